@@ -1,0 +1,28 @@
+# anchorage_add_library(<folder> [TORCH] LINKS <targets...>)
+#
+# The library of the folder that calls it: every .cpp below the folder is part of it, so a file's place is
+# its target. TORCH adds LibTorch, with the one precompiled header that all torch users share.
+function(anchorage_add_library name)
+  cmake_parse_arguments(ARG "TORCH" "" "LINKS" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  add_library(anchorage_${name} STATIC ${sources})
+  add_library(Anchorage::${name} ALIAS anchorage_${name})
+  target_include_directories(anchorage_${name} PUBLIC ${CMAKE_SOURCE_DIR})
+  target_link_libraries(anchorage_${name} PUBLIC ${ARG_LINKS} PRIVATE anchorage_flags)
+  if(ARG_TORCH)
+    anchorage_use_torch(anchorage_${name})
+  endif()
+endfunction()
+
+# Links LibTorch to a target that links anchorage_flags and reuses the precompiled header.
+function(anchorage_use_torch target)
+  target_link_libraries(${target} PUBLIC Anchorage::torch)
+  target_precompile_headers(${target} REUSE_FROM anchorage_torch_header)
+endfunction()
+
+# The owner of the precompiled header: compiled once, for all.
+file(WRITE ${CMAKE_BINARY_DIR}/torch_header.cpp "")
+add_library(anchorage_torch_header STATIC ${CMAKE_BINARY_DIR}/torch_header.cpp)
+target_link_libraries(anchorage_torch_header PRIVATE Anchorage::torch anchorage_flags)
+target_precompile_headers(anchorage_torch_header PRIVATE <torch/torch.h>)
+target_compile_options(anchorage_torch_header PRIVATE -fpch-preprocess)

@@ -1,0 +1,23 @@
+# Compiler settings of our own code, as one interface target that every library, program and test links.
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Debug, Release or RelWithDebInfo" FORCE)
+endif()
+
+add_library(anchorage_flags INTERFACE)
+target_compile_options(anchorage_flags INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wshadow)
+if(ANCHORAGE_WERROR)
+  target_compile_options(anchorage_flags INTERFACE -Werror)
+endif()
+if(ANCHORAGE_SANITIZE)
+  target_compile_options(anchorage_flags INTERFACE -fsanitize=address,undefined -fno-omit-frame-pointer
+                                                   -fno-sanitize-recover=undefined)
+  target_link_options(anchorage_flags INTERFACE -fsanitize=address,undefined)
+endif()
+
+# ccache where there is one. The sloppiness is what its manual asks for with precompiled headers.
+find_program(ANCHORAGE_CCACHE ccache)
+if(ANCHORAGE_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
+      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${ANCHORAGE_CCACHE})
+endif()

@@ -1,0 +1,37 @@
+#include "io/error.hpp"
+
+#include <cerrno>
+#include <cstring>
+
+namespace anchorage::io {
+namespace {
+
+std::string message_of(const Complaint& complaint) {
+  std::string message = fmt::format("expected {}, found {}", complaint.expected, complaint.found);
+  if (!complaint.where.empty()) message += fmt::format(", in {}", complaint.where);
+  if (!complaint.remedy.empty()) message += fmt::format("; {}", complaint.remedy);
+  return message;
+}
+
+}  // namespace
+
+UserError::UserError(const Complaint& complaint) : std::runtime_error(message_of(complaint)) {}
+
+SystemError::SystemError(const Complaint& complaint) : std::runtime_error(message_of(complaint)) {}
+
+SystemError SystemError::from_errno(int error, const std::string& operation, const std::string& path) {
+  std::string remedy;
+  if (error == ENOSPC || error == EDQUOT) remedy = "free some space there and run the same command again";
+  if (error == EACCES || error == EROFS || error == EPERM) remedy = "check who may write there";
+  return SystemError({.expected = fmt::format("to {}", operation),
+                      .found = std::strerror(error),
+                      .where = path,
+                      .remedy = remedy});
+}
+
+void check(bool condition, const std::string& message, std::source_location location) {
+  if (condition) return;
+  throw InternalError(fmt::format("{} ({}:{})", message, location.file_name(), location.line()));
+}
+
+}  // namespace anchorage::io
