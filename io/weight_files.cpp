@@ -1,0 +1,147 @@
+#include "io/weight_files.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "io/error.hpp"
+#include "io/strict_json.hpp"
+
+namespace anchorage::io {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* single_name = "model.safetensors";
+constexpr const char* index_name = "model.safetensors.index.json";
+
+// Which shard each tensor is in.
+using WeightMap = std::map<std::string, std::string>;
+
+[[noreturn]] void refuse(std::string expected, std::string found, const fs::path& where) {
+  throw UserError({.expected = std::move(expected),
+                   .found = std::move(found),
+                   .where = where.string(),
+                   .remedy = "get or convert the model again"});
+}
+
+WeightMap read_index(const fs::path& path) {
+  const MappedFile file(path);
+  const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  const nlohmann::json index = parse_strict_json(text, path.string());
+  if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object()) {
+    refuse("an object 'weight_map' from tensors to shards", "none", path);
+  }
+  WeightMap map;
+  for (const auto& [name, shard] : index["weight_map"].items()) {
+    if (!shard.is_string()) refuse(fmt::format("the shard's name for tensor '{}'", name), shown(shard), path);
+    map.emplace(name, shard.get<std::string>());
+  }
+  if (map.empty()) refuse("a 'weight_map' with tensors", "an empty one", path);
+  return map;
+}
+
+// A shard lies beside its index: a name that leads elsewhere is refused.
+void check_beside(const std::string& shard, const fs::path& index) {
+  const bool names_file = !shard.empty() && shard != "." && shard != "..";
+  const bool has_no_path = shard.find_first_of(std::string_view("/\0", 2)) == std::string::npos;
+  if (names_file && has_no_path) return;
+  refuse("shards named by plain file names", fmt::format("'{}'", shard), index);
+}
+
+// Where a shard's name tells how many there are (model-00002-of-00003.safetensors), the index must name as many.
+void check_count(const std::set<std::string>& shards, const fs::path& index) {
+  for (const std::string& shard : shards) {
+    const std::size_t mark = shard.rfind("-of-");
+    if (mark == std::string::npos) continue;
+    const std::string ending = shard.substr(mark);
+    std::ptrdiff_t told = 0;
+    const auto parsed = std::from_chars(ending.data() + 4, ending.data() + ending.size(), told);
+    if (parsed.ec != std::errc() || std::string_view(parsed.ptr) != ".safetensors") continue;
+    const auto found =
+        std::count_if(shards.begin(), shards.end(), [&](const auto& other) { return other.ends_with(ending); });
+    if (found == told) continue;
+    refuse(fmt::format("{} shards, as the name {} tells", told, shard), fmt::format("{}", found), index);
+  }
+}
+
+std::set<std::string> shards_of(const WeightMap& map, const fs::path& index) {
+  std::set<std::string> shards;
+  for (const auto& [name, shard] : map) shards.insert(shard);
+  for (const std::string& shard : shards) check_beside(shard, index);
+  check_count(shards, index);
+  return shards;
+}
+
+SafetensorsFile open_shard(const fs::path& path, const fs::path& index) {
+  if (fs::exists(path)) return SafetensorsFile::open(path);
+  refuse(fmt::format("the shard {} that the index names", path.filename().string()), "none", index);
+}
+
+// Index and shards name the same tensors, each in the same place.
+void check_agreement(const WeightMap& map, const std::vector<SafetensorsFile>& files, const fs::path& index) {
+  std::set<std::string> found;
+  for (const SafetensorsFile& file : files) {
+    const std::string shard = file.path().filename().string();
+    for (const StoredTensor& tensor : file.tensors()) {
+      const auto entry = map.find(tensor.name);
+      const std::string named = entry == map.end() ? "no shard" : entry->second;
+      if (named != shard) refuse(fmt::format("{} for its tensor '{}'", shard, tensor.name), named, index);
+      found.insert(tensor.name);
+    }
+  }
+  for (const auto& [name, shard] : map) {
+    if (!found.contains(name)) {
+      refuse(fmt::format("tensor '{}', which the index names", name), "none", index.parent_path() / shard);
+    }
+  }
+}
+
+}  // namespace
+
+WeightFiles WeightFiles::open(const fs::path& directory) {
+  const fs::path single = directory / single_name;
+  const fs::path index = directory / index_name;
+  if (fs::exists(single)) {
+    std::vector<SafetensorsFile> files;
+    files.push_back(SafetensorsFile::open(single));
+    return {std::move(files), std::nullopt};
+  }
+  if (fs::exists(index)) {
+    const WeightMap map = read_index(index);
+    std::vector<SafetensorsFile> files;
+    for (const std::string& shard : shards_of(map, index)) files.push_back(open_shard(directory / shard, index));
+    check_agreement(map, files, index);
+    return {std::move(files), index};
+  }
+  throw UserError({.expected = fmt::format("{} or {}", single_name, index_name),
+                   .found = "neither",
+                   .where = directory.string(),
+                   .remedy = "convert the model with transformers' save_pretrained, which writes safetensors"});
+}
+
+WeightFiles::WeightFiles(std::vector<SafetensorsFile> files, std::optional<fs::path> index)
+    : files_(std::move(files)), index_(std::move(index)) {
+  for (std::size_t i = 0; i < files_.size(); ++i) {
+    for (const StoredTensor& tensor : files_[i].tensors()) shard_of_.emplace(tensor.name, i);
+  }
+}
+
+std::vector<std::string> WeightFiles::names() const {
+  std::vector<std::string> names;
+  names.reserve(shard_of_.size());
+  for (const auto& [name, shard] : shard_of_) names.push_back(name);
+  return names;
+}
+
+const SafetensorsFile& WeightFiles::file_of(std::string_view name) const {
+  const auto found = shard_of_.find(name);
+  if (found != shard_of_.end()) return files_[found->second];
+  throw UserError({.expected = fmt::format("the tensor '{}'", name),
+                   .found = "no tensor of that name",
+                   .where = (index_ ? *index_ : files_.front().path()).string(),
+                   .remedy = "check that weights and config.json are of one model"});
+}
+
+}  // namespace anchorage::io
