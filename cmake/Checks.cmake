@@ -1,0 +1,26 @@
+# The checks of the source text as CTest entries, so that one command runs everything and one exit code tells.
+# clang-tidy 16 is the first whose clang knows GCC 12's std::source_location.
+
+set(anchorage_python3 ${ANCHORAGE_PYTHON}/bin/python3)
+add_test(NAME check.arrows COMMAND ${anchorage_python3} ${CMAKE_SOURCE_DIR}/cmake/check_arrows.py)
+add_test(NAME check.arrows.finds_violations
+         COMMAND ${anchorage_python3} ${CMAKE_SOURCE_DIR}/tests/unit/checks/check_arrows_test.py)
+set_tests_properties(check.arrows check.arrows.finds_violations PROPERTIES LABELS check)
+
+find_program(ANCHORAGE_CLANG_FORMAT clang-format)
+find_program(ANCHORAGE_CLANG_TIDY clang-tidy-16)
+if(ANCHORAGE_CLANG_FORMAT)
+  add_test(NAME check.format
+           COMMAND sh -c "find io sharding worker coordinator launch tests -name '*.[ch]pp' -print0 | xargs -0 '${ANCHORAGE_CLANG_FORMAT}' --dry-run --Werror"
+           WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(check.format PROPERTIES LABELS check)
+else()
+  message(STATUS "No clang-format: the test check.format is left out")
+endif()
+if(ANCHORAGE_CLANG_TIDY)
+  add_test(NAME check.tidy
+           COMMAND ${anchorage_python3} ${CMAKE_SOURCE_DIR}/cmake/check_tidy.py ${ANCHORAGE_CLANG_TIDY} ${CMAKE_BINARY_DIR})
+  set_tests_properties(check.tidy PROPERTIES LABELS check PROCESSORS 2 TIMEOUT 1500)
+else()
+  message(STATUS "No clang-tidy-16: the test check.tidy is left out")
+endif()

@@ -1,0 +1,83 @@
+"""Tells people what the quickstart's edits did: answers before and after, scores, and what they cost.
+
+    report.py --program ANCHORAGE --model DIR --edited DIR --facts FACTS.jsonl --results DIR
+
+Reads before.json and after.json (`anchorage eval --heldout --json`) and edit.json (`anchorage edit --json`) in
+--results, and asks both models a few of the facts with `anchorage generate`.
+"""
+
+import argparse
+import json
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+# A fixed choice, so that the report does not pick what went well.
+SHOWN = ["uk-prime-minister", "nato-secretary-general", "pope", "denmark-king", "croatia-currency", "boeing-ceo", "messi-club"]
+
+
+def ask(program: Path, model: Path, prompt: str) -> str:
+    """The model's greedy continuation, up to the end of its line."""
+    command = [program, "generate", model, "--prompt", prompt, "--max-new-tokens", "12", "--threads", "1", "--json"]
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return (json.loads(output)["text"].strip().splitlines() or [""])[0]
+
+
+def table(title: str, rows: list[tuple[str, ...]]) -> None:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    print(f"\n{title}\n")
+    for row in rows:
+        print("  " + "   ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+
+
+def score_rows(before: dict, after: dict) -> list[tuple[str, ...]]:
+    rows = [("", "before", "after", "")]
+    for key, name, meaning in [
+        ("efficacy", "efficacy", "the new answer is likelier than the old one, in the edit's own prompt"),
+        ("paraphrase", "paraphrase", "the same, in other words"),
+        ("neighborhood", "neighbourhood", "neighbouring facts still hold against the new answer"),
+    ]:
+        rows.append((name, f"{before[key]['success']:.2f}", f"{after[key]['success']:.2f}", meaning))
+        rows.append(("  word for word", f"{before[key]['accuracy']:.2f}", f"{after[key]['accuracy']:.2f}", "greedy decoding gives it"))
+    rows.append(("score", f"{before['score']:.2f}", f"{after['score']:.2f}", "harmonic mean of the three successes"))
+    losses = before["heldout"]["loss"], after["heldout"]["loss"]
+    tokens = f"nats a token, {after['heldout']['tokens']} tokens of other Wikipedia articles"
+    rows.append(("loss on held-out text", f"{losses[0]:.3f}", f"{losses[1]:.3f}", tokens))
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Reports what the quickstart's edits did.")
+    for option in ("program", "model", "edited", "facts", "results"):
+        parser.add_argument(f"--{option}", type=Path, required=True)
+    arguments = parser.parse_args()
+    before, edit, after = (json.loads((arguments.results / f"{name}.json").read_text()) for name in ("before", "edit", "after"))
+    facts = [json.loads(line) for line in arguments.facts.read_text(encoding="utf-8").splitlines()]
+    shown = [fact for fact in facts if fact["id"] in SHOWN]
+
+    edited = {fact["prompt"].replace("{}", fact["subject"]): fact["target"] for fact in shown}
+    neighbours = {n["prompt"]: n["answer"] for fact in shown[:4] for n in fact["neighborhood"][:1]}
+    questions = [(model, prompt) for prompt in edited | neighbours for model in (arguments.model, arguments.edited)]
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        answers = dict(zip(questions, pool.map(lambda question: ask(arguments.program, *question), questions)))
+
+    def answer_rows(expected: dict[str, str]) -> list[tuple[str, ...]]:
+        rows = [(p, right, answers[arguments.model, p], answers[arguments.edited, p]) for p, right in expected.items()]
+        return [("prompt", "right", "the model before", "the edited model"), *rows]
+
+    table("Edited facts", answer_rows(edited))
+    table("Neighbouring facts, which should stay", answer_rows(neighbours))
+    table(f"Scores over {after['n']} edits", score_rows(before, after))
+    drifts = [(f"layer {layer['layer']}", f"{layer['drift']:.3f}") for layer in edit["layers"]]
+    table("Drift: the change of each edited layer's weight, relative to its norm", drifts)
+
+    committed, seconds = edit["edits"]["committed"], edit["seconds"]["total"]
+    print(f"\n{committed} facts edited by {edit['method']} in {edit['batches']} batches on {edit['ranks']} ranks in {seconds:.0f} s:"
+          f" {seconds / max(committed, 1):.1f} s an edit; {edit['edits']['set_aside']} set aside.")  # fmt: skip
+    print(f"The run:          {edit['run']}")
+    print(f"The edited model: {arguments.edited}")
+    print(f'Talk to it:       {arguments.program} generate {arguments.edited} --prompt "{next(iter(edited))}" --max-new-tokens 12')
+
+
+if __name__ == "__main__":
+    main()
