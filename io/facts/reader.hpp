@@ -1,0 +1,30 @@
+// Reads a file of edits in any of the formats of io/facts/formats.hpp.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "io/facts/edit.hpp"
+#include "io/facts/formats.hpp"
+
+namespace anchorage::io {
+
+// A record that cannot be used: set aside and counted, or an error under --strict; the caller decides.
+struct Rejected {
+  std::string where;   // "edits.jsonl, line 12", "edits.json, index 11", "mquake.json, index 11, rewrite 2"
+  std::string reason;  // "field 'target' is empty"
+};
+
+struct EditsFile {
+  Format format;
+  std::vector<Edit> edits;  // in the order of the file; ids may repeat where the file repeats a fact
+  std::vector<Rejected> rejected;
+};
+
+// The format is `forced`, or that of the first record which has the telling fields of one.
+// Throws UserError when the file is missing, broken as a whole or empty, and when its format is not clear.
+EditsFile read_edits(const std::filesystem::path& path, std::optional<Format> forced = std::nullopt);
+
+}  // namespace anchorage::io

@@ -1,0 +1,18 @@
+// The known name that a mistyped one most likely stands for.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string_view>
+
+namespace anchorage::io {
+
+struct NearestName {
+  std::string_view name;
+  std::size_t distance;  // insertions, deletions and replacements of single bytes (Levenshtein)
+};
+
+// The first of the nearest of `known`, which must not be empty.
+NearestName nearest_name(std::string_view word, std::span<const std::string_view> known);
+
+}  // namespace anchorage::io
