@@ -10,16 +10,18 @@ set_tests_properties(check.arrows check.arrows.finds_violations PROPERTIES LABEL
 find_program(ANCHORAGE_CLANG_FORMAT clang-format)
 find_program(ANCHORAGE_CLANG_TIDY clang-tidy-16)
 if(ANCHORAGE_CLANG_FORMAT)
+  set(find_sources "find io sharding worker coordinator launch tests -name '*.[ch]pp' -print0")
   add_test(NAME check.format
-           COMMAND sh -c "find io sharding worker coordinator launch tests -name '*.[ch]pp' -print0 | xargs -0 '${ANCHORAGE_CLANG_FORMAT}' --dry-run --Werror"
+           COMMAND sh -c "${find_sources} | xargs -0 '${ANCHORAGE_CLANG_FORMAT}' --dry-run --Werror"
            WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(check.format PROPERTIES LABELS check)
 else()
   message(STATUS "No clang-format: the test check.format is left out")
 endif()
 if(ANCHORAGE_CLANG_TIDY)
+  set(check_tidy ${CMAKE_SOURCE_DIR}/cmake/check_tidy.py)
   add_test(NAME check.tidy
-           COMMAND ${anchorage_python3} ${CMAKE_SOURCE_DIR}/cmake/check_tidy.py ${ANCHORAGE_CLANG_TIDY} ${CMAKE_BINARY_DIR})
+           COMMAND ${anchorage_python3} ${check_tidy} ${ANCHORAGE_CLANG_TIDY} ${CMAKE_BINARY_DIR})
   set_tests_properties(check.tidy PROPERTIES LABELS check PROCESSORS 2 TIMEOUT 1500)
 else()
   message(STATUS "No clang-tidy-16: the test check.tidy is left out")

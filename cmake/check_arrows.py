@@ -74,9 +74,11 @@ def check_includes(root: Path, source: Source) -> list[str]:
     for include in source.includes:
         folder = include.path.split("/")[0]
         if include.is_quoted and not (root / include.path).is_file():
-            found.append(f"{source.path}:{include.line}: \"{include.path}\" is not a file from the source root")
+            found.append(f'{source.path}:{include.line}: "{include.path}" is not a file from the source root')
         elif folder in MAY_INCLUDE and include.is_quoted and folder not in MAY_INCLUDE[source.folder]:
-            found.append(f"{source.path}:{include.line}: {source.folder} must not include {folder} ({include.path})")
+            found.append(
+                f"{source.path}:{include.line}: {source.folder} must not include {folder} ({include.path})"
+            )
         elif folder == "tests" and include.is_quoted:
             found.append(f"{source.path}:{include.line}: {source.folder} must not include tests ({include.path})")
     return found
@@ -125,11 +127,15 @@ def check_namespaces(source: Source) -> list[str]:
 
 def check_name(source: Source) -> list[str]:
     words = set(re.split(r"[/_.]", source.path.lower()))
-    return [f"{source.path}:1: the name says '{word}', not what the file is" for word in sorted(words & FORBIDDEN_WORDS)]
+    return [
+        f"{source.path}:1: the name says '{word}', not what the file is" for word in sorted(words & FORBIDDEN_WORDS)
+    ]
 
 
 def violations(root: Path) -> list[str]:
-    paths = [p for folder in MAY_INCLUDE for p in sorted((root / folder).rglob("*")) if p.suffix in (".hpp", ".cpp")]
+    paths = [
+        p for folder in MAY_INCLUDE for p in sorted((root / folder).rglob("*")) if p.suffix in (".hpp", ".cpp")
+    ]
     sources = {source.path: source for source in (Source(root, path) for path in paths)}
     if not sources:
         return [f"{root}:1: expected the folders {', '.join(MAY_INCLUDE)} with sources, found none"]

@@ -79,7 +79,14 @@ def main() -> None:
         stamp = passed / digest.hexdigest()
         if stamp.exists():
             return ""
-        command = [arguments.clang_tidy, "--quiet", f"--header-filter=^{ROOT}/({'|'.join(MAY_INCLUDE)})/", entry["file"], "--", *flags]
+        command = [
+            arguments.clang_tidy,
+            "--quiet",
+            f"--header-filter=^{ROOT}/({'|'.join(MAY_INCLUDE)})/",
+            entry["file"],
+            "--",
+            *flags,
+        ]
         result = subprocess.run(command, capture_output=True, text=True)
         if result.returncode == 0:
             stamp.touch()
@@ -90,7 +97,9 @@ def main() -> None:
     entries = [entry for entry in entries if Path(entry["file"]).is_relative_to(ROOT)]
     entries = [entry for entry in entries if Path(entry["file"]).relative_to(ROOT).as_posix() in sources]
     if not entries:
-        sys.exit(f"error: expected compile commands of {ROOT}, found none, in {arguments.build}; configure with CMake first")
+        sys.exit(
+            f"error: expected compile commands of {ROOT}, found none, in {arguments.build}; configure with CMake first"
+        )
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         findings = [finding for finding in pool.map(run, entries) if finding]
     print("\n".join(findings) or "clang-tidy found nothing")

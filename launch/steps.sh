@@ -53,7 +53,7 @@ as_root() {
   elif command -v sudo >/dev/null; then
     sudo "$@"
   else
-    fail "expected root or sudo to install Debian packages, found neither; run as root: apt-get install $(missing_packages)"
+    fail "expected root or sudo, found neither; run as root: apt-get install $(missing_packages)"
   fi
 }
 
@@ -69,7 +69,7 @@ install_packages() {
   local missing
   missing=$(missing_packages)
   [[ $missing ]] || return 0
-  command -v apt-get >/dev/null || fail "expected Debian's apt-get, found none; install the equivalents of: $missing"
+  command -v apt-get >/dev/null || fail "expected Debian's apt-get, found none; install what is like $missing"
   as_root apt-get update
   # shellcheck disable=SC2086  # one word a package
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing
@@ -94,18 +94,21 @@ check_room() {
   python_is_ready || needed=$((needed + 7))
   [[ -e $model ]] || needed=$((needed + 2))
   free=$(df --output=avail -BG "$cache" | tail -n 1 | tr -dc '0-9')
-  ((free >= needed)) || fail "expected $needed GB of free disk, found $free GB, in $cache; free some, or set ANCHORAGE_CACHE to a folder elsewhere"
+  ((free >= needed)) ||
+    fail "expected $needed GB of free disk, found $free GB, in $cache; free some, or set ANCHORAGE_CACHE"
   memory=$(awk '/^MemAvailable/ { print int($2 / 1024) }' /proc/meminfo)
   ((memory >= 3000)) || fail "expected 3000 MB of free memory, found $memory MB; close other programs"
 }
 
 # One compiler a core, as long as each has 1.5 GB: files that use LibTorch need that.
 compile_jobs() {
-  awk -v cores="$(nproc)" '/^MemAvailable/ { jobs = int($2 / 1500000); print jobs < 1 ? 1 : jobs < cores ? jobs : cores }' /proc/meminfo
+  awk -v cores="$(nproc)" '/^MemAvailable/ { n = int($2 / 1500000); print n < 1 ? 1 : n < cores ? n : cores }' \
+    /proc/meminfo
 }
 
 configure() {
-  cmake --preset release -S "$source_dir" -DANCHORAGE_PYTHON="$cache/python" -DANCHORAGE_WERROR="${ANCHORAGE_WERROR:-OFF}"
+  cmake --preset release -S "$source_dir" -DANCHORAGE_PYTHON="$cache/python" \
+    -DANCHORAGE_WERROR="${ANCHORAGE_WERROR:-OFF}"
 }
 
 # build TARGET...

@@ -31,7 +31,9 @@ def main() -> None:
                 failures.append(f"{edit['id']}: the model answers {edit['target']!r} already, to {prompt!r}")
         for neighbour in edit["neighborhood"]:
             if not (found := answer(neighbour["prompt"])).startswith(neighbour["answer"]):
-                failures.append(f"{edit['id']}: expected {neighbour['answer']!r}, found {found!r}, to {neighbour['prompt']!r}")
+                failures.append(
+                    f"{edit['id']}: expected {neighbour['answer']!r}, found {found!r}, to {neighbour['prompt']!r}"
+                )
     print("\n".join([*failures, f"{len(edits)} facts checked, {len(failures)} failures"]))
     sys.exit(1 if failures else 0)
 

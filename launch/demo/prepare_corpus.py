@@ -38,7 +38,17 @@ INVISIBLE = {
     "image frame", "main", "multiple image", "not verified in body", "other uses", "page needed", "quote box", "r",
     "redirect", "ref", "refn", "rp", "see also", "sfn", "sfnp", "when", "who",
 }  # fmt: skip
-ARGUMENT = {"abbr": 0, "angbr": 0, "em": 0, "lang": 1, "nihongo": 0, "nowrap": 0, "small": 0, "smallcaps": 0, "transl": 1}
+ARGUMENT = {
+    "abbr": 0,
+    "angbr": 0,
+    "em": 0,
+    "lang": 1,
+    "nihongo": 0,
+    "nowrap": 0,
+    "small": 0,
+    "smallcaps": 0,
+    "transl": 1,
+}
 HOLE = "\ufffc"
 
 README = f"""Openings of English Wikipedia articles of May 2016, without mark-up. Authors: the contributors to Wikipedia,
@@ -109,7 +119,7 @@ def clean(line: str) -> str:
     line = re.sub(r"\(\s*[;,:]*\s*\)", "", line)
     line = re.sub(r"\(\s*[;,]\s*", "(", line)
     line = re.sub(r"\s+([,.;:)])", r"\1", re.sub(r" {2,}", " ", line))
-    is_prose = line[:1].isupper() and line[-1:] in ".\"" and len(line) >= SHORTEST_PARAGRAPH
+    is_prose = line[:1].isupper() and line[-1:] in '."' and len(line) >= SHORTEST_PARAGRAPH
     has_markup = any(mark in line for mark in (HOLE, "{", "}", "[", "]", "|", "<", ">", "''", "http"))
     return line if is_prose and not has_markup else ""
 

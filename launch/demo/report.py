@@ -13,7 +13,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 # A fixed choice, so that the report does not pick what went well.
-SHOWN = ["uk-prime-minister", "nato-secretary-general", "pope", "denmark-king", "croatia-currency", "boeing-ceo", "messi-club"]
+SHOWN = [
+    "uk-prime-minister",
+    "nato-secretary-general",
+    "pope",
+    "denmark-king",
+    "croatia-currency",
+    "boeing-ceo",
+    "messi-club",
+]
 
 
 def ask(program: Path, model: Path, prompt: str) -> str:
@@ -38,8 +46,17 @@ def score_rows(before: dict, after: dict) -> list[tuple[str, ...]]:
         ("neighborhood", "neighbourhood", "neighbouring facts still hold against the new answer"),
     ]:
         rows.append((name, f"{before[key]['success']:.2f}", f"{after[key]['success']:.2f}", meaning))
-        rows.append(("  word for word", f"{before[key]['accuracy']:.2f}", f"{after[key]['accuracy']:.2f}", "greedy decoding gives it"))
-    rows.append(("score", f"{before['score']:.2f}", f"{after['score']:.2f}", "harmonic mean of the three successes"))
+        rows.append(
+            (
+                "  word for word",
+                f"{before[key]['accuracy']:.2f}",
+                f"{after[key]['accuracy']:.2f}",
+                "greedy decoding gives it",
+            )
+        )
+    rows.append(
+        ("score", f"{before['score']:.2f}", f"{after['score']:.2f}", "harmonic mean of the three successes")
+    )
     losses = before["heldout"]["loss"], after["heldout"]["loss"]
     tokens = f"nats a token, {after['heldout']['tokens']} tokens of other Wikipedia articles"
     rows.append(("loss on held-out text", f"{losses[0]:.3f}", f"{losses[1]:.3f}", tokens))
@@ -51,7 +68,9 @@ def main() -> None:
     for option in ("program", "model", "edited", "facts", "results"):
         parser.add_argument(f"--{option}", type=Path, required=True)
     arguments = parser.parse_args()
-    before, edit, after = (json.loads((arguments.results / f"{name}.json").read_text()) for name in ("before", "edit", "after"))
+    before, edit, after = (
+        json.loads((arguments.results / f"{name}.json").read_text()) for name in ("before", "edit", "after")
+    )
     facts = [json.loads(line) for line in arguments.facts.read_text(encoding="utf-8").splitlines()]
     shown = [fact for fact in facts if fact["id"] in SHOWN]
 
@@ -62,7 +81,9 @@ def main() -> None:
         answers = dict(zip(questions, pool.map(lambda question: ask(arguments.program, *question), questions)))
 
     def answer_rows(expected: dict[str, str]) -> list[tuple[str, ...]]:
-        rows = [(p, right, answers[arguments.model, p], answers[arguments.edited, p]) for p, right in expected.items()]
+        rows = [
+            (p, right, answers[arguments.model, p], answers[arguments.edited, p]) for p, right in expected.items()
+        ]
         return [("prompt", "right", "the model before", "the edited model"), *rows]
 
     table("Edited facts", answer_rows(edited))
@@ -72,11 +93,13 @@ def main() -> None:
     table("Drift: the change of each edited layer's weight, relative to its norm", drifts)
 
     committed, seconds = edit["edits"]["committed"], edit["seconds"]["total"]
-    print(f"\n{committed} facts edited by {edit['method']} in {edit['batches']} batches on {edit['ranks']} ranks in {seconds:.0f} s:"
-          f" {seconds / max(committed, 1):.1f} s an edit; {edit['edits']['set_aside']} set aside.")  # fmt: skip
+    work = f"{committed} facts edited by {edit['method']} in {edit['batches']} batches on {edit['ranks']} ranks"
+    pace = f"{seconds:.0f} s, {seconds / max(committed, 1):.1f} s an edit; {edit['edits']['set_aside']} set aside"
+    talk = f'{arguments.program} generate {arguments.edited} --prompt "{next(iter(edited))}" --max-new-tokens 12'
+    print(f"\n{work}: {pace}.")
     print(f"The run:          {edit['run']}")
     print(f"The edited model: {arguments.edited}")
-    print(f'Talk to it:       {arguments.program} generate {arguments.edited} --prompt "{next(iter(edited))}" --max-new-tokens 12')
+    print(f"Talk to it:       {talk}")
 
 
 if __name__ == "__main__":

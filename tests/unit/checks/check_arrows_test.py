@@ -31,7 +31,10 @@ class CheckArrows(unittest.TestCase):
     }
 
     def violations(self, **added: str) -> list[str]:
-        files = self.HOUSE | {name.replace("__", "/").replace("_hpp", ".hpp").replace("_cpp", ".cpp"): text for name, text in added.items()}
+        files = self.HOUSE | {
+            name.replace("__", "/").replace("_hpp", ".hpp").replace("_cpp", ".cpp"): text
+            for name, text in added.items()
+        }
         with tempfile.TemporaryDirectory() as folder:
             for name, text in files.items():
                 path = Path(folder) / name
@@ -52,26 +55,47 @@ class CheckArrows(unittest.TestCase):
             self.assertEqual(len(check_arrows.violations(Path(folder))), 1)
 
     def test_io_must_not_include_sharding(self):
-        self.assert_one(self.violations(io__a_cpp=source("io", '#include "sharding/command.hpp"')), "io/a.cpp:1", "io must not include sharding")
+        self.assert_one(
+            self.violations(io__a_cpp=source("io", '#include "sharding/command.hpp"')),
+            "io/a.cpp:1",
+            "io must not include sharding",
+        )
 
     def test_worker_and_coordinator_must_not_include_each_other(self):
-        self.assert_one(self.violations(worker__a_cpp=source("worker", '#include "coordinator/queue.hpp"')), "worker must not include coordinator")
+        self.assert_one(
+            self.violations(worker__a_cpp=source("worker", '#include "coordinator/queue.hpp"')),
+            "worker must not include coordinator",
+        )
         found = self.violations(coordinator__a_cpp=source("coordinator", "", '#include "worker/model.hpp"'))
-        self.assertTrue(any("coordinator/a.cpp:2: coordinator must not include worker" in line for line in found), found)
+        self.assertTrue(
+            any("coordinator/a.cpp:2: coordinator must not include worker" in line for line in found), found
+        )
 
     def test_nothing_includes_launch(self):
-        self.assert_one(self.violations(launch__a_hpp=source("launch"), worker__a_cpp=source("worker", '#include "launch/a.hpp"')), "worker must not include launch")
+        self.assert_one(
+            self.violations(
+                launch__a_hpp=source("launch"), worker__a_cpp=source("worker", '#include "launch/a.hpp"')
+            ),
+            "worker must not include launch",
+        )
 
     def test_io_must_not_reach_torch(self):
-        self.assert_one(self.violations(io__a_cpp=source("io", "#include <ATen/ATen.h>")), "io must not reach torch")
+        self.assert_one(
+            self.violations(io__a_cpp=source("io", "#include <ATen/ATen.h>")), "io must not reach torch"
+        )
 
     def test_coordinator_must_not_reach_torch_through_another_folders_header(self):
-        added = {"sharding__a_hpp": source("sharding", "#include <torch/torch.h>"), "sharding__b_hpp": source("sharding", '#include "sharding/a.hpp"')}
+        added = {
+            "sharding__a_hpp": source("sharding", "#include <torch/torch.h>"),
+            "sharding__b_hpp": source("sharding", '#include "sharding/a.hpp"'),
+        }
         found = self.violations(**added, coordinator__a_cpp=source("coordinator", '#include "sharding/b.hpp"'))
         self.assert_one(found, "coordinator/a.cpp:1", "sharding/b.hpp -> sharding/a.hpp -> torch/torch.h")
 
     def test_coordinator_must_not_reach_mpi(self):
-        found = self.violations(coordinator__a_cpp=source("coordinator", '#include "sharding/collective/mpi_communicator.hpp"'))
+        found = self.violations(
+            coordinator__a_cpp=source("coordinator", '#include "sharding/collective/mpi_communicator.hpp"')
+        )
         self.assert_one(found, "coordinator must not reach MPI")
 
     def test_coordinator_must_not_reach_cuda(self):
@@ -80,11 +104,19 @@ class CheckArrows(unittest.TestCase):
 
     def test_hdf5_is_kept_to_io_hdf5(self):
         self.assert_one(self.violations(io__a_hpp=source("io", "hid_t file;")), "HDF5 is used outside its place")
-        self.assert_one(self.violations(worker__a_cpp=source("worker", "#include <H5Fpublic.h>")), "HDF5 is used outside its place")
+        self.assert_one(
+            self.violations(worker__a_cpp=source("worker", "#include <H5Fpublic.h>")),
+            "HDF5 is used outside its place",
+        )
 
     def test_mpi_and_nccl_are_kept_to_their_communicators(self):
-        self.assert_one(self.violations(sharding__topology_cpp=source("sharding", "MPI_Comm_rank(c, &r);")), "MPI is used outside")
-        self.assert_one(self.violations(worker__a_cpp=source("worker", "#include <nccl.h>")), "NCCL is used outside")
+        self.assert_one(
+            self.violations(sharding__topology_cpp=source("sharding", "MPI_Comm_rank(c, &r);")),
+            "MPI is used outside",
+        )
+        self.assert_one(
+            self.violations(worker__a_cpp=source("worker", "#include <nccl.h>")), "NCCL is used outside"
+        )
 
     def test_a_files_namespace_is_its_folders(self):
         self.assert_one(self.violations(io__a_cpp=source("worker")), "namespace anchorage::worker in folder io")
@@ -95,7 +127,9 @@ class CheckArrows(unittest.TestCase):
         self.assert_one(self.violations(io__string_utils_cpp=source("io")), "'utils'")
 
     def test_includes_are_written_from_the_source_root(self):
-        self.assert_one(self.violations(io__a_cpp=source("io", '#include "error.hpp"')), "not a file from the source root")
+        self.assert_one(
+            self.violations(io__a_cpp=source("io", '#include "error.hpp"')), "not a file from the source root"
+        )
 
 
 if __name__ == "__main__":
