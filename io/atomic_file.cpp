@@ -86,6 +86,12 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view t
   file.commit();
 }
 
+void write_file_atomically(const std::filesystem::path& path, std::span<const std::span<const std::byte>> pieces) {
+  AtomicFile file(path);
+  for (const std::span<const std::byte> piece : pieces) file.write(piece);
+  file.commit();
+}
+
 void sync_directory(const std::filesystem::path& directory) {
   const int descriptor = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (descriptor < 0) throw SystemError::from_errno(errno, "open the directory", directory.string());

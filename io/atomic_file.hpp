@@ -44,6 +44,8 @@ class AtomicFile {
 };
 
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
+// From pieces that lie in different places, without joining them in memory.
+void write_file_atomically(const std::filesystem::path& path, std::span<const std::span<const std::byte>> pieces);
 
 // Makes a rename, a creation or a removal in `directory` durable.
 void sync_directory(const std::filesystem::path& directory);

@@ -17,6 +17,7 @@ void write_attribute(hid_t group, const std::string& name, hid_t type, hid_t spa
                      const std::string& where) {
   const Handle attribute(checked(H5Acreate2(group, name.c_str(), type, space, H5P_DEFAULT, H5P_DEFAULT),
                                  Doing::writing, "create an attribute", where));
+  if (data == nullptr) return;  // a list without elements
   checked(H5Awrite(attribute.id(), type, data), Doing::writing, "write an attribute", where);
 }
 
@@ -107,7 +108,7 @@ void Group::set_attribute(const std::string& name, const std::vector<std::string
   }
   const hsize_t count = values.size();
   const Handle type(make_text_type(Doing::writing, where)), space(H5Screate_simple(1, &count, nullptr));
-  write_attribute(handle_->id(), name, type.id(), space.id(), pointers.data(), where);
+  write_attribute(handle_->id(), name, type.id(), space.id(), pointers.empty() ? nullptr : pointers.data(), where);
 }
 
 std::string Group::text_attribute(const std::string& name) const {

@@ -1,6 +1,7 @@
 #include "io/hdf5/file.hpp"
 
 #include <unistd.h>
+#include <atomic>
 #include <cerrno>
 
 #include "io/error.hpp"
@@ -20,8 +21,10 @@ std::shared_ptr<Handle> create_in_memory(const std::string& name) {
   const auto lock = lock_library();
   const Handle access(checked(H5Pcreate(H5P_FILE_ACCESS), Doing::writing, "set up HDF5", name));
   constexpr hbool_t backed_by_a_file = 0;
+  static std::atomic<int> count = 0;  // HDF5 takes two files in memory of one name for the same
+  const std::string own_name = fmt::format("{}#{}", name, count++);
   checked(H5Pset_fapl_core(access.id(), memory_increment, backed_by_a_file), Doing::writing, "set up HDF5", name);
-  return std::make_shared<Handle>(checked(H5Fcreate(name.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.id()),
+  return std::make_shared<Handle>(checked(H5Fcreate(own_name.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.id()),
                                           Doing::writing, "create an HDF5 file in memory", name));
 }
 

@@ -7,7 +7,7 @@
 // Errors carry HDF5's own words, the file and the object. What a file lacks or has in another shape or type, or a
 // checksum that does not hold, is a UserError; a failure to write (memory) is a SystemError.
 //
-// Debian's HDF5 is not thread-safe: every call here takes one lock of the whole process, so any thread may call,
+// Not every HDF5 is built for threads: every call here takes one lock of the whole process, so any thread may call,
 // and no other code of the process may use HDF5.
 #pragma once
 

@@ -24,7 +24,8 @@ std::string error_stack() {
 std::unique_lock<std::recursive_mutex> lock_library() {
   static std::recursive_mutex mutex;
   std::unique_lock lock(mutex);
-  static const herr_t silenced = H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+  // In a library built for threads each thread has its own error stack.
+  thread_local const herr_t silenced = H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
   static_cast<void>(silenced);
   return lock;
 }

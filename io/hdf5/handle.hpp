@@ -8,7 +8,7 @@
 
 namespace anchorage::io::hdf5 {
 
-// Held by every function that calls HDF5. Taking it for the first time also stops HDF5 from printing its errors.
+// Held by every function that calls HDF5. A thread's first time also stops HDF5 from printing errors.
 std::unique_lock<std::recursive_mutex> lock_library();
 
 enum class Doing { reading, writing };
