@@ -11,9 +11,9 @@
 #include <system_error>
 #include <utility>
 
+#include "io/atomic_file.hpp"
 #include "io/error.hpp"
 #include "io/float_conversion.hpp"
-#include "io/gathered_write.hpp"
 #include "io/mapped_file.hpp"
 
 namespace anchorage::io {
@@ -171,7 +171,7 @@ void write_weights(const SafetensorsFile& file, const fs::path& out,
     in_place_order.push_back(encode_edited(tensor.name, file.at(tensor.name), replacement->second));
     report.tensors.emplace(tensor.name, in_place_order.back().report);
   }
-  write_gathered(out / file.path().filename(), pieces_of(file, in_place_order));
+  write_file_atomically(out / file.path().filename(), pieces_of(file, in_place_order));
 }
 
 // Weights of the base in a form that is not edited here; a copy would be of the model before its edits.
@@ -203,7 +203,7 @@ std::vector<fs::path> copy_other_files(const ModelDirectory& base, const fs::pat
       make_directories(out / relative);
     } else {
       const MappedFile file(entry->path());
-      write_gathered(out / relative, Pieces{file.bytes()});
+      write_file_atomically(out / relative, Pieces{file.bytes()});
     }
   }
   std::sort(left_out.begin(), left_out.end());

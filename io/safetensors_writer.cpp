@@ -3,8 +3,8 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "io/atomic_file.hpp"
 #include "io/error.hpp"
-#include "io/gathered_write.hpp"
 #include "io/safetensors_header.hpp"
 
 namespace anchorage::io {
@@ -46,7 +46,7 @@ void write_safetensors(const std::filesystem::path& path, std::span<const NamedT
   const std::string header = header_of(tensors, metadata);
   std::vector<std::span<const std::byte>> pieces = {std::as_bytes(std::span(header))};
   for (const NamedTensor& named : tensors) pieces.push_back(named.tensor.bytes);
-  write_gathered(path, pieces);
+  write_file_atomically(path, pieces);
 }
 
 }  // namespace anchorage::io

@@ -4,6 +4,9 @@
 
 #include <string_view>
 
+#include "io/error.hpp"
+#include "tests/temporary_directory.hpp"
+
 namespace anchorage::io {
 namespace {
 
@@ -23,6 +26,21 @@ TEST(Digest, DoesNotDependOnHowTheBytesAreDivided) {
   digest.update(bytes_of(""));
   digest.update(bytes_of("bc"));
   EXPECT_EQ(digest.hex(), sha256_hex(bytes_of("abc")));
+}
+
+TEST(Digest, MayBeAskedAndGoOn) {
+  Sha256 digest;
+  digest.update("ab");
+  EXPECT_EQ(digest.hex(), sha256_hex("ab"));
+  digest.update("c");
+  EXPECT_EQ(digest.hex(), sha256_hex("abc"));
+}
+
+TEST(Digest, OfAFileIsThatOfItsBytes) {
+  const tests::TemporaryDirectory directory;
+  const std::string content(3'000'000, 'a');
+  EXPECT_EQ(sha256_of_file(directory.write("x", content)), sha256_hex(content));
+  EXPECT_THROW(sha256_of_file(directory.path() / "y"), SystemError);
 }
 
 }  // namespace

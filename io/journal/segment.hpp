@@ -1,0 +1,194 @@
+// A segment: the record of one committed batch, removal or rollback, or of the base weights that a run started
+// from. One HDF5 file, written once (formats.md, "A batch segment").
+//
+//   /                      attributes schema, kind, batch, previous, utc, version, world, seed
+//   /edits                 id, request, state, reason (text); nll_before, nll_after f64; match_before, match_after
+//   u8; [edits] /layers/<n>            keys [edits, f] f32; residuals/{offsets i64 [edits + 1], indices i32, values
+//   f32};
+//                          update/u [d, rank] f32, update/v [f, rank] f32, update/edits i32 [rank]
+//   /anchors/<n>           offsets, indices, scores as above; rolling f64 [d]; attributes kept, entered, left
+//   /norms                 layers i64, update f64, total f64, base f64; [layers]
+//   /guard                 probes (text), before f64, after f64; attribute decision
+//   /base                  (the base segment alone) attributes model, tokenizer, statistics, hparams; layers i64,
+//                          weights (text), rows i64, columns i64, norms f64; [layers]
+//
+// The file ends with a line behind the HDF5 content, "anchorage sha256 <64 digits>\n", the digest of all before it:
+// one flipped byte anywhere is found, also in the last segment and in what HDF5's checksums do not cover.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "io/matrix.hpp"
+
+namespace anchorage::io {
+
+enum class SegmentKind { base, batch, removal, rollback };
+enum class EditState { committed, set_aside };
+
+// Compares unequal to itself, as NaN does.
+inline constexpr double not_measured = std::numeric_limits<double>::quiet_NaN();
+
+struct EditRecord {
+  std::string id;
+  std::string request;  // the edit as JSON text
+  EditState state = EditState::committed;
+  std::string reason;                // why it was set aside
+  double nll_before = not_measured;  // mean over the target's tokens, natural logarithm
+  double nll_after = not_measured;
+  bool match_before = false;  // every token of the target is the argmax
+  bool match_after = false;
+
+  bool operator==(const EditRecord&) const = default;
+};
+
+// One sparse row an edit (CSR): row i holds indices[offsets[i] .. offsets[i + 1]) and the values at the same
+// places.
+struct SparseRows {
+  std::vector<std::int64_t> offsets{0};  // [rows + 1]
+  std::vector<std::int32_t> indices;     // ascending in a row
+  std::vector<float> values;
+
+  bool operator==(const SparseRows&) const = default;
+};
+
+// Frobenius norms.
+struct LayerNorms {
+  double update = 0;  // of what this segment adds
+  double total = 0;   // of all that was added to the base weight
+  double base = 0;    // of the base weight
+
+  bool operator==(const LayerNorms&) const = default;
+};
+
+// What the segment did to one edited weight W [d, f]:  W <- W + u v^T.
+struct LayerRecord {
+  std::int64_t layer = 0;
+  Matrix keys;                               // [edits, f]; the row of an edit that was set aside is zero
+  SparseRows residuals;                      // by edit, over d
+  Matrix u;                                  // [d, rank]
+  Matrix v;                                  // [f, rank]
+  std::vector<std::int32_t> edit_of_column;  // [rank]: whose key makes this column of u and v
+  LayerNorms norms;
+
+  bool operator==(const LayerRecord&) const = default;
+};
+
+struct AnchorRecord {
+  std::int64_t layer = 0;
+  SparseRows chosen;            // by edit: dimensions and their scores
+  std::vector<double> rolling;  // [d], after the batch
+  std::int64_t kept = 0;
+  std::int64_t entered = 0;
+  std::int64_t left = 0;
+
+  bool operator==(const AnchorRecord&) const = default;
+};
+
+struct ProbeRecord {
+  std::string name;
+  double before = not_measured;
+  double after = not_measured;
+
+  bool operator==(const ProbeRecord&) const = default;
+};
+
+struct GuardRecord {
+  std::vector<ProbeRecord> probes;
+  std::string decision;
+
+  bool operator==(const GuardRecord&) const = default;
+};
+
+struct BaseLayer {
+  std::int64_t layer = 0;
+  std::string weight;  // the tensor's name in the model's files
+  std::int64_t rows = 0;
+  std::int64_t columns = 0;
+  double norm = 0;
+
+  bool operator==(const BaseLayer&) const = default;
+};
+
+// What a run starts from. Fingerprints are digests, as run.yaml has them.
+struct BaseRecord {
+  std::string model;
+  std::string tokenizer;
+  std::string statistics;
+  std::string hparams;  // YAML text
+  std::vector<BaseLayer> layers;
+
+  bool operator==(const BaseRecord&) const = default;
+};
+
+struct SegmentHeader {
+  SegmentKind kind = SegmentKind::batch;
+  std::int64_t batch = 0;  // the segment's number in the journal; the base is 0
+  std::string previous;    // SHA-256 of the file before; empty for the base. Journal::append fills it in
+  std::string utc;         // when, ISO 8601
+  std::string version;     // of the program that wrote it
+  std::int64_t world = 1;  // ranks
+  std::int64_t seed = 0;
+
+  bool operator==(const SegmentHeader&) const = default;
+};
+
+struct BatchSegment {
+  SegmentHeader header;
+  std::vector<EditRecord> edits;
+  std::vector<LayerRecord> layers;    // ascending by layer
+  std::vector<AnchorRecord> anchors;  // likewise; empty for methods without anchors
+  GuardRecord guard;
+  std::optional<BaseRecord> base;  // there for SegmentKind::base alone
+
+  bool operator==(const BatchSegment&) const = default;
+};
+
+std::string name_of(SegmentKind kind);
+std::string name_of(EditState state);
+
+// "seg-00000012.h5"
+std::string segment_file_name(std::int64_t batch);
+
+// Commits the segment as <directory>/seg-<batch>.h5 and returns its SHA-256. InternalError where that number exists
+// or the segment's parts do not fit each other (rows of keys and edits, columns of u and v); SystemError when the
+// disk refuses, and then nothing is left behind.
+std::string write_segment(const std::filesystem::path& directory, const BatchSegment& segment);
+
+// Checks the last line's digest, then reads all.
+BatchSegment read_segment(const std::filesystem::path& path);
+
+// The SHA-256 of the whole file; UserError unless its last line tells the digest of the bytes before.
+std::string verify_segment(const std::filesystem::path& path);
+
+// Reads a segment in parts. It relies on HDF5's checksums of what it reads; `verify_segment` and Journal::open look
+// at the whole file.
+class SegmentReader {
+ public:
+  explicit SegmentReader(const std::filesystem::path& path);
+  ~SegmentReader();
+  SegmentReader(SegmentReader&&) noexcept;
+  SegmentReader& operator=(SegmentReader&&) noexcept;
+
+  const SegmentHeader& header() const;
+  std::vector<EditRecord> edits() const;
+  std::vector<std::int64_t> layers() const;         // ascending
+  LayerRecord layer(std::int64_t layer) const;      // all of it
+  LayerRecord update(std::int64_t layer) const;     // u, v, edit_of_column and norms alone
+  std::vector<LayerNorms> norms() const;            // in the order of layers()
+  std::vector<std::int64_t> anchor_layers() const;  // empty for methods without anchors
+  AnchorRecord anchors(std::int64_t layer) const;
+  GuardRecord guard() const;
+  std::optional<BaseRecord> base() const;
+
+ private:
+  struct Content;
+  std::unique_ptr<Content> content_;
+};
+
+}  // namespace anchorage::io

@@ -1,0 +1,132 @@
+#include "io/atomic_file.hpp"
+#include "io/digest.hpp"
+#include "io/error.hpp"
+#include "io/hdf5/file.hpp"
+#include "io/journal/layout.hpp"
+
+namespace anchorage::io {
+namespace {
+
+using hdf5::Group;
+using hdf5::Packing;
+
+// One field of all records, as a column.
+template <class T, class Record, class Field>
+std::vector<T> column(const std::vector<Record>& records, Field field) {
+  std::vector<T> values;
+  values.reserve(records.size());
+  for (const Record& record : records) values.push_back(static_cast<T>(field(record)));
+  return values;
+}
+
+void write_header(Group& root, const SegmentHeader& header) {
+  root.set_attribute("schema", layout::schema);
+  root.set_attribute("kind", name_of(header.kind));
+  root.set_attribute("batch", header.batch);
+  root.set_attribute("previous", header.previous);
+  root.set_attribute("utc", header.utc);
+  root.set_attribute("version", header.version);
+  root.set_attribute("world", header.world);
+  root.set_attribute("seed", header.seed);
+}
+
+void write_edits(Group group, const std::vector<EditRecord>& edits) {
+  group.write("id", column<std::string>(edits, [](const EditRecord& e) { return e.id; }));
+  group.write("request", column<std::string>(edits, [](const EditRecord& e) { return e.request; }));
+  group.write("state", column<std::string>(edits, [](const EditRecord& e) { return name_of(e.state); }));
+  group.write("reason", column<std::string>(edits, [](const EditRecord& e) { return e.reason; }));
+  group.write("nll_before", column<double>(edits, [](const EditRecord& e) { return e.nll_before; }));
+  group.write("nll_after", column<double>(edits, [](const EditRecord& e) { return e.nll_after; }));
+  group.write("match_before", column<std::uint8_t>(edits, [](const EditRecord& e) { return e.match_before; }));
+  group.write("match_after", column<std::uint8_t>(edits, [](const EditRecord& e) { return e.match_after; }));
+}
+
+void write_sparse(Group& group, const SparseRows& sparse, const std::string& values) {
+  group.write("offsets", sparse.offsets, Packing::deflated);
+  group.write("indices", sparse.indices, Packing::deflated);
+  group.write(values, sparse.values);
+}
+
+void write_layer(Group group, const LayerRecord& layer) {
+  group.write("keys", layer.keys);
+  Group residuals = group.create_group("residuals");
+  write_sparse(residuals, layer.residuals, "values");
+  Group update = group.create_group("update");
+  update.write("u", layer.u);
+  update.write("v", layer.v);
+  update.write("edits", layer.edit_of_column);
+}
+
+void write_anchors(Group group, const AnchorRecord& anchors) {
+  write_sparse(group, anchors.chosen, "scores");
+  group.write("rolling", anchors.rolling);
+  group.set_attribute("kept", anchors.kept);
+  group.set_attribute("entered", anchors.entered);
+  group.set_attribute("left", anchors.left);
+}
+
+void write_norms(Group group, const std::vector<LayerRecord>& layers) {
+  group.write("layers", column<std::int64_t>(layers, [](const LayerRecord& l) { return l.layer; }));
+  group.write("update", column<double>(layers, [](const LayerRecord& l) { return l.norms.update; }));
+  group.write("total", column<double>(layers, [](const LayerRecord& l) { return l.norms.total; }));
+  group.write("base", column<double>(layers, [](const LayerRecord& l) { return l.norms.base; }));
+}
+
+void write_guard(Group group, const GuardRecord& guard) {
+  group.write("probes", column<std::string>(guard.probes, [](const ProbeRecord& p) { return p.name; }));
+  group.write("before", column<double>(guard.probes, [](const ProbeRecord& p) { return p.before; }));
+  group.write("after", column<double>(guard.probes, [](const ProbeRecord& p) { return p.after; }));
+  group.set_attribute("decision", guard.decision);
+}
+
+void write_base(Group group, const BaseRecord& base) {
+  group.set_attribute("model", base.model);
+  group.set_attribute("tokenizer", base.tokenizer);
+  group.set_attribute("statistics", base.statistics);
+  group.set_attribute("hparams", base.hparams);
+  group.write("layers", column<std::int64_t>(base.layers, [](const BaseLayer& l) { return l.layer; }));
+  group.write("weights", column<std::string>(base.layers, [](const BaseLayer& l) { return l.weight; }));
+  group.write("rows", column<std::int64_t>(base.layers, [](const BaseLayer& l) { return l.rows; }));
+  group.write("columns", column<std::int64_t>(base.layers, [](const BaseLayer& l) { return l.columns; }));
+  group.write("norms", column<double>(base.layers, [](const BaseLayer& l) { return l.norm; }));
+}
+
+void fill(Group& root, const BatchSegment& segment) {
+  write_header(root, segment.header);
+  write_edits(root.create_group("edits"), segment.edits);
+  Group layers = root.create_group("layers");
+  for (const LayerRecord& layer : segment.layers) {
+    write_layer(layers.create_group(std::to_string(layer.layer)), layer);
+  }
+  Group anchors = root.create_group("anchors");
+  for (const AnchorRecord& record : segment.anchors) {
+    write_anchors(anchors.create_group(std::to_string(record.layer)), record);
+  }
+  write_norms(root.create_group("norms"), segment.layers);
+  write_guard(root.create_group("guard"), segment.guard);
+  if (segment.base) write_base(root.create_group("base"), *segment.base);
+}
+
+}  // namespace
+
+std::string write_segment(const std::filesystem::path& directory, const BatchSegment& segment) {
+  const std::string complaint = layout::complaint_about(segment);
+  check(complaint.empty(), "a segment that does not fit together: " + complaint);
+  const std::filesystem::path path = directory / segment_file_name(segment.header.batch);
+
+  hdf5::NewFile content(path);
+  fill(content.root(), segment);
+  const std::span<const std::byte> bytes = content.bytes();
+  Sha256 digest;
+  digest.update(bytes);
+  const std::string seal = layout::seal_prefix + digest.hex() + "\n";
+  digest.update(seal);
+
+  AtomicFile file(path, IfExists::refuse);
+  file.write(bytes);
+  file.write(seal);
+  file.commit();
+  return digest.hex();
+}
+
+}  // namespace anchorage::io

@@ -1,0 +1,35 @@
+// NumPy's .npz archives (a zip of .npy files), as np.savez and np.savez_compressed write them: real and integer
+// arrays, little-endian, C or Fortran order. Other element types can be listed and are refused by name when read.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace anchorage::io {
+
+struct NpyArray {
+  std::string element;              // NumPy's own name: "<f4", "<f8", "<i8", "<i4"
+  std::vector<std::int64_t> shape;  // empty for a scalar
+  std::vector<double> values;       // row-major; i8 beyond 2^53 is refused
+};
+
+class NpzFile {
+ public:
+  explicit NpzFile(const std::filesystem::path& path);  // UserError when it is no zip archive
+  ~NpzFile();
+  NpzFile(NpzFile&&) noexcept;
+  NpzFile& operator=(NpzFile&&) noexcept;
+
+  std::vector<std::string> names() const;  // without ".npy"
+  bool contains(const std::string& name) const;
+  NpyArray read(const std::string& name) const;
+
+ private:
+  struct Archive;
+  std::unique_ptr<Archive> archive_;
+};
+
+}  // namespace anchorage::io

@@ -1,0 +1,62 @@
+// The directory of a run (formats.md, "Run directory"): what was asked, the journal, caches and the lock.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "io/run_lock.hpp"
+#include "io/run_record.hpp"
+
+namespace anchorage::io {
+
+// A generated prefix that edits are prompted behind; kept, so that a run is repeatable.
+struct Context {
+  std::string text;
+  std::vector<std::int64_t> tokens;
+
+  bool operator==(const Context&) const = default;
+};
+
+class RunDirectory {
+ public:
+  // Makes the directory, takes its lock for as long as this object lives and writes run.yaml. UserError when a run
+  // is there already (it tells about
+  // --resume) or something else is.
+  static RunDirectory create(const std::filesystem::path& path, const RunRecord& record);
+  // To go on with a run: takes its lock. UserError naming the holder's host and pid when another job has it.
+  static RunDirectory resume(const std::filesystem::path& path);
+  // To look at a run: no lock, nothing may be written.
+  static RunDirectory view(const std::filesystem::path& path);
+
+  // Whether `path` looks like a run (it holds a run.yaml): MODEL may be a run wherever a model is read.
+  static bool is_run(const std::filesystem::path& path);
+
+  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path journal() const { return path_ / "journal"; }
+  std::filesystem::path checkpoint() const { return path_ / "checkpoint"; }
+  std::filesystem::path inbox() const { return path_ / "inbox"; }
+  std::filesystem::path metrics() const { return path_ / "metrics.jsonl"; }
+  const RunRecord& record() const { return record_; }
+
+  // Replaces run.yaml (edits appended, another rank count).
+  void write_record(const RunRecord& record);
+
+  // Adds one line to metrics.jsonl, durably. `json` is one JSON object without a line break.
+  void append_metrics(std::string_view json);
+
+  void write_contexts(const std::vector<Context>& contexts);
+  bool has_contexts() const;
+  std::vector<Context> read_contexts() const;
+
+ private:
+  RunDirectory(std::filesystem::path path, RunRecord record, std::optional<RunLock> lock);
+  std::filesystem::path path_;
+  RunRecord record_;
+  std::optional<RunLock> lock_;  // empty for a view
+};
+
+}  // namespace anchorage::io

@@ -1,0 +1,109 @@
+// The statistics file: second moments of the keys, E[k k^T] [f, f] a layer, and the median norm of the residual
+// stream in every layer of the model, both on general text (method.md, sections 1 and 4).
+//
+// One path, two states. While it is collected the file holds sums in f64 and the place in the corpus to go on from;
+// each save replaces it atomically. When finished it holds the means in f32. As HDF5:
+//
+//   /                      attributes schema, state (collecting, finished), model_name, model, tokenizer, corpus,
+//                          sequence_length, tokens; while collecting also target_tokens, position
+//   /layers/<n>            sum [f, f] f64 while collecting, moment [f, f] f32 when finished
+//   /residual_norms        [model's layers, n] f32 while collecting
+//   /residual_norm_median  [model's layers] f32 when finished
+//
+// A save holds the file's content in memory once more.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "io/matrix.hpp"
+
+namespace anchorage::io {
+
+// What the statistics belong to.
+struct StatisticsFingerprint {
+  std::string model_name;  // for people: the model's directory
+  std::string model;       // digests
+  std::string tokenizer;
+  std::string corpus;
+  std::int64_t sequence_length = 0;  // tokens
+
+  bool operator==(const StatisticsFingerprint&) const = default;
+};
+
+struct KeySum {
+  std::int64_t layer = 0;
+  std::int64_t size = 0;    // f
+  std::vector<double> sum;  // [f, f]: sum of k k^T over the tokens so far
+
+  bool operator==(const KeySum&) const = default;
+};
+
+struct StatisticsProgress {
+  StatisticsFingerprint fingerprint;
+  std::int64_t tokens = 0;         // in the sums
+  std::int64_t target_tokens = 0;  // when it is finished
+  std::int64_t position = 0;       // where to go on in the corpus, in the collector's own unit
+  std::vector<KeySum> sums;
+  Matrix residual_norms;  // [model's layers, n]: what the collector needs to find the medians
+
+  bool operator==(const StatisticsProgress&) const = default;
+};
+
+struct SecondMoment {
+  std::int64_t layer = 0;
+  Matrix moment;  // [f, f]: E[k k^T]
+
+  bool operator==(const SecondMoment&) const = default;
+};
+
+struct Statistics {
+  StatisticsFingerprint fingerprint;
+  std::int64_t tokens = 0;
+  std::vector<SecondMoment> moments;
+  std::vector<float> residual_norm_median;  // [model's layers]; empty where unknown (imported statistics)
+
+  bool operator==(const Statistics&) const = default;
+};
+
+enum class StatisticsState { absent, collecting, finished };
+StatisticsState statistics_state(const std::filesystem::path& path);
+
+void save_progress(const std::filesystem::path& path, const StatisticsProgress& progress);
+void save_statistics(const std::filesystem::path& path, const Statistics& statistics);
+
+// What to go on from: `expected` itself (with empty sums of its layers' sizes) where there is no file yet,
+// otherwise what the file holds. UserError when the file belongs to another model, tokenizer, corpus, sequence
+// length or other layers, or is finished.
+StatisticsProgress create_or_resume(const std::filesystem::path& path, const StatisticsProgress& expected);
+
+// A finished file; moments are read one layer at a time, for they may be large.
+class StatisticsFile {
+ public:
+  // UserError for a file that is still being collected, or none of this kind.
+  static StatisticsFile load(const std::filesystem::path& path);
+  ~StatisticsFile();
+  StatisticsFile(StatisticsFile&&) noexcept;
+  StatisticsFile& operator=(StatisticsFile&&) noexcept;
+
+  const StatisticsFingerprint& fingerprint() const;
+  std::int64_t tokens() const;
+  std::vector<std::int64_t> layers() const;
+  const std::vector<float>& residual_norm_median() const;
+  SecondMoment moment(std::int64_t layer) const;  // UserError naming the layers that there are
+
+  // UserError that names both models unless model and tokenizer are the expected ones; corpus and sequence length
+  // are the collector's choice and not compared.
+  void check_fingerprint(const StatisticsFingerprint& expected) const;
+
+ private:
+  struct Content;
+  explicit StatisticsFile(std::unique_ptr<Content> content);
+  std::unique_ptr<Content> content_;
+};
+
+}  // namespace anchorage::io

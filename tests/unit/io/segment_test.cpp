@@ -1,0 +1,182 @@
+#include "io/journal/segment.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "io/digest.hpp"
+#include "io/error.hpp"
+#include "tests/sample_segment.hpp"
+#include "tests/small_disk.hpp"
+#include "tests/temporary_directory.hpp"
+
+namespace anchorage::io {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using tests::sample_base;
+using tests::sample_batch;
+
+template <class Error = UserError, class Function>
+std::string message_of(Function function) {
+  try {
+    function();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(Segment, OfABatchIsReadBackAsItWasWritten) {
+  const tests::TemporaryDirectory directory;
+  write_segment(directory.path(), sample_batch(3));
+  EXPECT_EQ(read_segment(directory.path() / "seg-00000003.h5"), sample_batch(3));
+}
+
+TEST(Segment, OfTheBaseIsReadBackAsItWasWritten) {
+  const tests::TemporaryDirectory directory;
+  write_segment(directory.path(), sample_base());
+  EXPECT_EQ(read_segment(directory.path() / "seg-00000000.h5"), sample_base());
+}
+
+TEST(Segment, WithoutEditsOrAnchorsIsReadBackAsItWasWritten) {
+  const tests::TemporaryDirectory directory;
+  BatchSegment segment = sample_batch(1);
+  segment.header.kind = SegmentKind::removal;
+  segment.edits.clear();
+  segment.anchors.clear();
+  segment.guard = {};
+  for (LayerRecord& layer : segment.layers) {
+    layer.keys = {.rows = 0, .columns = 6, .values = {}};
+    layer.residuals = {};
+    layer.u = {.rows = 4, .columns = 0, .values = {}};
+    layer.v = {.rows = 6, .columns = 0, .values = {}};
+    layer.edit_of_column.clear();
+  }
+  write_segment(directory.path(), segment);
+  EXPECT_EQ(read_segment(directory.path() / "seg-00000001.h5"), segment);
+}
+
+TEST(Segment, KeepsWhatWasNotMeasuredAsNaN) {
+  const tests::TemporaryDirectory directory;
+  BatchSegment segment = sample_batch(1);
+  segment.edits[1].nll_after = not_measured;
+  write_segment(directory.path(), segment);
+  EXPECT_TRUE(std::isnan(read_segment(directory.path() / "seg-00000001.h5").edits[1].nll_after));
+}
+
+TEST(Segment, IsReadInParts) {
+  const tests::TemporaryDirectory directory;
+  const BatchSegment segment = sample_batch(1);
+  write_segment(directory.path(), segment);
+  const SegmentReader reader(directory.path() / "seg-00000001.h5");
+  EXPECT_EQ(reader.header(), segment.header);
+  EXPECT_EQ(reader.edits(), segment.edits);
+  EXPECT_THAT(reader.layers(), ElementsAre(4, 10));  // by number, not by name
+  EXPECT_THAT(reader.norms(), ElementsAre(segment.layers[0].norms, segment.layers[1].norms));
+  LayerRecord update = segment.layers[1];
+  update.keys = {};
+  update.residuals = {};
+  EXPECT_EQ(reader.update(10), update);
+  EXPECT_EQ(reader.layer(4), segment.layers[0]);
+  EXPECT_EQ(reader.anchors(10), segment.anchors[1]);
+  EXPECT_EQ(reader.base(), std::nullopt);
+  EXPECT_THAT(message_of([&] { reader.update(5); }), HasSubstr("seg-00000001.h5:/layers/5"));
+}
+
+TEST(Segment, ReturnsTheDigestOfItsFile) {
+  const tests::TemporaryDirectory directory;
+  const std::string digest = write_segment(directory.path(), sample_batch(1));
+  EXPECT_EQ(digest, sha256_of_file(directory.path() / "seg-00000001.h5"));
+  EXPECT_EQ(digest, verify_segment(directory.path() / "seg-00000001.h5"));
+}
+
+TEST(Segment, IsNeverWrittenAgain) {
+  const tests::TemporaryDirectory directory;
+  write_segment(directory.path(), sample_batch(1));
+  EXPECT_THROW(write_segment(directory.path(), sample_batch(1)), InternalError);
+}
+
+TEST(Segment, WhosePartsDoNotFitIsNotWritten) {
+  const tests::TemporaryDirectory directory;
+  const auto refusal = [&](auto spoil) {
+    BatchSegment segment = sample_batch(1);
+    spoil(segment);
+    return message_of<InternalError>([&] { write_segment(directory.path(), segment); });
+  };
+  EXPECT_THAT(refusal([](BatchSegment& s) { s.edits.pop_back(); }), HasSubstr("2 keys for 1 edits"));
+  EXPECT_THAT(refusal([](BatchSegment& s) { s.layers[0].u.values.pop_back(); }), HasSubstr("do not fill it"));
+  EXPECT_THAT(refusal([](BatchSegment& s) {
+                s.layers[0].edit_of_column = {0, 0, 2};
+              }),
+              HasSubstr("layer 4: a column"));
+  EXPECT_THAT(refusal([](BatchSegment& s) { s.layers[0].edit_of_column = {0}; }), HasSubstr("u with 3 columns"));
+  EXPECT_THAT(refusal([](BatchSegment& s) { s.layers[1].residuals.indices.pop_back(); }),
+              HasSubstr("layer 10: 1 indices"));
+  EXPECT_THAT(refusal([](BatchSegment& s) {
+                s.anchors[1].chosen.offsets = {0, 3, 1};
+              }),
+              HasSubstr("do not ascend"));
+  EXPECT_THAT(refusal([](BatchSegment& s) { std::swap(s.layers[0], s.layers[1]); }),
+              HasSubstr("layers that do not ascend"));
+  EXPECT_THAT(refusal([](BatchSegment& s) { s.header.kind = SegmentKind::base; }), HasSubstr("base"));
+  EXPECT_TRUE(std::filesystem::is_empty(directory.path()));
+}
+
+TEST(Segment, WithAnyByteFlippedIsRefusedByName) {
+  const tests::TemporaryDirectory directory;
+  write_segment(directory.path(), sample_batch(1));
+  const auto path = directory.path() / "seg-00000001.h5";
+  const std::string content = tests::content_of(path);
+  for (std::size_t place = 0; place < content.size(); place += place < content.size() - 100 ? 997 : 1) {
+    std::string altered = content;
+    altered[place] = static_cast<char>(altered[place] ^ 0x10);
+    directory.write("seg-00000001.h5", altered);
+    const std::string message = message_of([&] { read_segment(path); });
+    ASSERT_THAT(message, HasSubstr(path.string())) << "byte " << place;
+    ASSERT_THAT(message, HasSubstr("; put back the file from a copy")) << "byte " << place;
+  }
+}
+
+TEST(Segment, CutOffAnywhereIsRefusedByName) {
+  const tests::TemporaryDirectory directory;
+  write_segment(directory.path(), sample_batch(1));
+  const auto path = directory.path() / "seg-00000001.h5";
+  const std::uintmax_t size = std::filesystem::file_size(path);
+  for (const std::uintmax_t left : {size - 1, size - 82, size / 2, std::uintmax_t{10}, std::uintmax_t{0}}) {
+    std::filesystem::resize_file(path, left);
+    EXPECT_THAT(message_of([&] { read_segment(path); }), HasSubstr("in " + path.string())) << left;
+  }
+}
+
+// tests/golden/hdf5_interop.py reads the sample with h5py, by formats.md alone.
+TEST(Segment, IsReadByH5pyAsTheFormatSays) {
+  const tests::TemporaryDirectory directory;
+  write_segment(directory.path(), sample_batch(1));
+  write_segment(directory.path(), sample_base());
+  const std::string command = std::string(ANCHORAGE_PYTHON) + " " + ANCHORAGE_SOURCE_DIR +
+                              "/tests/golden/hdf5_interop.py check-segments '" + directory.path().string() + "'";
+  EXPECT_EQ(std::system(command.c_str()), 0);
+}
+
+TEST(Segment, OnAFullDiskLeavesNothingBehindAndCanBeWrittenLater) {
+  const tests::SmallDisk disk("1M");
+  if (!disk.refusal().empty()) GTEST_SKIP() << disk.refusal();
+  // Full at every stage: in the first dataset, in the middle, in the last bytes.
+  for (const std::uintmax_t room : {4096, 20000, 40000, 200000}) {
+    disk.fill_up_to(room);
+    const std::string message =
+        message_of<SystemError>([&] { write_segment(disk.path(), sample_batch(1, 20000)); });
+    EXPECT_THAT(message, HasSubstr("No space left on device, in " + (disk.path() / "seg-00000001.h5").string()));
+    disk.make_room();
+    EXPECT_TRUE(std::filesystem::is_empty(disk.path()));
+  }
+  write_segment(disk.path(), sample_batch(1, 4000));
+  EXPECT_EQ(read_segment(disk.path() / "seg-00000001.h5"), sample_batch(1, 4000));
+}
+
+}  // namespace
+}  // namespace anchorage::io

@@ -1,0 +1,179 @@
+#include "io/statistics_file.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "io/error.hpp"
+#include "tests/small_disk.hpp"
+#include "tests/temporary_directory.hpp"
+
+namespace anchorage::io {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+template <class Error = UserError, class Function>
+std::string message_of(Function function) {
+  try {
+    function();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+StatisticsFingerprint sample_fingerprint() {
+  return {.model_name = "demo", .model = "aaaa", .tokenizer = "bbbb", .corpus = "cccc", .sequence_length = 512};
+}
+
+// What a collector asks for at its start.
+StatisticsProgress sample_start() {
+  return {.fingerprint = sample_fingerprint(),
+          .tokens = 0,
+          .target_tokens = 1000,
+          .position = 0,
+          .sums = {{.layer = 4, .size = 2, .sum = {}}, {.layer = 10, .size = 2, .sum = {}}},
+          .residual_norms = {}};
+}
+
+StatisticsProgress sample_progress() {
+  StatisticsProgress progress = sample_start();
+  progress.tokens = 512;
+  progress.position = 12345678901;
+  progress.sums[0].sum = {1e300, 0.1, 0.1, 2};
+  progress.sums[1].sum = {3, 0, 0, 1.0 / 3.0};
+  progress.residual_norms = {.rows = 3, .columns = 2, .values = {150, 151, 200, 201, 250, 251}};
+  return progress;
+}
+
+StatisticsProgress sample_first_save() {
+  return create_or_resume("/no/such/file", sample_start());
+}
+
+Statistics sample_statistics() {
+  return {.fingerprint = sample_fingerprint(),
+          .tokens = 1000,
+          .moments = {{.layer = 4, .moment = {.rows = 2, .columns = 2, .values = {2, 0.5, 0.5, 1}}},
+                      {.layer = 10, .moment = {.rows = 2, .columns = 2, .values = {3, 0, 0, 4}}}},
+          .residual_norm_median = {150, 200, 250}};
+}
+
+class StatisticsOnDisk : public testing::Test {
+ protected:
+  std::filesystem::path path() const { return directory_.path() / "S.h5"; }
+  tests::TemporaryDirectory directory_;
+};
+
+TEST_F(StatisticsOnDisk, BeginWithZeroSumsWhereThereIsNoFile) {
+  EXPECT_EQ(statistics_state(path()), StatisticsState::absent);
+  const StatisticsProgress start = create_or_resume(path(), sample_start());
+  EXPECT_THAT(start.sums[1].sum, ElementsAre(0, 0, 0, 0));
+  EXPECT_EQ(start.position, 0);
+}
+
+TEST_F(StatisticsOnDisk, GoOnFromTheLastSaveExactly) {
+  save_progress(path(), sample_first_save());  // replaced by the next one
+  save_progress(path(), sample_progress());
+  EXPECT_EQ(statistics_state(path()), StatisticsState::collecting);
+  EXPECT_EQ(create_or_resume(path(), sample_start()), sample_progress());
+}
+
+TEST_F(StatisticsOnDisk, MayGoOnToMoreTokens) {
+  save_progress(path(), sample_progress());
+  StatisticsProgress more = sample_start();
+  more.target_tokens = 5000;
+  EXPECT_EQ(create_or_resume(path(), more).target_tokens, 5000);
+  EXPECT_EQ(create_or_resume(path(), more).tokens, 512);
+}
+
+TEST_F(StatisticsOnDisk, DoNotGoOnForAnotherModelCorpusLengthOrLayers) {
+  save_progress(path(), sample_progress());
+  const auto refusal = [&](auto change) {
+    StatisticsProgress other = sample_start();
+    change(other);
+    return message_of([&] { create_or_resume(path(), other); });
+  };
+  const std::string model =
+      refusal([](auto& p) { p.fingerprint.model = "eeee", p.fingerprint.model_name = "other"; });
+  EXPECT_THAT(model, HasSubstr("expected the unfinished statistics of model other (eeee)"));
+  EXPECT_THAT(model, HasSubstr("found those of model demo (aaaa)"));
+  EXPECT_THAT(refusal([](auto& p) { p.fingerprint.corpus = "ffff"; }),
+              HasSubstr("corpus ffff, found those of corpus cccc"));
+  EXPECT_THAT(refusal([](auto& p) { p.fingerprint.sequence_length = 64; }),
+              HasSubstr("sequences of 64 tokens, found"));
+  EXPECT_THAT(refusal([](auto& p) { p.sums.pop_back(); }),
+              HasSubstr("layers 4 [2, 2], found those of layers 4 [2, 2], 10"));
+  EXPECT_THAT(refusal([](auto& p) { p.sums[0].size = 3; }), HasSubstr("layers 4 [3, 3]"));
+  save_statistics(path(), sample_statistics());
+  EXPECT_THAT(refusal([](auto&) {}), HasSubstr("found finished statistics of model demo"));
+}
+
+TEST_F(StatisticsOnDisk, AreReadLayerByLayerWhenFinished) {
+  save_progress(path(), sample_progress());
+  save_statistics(path(), sample_statistics());
+  EXPECT_EQ(statistics_state(path()), StatisticsState::finished);
+  const StatisticsFile file = StatisticsFile::load(path());
+  EXPECT_EQ(file.fingerprint(), sample_fingerprint());
+  EXPECT_EQ(file.tokens(), 1000);
+  EXPECT_THAT(file.layers(), ElementsAre(4, 10));
+  EXPECT_EQ(file.moment(4), sample_statistics().moments[0]);
+  EXPECT_EQ(file.moment(10), sample_statistics().moments[1]);
+  EXPECT_THAT(file.residual_norm_median(), ElementsAre(150, 200, 250));
+  EXPECT_THAT(message_of([&] { file.moment(5); }),
+              HasSubstr("expected statistics of layer 5, found those of layers 4, 10"));
+}
+
+TEST_F(StatisticsOnDisk, OfAnotherModelAreRefusedWithBothNames) {
+  save_statistics(path(), sample_statistics());
+  const StatisticsFile file = StatisticsFile::load(path());
+  StatisticsFingerprint same = sample_fingerprint();
+  same.model_name = "elsewhere/demo";
+  same.corpus = "";
+  same.sequence_length = 0;
+  EXPECT_NO_THROW(file.check_fingerprint(same));
+  StatisticsFingerprint other = sample_fingerprint();
+  other.model_name = "llama";
+  other.model = "9999";
+  const std::string message = message_of([&] { file.check_fingerprint(other); });
+  EXPECT_THAT(message, HasSubstr("expected statistics of model llama (9999)"));
+  EXPECT_THAT(message, HasSubstr("found statistics of model demo (aaaa)"));
+  other = sample_fingerprint();
+  other.tokenizer = "8888";
+  EXPECT_THAT(message_of([&] { file.check_fingerprint(other); }), HasSubstr("tokenizer 8888"));
+}
+
+TEST_F(StatisticsOnDisk, AreNotUsedBeforeTheyAreFinished) {
+  save_progress(path(), sample_progress());
+  EXPECT_THAT(message_of([&] { StatisticsFile::load(path()); }),
+              HasSubstr("found a collection at 512 of 1000 tokens"));
+}
+
+TEST_F(StatisticsOnDisk, AreRefusedWhenTheFileIsSomethingElse) {
+  EXPECT_THAT(message_of([&] { StatisticsFile::load(path()); }), HasSubstr("found no file"));
+  directory_.write("S.h5", "text");
+  EXPECT_THAT(message_of([&] { StatisticsFile::load(path()); }), HasSubstr("file signature not found"));
+}
+
+TEST_F(StatisticsOnDisk, AreReadByH5py) {
+  save_statistics(path(), sample_statistics());
+  const std::string command = std::string(ANCHORAGE_PYTHON) + " " + ANCHORAGE_SOURCE_DIR +
+                              "/tests/golden/hdf5_interop.py check-statistics '" + path().string() + "'";
+  EXPECT_EQ(std::system(command.c_str()), 0);
+}
+
+TEST(StatisticsFile, OnAFullDiskKeepsTheLastSave) {
+  const tests::SmallDisk disk("1M");
+  if (!disk.refusal().empty()) GTEST_SKIP() << disk.refusal();
+  const auto path = disk.path() / "S.h5";
+  save_progress(path, sample_progress());
+  disk.fill_up_to(8192);
+  EXPECT_THAT(message_of<SystemError>([&] { save_progress(path, sample_first_save()); }),
+              HasSubstr("No space left on device"));
+  EXPECT_EQ(create_or_resume(path, sample_start()), sample_progress());
+}
+
+}  // namespace
+}  // namespace anchorage::io
