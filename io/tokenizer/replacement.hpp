@@ -1,0 +1,28 @@
+// {"type": "Replace", "pattern": {...}, "content": "..."}: a normalizer and a decoder of tokenizer.json.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "io/tokenizer/json_node.hpp"
+#include "io/tokenizer/pattern.hpp"
+
+namespace anchorage::io {
+
+class Replacement {
+ public:
+  static Replacement parse(const JsonNode& node);
+
+  // Puts the content in place of every match.
+  std::string apply(std::string_view text) const;
+
+  const std::string& content() const { return content_; }
+
+ private:
+  Replacement(Pattern pattern, std::string content);
+
+  Pattern pattern_;
+  std::string content_;
+};
+
+}  // namespace anchorage::io

@@ -1,0 +1,37 @@
+// UTF-8 as `tokenizers` sees it: texts are valid, and what a model writes is made valid.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace anchorage::io {
+
+struct DecodedCharacter {
+  char32_t value;      // U+FFFD where the bytes are not valid
+  std::size_t length;  // in bytes; of the maximal ill-formed part where they are not valid
+  bool valid;
+};
+
+// Of a text that is not empty.
+DecodedCharacter first_character(std::string_view text);
+DecodedCharacter last_character(std::string_view text);
+
+// Offset of the first byte that is not part of a valid sequence.
+std::optional<std::size_t> first_invalid_utf8(std::string_view bytes);
+
+// With U+FFFD for each maximal ill-formed part, as Unicode (3.9, best practice) and Rust's from_utf8_lossy have it.
+std::string with_replacement_characters(std::string_view bytes);
+
+// With U+FFFD where `text` is not valid.
+std::u32string code_points(std::string_view text);
+std::string to_utf8(std::u32string_view characters);
+
+// Bytes of the character that starts with `lead`, in valid UTF-8.
+constexpr std::size_t character_length(char lead) {
+  const auto byte = static_cast<unsigned char>(lead);
+  return byte < 0x80 ? 1 : byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4;
+}
+
+}  // namespace anchorage::io
