@@ -1,0 +1,149 @@
+#include "coordinator/queue.hpp"
+
+#include <gmock/gmock.h>
+
+#include "io/error.hpp"
+
+namespace anchorage::coordinator {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+io::Edit edit(std::string id, std::string subject, std::string target, std::string prompt = "The CEO of {} is") {
+  return {
+      .id = std::move(id), .subject = std::move(subject), .prompt = std::move(prompt), .target = std::move(target)};
+}
+
+io::EditsFile file_of(std::vector<io::Edit> edits) {
+  return {.format = io::Format::native, .edits = std::move(edits), .rejected = {}};
+}
+
+RecordedEdit committed(io::Edit edit, std::int64_t batch) {
+  return {.edit = std::move(edit), .batch = batch};
+}
+
+RecordedEdit set_aside(io::Edit edit, std::int64_t batch, std::string reason) {
+  return {std::move(edit), batch, io::EditState::set_aside, std::move(reason)};
+}
+
+// The ids of all batches that are still to come.
+std::vector<std::vector<std::string>> drain(Queue queue) {
+  std::vector<std::vector<std::string>> batches;
+  while (!queue.empty()) {
+    auto& ids = batches.emplace_back();
+    for (const io::Edit& one : queue.take_batch()) ids.push_back(one.id);
+  }
+  return batches;
+}
+
+const io::EditsFile five = file_of({edit("a", "Aral", "1"), edit("b", "Bonn", "2"), edit("c", "Cork", "3"),
+                                    edit("d", "Dili", "4"), edit("e", "Elba", "5")});
+
+TEST(Queue, FormsBatchesInTheOrderOfTheFileAndTheLastOneMayBeSmaller) {
+  const Queue queue(five, {}, {.batch_size = 2});
+  EXPECT_EQ(queue.edits(), 5);
+  EXPECT_EQ(queue.batches(), 3);
+  EXPECT_THAT(drain(queue), ElementsAre(ElementsAre("a", "b"), ElementsAre("c", "d"), ElementsAre("e")));
+}
+
+TEST(Queue, TakesOnlyTheFirstEditsOfTheFileUnderALimit) {
+  EXPECT_THAT(drain(Queue(five, {}, {.batch_size = 2, .limit = 3})),
+              ElementsAre(ElementsAre("a", "b"), ElementsAre("c")));
+  EXPECT_EQ(Queue(five, {}, {.limit = 100}).edits(), 5);
+  EXPECT_TRUE(Queue(five, {}, {.limit = 0}).empty());
+}
+
+TEST(Queue, ALimitCountsTheFilesEditsAlsoWhenSomeAreCommitted) {
+  const std::vector recorded{committed(edit("a", "Aral", "1"), 1), committed(edit("b", "Bonn", "2"), 1)};
+  EXPECT_THAT(drain(Queue(five, recorded, {.limit = 3})), ElementsAre(ElementsAre("c")));
+}
+
+TEST(Queue, RefusesABatchOfNoEdits) {
+  EXPECT_THROW(Queue(five, {}, {.batch_size = 0}), io::InternalError);
+}
+
+TEST(Queue, LeavesOutAnEditThatTheFileRepeats) {
+  const Queue queue(file_of({edit("a", "Aral", "1"), edit("b", "Bonn", "2"), edit("a2", "Aral", "1")}), {}, {});
+  EXPECT_EQ(queue.findings().repeated, 1);
+  EXPECT_THAT(queue.findings().conflicts, IsEmpty());
+  EXPECT_THAT(drain(queue), ElementsAre(ElementsAre("a", "b")));
+}
+
+TEST(Queue, AnotherPromptOrSubjectIsAnotherEdit) {
+  const Queue queue(
+      file_of({edit("a", "Aral", "1"), edit("b", "Aral", "1", "{} is led by"), edit("c", "Cork", "1")}), {}, {});
+  EXPECT_EQ(queue.edits(), 3);
+}
+
+TEST(Queue, OfTwoTargetsInTheFileTheLaterOneIsWrittenAndTheConflictIsTold) {
+  const Queue queue(file_of({edit("old", "Alphabet", "Larry Page"), edit("new", "Alphabet", "Sundar Pichai")}), {},
+                    {});
+  ASSERT_EQ(queue.findings().conflicts.size(), 1);
+  EXPECT_EQ(
+      queue.findings().conflicts[0].text(),
+      "edit new ('The CEO of Alphabet is' -> 'Sundar Pichai') replaces edit old (-> 'Larry Page'), earlier in the "
+      "file");
+  EXPECT_THAT(drain(queue), ElementsAre(ElementsAre("new")));
+}
+
+TEST(Queue, SkipsWhatIsCommitted) {
+  std::vector<RecordedEdit> recorded;
+  for (const io::Edit& one : five.edits) recorded.push_back(committed(one, 1));
+  const Queue all(five, recorded, {});
+  EXPECT_TRUE(all.empty());
+  EXPECT_EQ(all.batches(), 0);
+  EXPECT_EQ(all.findings().already_committed, 5);
+
+  recorded.resize(2);
+  EXPECT_THAT(drain(Queue(five, recorded, {.batch_size = 2})),
+              ElementsAre(ElementsAre("c", "d"), ElementsAre("e")));
+}
+
+TEST(Queue, ANewTargetForACommittedFactIsWrittenAndTheConflictIsTold) {
+  const std::vector recorded{committed(edit("old", "Alphabet", "Larry Page"), 3)};
+  const Queue queue(file_of({edit("new", "Alphabet", "Sundar Pichai")}), recorded, {});
+  ASSERT_EQ(queue.findings().conflicts.size(), 1);
+  EXPECT_THAT(queue.findings().conflicts[0].text(),
+              HasSubstr("replaces edit old (-> 'Larry Page'), committed in batch 3"));
+  EXPECT_THAT(drain(queue), ElementsAre(ElementsAre("new")));
+}
+
+TEST(Queue, AFactThatChangesBackIsWrittenAgain) {
+  const std::vector recorded{committed(edit("x", "Alphabet", "X"), 1), committed(edit("y", "Alphabet", "Y"), 2)};
+  EXPECT_THAT(drain(Queue(file_of({edit("x", "Alphabet", "X")}), recorded, {})), ElementsAre(ElementsAre("x")));
+}
+
+TEST(Queue, TheSameFileHasNothingToDoAgainAlsoWhenItHoldsAConflict) {
+  const auto file = file_of({edit("x", "Alphabet", "X"), edit("y", "Alphabet", "Y")});
+  const std::vector recorded{committed(edit("y", "Alphabet", "Y"), 1)};
+  EXPECT_TRUE(Queue(file, recorded, {}).empty());
+}
+
+TEST(Queue, WhatABatchHasSetAsideIsNotTriedAgainButToldWithItsReason) {
+  const std::vector recorded{set_aside(edit("a", "Aral", "1"), 4, "at an attention sink")};
+  const Queue queue(five, recorded, {});
+  EXPECT_EQ(queue.edits(), 4);
+  EXPECT_THAT(queue.findings().set_aside, ElementsAre(SetAside{"a", "batch 4: at an attention sink"}));
+}
+
+TEST(Queue, AnEditThatWasSetAsideReplacesNothing) {
+  const std::vector recorded{committed(edit("x", "Alphabet", "X"), 1),
+                             set_aside(edit("y", "Alphabet", "Y"), 2, "no")};
+  EXPECT_TRUE(Queue(file_of({edit("x", "Alphabet", "X")}), recorded, {}).empty());
+  const Queue third(file_of({edit("z", "Alphabet", "Z")}), recorded, {});
+  ASSERT_EQ(third.findings().conflicts.size(), 1);
+  EXPECT_EQ(third.findings().conflicts[0].earlier.id, "x");
+}
+
+TEST(Queue, CountsTheRecordsThatCouldNotBeReadAsSetAside) {
+  auto file = five;
+  file.rejected.push_back({"edits.jsonl, line 12", "field 'target' is empty"});
+  const Queue queue(file, {}, {});
+  EXPECT_EQ(queue.edits(), 5);
+  EXPECT_THAT(queue.findings().set_aside, ElementsAre(SetAside{"edits.jsonl, line 12", "field 'target' is empty"}));
+}
+
+}  // namespace
+}  // namespace anchorage::coordinator
