@@ -1,0 +1,101 @@
+#include "coordinator/batch_report.hpp"
+
+#include <fmt/chrono.h>
+
+#include <algorithm>
+#include <ctime>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+namespace anchorage::coordinator {
+namespace {
+
+io::SegmentHeader header_of(io::SegmentKind kind, std::int64_t batch, const Provenance& provenance) {
+  return {.kind = kind,
+          .batch = batch,
+          .previous = {},
+          .utc = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))),
+          .version = provenance.version,
+          .world = provenance.world,
+          .seed = provenance.seed};
+}
+
+bool is_committed(const io::EditRecord& edit) {
+  return edit.state == io::EditState::committed;
+}
+
+}  // namespace
+
+io::BatchSegment base_segment(io::BaseRecord base, const Provenance& provenance) {
+  io::BatchSegment segment;
+  segment.header = header_of(io::SegmentKind::base, 0, provenance);
+  segment.base = std::move(base);
+  return segment;
+}
+
+io::BatchSegment batch_segment(sharding::BatchApplied applied, std::int64_t batch, const Provenance& provenance) {
+  io::BatchSegment segment;
+  segment.header = header_of(io::SegmentKind::batch, batch, provenance);
+  segment.edits = std::move(applied.edits);
+  const bool wrote = std::ranges::any_of(segment.edits, is_committed);
+  if (wrote) segment.layers = std::move(applied.layers);
+  segment.guard.decision = wrote ? "accepted" : "every edit set aside";
+  return segment;
+}
+
+Seconds& operator+=(Seconds& sum, const Seconds& seconds) {
+  sum.total += seconds.total;
+  sum.activities.values += seconds.activities.values;
+  sum.activities.solve += seconds.activities.solve;
+  sum.activities.communicate += seconds.activities.communicate;
+  sum.activities.evaluate += seconds.activities.evaluate;
+  return sum;
+}
+
+BatchReport report_of(const io::BatchSegment& segment, const Seconds& seconds) {
+  BatchReport report{
+      .batch = segment.header.batch, .utc = segment.header.utc, .set_aside = {}, .seconds = seconds, .drift = {}};
+  double nll_before = 0, nll_after = 0, match_before = 0, match_after = 0;
+  for (const io::EditRecord& edit : segment.edits) {
+    if (!is_committed(edit)) {
+      report.set_aside.push_back({edit.id, edit.reason});
+      continue;
+    }
+    ++report.committed;
+    nll_before += edit.nll_before;
+    nll_after += edit.nll_after;
+    match_before += edit.match_before;
+    match_after += edit.match_after;
+  }
+  const auto count = static_cast<double>(report.committed);  // of none the means are 0 / 0: not measured
+  report.nll_before = nll_before / count;
+  report.nll_after = nll_after / count;
+  report.match_before = match_before / count;
+  report.match_after = match_after / count;
+  for (const io::LayerRecord& layer : segment.layers) {
+    report.drift[layer.layer] = layer.norms.total / layer.norms.base;
+  }
+  return report;
+}
+
+std::string metrics_line(const BatchReport& report) {
+  const sharding::BatchSeconds& activities = report.seconds.activities;
+  auto drift = nlohmann::ordered_json::object();
+  for (const auto& [layer, value] : report.drift) drift[std::to_string(layer)] = value;
+  const nlohmann::ordered_json line = {
+      {"batch", report.batch},
+      {"utc", report.utc},
+      {"edits", {{"committed", report.committed}, {"set_aside", report.set_aside.size()}}},
+      {"nll", {{"before", report.nll_before}, {"after", report.nll_after}}},
+      {"match", {{"before", report.match_before}, {"after", report.match_after}}},
+      {"seconds",
+       {{"total", report.seconds.total},
+        {"values", activities.values},
+        {"solve", activities.solve},
+        {"communicate", activities.communicate},
+        {"evaluate", activities.evaluate}}},
+      {"drift", drift}};
+  return line.dump();
+}
+
+}  // namespace anchorage::coordinator

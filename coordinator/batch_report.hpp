@@ -1,0 +1,61 @@
+// What a run writes down: its segments, and a line of metrics for each batch.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "coordinator/queue.hpp"
+#include "io/journal/segment.hpp"
+#include "sharding/command.hpp"
+
+namespace anchorage::coordinator {
+
+// Who writes a segment.
+struct Provenance {
+  std::string version;     // of the program
+  std::int64_t world = 1;  // ranks
+  std::int64_t seed = 0;
+};
+
+// Segment 0 of a new run. `base` names model, tokenizer and statistics by their fingerprints, and the edited
+// layers.
+io::BatchSegment base_segment(io::BaseRecord base, const Provenance& provenance);
+
+// The segment of a batch that is accepted as the workers wrote it; one without layers where every edit was set
+// aside.
+io::BatchSegment batch_segment(sharding::BatchApplied applied, std::int64_t batch, const Provenance& provenance);
+
+// Wall-clock seconds. `total` is from a batch's submission to its commit; what the activities leave of it is the
+// rest.
+struct Seconds {
+  double total = 0;
+  sharding::BatchSeconds activities{};
+};
+
+Seconds& operator+=(Seconds& sum, const Seconds& seconds);
+
+// Per edited layer: the Frobenius norm of all that was added to the weight, over that of the base weight.
+using Drift = std::map<std::int64_t, double>;
+
+// One batch in numbers. The means are over its committed edits, and NaN where there are none.
+struct BatchReport {
+  std::int64_t batch = 0;
+  std::string utc;
+  std::int64_t committed = 0;
+  std::vector<SetAside> set_aside;
+  double nll_before = io::not_measured;
+  double nll_after = io::not_measured;
+  double match_before = io::not_measured;  // share of the edits whose every target token is the argmax
+  double match_after = io::not_measured;
+  Seconds seconds;
+  Drift drift;  // after the batch; empty when it wrote nothing
+};
+
+BatchReport report_of(const io::BatchSegment& segment, const Seconds& seconds);
+
+// One JSON object on one line, as metrics.jsonl has it; what was not measured is null.
+std::string metrics_line(const BatchReport& report);
+
+}  // namespace anchorage::coordinator

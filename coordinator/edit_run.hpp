@@ -1,0 +1,92 @@
+// The run of one edits file, from the journal's last commit to the end of the queue, on rank 0's io_context.
+//
+//   replay the committed segments -> a batch -> its segment is renamed into place (the commit) -> the next batch ->
+//   Stop
+//
+// One command at a time is with the workers. SIGINT, SIGTERM and SIGUSR1 end the run behind the batch at hand,
+// which is finished and committed.
+//
+// A failure between two commands (SystemError: the disk is full) leaves io_context::run() as an exception. By then
+// the workers have been told to stop, and the journal ends with the last whole segment: `--resume` goes on from
+// there. A worker that fails sends no reply; whoever sees it calls io_context::stop().
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "coordinator/batch_report.hpp"
+#include "coordinator/queue.hpp"
+#include "io/journal/journal.hpp"
+#include "io/run_directory.hpp"
+#include "sharding/command.hpp"
+
+namespace anchorage::coordinator {
+
+struct RunResult {
+  std::int64_t batches = 0;         // committed by this run, as all of these numbers
+  std::int64_t committed = 0;       // edits
+  std::vector<SetAside> set_aside;  // by this run, and what the queue found before it
+  Seconds seconds{};                // of the batches
+  Drift drift{};                    // as it stands at the end, of all batches of the journal
+  bool stopped = false;             // by a signal, with batches left in the queue
+};
+
+// Watches a run. Called on the io_context's thread; what it throws ends the run.
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  virtual void replaying(std::int64_t /*segments*/) {}
+  virtual void editing(std::int64_t /*edits*/, std::int64_t /*batches*/) {}  // the first batch begins
+  virtual void committed(const BatchReport& /*report*/) {}
+  virtual void stopping(int /*signal*/) {}        // the batch at hand is the last one
+  virtual void still_stopping(int /*signal*/) {}  // a further signal before the batch has ended
+  virtual void finished(const RunResult& /*result*/) {}
+};
+
+class EditRun {
+ public:
+  // Borrows all but the queue. `context` must outlive the workers' last reply. The journal has its base segment.
+  EditRun(boost::asio::io_context& context, sharding::Workers& workers, io::RunDirectory& directory,
+          io::Journal& journal, Queue queue, Provenance provenance, Observer& observer);
+  // Tells the workers to stop if that has not happened yet.
+  ~EditRun();
+  EditRun(const EditRun&) = delete;
+  EditRun& operator=(const EditRun&) = delete;
+
+  // The run takes place in context.run(), which returns when the workers have stopped. Replays nothing when the
+  // queue is empty: then nobody needs the weights.
+  void start();
+
+  const RunResult& result() const { return result_; }
+
+ private:
+  // Each asks the workers for one thing and goes on with the next when they have answered.
+  void begin();
+  void replay(std::size_t segment);
+  void edit();
+  void finish();
+
+  void ask(sharding::Command command, std::function<void(sharding::Reply)> then);
+  void step(const std::function<void()>& action);
+  void commit(sharding::BatchApplied applied, std::chrono::steady_clock::time_point submitted);
+  void watch_signals();
+  void dismiss_workers();
+
+  boost::asio::io_context& context_;
+  sharding::Workers& workers_;
+  io::RunDirectory& directory_;
+  io::Journal& journal_;
+  Queue queue_;
+  Provenance provenance_;
+  Observer& observer_;
+  boost::asio::signal_set signals_;
+  bool stopping_ = false;
+  bool dismissed_ = false;
+  RunResult result_;
+};
+
+}  // namespace anchorage::coordinator

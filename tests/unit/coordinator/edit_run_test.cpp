@@ -1,0 +1,392 @@
+#include "coordinator/edit_run.hpp"
+
+#include <gmock/gmock.h>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <stdexcept>
+
+#include "io/error.hpp"
+#include "tests/small_disk.hpp"
+#include "tests/temporary_directory.hpp"
+#include "tests/unit/coordinator/scripted_workers.hpp"
+
+namespace anchorage::coordinator {
+namespace {
+
+using sharding::ApplyBatch;
+using sharding::ReplaySegment;
+using sharding::Stop;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+io::EditsFile file_of(std::int64_t edits) {
+  io::EditsFile file{.format = io::Format::native, .edits = {}, .rejected = {}};
+  for (std::int64_t i = 0; i < edits; ++i) {
+    file.edits.push_back({.id = fmt::format("e{}", i),
+                          .subject = fmt::format("City {}", i),
+                          .prompt = "The mayor of {} is",
+                          .target = "Ada"});
+  }
+  return file;
+}
+
+// "e0 e1" for a batch, "seg-00000001.h5" for a replay, "stop".
+std::vector<std::string> texts(const std::vector<sharding::Command>& commands) {
+  std::vector<std::string> all;
+  for (const sharding::Command& command : commands) {
+    std::string text = "stop";
+    if (const auto* replay = std::get_if<ReplaySegment>(&command)) {
+      text = std::filesystem::path(replay->path).filename();
+    } else if (const auto* batch = std::get_if<ApplyBatch>(&command)) {
+      text.clear();
+      for (const io::Edit& edit : batch->edits) text += (text.empty() ? "" : " ") + edit.id;
+    }
+    all.push_back(text);
+  }
+  return all;
+}
+
+struct SilentObserver : Observer {};
+
+// Lets a worker's script wait until the run has seen a signal.
+struct SignalObserver : Observer {
+  void stopping(int signal) override { first.set_value(signal); }
+  void still_stopping(int signal) override { second.set_value(signal); }
+
+  std::promise<int> first, second;
+};
+
+// A new run in a directory of its own, with its base segment.
+class StoredRun {
+ public:
+  explicit StoredRun(const std::filesystem::path& path)
+      : directory_(io::RunDirectory::create(path, io::RunRecord{})),
+        journal_(io::Journal::open(directory_->journal(), io::JournalAccess::append)) {
+    io::BaseRecord base{
+        .model = "m", .tokenizer = "t", .statistics = "s", .hparams = "layers: [4]\n", .layers = {}};
+    base.layers.push_back({.layer = 4, .weight = "layers.4.down", .rows = 3, .columns = 2, .norm = 8});
+    journal_->append(base_segment(base, provenance()));
+  }
+
+  // As after the death of the process.
+  void reopen() {
+    const auto path = directory_->path();
+    directory_.reset();
+    directory_ = io::RunDirectory::resume(path);
+    journal_ = io::Journal::open(directory_->journal(), io::JournalAccess::append);
+  }
+
+  RunResult edit(const io::EditsFile& file, ScriptedWorkers& workers, Observer& observer,
+                 QueueOptions options = {2}) {
+    boost::asio::io_context context;
+    Queue queue(file, recorded_edits(*journal_), options);
+    EditRun run(context, workers, *directory_, *journal_, std::move(queue), provenance(), observer);
+    run.start();
+    context.run();
+    return run.result();
+  }
+
+  RunResult edit(const io::EditsFile& file, ScriptedWorkers& workers, QueueOptions options = {2}) {
+    SilentObserver observer;
+    return edit(file, workers, observer, options);
+  }
+
+  io::RunDirectory& directory() { return *directory_; }
+  io::Journal& journal() { return *journal_; }
+  io::BatchSegment segment(std::size_t number) const { return io::read_segment(journal_->list().at(number).path); }
+
+  std::vector<nlohmann::json> metrics() const {
+    std::ifstream file(directory_->metrics());
+    std::vector<nlohmann::json> lines;
+    for (std::string line; std::getline(file, line);) lines.push_back(nlohmann::json::parse(line));
+    return lines;
+  }
+
+  static Provenance provenance() { return {.version = "0.1.0", .world = 3, .seed = 42}; }
+
+ private:
+  std::optional<io::RunDirectory> directory_;
+  std::optional<io::Journal> journal_;
+};
+
+class EditRunTest : public testing::Test {
+ protected:
+  tests::TemporaryDirectory folder_;
+};
+
+TEST_F(EditRunTest, CommitsOneSegmentABatchThenStopsTheWorkers) {
+  StoredRun run(folder_.path() / "run");
+  ScriptedWorkers workers;
+  const RunResult result = run.edit(file_of(5), workers);
+
+  EXPECT_THAT(texts(workers.commands()), ElementsAre("e0 e1", "e2 e3", "e4", "stop"));
+  EXPECT_EQ(result.batches, 3);
+  EXPECT_EQ(result.committed, 5);
+  EXPECT_THAT(result.set_aside, IsEmpty());
+  EXPECT_FALSE(result.stopped);
+  EXPECT_EQ(result.seconds.activities.values, 3);
+  EXPECT_EQ(result.seconds.activities.evaluate, 12);
+  EXPECT_GT(result.seconds.total, 0);
+  EXPECT_EQ(result.drift, (Drift{{4, 0.25}}));
+
+  run.reopen();  // proves the chain
+  ASSERT_EQ(run.journal().list().size(), 4);
+  const io::BatchSegment second = run.segment(2);
+  EXPECT_EQ(second.header.kind, io::SegmentKind::batch);
+  EXPECT_EQ(second.header.batch, 2);
+  EXPECT_EQ(second.header.version, "0.1.0");
+  EXPECT_EQ(second.header.world, 3);
+  EXPECT_EQ(second.header.seed, 42);
+  EXPECT_THAT(second.header.utc, testing::MatchesRegex("20..-..-..T..:..:..Z"));
+  EXPECT_EQ(second.guard.decision, "accepted");
+  const auto applied = apply({{file_of(5).edits[2], file_of(5).edits[3]}});
+  EXPECT_EQ(second.edits, applied.edits);
+  EXPECT_EQ(second.layers, applied.layers);
+}
+
+TEST_F(EditRunTest, WritesALineOfMetricsABatch) {
+  StoredRun run(folder_.path() / "run");
+  ScriptedWorkers workers;
+  run.edit(file_of(3), workers);
+
+  const auto lines = run.metrics();
+  ASSERT_EQ(lines.size(), 2);
+  EXPECT_EQ(lines[0].at("batch"), 1);
+  EXPECT_EQ(lines[0].at("utc"), run.segment(1).header.utc);
+  EXPECT_EQ(lines[0].at("edits"), (nlohmann::json{{"committed", 2}, {"set_aside", 0}}));
+  EXPECT_EQ(lines[0].at("nll"), (nlohmann::json{{"before", 9.0}, {"after", 0.5}}));
+  EXPECT_EQ(lines[0].at("match"), (nlohmann::json{{"before", 0.5}, {"after", 1.0}}));
+  EXPECT_EQ(lines[0].at("seconds").at("communicate"), 3.0);
+  EXPECT_EQ(lines[0].at("drift"), (nlohmann::json{{"4", 0.25}}));
+}
+
+TEST_F(EditRunTest, ResumingReplaysTheCommittedSegmentsAndGoesOnWithTheRest) {
+  StoredRun run(folder_.path() / "run");
+  {
+    ScriptedWorkers workers;
+    run.edit(file_of(7), workers, {.batch_size = 2, .limit = 4});
+  }
+  run.reopen();
+  ScriptedWorkers workers;
+  const RunResult result = run.edit(file_of(7), workers);
+  EXPECT_THAT(texts(workers.commands()), ElementsAre("seg-00000001.h5", "seg-00000002.h5", "e4 e5", "e6", "stop"));
+  EXPECT_EQ(result.batches, 2);
+  EXPECT_EQ(result.committed, 3);
+  EXPECT_EQ(run.journal().last().header.batch, 4);
+}
+
+TEST_F(EditRunTest, TheSameFileAgainDoesNothing) {
+  StoredRun run(folder_.path() / "run");
+  {
+    ScriptedWorkers workers;
+    run.edit(file_of(4), workers);
+  }
+  run.reopen();
+  ScriptedWorkers workers;
+  const RunResult result = run.edit(file_of(4), workers);
+  EXPECT_THAT(texts(workers.commands()), ElementsAre("stop"));
+  EXPECT_EQ(result.batches, 0);
+  EXPECT_EQ(result.drift, (Drift{{4, 0.25}}));
+  EXPECT_EQ(run.journal().list().size(), 3);
+  EXPECT_EQ(run.metrics().size(), 2);
+}
+
+// Of each batch the first edit is refused; of `fully`, all are.
+sharding::Reply refusing(const sharding::Command& command, const std::string& fully) {
+  sharding::Reply reply = ScriptedWorkers::answer(command);
+  auto* applied = std::get_if<sharding::BatchApplied>(&reply);
+  if (applied == nullptr) return reply;
+  for (io::EditRecord& edit : applied->edits) {
+    if (&edit != &applied->edits.front() && edit.id != fully) continue;
+    edit.state = io::EditState::set_aside;
+    edit.reason = "at an attention sink";
+    edit.nll_after = io::not_measured;
+  }
+  return reply;
+}
+
+TEST_F(EditRunTest, TellsWhichEditsTheWorkersSetAsideAndDoesNotTryThemAgain) {
+  StoredRun run(folder_.path() / "run");
+  {
+    ScriptedWorkers workers([](const auto& command) { return refusing(command, ""); });
+    const RunResult result = run.edit(file_of(4), workers);
+    EXPECT_EQ(result.committed, 2);
+    EXPECT_THAT(result.set_aside,
+                ElementsAre(SetAside{"e0", "at an attention sink"}, SetAside{"e2", "at an attention sink"}));
+  }
+  run.reopen();
+  ScriptedWorkers workers;
+  const RunResult again = run.edit(file_of(4), workers);
+  EXPECT_THAT(texts(workers.commands()), ElementsAre("stop"));
+  EXPECT_EQ(again.set_aside.size(), 2);
+}
+
+TEST_F(EditRunTest, ABatchThatIsSetAsideAsAWholeIsASegmentWithoutLayers) {
+  StoredRun run(folder_.path() / "run");
+  ScriptedWorkers workers([](const auto& command) { return refusing(command, "e1"); });
+  const RunResult result = run.edit(file_of(4), workers);
+  EXPECT_EQ(result.batches, 2);
+  EXPECT_EQ(result.committed, 1);
+  EXPECT_THAT(run.segment(1).layers, IsEmpty());
+  EXPECT_EQ(run.segment(1).guard.decision, "every edit set aside");
+  EXPECT_EQ(run.segment(2).layers.size(), 1);
+  EXPECT_TRUE(run.metrics().at(0).at("nll").at("after").is_null());
+  EXPECT_THAT(run.metrics().at(0).at("drift"), IsEmpty());
+}
+
+class EditRunSignalTest : public EditRunTest, public testing::WithParamInterface<int> {};
+
+TEST_P(EditRunSignalTest, ASignalEndsTheRunBehindTheBatchAtHand) {
+  StoredRun run(folder_.path() / "run");
+  SignalObserver observer;
+  ScriptedWorkers workers([&](const sharding::Command& command) {
+    if (texts({command}).front() == "e2 e3") {
+      raise(GetParam());
+      EXPECT_EQ(observer.first.get_future().get(), GetParam());
+    }
+    return ScriptedWorkers::answer(command);
+  });
+  const RunResult result = run.edit(file_of(8), workers, observer);
+  EXPECT_THAT(texts(workers.commands()), ElementsAre("e0 e1", "e2 e3", "stop"));
+  EXPECT_TRUE(result.stopped);
+  EXPECT_EQ(result.batches, 2);
+  run.reopen();
+  EXPECT_EQ(run.journal().last().header.batch, 2);
+}
+
+INSTANTIATE_TEST_SUITE_P(Signals, EditRunSignalTest, testing::Values(SIGINT, SIGTERM, SIGUSR1));
+
+TEST_F(EditRunTest, ASecondSignalInTheSameBatchIsAnsweredAndChangesNothing) {
+  StoredRun run(folder_.path() / "run");
+  SignalObserver observer;
+  ScriptedWorkers workers([&](const sharding::Command& command) {
+    if (texts({command}).front() == "e0 e1") {
+      raise(SIGUSR1);
+      EXPECT_EQ(observer.first.get_future().get(), SIGUSR1);
+      raise(SIGTERM);
+      EXPECT_EQ(observer.second.get_future().get(), SIGTERM);
+    }
+    return ScriptedWorkers::answer(command);
+  });
+  EXPECT_TRUE(run.edit(file_of(8), workers, observer).stopped);
+  EXPECT_THAT(texts(workers.commands()), ElementsAre("e0 e1", "stop"));
+}
+
+TEST_F(EditRunTest, ASignalInTheLastBatchStopsNothing) {
+  StoredRun run(folder_.path() / "run");
+  SignalObserver observer;
+  ScriptedWorkers workers([&](const sharding::Command& command) {
+    if (std::holds_alternative<ApplyBatch>(command)) {
+      raise(SIGTERM);
+      observer.first.get_future().wait();
+    }
+    return ScriptedWorkers::answer(command);
+  });
+  const RunResult result = run.edit(file_of(2), workers, observer);
+  EXPECT_FALSE(result.stopped);
+  EXPECT_EQ(result.committed, 2);
+}
+
+TEST_F(EditRunTest, ASignalDuringTheReplayEndsTheRunBeforeItsFirstBatch) {
+  StoredRun run(folder_.path() / "run");
+  {
+    ScriptedWorkers workers;
+    run.edit(file_of(4), workers);
+  }
+  SignalObserver observer;
+  ScriptedWorkers workers([&](const sharding::Command& command) {
+    if (std::holds_alternative<ReplaySegment>(command)) {
+      raise(SIGTERM);
+      observer.first.get_future().wait();
+    }
+    return ScriptedWorkers::answer(command);
+  });
+  const RunResult result = run.edit(file_of(6), workers, observer);
+  EXPECT_THAT(texts(workers.commands()), ElementsAre("seg-00000001.h5", "stop"));
+  EXPECT_TRUE(result.stopped);
+  EXPECT_EQ(result.batches, 0);
+}
+
+TEST_F(EditRunTest, TheWorkersAreStoppedWhenTheRunNeverStarts) {
+  StoredRun run(folder_.path() / "run");
+  ScriptedWorkers workers;
+  SilentObserver observer;
+  boost::asio::io_context context;
+  {
+    const EditRun never(context, workers, run.directory(), run.journal(), Queue(file_of(2), {}, {}), {}, observer);
+  }
+  EXPECT_TRUE(workers.stopped());
+}
+
+TEST_F(EditRunTest, AnExceptionBetweenTwoBatchesLeavesRunAndTheWorkersAreStopped) {
+  struct Thrower : Observer {
+    void committed(const BatchReport&) override { throw std::runtime_error("from the observer"); }
+  };
+  StoredRun run(folder_.path() / "run");
+  ScriptedWorkers workers;
+  Thrower observer;
+  boost::asio::io_context context;
+  EditRun edits(context, workers, run.directory(), run.journal(), Queue(file_of(4), {}, {2}), {}, observer);
+  edits.start();
+  EXPECT_THROW(context.run(), std::runtime_error);
+  EXPECT_TRUE(workers.stopped());  // while the run still exists
+  EXPECT_THAT(texts(workers.commands()), ElementsAre("e0 e1", "stop"));
+  EXPECT_EQ(edits.result().batches, 1);
+}
+
+TEST_F(EditRunTest, StoppingTheContextEndsARunWhoseWorkersDoNotAnswer) {
+  StoredRun run(folder_.path() / "run");
+  std::promise<void> released;
+  const std::shared_future<void> release = released.get_future().share();
+  SilentObserver observer;
+  boost::asio::io_context context;
+  ScriptedWorkers workers([&](const sharding::Command& command) {
+    context.stop();
+    release.wait();
+    return ScriptedWorkers::answer(command);
+  });
+  {
+    EditRun edits(context, workers, run.directory(), run.journal(), Queue(file_of(4), {}, {2}), {}, observer);
+    edits.start();
+    context.run();
+    EXPECT_EQ(edits.result().batches, 0);
+  }
+  released.set_value();  // the reply comes after the run's end
+}
+
+TEST_F(EditRunTest, AFullDiskLeavesTheLastSegmentWholeAndResumeGoesOnFromIt) {
+  const tests::SmallDisk disk("4m");
+  if (!disk.refusal().empty()) GTEST_SKIP() << disk.refusal();
+  const auto answer = [](const sharding::Command& command) -> sharding::Reply {
+    if (const auto* batch = std::get_if<ApplyBatch>(&command)) return apply(*batch, 2000);
+    return ScriptedWorkers::answer(command);
+  };
+  StoredRun run(disk.path() / "run");
+  disk.fill_up_to(200'000);
+  {
+    ScriptedWorkers workers(answer);
+    EXPECT_THROW(run.edit(file_of(40), workers), io::SystemError);
+    EXPECT_TRUE(workers.stopped());
+  }
+  run.reopen();  // proves the chain
+  const std::size_t whole = run.journal().list().size();
+  EXPECT_GT(whole, 1);
+  EXPECT_LT(whole, 21);
+
+  disk.make_room();
+  ScriptedWorkers workers(answer);
+  run.edit(file_of(40), workers);
+  EXPECT_EQ(workers.commands().size(), 21);  // 20 batches, each replayed or applied, and the stop
+  EXPECT_EQ(run.journal().list().size(), 21);
+  std::vector<std::string> ids, expected;
+  for (const RecordedEdit& record : recorded_edits(run.journal())) ids.push_back(record.edit.id);
+  for (const io::Edit& edit : file_of(40).edits) expected.push_back(edit.id);
+  EXPECT_EQ(ids, expected);
+}
+
+}  // namespace
+}  // namespace anchorage::coordinator
