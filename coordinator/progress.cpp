@@ -1,0 +1,130 @@
+#include "coordinator/progress.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace anchorage::coordinator {
+namespace {
+
+constexpr std::string_view clear_line = "\r\x1b[K";
+
+}  // namespace
+
+void ProgressMeter::advance(std::int64_t edits, Clock::time_point now) {
+  done_ += edits;
+  last_ = now;
+}
+
+std::optional<double> ProgressMeter::edits_per_second() const {
+  const std::chrono::duration<double> elapsed = last_ - start_;
+  if (done_ == 0 || elapsed.count() <= 0) return std::nullopt;
+  return static_cast<double>(done_) / elapsed.count();
+}
+
+std::optional<std::chrono::seconds> ProgressMeter::time_left(Clock::time_point now) const {
+  const auto speed = edits_per_second();
+  if (!speed) return std::nullopt;
+  using Duration = std::chrono::duration<double>;
+  const Duration left = Duration(static_cast<double>(edits_ - done_) / *speed) - (now - last_);
+  return std::chrono::ceil<std::chrono::seconds>(std::max(left, Duration::zero()));
+}
+
+std::string ProgressMeter::line(Clock::time_point now) const {
+  std::string text = fmt::format("{} of {} edits", done_, edits_);
+  if (const auto speed = edits_per_second()) text += fmt::format(", {:.2f} edits/s", *speed);
+  if (done_ == edits_) return text;
+  const auto left = time_left(now);
+  return left ? text + fmt::format(", {} left", duration_text(*left)) : text;
+}
+
+std::string ProgressMeter::bar(Clock::time_point now) const {
+  constexpr std::int64_t width = 20;
+  const auto filled = static_cast<std::size_t>(edits_ == 0 ? width : width * done_ / edits_);
+  std::string cells(width, ' ');
+  std::fill_n(cells.begin(), filled, '=');
+  if (filled < cells.size()) cells[filled] = '>';
+  return fmt::format("[{}] {}", cells, line(now));
+}
+
+std::string duration_text(std::chrono::seconds duration) {
+  const std::int64_t seconds = duration.count(), minutes = seconds / 60;
+  if (minutes == 0) return fmt::format("{} s", seconds);
+  if (minutes < 60) return fmt::format("{} min {:02} s", minutes, seconds % 60);
+  return fmt::format("{} h {:02} min", minutes / 60, minutes % 60);
+}
+
+Display display_for_stderr() {
+  return isatty(STDERR_FILENO) == 1 ? Display::bar : Display::lines;
+}
+
+Progress::Progress(boost::asio::io_context& context, std::ostream& out, Display display,
+                   std::chrono::milliseconds interval)
+    : out_(out),
+      display_(display),
+      interval_(display == Display::bar ? std::min(interval, std::chrono::milliseconds(1000)) : interval),
+      timer_(context) {}
+
+Progress::~Progress() {
+  if (bar_stands_) out_ << std::endl;
+}
+
+void Progress::replaying(std::int64_t segments) {
+  tell(fmt::format("replaying {} committed batches", segments));
+}
+
+void Progress::editing(std::int64_t edits, std::int64_t batches) {
+  tell(fmt::format("{} edits to apply in {} batches", edits, batches));
+  meter_.emplace(edits, ProgressMeter::Clock::now());
+  wait();
+}
+
+void Progress::committed(const BatchReport& report) {
+  for (const SetAside& edit : report.set_aside)
+    tell(fmt::format("warning: edit {} set aside: {}", edit.edit, edit.reason));
+  meter_->advance(report.committed + std::ssize(report.set_aside), ProgressMeter::Clock::now());
+  if (display_ == Display::bar) show();
+}
+
+void Progress::stopping(int signal) {
+  tell(fmt::format("{}: the batch at hand is finished and committed, then the run stops", strsignal(signal)));
+}
+
+void Progress::still_stopping(int signal) {
+  tell(fmt::format("{}: already stopping, the batch at hand is still being finished", strsignal(signal)));
+}
+
+void Progress::finished(const RunResult& result) {
+  timer_.cancel();
+  if (result.batches > 0) show();
+}
+
+void Progress::show() {
+  const auto now = ProgressMeter::Clock::now();
+  if (display_ == Display::bar) {
+    out_ << clear_line << meter_->bar(now) << std::flush;
+    bar_stands_ = true;
+  } else {
+    out_ << meter_->line(now) << std::endl;
+  }
+}
+
+// A line of its own; a bar goes on below it.
+void Progress::tell(const std::string& text) {
+  if (bar_stands_) out_ << clear_line;
+  out_ << text << std::endl;
+  if (bar_stands_) show();
+}
+
+void Progress::wait() {
+  timer_.expires_after(interval_);
+  timer_.async_wait([this](const boost::system::error_code& cancelled) {
+    if (cancelled) return;
+    show();
+    wait();
+  });
+}
+
+}  // namespace anchorage::coordinator

@@ -1,0 +1,79 @@
+// How far a run is, for people: edits a second and the time left.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <ostream>
+#include <string>
+
+#include "coordinator/edit_run.hpp"
+
+namespace anchorage::coordinator {
+
+// The numbers, and the texts that show them.
+class ProgressMeter {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  ProgressMeter(std::int64_t edits, Clock::time_point start) : edits_(edits), start_(start), last_(start) {}
+
+  // So many more edits are through (committed or set aside).
+  void advance(std::int64_t edits, Clock::time_point now);
+
+  // Over the whole time until the last call of `advance`; none before that.
+  std::optional<double> edits_per_second() const;
+  std::optional<std::chrono::seconds> time_left(Clock::time_point now) const;
+
+  // "64 of 320 edits, 1.31 edits/s, 3 min 15 s left"
+  std::string line(Clock::time_point now) const;
+  // "[====>               ] 64 of 320 edits, ..."
+  std::string bar(Clock::time_point now) const;
+
+ private:
+  std::int64_t edits_;
+  std::int64_t done_ = 0;
+  Clock::time_point start_;
+  Clock::time_point last_;
+};
+
+// "45 s", "3 min 05 s", "2 h 07 min"
+std::string duration_text(std::chrono::seconds duration);
+
+enum class Display { bar, lines };
+
+// A bar where stderr is a terminal.
+Display display_for_stderr();
+
+// Shows a run on a stream: a bar that is redrawn in place, or a plain line every few seconds.
+class Progress : public Observer {
+ public:
+  // Borrows both. The first line comes after one interval.
+  Progress(boost::asio::io_context& context, std::ostream& out, Display display,
+           std::chrono::milliseconds interval = std::chrono::seconds(5));
+  // Ends the line where a bar stands.
+  ~Progress() override;
+
+  void replaying(std::int64_t segments) override;
+  void editing(std::int64_t edits, std::int64_t batches) override;
+  void committed(const BatchReport& report) override;
+  void stopping(int signal) override;
+  void still_stopping(int signal) override;
+  void finished(const RunResult& result) override;
+
+ private:
+  void show();
+  void tell(const std::string& text);
+  void wait();
+
+  std::ostream& out_;
+  Display display_;
+  std::chrono::milliseconds interval_;
+  boost::asio::steady_timer timer_;
+  std::optional<ProgressMeter> meter_;  // once the first batch has begun
+  bool bar_stands_ = false;
+};
+
+}  // namespace anchorage::coordinator
