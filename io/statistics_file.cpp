@@ -110,6 +110,7 @@ StatisticsProgress read_progress(const Group& root) {
 
 std::string words(const std::vector<KeySum>& sums) {
   std::vector<std::string> layers;
+  layers.reserve(sums.size());
   for (const KeySum& sum : sums) layers.push_back(fmt::format("{} [{}, {}]", sum.layer, sum.size, sum.size));
   return fmt::format("layers {}", fmt::join(layers, ", "));
 }

@@ -54,6 +54,7 @@ std::vector<std::string> texts_of(hid_t attribute, const std::string& where) {
   const Handle type(make_text_type(Doing::reading, where));
   checked(H5Aread(attribute, type.id(), pointers.data()), Doing::reading, "read an attribute", where);
   std::vector<std::string> texts;
+  texts.reserve(pointers.size());
   for (const char* pointer : pointers) texts.emplace_back(pointer == nullptr ? "" : pointer);
   for (char* pointer : pointers) H5free_memory(pointer);
   return texts;

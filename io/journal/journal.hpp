@@ -20,7 +20,7 @@ enum class JournalAccess { read, append };
 
 class Journal {
  public:
-  // Reads every file once to prove the chain (all bytes of a journal of 30 segments of 5 MB: 0.1 to 0.5 s).
+  // Reads every file once to prove the chain (SHA-256 over all bytes; 31 files of 2.6 MB took 0.13 s).
   // UserError for a missing, altered or foreign segment, which names the file and says what to do. `append` also
   // creates the folder and removes what a killed process left under a temporary name; the run's lock must be held.
   static Journal open(const std::filesystem::path& directory, JournalAccess access = JournalAccess::read);
