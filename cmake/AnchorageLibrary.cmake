@@ -14,10 +14,18 @@ function(anchorage_add_library name)
   endif()
 endfunction()
 
-# Links LibTorch to a target that links anchorage_flags and reuses the precompiled header.
+# Links LibTorch to a target that links anchorage_flags and reuses the precompiled header. The header is compiled
+# with -fPIC and serves nothing that is compiled with -fPIE, so programs are compiled with -fPIC too.
+# -fpch-preprocess is what ccache asks for.
 function(anchorage_use_torch target)
   target_link_libraries(${target} PUBLIC Anchorage::torch)
   target_precompile_headers(${target} REUSE_FROM anchorage_torch_header)
+  target_compile_options(${target} PRIVATE -fpch-preprocess)
+  get_target_property(type ${target} TYPE)
+  if(type STREQUAL "EXECUTABLE")
+    set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+    target_compile_options(${target} PRIVATE -fPIC)
+  endif()
 endfunction()
 
 # The owner of the precompiled header: compiled once, for all.

@@ -44,8 +44,10 @@ endforeach()
 anchorage_import(torch_all ${ANCHORAGE_TORCH_DIR}/lib/libtorch.so)
 
 add_library(Anchorage::torch INTERFACE IMPORTED GLOBAL)
-target_include_directories(Anchorage::torch SYSTEM INTERFACE
-  ${ANCHORAGE_TORCH_DIR}/include ${ANCHORAGE_TORCH_DIR}/include/torch/csrc/api/include)
+# After the system's folders: the wheel carries headers of a newer fmt, without its library.
+target_compile_options(Anchorage::torch INTERFACE
+  "SHELL:-idirafter ${ANCHORAGE_TORCH_DIR}/include"
+  "SHELL:-idirafter ${ANCHORAGE_TORCH_DIR}/include/torch/csrc/api/include")
 # --no-as-needed: nothing calls into torch_cuda by name, yet loading it is what registers the CUDA kernels.
 target_link_options(Anchorage::torch INTERFACE LINKER:--no-as-needed)
 target_link_libraries(Anchorage::torch INTERFACE

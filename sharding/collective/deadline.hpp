@@ -1,0 +1,64 @@
+// What every wait of a collective has: a name and a time after which it is given up.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace anchorage::sharding {
+
+using Seconds = std::chrono::duration<double>;
+
+inline constexpr Seconds default_deadline{120};
+
+// Whether a call gives up at the communicator's deadline. A rank that waits for its next command has nothing to
+// give up: the command may come in hours.
+enum class Patience { until_deadline, endless };
+
+// A collective did not come to its end: a rank stayed away past the deadline, or MPI or NCCL reported an error.
+// The communicator is of no use afterwards, and memory that was given to the call may still be in use by the
+// other ranks: the only way on is to end the job (MpiSession does that).
+class CollectiveError : public std::runtime_error {
+ public:
+  CollectiveError(std::string_view operation, const std::string& message);
+
+  [[nodiscard]] const std::string& operation() const { return operation_; }
+
+ private:
+  std::string operation_;
+};
+
+// The clock of one call, started when it is made.
+class Deadline {
+ public:
+  // `limit` nullopt: endless. `operation` is borrowed for as long as the call lasts.
+  Deadline(std::string_view operation, int rank, std::optional<Seconds> limit);
+
+  [[nodiscard]] std::string_view operation() const { return operation_; }
+  [[nodiscard]] int rank() const { return rank_; }
+  [[nodiscard]] Seconds elapsed() const { return Clock::now() - start_; }
+  [[nodiscard]] bool passed() const { return limit_ && elapsed() >= *limit_; }
+  // When a waiting thread has to look again; nullopt: when it is told to.
+  [[nodiscard]] std::optional<std::chrono::steady_clock::time_point> end() const;
+
+  // Throws CollectiveError when the time is up; `waited_for` completes "rank 2 still waiting for ...".
+  void check(std::string_view waited_for) const;
+  [[noreturn]] void fail(std::string_view waited_for) const;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  std::string_view operation_;
+  int rank_;
+  std::optional<Seconds> limit_;
+  Clock::time_point start_ = Clock::now();
+};
+
+// For implementations that poll: sleeps between two looks, 20 microseconds at first and at most 200, so that a
+// rank that waits leaves its core to those that compute. Awake for the first moments, where most waits end.
+void pause_between_polls(Seconds waited);
+
+}  // namespace anchorage::sharding

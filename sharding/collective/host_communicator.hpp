@@ -1,0 +1,87 @@
+// Host values between ranks: commands, replies, descriptors, whatever is bytes in host memory.
+//
+// Every rank has one communicator of a world and calls the same operations in the same order, from one thread at a
+// time. Every call carries the operation's name ("gather keys"), for errors and counters. All calls but send and
+// receive are collective. A call that cannot come to its end throws CollectiveError, after the deadline at the
+// latest; later calls throw at once.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "sharding/collective/deadline.hpp"
+#include "sharding/collective/traffic.hpp"
+
+namespace anchorage::sharding {
+
+class HostCommunicator {
+ public:
+  using Bytes = std::vector<std::byte>;
+
+  virtual ~HostCommunicator() = default;
+  HostCommunicator(const HostCommunicator&) = delete;
+  HostCommunicator& operator=(const HostCommunicator&) = delete;
+
+  [[nodiscard]] int rank() const { return rank_; }
+  [[nodiscard]] int size() const { return size_; }
+  [[nodiscard]] Seconds deadline() const { return deadline_; }
+  [[nodiscard]] const TrafficByOperation& traffic() const { return traffic_; }
+
+  // Returns when every rank has called it.
+  void barrier(std::string_view operation);
+
+  // Every rank's `bytes` become root's, whatever their length was.
+  void broadcast(Bytes& bytes, int root, std::string_view operation, Patience patience = Patience::until_deadline);
+  // The same without a copy, where every rank knows the length.
+  void broadcast_in_place(std::span<std::byte> bytes, int root, std::string_view operation,
+                          Patience patience = Patience::until_deadline);
+
+  // What each rank gave, in rank order; lengths may differ. `gather` returns it on root, nothing elsewhere.
+  [[nodiscard]] std::vector<Bytes> gather(std::span<const std::byte> mine, int root, std::string_view operation);
+  [[nodiscard]] std::vector<Bytes> all_gather(std::span<const std::byte> mine, std::string_view operation);
+
+  // Each value becomes its sum over the ranks: exact, so independent of order; modulo 2^64.
+  void all_reduce_sum(std::span<std::int64_t> values, std::string_view operation);
+
+  // One message between two ranks; both name its length. `send` may wait until `receive` is called.
+  void send(std::span<const std::byte> bytes, int to, std::string_view operation);
+  void receive(std::span<std::byte> bytes, int from, std::string_view operation);
+
+  // A communicator of its own for the ranks that give the same `colour` (>= 0), in the order of their ranks here.
+  // Its messages never meet those of this one.
+  [[nodiscard]] std::unique_ptr<HostCommunicator> split(int colour, std::string_view operation);
+
+ protected:
+  HostCommunicator(int rank, int size, Seconds deadline) : rank_(rank), size_(size), deadline_(deadline) {}
+
+  // A call has thrown.
+  [[nodiscard]] bool failed() const { return failed_; }
+
+ private:
+  // What an implementation provides, for size() > 1 and arguments that have been checked.
+  virtual void wait_for_all(const Deadline& deadline) = 0;
+  virtual void copy_from(int root, std::span<std::byte> bytes, const Deadline& deadline) = 0;
+  virtual void sum(std::span<std::int64_t> values, const Deadline& deadline) = 0;
+  virtual void send_bytes(std::span<const std::byte> bytes, int to, const Deadline& deadline) = 0;
+  virtual void receive_bytes(std::span<std::byte> bytes, int from, const Deadline& deadline) = 0;
+  virtual std::unique_ptr<HostCommunicator> split_by(int colour, const Deadline& deadline) = 0;
+
+  // Runs `body`, which returns the payload's bytes, as one counted call with a deadline.
+  void call(std::string_view operation, Patience patience,
+            const std::function<std::int64_t(const Deadline&)>& body);
+  void check_rank(int rank, std::string_view operation) const;
+  void check_peer(int rank, std::string_view operation) const;
+
+  int rank_;
+  int size_;
+  Seconds deadline_;
+  bool failed_ = false;
+  TrafficByOperation traffic_;
+};
+
+}  // namespace anchorage::sharding

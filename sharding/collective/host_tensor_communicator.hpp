@@ -1,0 +1,22 @@
+// Tensors in host memory, as bytes over a HostCommunicator: MPI between processes, threads in tests. Each rank's
+// part of a call has the communicator's deadline.
+#pragma once
+
+#include "sharding/collective/device_communicator.hpp"
+
+namespace anchorage::sharding {
+
+class HostTensorCommunicator final : public DeviceCommunicator {
+ public:
+  // A device other than the CPU only where there is one rank, which moves nothing.
+  HostTensorCommunicator(std::unique_ptr<HostCommunicator> host, torch::Device device);
+
+ private:
+  void copy_from(std::span<const int> roots, std::span<const torch::Tensor> tensors,
+                 std::string_view operation) override;
+  void sum(const torch::Tensor& tensor, std::string_view operation) override;
+  void send_to(int to, const torch::Tensor& tensor, std::string_view operation) override;
+  void receive_from(int from, const torch::Tensor& tensor, std::string_view operation) override;
+};
+
+}  // namespace anchorage::sharding

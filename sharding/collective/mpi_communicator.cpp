@@ -1,0 +1,109 @@
+#include "sharding/collective/mpi_communicator.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <exception>
+
+#include "sharding/collective/mpi_check.hpp"
+
+namespace anchorage::sharding {
+namespace {
+
+constexpr int message_tag = 0;
+
+// Calls `move(piece)` for consecutive pieces of at most `largest` elements.
+template <typename T, typename Move>
+void in_pieces(std::span<T> all, std::int64_t largest, Move move) {
+  for (std::size_t begin = 0; begin < all.size();) {
+    const std::size_t count = std::min(all.size() - begin, static_cast<std::size_t>(largest));
+    move(all.subspan(begin, count));
+    begin += count;
+  }
+}
+
+template <typename T>
+int count_of(std::span<T> piece) {
+  return static_cast<int>(piece.size());
+}
+
+}  // namespace
+
+void finish(MPI_Request request, const Deadline& deadline, const std::string& waited_for) {
+  const Deadline waited(deadline.operation(), deadline.rank(), std::nullopt);
+  while (true) {
+    int done = 0;
+    ANCHORAGE_CHECK_MPI(deadline.operation(), deadline.rank(), MPI_Test(&request, &done, MPI_STATUS_IGNORE));
+    if (done != 0) return;
+    deadline.check(waited_for);
+    pause_between_polls(waited.elapsed());
+  }
+}
+
+MpiCommunicator::MpiCommunicator(MPI_Comm communicator, int rank, int size, const MpiOptions& options)
+    : HostCommunicator(rank, size, options.deadline), communicator_(communicator), options_(options) {}
+
+// After a failure, freeing could wait for the ranks that failed.
+MpiCommunicator::~MpiCommunicator() {
+  if (!failed() && std::uncaught_exceptions() == 0) MPI_Comm_free(&communicator_);
+}
+
+void MpiCommunicator::wait_for_all(const Deadline& deadline) {
+  MPI_Request request = MPI_REQUEST_NULL;
+  ANCHORAGE_CHECK_MPI(deadline.operation(), rank(), MPI_Ibarrier(communicator_, &request));
+  finish(request, deadline, fmt::format("all {} ranks to come", size()));
+}
+
+void MpiCommunicator::copy_from(int root, std::span<std::byte> bytes, const Deadline& deadline) {
+  in_pieces(bytes, options_.largest_message_bytes, [&](std::span<std::byte> piece) {
+    MPI_Request request = MPI_REQUEST_NULL;
+    ANCHORAGE_CHECK_MPI(deadline.operation(), rank(),
+                        MPI_Ibcast(piece.data(), count_of(piece), MPI_BYTE, root, communicator_, &request));
+    finish(request, deadline, rank() == root ? "the other ranks" : fmt::format("rank {}", root));
+  });
+}
+
+void MpiCommunicator::sum(std::span<std::int64_t> values, const Deadline& deadline) {
+  const std::int64_t largest = std::max<std::int64_t>(options_.largest_message_bytes / 8, 1);
+  in_pieces(values, largest, [&](std::span<std::int64_t> piece) {
+    MPI_Request request = MPI_REQUEST_NULL;
+    ANCHORAGE_CHECK_MPI(
+        deadline.operation(), rank(),
+        MPI_Iallreduce(MPI_IN_PLACE, piece.data(), count_of(piece), MPI_INT64_T, MPI_SUM, communicator_, &request));
+    finish(request, deadline, fmt::format("all {} ranks to come", size()));
+  });
+}
+
+void MpiCommunicator::send_bytes(std::span<const std::byte> bytes, int to, const Deadline& deadline) {
+  in_pieces(bytes, options_.largest_message_bytes, [&](std::span<const std::byte> piece) {
+    MPI_Request request = MPI_REQUEST_NULL;
+    ANCHORAGE_CHECK_MPI(
+        deadline.operation(), rank(),
+        MPI_Isend(piece.data(), count_of(piece), MPI_BYTE, to, message_tag, communicator_, &request));
+    finish(request, deadline, fmt::format("rank {} to receive", to));
+  });
+}
+
+void MpiCommunicator::receive_bytes(std::span<std::byte> bytes, int from, const Deadline& deadline) {
+  in_pieces(bytes, options_.largest_message_bytes, [&](std::span<std::byte> piece) {
+    MPI_Request request = MPI_REQUEST_NULL;
+    ANCHORAGE_CHECK_MPI(
+        deadline.operation(), rank(),
+        MPI_Irecv(piece.data(), count_of(piece), MPI_BYTE, from, message_tag, communicator_, &request));
+    finish(request, deadline, fmt::format("rank {} to send", from));
+  });
+}
+
+// MPI 3.1 has no split that can be polled: the barrier sees to it that all ranks are there when it is called.
+std::unique_ptr<HostCommunicator> MpiCommunicator::split_by(int colour, const Deadline& deadline) {
+  wait_for_all(deadline);
+  MPI_Comm part = MPI_COMM_NULL;
+  ANCHORAGE_CHECK_MPI(deadline.operation(), rank(), MPI_Comm_split(communicator_, colour, rank(), &part));
+  int part_rank = 0;
+  int part_size = 0;
+  ANCHORAGE_CHECK_MPI(deadline.operation(), rank(), MPI_Comm_rank(part, &part_rank));
+  ANCHORAGE_CHECK_MPI(deadline.operation(), rank(), MPI_Comm_size(part, &part_size));
+  return std::make_unique<MpiCommunicator>(part, part_rank, part_size, options_);
+}
+
+}  // namespace anchorage::sharding

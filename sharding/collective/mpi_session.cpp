@@ -1,0 +1,51 @@
+#include "sharding/collective/mpi_session.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+
+#include "io/error.hpp"
+#include "sharding/collective/mpi_check.hpp"
+#include "sharding/collective/mpi_communicator.hpp"
+
+namespace anchorage::sharding {
+
+MpiSession::MpiSession(int& argc, char**& argv) : exceptions_at_start_(std::uncaught_exceptions()) {
+  int provided = 0;
+  ANCHORAGE_CHECK_MPI("start MPI", -1, MPI_Init_thread(&argc, &argv, MPI_THREAD_SERIALIZED, &provided));
+  ANCHORAGE_CHECK_MPI("start MPI", -1, MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN));
+  ANCHORAGE_CHECK_MPI("start MPI", -1, MPI_Comm_rank(MPI_COMM_WORLD, &rank_));
+  ANCHORAGE_CHECK_MPI("start MPI", rank_, MPI_Comm_size(MPI_COMM_WORLD, &size_));
+  io::check(provided >= MPI_THREAD_SERIALIZED, fmt::format("MPI offers thread level {}, needed is {}", provided,
+                                                           static_cast<int>(MPI_THREAD_SERIALIZED)));
+}
+
+MpiSession::~MpiSession() {
+  if (size_ > 1 && std::uncaught_exceptions() > exceptions_at_start_) {
+    std::fprintf(stderr, "rank %d is left by an exception: ending the job\n", rank_);
+    end_job(EXIT_FAILURE);
+  }
+  MPI_Finalize();
+}
+
+std::unique_ptr<HostCommunicator> MpiSession::world(const MpiOptions& options) const {
+  const Deadline deadline("make a world", rank_, options.deadline);
+  MPI_Comm everyone = MPI_COMM_NULL;
+  MPI_Request request = MPI_REQUEST_NULL;
+  ANCHORAGE_CHECK_MPI(deadline.operation(), rank_, MPI_Comm_idup(MPI_COMM_WORLD, &everyone, &request));
+  finish(request, deadline, fmt::format("all {} ranks to come", size_));
+  return std::make_unique<MpiCommunicator>(everyone, rank_, size_, options);
+}
+
+// Alone there is nobody to take along, and MPI_Abort would print its own lines after ours.
+void MpiSession::end_job(int exit_code) const {
+  std::fflush(nullptr);
+  if (size_ == 1) {
+    MPI_Finalize();
+    std::exit(exit_code);
+  }
+  MPI_Abort(MPI_COMM_WORLD, exit_code);
+  std::abort();  // MPI_Abort is not declared to stay away
+}
+
+}  // namespace anchorage::sharding

@@ -1,0 +1,47 @@
+#include "sharding/edit_groups.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "io/error.hpp"
+
+namespace anchorage::sharding {
+
+EditGroups::EditGroups(std::int64_t edits, std::int64_t group_size, int replicas)
+    : edits_(edits), group_size_(group_size), replicas_(replicas) {
+  io::check(edits >= 0 && group_size > 0 && replicas > 0,
+            fmt::format("{} edits in groups of {} over {} replicas", edits, group_size, replicas));
+}
+
+std::int64_t EditGroups::count() const {
+  return (edits_ + group_size_ - 1) / group_size_;
+}
+
+Range EditGroups::edits_of_group(std::int64_t group) const {
+  io::check(group >= 0 && group < count(), fmt::format("group {} of {}", group, count()));
+  return {.begin = group * group_size_, .end = std::min((group + 1) * group_size_, edits_)};
+}
+
+// The first `replicas - count % replicas` replicas have floor(count / replicas) groups, the rest one more.
+Range EditGroups::groups_of_replica(int replica) const {
+  io::check(replica >= 0 && replica < replicas_, fmt::format("replica {} of {}", replica, replicas_));
+  const std::int64_t fewer = count() / replicas_;
+  const std::int64_t first_with_more = replicas_ - count() % replicas_;
+  const std::int64_t begin = replica * fewer + std::max<std::int64_t>(0, replica - first_with_more);
+  return {.begin = begin, .end = begin + fewer + (replica >= first_with_more ? 1 : 0)};
+}
+
+Range EditGroups::edits_of_replica(int replica) const {
+  const Range groups = groups_of_replica(replica);
+  return {.begin = std::min(groups.begin * group_size_, edits_), .end = std::min(groups.end * group_size_, edits_)};
+}
+
+int EditGroups::replica_of_group(std::int64_t group) const {
+  io::check(group >= 0 && group < count(), fmt::format("group {} of {}", group, count()));
+  int replica = 0;
+  while (groups_of_replica(replica).end <= group) ++replica;
+  return replica;
+}
+
+}  // namespace anchorage::sharding

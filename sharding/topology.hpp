@@ -1,0 +1,41 @@
+// Which rank holds what: world = stages x replicas.
+//
+// A stage is a contiguous range of the model's layers; a replica is one full set of stages. Neighbouring ranks are
+// neighbouring stages of one replica, so that activations travel the shortest way and a node holds whole replicas.
+#pragma once
+
+#include <vector>
+
+namespace anchorage::sharding {
+
+struct Place {
+  int stage = 0;
+  int replica = 0;
+
+  bool operator==(const Place&) const = default;
+};
+
+class Topology {
+ public:
+  // Both at least 1, or InternalError.
+  Topology(int stages, int replicas);
+
+  [[nodiscard]] int stages() const { return stages_; }
+  [[nodiscard]] int replicas() const { return replicas_; }
+  [[nodiscard]] int size() const { return stages_ * replicas_; }
+
+  // rank = replica * stages + stage. InternalError past the end.
+  [[nodiscard]] Place place_of(int rank) const;
+  [[nodiscard]] int rank_of(Place place) const;
+
+  // All holders of a stage's layers, in the order of replicas.
+  [[nodiscard]] std::vector<int> ranks_of_stage(int stage) const;
+  // A whole model, in the order of stages.
+  [[nodiscard]] std::vector<int> ranks_of_replica(int replica) const;
+
+ private:
+  int stages_;
+  int replicas_;
+};
+
+}  // namespace anchorage::sharding

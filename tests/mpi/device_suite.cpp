@@ -1,0 +1,142 @@
+#include "device_suite.hpp"
+
+#include <gtest/gtest.h>
+
+#include "io/error.hpp"
+
+namespace anchorage::sharding {
+namespace {
+
+constexpr torch::ScalarType dtypes[] = {torch::kFloat32, torch::kFloat64, torch::kBFloat16, torch::kFloat16,
+                                        torch::kInt64,   torch::kInt32,   torch::kUInt8,    torch::kBool};
+
+// [rows, 3], of values that tell their rank.
+torch::Tensor rows_of(int rank, std::int64_t rows, torch::ScalarType dtype, torch::Device device) {
+  return (torch::arange(rows * 3, torch::kFloat64).reshape({rows, 3}) * 0.37 + rank).to(device, dtype);
+}
+
+void expect_equal(const torch::Tensor& found, const torch::Tensor& expected) {
+  EXPECT_EQ(found.scalar_type(), expected.scalar_type());
+  EXPECT_EQ(found.sizes(), expected.sizes());
+  EXPECT_TRUE(torch::equal(found.cpu(), expected.cpu())) << found << "\nexpected\n" << expected;
+}
+
+class DeviceCollectives : public testing::TestWithParam<DeviceWorld> {
+ protected:
+  static void run(const std::function<void(DeviceCommunicator&)>& body) { GetParam().run(body); }
+};
+
+INSTANTIATE_TEST_SUITE_P(Worlds, DeviceCollectives, testing::ValuesIn(device_worlds_under_test()),
+                         [](const auto& world) { return world.param.name; });
+
+TEST_P(DeviceCollectives, BroadcastGivesEveryRankTheTensorOfAnyRootInEveryDtype) {
+  run([](DeviceCommunicator& world) {
+    for (const torch::ScalarType dtype : dtypes) {
+      for (int root = 0; root < world.size(); ++root) {
+        const torch::Tensor tensor = rows_of(world.rank(), 5, dtype, world.device());
+        world.broadcast(tensor, root, "broadcast");
+        expect_equal(tensor, rows_of(root, 5, dtype, world.device()));
+      }
+    }
+  });
+}
+
+TEST_P(DeviceCollectives, AllGatherPutsRowsInRankOrderInEveryDtype) {
+  run([](DeviceCommunicator& world) {
+    for (const torch::ScalarType dtype : dtypes) {
+      std::vector<torch::Tensor> expected;  // rank r has 2 r rows, so rank 0 has none
+      for (int rank = 0; rank < world.size(); ++rank) {
+        expected.push_back(rows_of(rank, 2 * rank, dtype, world.device()));
+      }
+      const torch::Tensor all =
+          world.all_gather(rows_of(world.rank(), 2 * world.rank(), dtype, world.device()), "gather");
+      expect_equal(all, torch::cat(expected));
+    }
+  });
+}
+
+TEST_P(DeviceCollectives, AllGatherOfNoRowsAtAllHasNoRows) {
+  run([](DeviceCommunicator& world) {
+    const torch::Tensor all = world.all_gather(rows_of(0, 0, torch::kFloat32, world.device()), "gather");
+    EXPECT_EQ(all.sizes(), (std::vector<std::int64_t>{0, 3}));
+  });
+}
+
+TEST_P(DeviceCollectives, AllGatherTakesAViewThatIsNotContiguous) {
+  run([](DeviceCommunicator& world) {
+    const torch::Tensor all =
+        world.all_gather(rows_of(world.rank(), 4, torch::kFloat32, world.device()).t(), "gather");
+    EXPECT_EQ(all.size(0), 3 * world.size());
+    expect_equal(all.narrow(0, 3 * world.rank(), 3), rows_of(world.rank(), 4, torch::kFloat32, world.device()).t());
+  });
+}
+
+TEST_P(DeviceCollectives, SumOfIntegersIsExact) {
+  run([](DeviceCommunicator& world) {
+    const std::int64_t large = (std::int64_t{1} << 53) + 1;
+    const torch::Tensor tensor = torch::tensor({large, -large, std::int64_t{world.rank()}}).to(world.device());
+    world.all_reduce_sum(tensor, "sum");
+    const std::int64_t ranks = world.size() * (world.size() - 1) / 2;
+    expect_equal(tensor, torch::tensor({large * world.size(), -large * world.size(), ranks}));
+  });
+}
+
+TEST_P(DeviceCollectives, TensorsGoRoundARingInEveryDtype) {
+  run([](DeviceCommunicator& world) {
+    if (world.size() == 1) GTEST_SKIP() << "a message needs two ranks";
+    const int next = (world.rank() + 1) % world.size();
+    const int previous = (world.rank() + world.size() - 1) % world.size();
+    for (const torch::ScalarType dtype : dtypes) {
+      const torch::Tensor mine = rows_of(world.rank(), 7, dtype, world.device());
+      const torch::Tensor received = torch::empty_like(mine);
+      if (world.rank() == 0) world.send(mine, next, "ring");
+      world.receive(received, previous, "ring");
+      if (world.rank() != 0) world.send(mine, next, "ring");
+      expect_equal(received, rows_of(previous, 7, dtype, world.device()));
+    }
+  });
+}
+
+TEST_P(DeviceCollectives, GatherOfDifferentDtypesIsAnInternalErrorOnEveryRank) {
+  run([](DeviceCommunicator& world) {
+    if (world.size() == 1) GTEST_SKIP() << "one rank agrees with itself";
+    const torch::ScalarType dtype = world.rank() == 0 ? torch::kFloat32 : torch::kBFloat16;
+    EXPECT_THROW((void)world.all_gather(rows_of(0, 2, dtype, world.device()), "gather"), io::InternalError);
+  });
+}
+
+TEST_P(DeviceCollectives, TensorOnAnotherDeviceIsAnInternalError) {
+  run([](DeviceCommunicator& world) {
+    EXPECT_THROW(world.broadcast(torch::empty({2}, torch::kMeta), 0, "broadcast"), io::InternalError);
+  });
+}
+
+TEST_P(DeviceCollectives, WritingIntoAViewThatIsNotContiguousIsAnInternalError) {
+  run([](DeviceCommunicator& world) {
+    const torch::Tensor view = rows_of(0, 4, torch::kFloat32, world.device()).t();
+    EXPECT_THROW(world.broadcast(view, 0, "broadcast"), io::InternalError);
+  });
+}
+
+TEST_P(DeviceCollectives, SumOfFloatsIsAnInternalErrorBecauseItsOrderWouldShow) {
+  run([](DeviceCommunicator& world) {
+    const torch::Tensor tensor = rows_of(0, 1, torch::kFloat32, world.device());
+    EXPECT_THROW(world.all_reduce_sum(tensor, "sum"), io::InternalError);
+  });
+}
+
+TEST_P(DeviceCollectives, TrafficIsCountedByTheOperationsName) {
+  run([](DeviceCommunicator& world) {
+    const torch::Tensor tensor = rows_of(0, 10, torch::kBFloat16, world.device());
+    world.broadcast(tensor, 0, "updates");
+    world.broadcast(tensor, 0, "updates");
+    (void)world.all_gather(tensor, "keys");
+    ASSERT_EQ(world.traffic().size(), 2U);
+    EXPECT_EQ(world.traffic().at("updates").calls, 2);
+    EXPECT_EQ(world.traffic().at("updates").bytes, 2 * 10 * 3 * 2);
+    EXPECT_EQ(world.traffic().at("keys").bytes, world.size() * 10 * 3 * 2);
+  });
+}
+
+}  // namespace
+}  // namespace anchorage::sharding

@@ -1,0 +1,102 @@
+#include "sharding/edit_groups.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "io/error.hpp"
+
+namespace anchorage::sharding {
+namespace {
+
+struct Case {
+  std::int64_t edits;
+  std::int64_t group_size;
+  int replicas;
+};
+
+template <typename Body>
+void in_all_small_batches(Body body) {
+  for (std::int64_t edits = 0; edits <= 40; ++edits) {
+    for (std::int64_t group_size = 1; group_size <= 9; ++group_size) {
+      for (int replicas = 1; replicas <= 9; ++replicas) {
+        SCOPED_TRACE(testing::Message() << edits << " edits in groups of " << group_size << " over " << replicas);
+        body(Case{edits, group_size, replicas}, EditGroups(edits, group_size, replicas));
+      }
+    }
+  }
+}
+
+TEST(EditGroups, GroupsPartTheBatchInOrderAndOnlyTheLastIsShort) {
+  in_all_small_batches([](const Case& batch, const EditGroups& groups) {
+    std::int64_t next = 0;
+    for (std::int64_t group = 0; group < groups.count(); ++group) {
+      const Range edits = groups.edits_of_group(group);
+      EXPECT_EQ(edits.begin, next);
+      EXPECT_GT(edits.size(), 0);
+      const bool last = group + 1 == groups.count();
+      EXPECT_TRUE(last ? edits.size() <= batch.group_size : edits.size() == batch.group_size);
+      next = edits.end;
+    }
+    EXPECT_EQ(next, batch.edits);
+  });
+}
+
+TEST(EditGroups, GroupsDoNotDependOnTheNumberOfReplicas) {
+  in_all_small_batches([](const Case& batch, const EditGroups& groups) {
+    const EditGroups alone(batch.edits, batch.group_size, 1);
+    ASSERT_EQ(groups.count(), alone.count());
+    for (std::int64_t group = 0; group < groups.count(); ++group) {
+      EXPECT_EQ(groups.edits_of_group(group), alone.edits_of_group(group));
+    }
+  });
+}
+
+TEST(EditGroups, ReplicasInTheirOrderGiveTheEditsInTheirOrder) {
+  in_all_small_batches([](const Case& batch, const EditGroups& groups) {
+    std::int64_t next_group = 0;
+    std::int64_t next_edit = 0;
+    for (int replica = 0; replica < batch.replicas; ++replica) {
+      const Range mine = groups.groups_of_replica(replica);
+      EXPECT_EQ(mine.begin, next_group);
+      next_group = mine.end;
+      const Range edits = groups.edits_of_replica(replica);
+      EXPECT_EQ(edits.begin, next_edit);
+      next_edit = edits.end;
+      for (std::int64_t group = mine.begin; group < mine.end; ++group) {
+        EXPECT_EQ(groups.replica_of_group(group), replica);
+      }
+      if (mine.size() > 0) {
+        EXPECT_EQ(edits.begin, groups.edits_of_group(mine.begin).begin);
+        EXPECT_EQ(edits.end, groups.edits_of_group(mine.end - 1).end);
+      }
+    }
+    EXPECT_EQ(next_group, groups.count());
+    EXPECT_EQ(next_edit, batch.edits);
+  });
+}
+
+TEST(EditGroups, NoReplicaHasMoreThanOneGroupMoreThanAnother) {
+  in_all_small_batches([](const Case& batch, const EditGroups& groups) {
+    std::int64_t least = groups.count();
+    std::int64_t most = 0;
+    for (int replica = 0; replica < batch.replicas; ++replica) {
+      least = std::min(least, groups.groups_of_replica(replica).size());
+      most = std::max(most, groups.groups_of_replica(replica).size());
+    }
+    EXPECT_LE(most - least, 1);
+  });
+}
+
+TEST(EditGroups, WhatIsOutsideTheBatchIsAnInternalError) {
+  EXPECT_THROW(EditGroups(4, 0, 1), io::InternalError);
+  EXPECT_THROW(EditGroups(4, 1, 0), io::InternalError);
+  EXPECT_THROW(EditGroups(-1, 1, 1), io::InternalError);
+  const EditGroups groups(10, 4, 2);
+  EXPECT_THROW((void)groups.edits_of_group(3), io::InternalError);
+  EXPECT_THROW((void)groups.groups_of_replica(2), io::InternalError);
+  EXPECT_THROW((void)groups.replica_of_group(3), io::InternalError);
+}
+
+}  // namespace
+}  // namespace anchorage::sharding
