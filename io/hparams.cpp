@@ -165,22 +165,20 @@ const Key* find_key(std::span<const Key> keys, std::string_view name) {
   return found == keys.end() ? nullptr : &*found;
 }
 
-YAML::Node document_in(const std::filesystem::path& path) {
+YAML::Node document_in(const std::string& text, const std::string& origin) {
   const auto refuse_file = [](const std::string& found, const std::string& where) {
     throw UserError({.expected = "a YAML or JSON file of hyper-parameters",
                      .found = found,
                      .where = where,
                      .remedy = "see docs/hparams.md"});
   };
-  const MappedFile file(path);
-  const std::string text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
   YAML::Node document;
   try {
     document = YAML::Load(text);
   } catch (const YAML::ParserException& error) {
-    refuse_file(error.msg, fmt::format("{}, line {}", path.string(), error.mark.line + 1));
+    refuse_file(error.msg, fmt::format("{}, line {}", origin, error.mark.line + 1));
   }
-  if (!document.IsMap()) refuse_file(description_of(document), path.string());
+  if (!document.IsMap()) refuse_file(description_of(document), origin);
   return document;
 }
 
@@ -206,11 +204,16 @@ std::string printed(const std::optional<T>& value) {
 }  // namespace
 
 LoadedHparams load_hparams(const std::filesystem::path& path) {
+  const MappedFile file(path);
+  return parse_hparams({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()}, path.string());
+}
+
+LoadedHparams parse_hparams(const std::string& text, const std::string& origin) {
   LoadedHparams loaded;
   std::set<std::string> seen;
-  for (const auto& entry : document_in(path)) {
+  for (const auto& entry : document_in(text, origin)) {
     const std::string name = entry.first.IsScalar() ? entry.first.Scalar() : "";
-    const std::string where = fmt::format("{}, line {}", path.string(), entry.first.Mark().line + 1);
+    const std::string where = fmt::format("{}, line {}", origin, entry.first.Mark().line + 1);
     if (!seen.insert(name).second) {
       throw UserError({.expected = "each key once",
                        .found = fmt::format("'{}' again", name),

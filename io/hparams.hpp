@@ -86,6 +86,9 @@ struct LoadedHparams {
 // twice, a value of the wrong type or out of its range, and a choice that is not supported.
 LoadedHparams load_hparams(const std::filesystem::path& path);
 
+// The same from a text, as run.yaml keeps it; `origin` names it in messages.
+LoadedHparams parse_hparams(const std::string& text, const std::string& origin);
+
 // Changes one value by "key=value", the value as in a file; a list may be written "4,5,6". Throws UserError as
 // above, and for a key without effect.
 void set(Hparams& hparams, std::string_view assignment);

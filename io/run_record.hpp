@@ -13,6 +13,7 @@ namespace anchorage::io {
 struct RunRecord {
   std::string model;               // path, absolute
   std::vector<std::string> edits;  // paths, absolute
+  std::string statistics;          // path, absolute
   std::string method;
   std::string hparams;  // YAML text, kept letter by letter
   std::int64_t batch_size = 0;
