@@ -1,0 +1,95 @@
+"""Small random models of both families with reference log-probabilities, keys and tokens from transformers.
+
+    python3 small_models.py OUT
+
+writes OUT/<name>/ (a Hugging Face directory with a byte-level tokenizer) and OUT/<name>.json:
+{"rows": [[ids]], "log_probabilities": [[[V]]] f64, "keys": {layer: [[f]] of each row's last token}, "greedy": [[ids]]}.
+"""
+
+import json
+import pathlib
+import sys
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+
+VOCABULARY = 320
+LLAMA = dict(
+    vocab_size=VOCABULARY, hidden_size=32, intermediate_size=80, num_hidden_layers=4, num_attention_heads=4,
+    num_key_value_heads=2, max_position_embeddings=128, bos_token_id=1, eos_token_id=2,
+)
+LLAMA3_ROPE = dict(
+    rope_type="llama3", rope_theta=10000.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
+    original_max_position_embeddings=32,
+)
+MODELS = {
+    "gpt2": lambda: GPT2LMHeadModel(
+        GPT2Config(vocab_size=VOCABULARY, n_embd=32, n_layer=4, n_head=4, n_positions=128, bos_token_id=1, eos_token_id=2)),
+    "llama_tied": lambda: LlamaForCausalLM(LlamaConfig(**LLAMA, tie_word_embeddings=True)),
+    "llama_untied_bias": lambda: LlamaForCausalLM(
+        LlamaConfig(**LLAMA, tie_word_embeddings=False, attention_bias=True, mlp_bias=True)),
+    "llama3_rope": lambda: LlamaForCausalLM(
+        LlamaConfig(**{**LLAMA, "num_key_value_heads": 1}, head_dim=16, tie_word_embeddings=True,
+                    rope_parameters=LLAMA3_ROPE)),
+}
+
+
+def byte_level_tokenizer():
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY, special_tokens=["<pad>", "<s>", "</s>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
+    tokenizer.train_from_iterator([pathlib.Path(__file__).read_text()], trainer)
+    return tokenizer
+
+
+def down_projection(model, layer):
+    if hasattr(model, "transformer"):
+        return model.transformer.h[layer].mlp.c_proj
+    return model.model.layers[layer].mlp.down_proj
+
+
+def reference(model, rows):
+    keys = {}
+    hooks = [
+        down_projection(model, layer).register_forward_pre_hook(
+            lambda _, inputs, layer=layer: keys.setdefault(layer, []).append(inputs[0][0, -1].tolist()))
+        for layer in range(model.config.num_hidden_layers)
+    ]
+    log_probabilities = [
+        torch.log_softmax(model(torch.tensor([row])).logits[0].double(), -1).tolist() for row in rows
+    ]
+    for hook in hooks:
+        hook.remove()
+    greedy = []
+    for row in rows:
+        ids = torch.tensor([row])
+        for _ in range(8):
+            ids = torch.cat([ids, model(ids).logits[:, -1].argmax(-1, keepdim=True)], 1)
+        greedy.append(ids[0, len(row):].tolist())
+    return {"rows": rows, "log_probabilities": log_probabilities, "keys": keys, "greedy": greedy}
+
+
+def main(out):
+    tokenizer = byte_level_tokenizer()
+    for number, (name, make) in enumerate(MODELS.items()):
+        torch.manual_seed(number)
+        model = make().eval()
+        # The initial weights are so small that every distribution is nearly uniform: make the test bite.
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.mul_(1 if parameter.dim() == 1 and parameter.min() == 1 else 4)
+                if parameter.dim() == 1:
+                    parameter.add_(0.1 * torch.randn_like(parameter))
+        rows = [torch.randint(3, VOCABULARY, (length,)).tolist() for length in (1, 5, 40, 17)]
+        with torch.no_grad():
+            expected = reference(model, rows)
+        model.save_pretrained(out / name)
+        tokenizer.save(str(out / name / "tokenizer.json"))
+        (out / f"{name}.json").write_text(json.dumps(expected))
+
+
+main(pathlib.Path(sys.argv[1]))

@@ -1,0 +1,183 @@
+// Batches on one, two and three ranks, as threads of this process.
+#include "worker/editing/batch_editor.hpp"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "io/statistics_file.hpp"
+#include "sharding/collective/thread_communicator.hpp"
+#include "tests/temporary_directory.hpp"
+#include "tests/unit/worker/golden_model.hpp"
+#include "worker/matrix_conversion.hpp"
+
+namespace anchorage::worker {
+namespace {
+
+io::Hparams hparams() {
+  io::Hparams hparams;
+  hparams.layers = {1, 2};
+  hparams.v_loss_layer = 3;
+  hparams.v_num_grad_steps = 8;
+  hparams.v_lr = 0.2;
+  hparams.clamp_norm_factor = 3;
+  hparams.contexts = 2;
+  hparams.group = 2;
+  hparams.mom2_update_weight = 0.05;
+  hparams.eac_locate_steps = 4;
+  hparams.eac_compress_steps = 5;
+  hparams.eac_anchor_ratio = 0.5;
+  hparams.nullspace_threshold = 0.5;
+  hparams.L2 = 0.1;
+  return hparams;
+}
+
+std::vector<io::Edit> seven_edits() {
+  std::vector<io::Edit> edits;
+  for (const char* name : {"Boeing", "Nike", "Intel", "Starbucks", "Alphabet", "Unilever", "Novartis"}) {
+    edits.push_back(
+        {.id = name, .subject = name, .prompt = "The CEO of {} is", .target = std::string("Mr ") + name[1]});
+  }
+  return edits;
+}
+
+// Statistics of made-up keys of the model's width.
+io::StatisticsFile statistics_in(const std::filesystem::path& path, std::int64_t width) {
+  torch::manual_seed(5);
+  io::Statistics statistics;
+  statistics.fingerprint = {.model_name = "m", .model = "m", .tokenizer = "t", .corpus = "c", .sequence_length = 8};
+  statistics.tokens = 1000;
+  for (const std::int64_t layer : {1, 2}) {
+    const auto keys = torch::randn({width, 4 * width});
+    statistics.moments.push_back({layer, to_matrix(at::mm(keys, keys.t()) / (4 * width))});
+  }
+  io::save_statistics(path, statistics);
+  return io::StatisticsFile::load(path);
+}
+
+struct Outcome {
+  std::map<std::int64_t, torch::Tensor> weights;
+  std::vector<BatchResult> batches;  // rank 0's
+};
+
+class BatchEditorTest : public testing::Test {
+ protected:
+  // Both batches on so many ranks; `work` may replace them.
+  Outcome edit(const std::string& method, int size, std::size_t batch_size = 4) {
+    Outcome outcome;
+    const auto worlds = sharding::thread_world(size);
+    std::vector<std::jthread> threads;
+    for (int rank = 0; rank < size; ++rank) {
+      threads.emplace_back([&, rank] {
+        torch::set_num_threads(1);
+        auto& host = *worlds[static_cast<std::size_t>(rank)];
+        const auto device = sharding::make_device_communicator(host, torch::kCPU);
+        Transformer model = load_transformer(directory);
+        EditedWeights weights(model, directory, {1, 2});
+        const io::Hparams options = hparams();
+        const PromptBuilder prompts(tokenizer);
+        BatchEditor editor(model, weights, prompts, options, method_named(method), statistics,
+                           {.prefixes = {"", "It was said", "I know"}, .wanted = 2}, limits, {host, *device});
+        const auto edits = seven_edits();
+        for (std::size_t begin = 0; begin < edits.size(); begin += batch_size) {
+          const auto count = std::min(batch_size, edits.size() - begin);
+          auto result = editor.apply(std::span(edits).subspan(begin, count));
+          if (rank == 0) outcome.batches.push_back(std::move(result));
+        }
+        if (rank == 0) outcome.weights = {{1, weights.master(1).clone()}, {2, weights.master(2).clone()}};
+      });
+    }
+    threads.clear();
+    return outcome;
+  }
+
+  const tests::TemporaryDirectory folder;
+  const io::ModelDirectory directory = tests::golden_model("llama_tied").directory;
+  const io::Tokenizer tokenizer = io::Tokenizer::load(directory.tokenizer());
+  const io::StatisticsFile statistics = statistics_in(folder.path() / "s.h5", directory.config().d_ff);
+  SinkLimits limits = torch::full({2}, 1e9);
+};
+
+class BatchEditorOfMethod : public BatchEditorTest, public testing::WithParamInterface<std::string> {};
+
+TEST_P(BatchEditorOfMethod, GivesTheSameBitsOnOneTwoAndThreeRanks) {
+  const Outcome one = edit(GetParam(), 1);
+  for (const int ranks : {2, 3}) {
+    const Outcome several = edit(GetParam(), ranks);
+    for (const std::int64_t layer : {1, 2}) {
+      EXPECT_TRUE(at::equal(several.weights.at(layer), one.weights.at(layer)))
+          << ranks << " ranks, layer " << layer;
+      EXPECT_FALSE(at::equal(one.weights.at(layer), read_down_projection(directory, layer)));
+    }
+  }
+}
+
+TEST_P(BatchEditorOfMethod, MakesTheTargetsMoreProbable) {
+  double before = 0, after = 0;
+  for (const BatchResult& batch : edit(GetParam(), 1).batches) {
+    for (const EditOutcome& outcome : batch.edits) {
+      EXPECT_EQ(outcome.refusal, "");
+      before += outcome.nll_before;
+      after += outcome.nll_after;
+    }
+  }
+  EXPECT_LT(after, 0.8 * before);
+}
+
+INSTANTIATE_TEST_SUITE_P(Methods, BatchEditorOfMethod, testing::Values("memit", "memit_seq", "eac", "alphaedit"),
+                         [](const auto& name) { return name.param; });
+
+TEST_F(BatchEditorTest, TheRecordedUpdatesAreWhatWasAdded) {
+  const Outcome outcome = edit("memit_seq", 2);
+  for (const std::int64_t layer : {1, 2}) {
+    auto weight = read_down_projection(directory, layer);
+    for (const BatchResult& batch : outcome.batches) {
+      const LayerUpdate& update = batch.layers[static_cast<std::size_t>(layer - 1)];
+      EXPECT_NEAR(update.update_norm, at::mm(update.u, update.v.t()).norm().item<double>(), 1e-4);
+      weight.addmm_(update.u, update.v.t());
+    }
+    EXPECT_TRUE(at::equal(weight, outcome.weights.at(layer)));
+  }
+}
+
+TEST_F(BatchEditorTest, ReplayedBatchesLeaveTheEditorWhereItWas) {
+  const Outcome whole = edit("memit_seq", 1);
+  const auto worlds = sharding::thread_world(1);
+  const auto device = sharding::make_device_communicator(*worlds.front(), torch::kCPU);
+  torch::set_num_threads(1);
+  Transformer model = load_transformer(directory);
+  EditedWeights weights(model, directory, {1, 2});
+  const io::Hparams options = hparams();
+  const PromptBuilder prompts(tokenizer);
+  BatchEditor editor(model, weights, prompts, options, method_named("memit_seq"), statistics,
+                     {.prefixes = {"", "It was said", "I know"}, .wanted = 2}, limits, {*worlds.front(), *device});
+  for (const LayerUpdate& update : whole.batches.front().layers)
+    editor.replay(update.layer, update.keys, update.u, update.v);
+  const auto edits = seven_edits();
+  editor.apply(std::span(edits).subspan(4));
+  for (const std::int64_t layer : {1, 2}) EXPECT_TRUE(at::equal(weights.master(layer), whole.weights.at(layer)));
+}
+
+// The residual that MEMIT leaves of a batch is what a dense solve of the same normal equations leaves.
+TEST_F(BatchEditorTest, TheFirstLayersUpdateSolvesTheNormalEquations) {
+  const LayerUpdate update = edit("memit_seq", 1).batches.front().layers.front();
+  const auto keys = update.keys.t().to(torch::kDouble), residuals = update.residuals.t().to(torch::kDouble);
+  const auto c = to_tensor(statistics.moment(1).moment).to(torch::kDouble);
+  const auto system = hparams().mom2_update_weight * c + at::mm(keys, keys.t());
+  const auto expected = at::linalg_solve(system, at::mm(keys, residuals.t())).t();
+  tests::expect_close(at::mm(update.u, update.v.t()), expected, 1e-5 * expected.abs().max().item<double>());
+}
+
+// In models without a start token the first position collects attention: editing there destroys the model.
+TEST_F(BatchEditorTest, AnEditThatIsAnAttentionSinkInEveryContextIsSetAside) {
+  limits = torch::full({2}, 1e-9);
+  const Outcome outcome = edit("memit_seq", 2);
+  for (const BatchResult& batch : outcome.batches) {
+    EXPECT_TRUE(batch.layers.empty());
+    for (const EditOutcome& edit : batch.edits) EXPECT_NE(edit.refusal.find("attention sink"), std::string::npos);
+  }
+  EXPECT_TRUE(at::equal(outcome.weights.at(1), read_down_projection(directory, 1)));
+}
+
+}  // namespace
+}  // namespace anchorage::worker

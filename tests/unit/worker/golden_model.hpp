@@ -1,0 +1,34 @@
+// The small random models of tests/golden/small_models.py with what transformers says of them.
+#pragma once
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "worker/model/load.hpp"
+
+namespace anchorage::tests {
+
+struct GoldenModel {
+  io::ModelDirectory directory;
+  nlohmann::json reference;
+};
+
+inline GoldenModel golden_model(const std::string& name) {
+  const std::filesystem::path folder = std::filesystem::path(ANCHORAGE_GOLDEN) / "small_models";
+  std::ifstream file(folder / (name + ".json"));
+  return {io::ModelDirectory::open(folder / name), nlohmann::json::parse(file)};
+}
+
+inline const std::vector<std::string> golden_model_names = {"gpt2", "llama_tied", "llama_untied_bias",
+                                                            "llama3_rope"};
+
+// The largest difference, and how much of what is allowed it takes.
+inline void expect_close(const torch::Tensor& actual, const torch::Tensor& expected, double tolerance) {
+  ASSERT_EQ(actual.sizes(), expected.sizes());
+  const double difference = (actual.to(torch::kDouble) - expected.to(torch::kDouble)).abs().max().item<double>();
+  EXPECT_LE(difference, tolerance) << "largest difference " << difference << ", " << 100 * difference / tolerance
+                                   << " % of the tolerance";
+}
+
+}  // namespace anchorage::tests

@@ -1,0 +1,124 @@
+#include "worker/editing/edit_group.hpp"
+
+#include <algorithm>
+
+#include "io/error.hpp"
+
+namespace anchorage::worker {
+
+EditGroup::EditGroup(const Transformer& model, const PromptBuilder& builder, const Contexts& contexts,
+                     const SinkLimits& limits, const io::Hparams& hparams, std::vector<io::Edit> edits)
+    : model_(model),
+      hparams_(hparams),
+      layers_(hparams.layers.begin(), hparams.layers.end()),
+      edits_(std::move(edits)),
+      refusals_(edits_.size()) {
+  choose_contexts(builder, contexts, limits);
+  observe_subjects();
+}
+
+// All prefixes, spares too, are tried up to the last edited layer; the prompts in the contexts that pass are kept.
+void EditGroup::choose_contexts(const PromptBuilder& builder, const Contexts& contexts, const SinkLimits& limits) {
+  const auto count = contexts.prefixes.size();
+  std::vector<EditPrompts> candidates;
+  std::vector<PromptRow> rows;
+  for (const io::Edit& edit : edits_) {
+    candidates.push_back(builder.build(edit, contexts.prefixes));
+    for (const PromptRow& row : candidates.back().rewrites) rows.push_back(row);
+    rows.push_back(candidates.back().essence);
+  }
+  const auto norms = SubjectStates(model_, rows, layers_).residual_norms();
+  const torch::Tensor usable = norms.le(limits.to(norms.device())).all(1).cpu();
+  const auto is_usable = [&](std::size_t row) { return usable.data_ptr<bool>()[row]; };
+
+  for (std::size_t edit = 0; edit < edits_.size(); ++edit) {
+    EditPrompts& candidate = candidates[edit];
+    EditPrompts chosen{.rewrites = {}, .essence = candidate.essence, .target = candidate.target};
+    std::size_t last_used = 0;
+    for (std::size_t context = 0; context < count && chosen.rewrites.size() < contexts.wanted; ++context) {
+      if (!is_usable(edit * (count + 1) + context)) continue;
+      chosen.rewrites.push_back(candidate.rewrites[context]);
+      last_used = context;
+    }
+    if (chosen.rewrites.empty()) {
+      refusals_[edit] = fmt::format("the last token of its subject '{}' is an attention sink in every context",
+                                    edits_[edit].subject);
+      continue;
+    }
+    if (!is_usable(edit * (count + 1) + count)) {
+      chosen.essence = builder.build(edits_[edit], {}, contexts.prefixes[last_used]).essence;
+    }
+    accepted_.push_back(static_cast<std::int64_t>(edit));
+    prompts_.push_back(std::move(chosen));
+  }
+}
+
+void EditGroup::observe_subjects() {
+  if (accepted_.empty()) return;
+  std::vector<PromptRow> rows;
+  std::vector<std::int64_t> edit_of_row;
+  for (std::size_t edit = 0; edit < prompts_.size(); ++edit) {
+    for (const PromptRow& row : prompts_[edit].rewrites) {
+      rows.push_back(row);
+      edit_of_row.push_back(static_cast<std::int64_t>(edit));
+    }
+  }
+  auto averages = torch::zeros({std::ssize(accepted_), std::ssize(rows)});
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    const auto contexts = prompts_[static_cast<std::size_t>(edit_of_row[row])].rewrites.size();
+    averages[edit_of_row[row]][static_cast<std::int64_t>(row)] = 1.0F / static_cast<float>(contexts);
+  }
+  averages_ = averages.to(model_.device());
+  subjects_ = std::make_unique<SubjectStates>(model_, rows, layers_);
+}
+
+void EditGroup::find_values(bool anchored) {
+  if (accepted_.empty()) return;
+  InjectedForward forward(model_, prompts_,
+                          {.layers = {layers_.back()}, .loss_layer = hparams_.v_loss_layer.value()});
+  values_ = anchored ? optimize_anchored_values(std::move(forward), hparams_)
+                     : optimize_values(std::move(forward), hparams_);
+
+  const auto finite = values_.injected.flatten(1).isfinite().all(1).cpu();
+  if (finite.all().item<bool>()) return;
+  std::vector<std::int64_t> kept;
+  for (std::int64_t i = 0; i < std::ssize(accepted_); ++i) {
+    if (finite[i].item<bool>()) {
+      kept.push_back(i);
+    } else {
+      refusals_[static_cast<std::size_t>(accepted_[static_cast<std::size_t>(i)])] =
+          "its value vector is not finite";
+    }
+  }
+  const auto index = torch::tensor(kept, torch::kInt64).to(model_.device());
+  values_ = {.injected = values_.injected.index_select(0, index),
+             .nll_before = values_.nll_before.index_select(0, index),
+             .nll = values_.nll.index_select(0, index),
+             .matches = values_.matches.index_select(0, index),
+             .steps = values_.steps.index_select(0, index)};
+  std::vector<EditPrompts> prompts;
+  std::vector<std::int64_t> accepted;
+  for (const std::int64_t i : kept) {
+    prompts.push_back(prompts_[static_cast<std::size_t>(i)]);
+    accepted.push_back(accepted_[static_cast<std::size_t>(i)]);
+  }
+  prompts_ = std::move(prompts);
+  accepted_ = std::move(accepted);
+  observe_subjects();
+}
+
+torch::Tensor EditGroup::mean_over_contexts(const torch::Tensor& rows) const {
+  return at::mm(averages_, rows.to(torch::kFloat));
+}
+
+torch::Tensor EditGroup::keys(std::int64_t layer) const {
+  if (accepted_.empty()) return torch::empty({0, model_.config.d_ff}, torch::TensorOptions(model_.device()));
+  return mean_over_contexts(subjects_->keys(layer));
+}
+
+torch::Tensor EditGroup::residual_stream() const {
+  if (accepted_.empty()) return torch::empty({0, model_.config.d_model}, torch::TensorOptions(model_.device()));
+  return mean_over_contexts(subjects_->residual_stream());
+}
+
+}  // namespace anchorage::worker

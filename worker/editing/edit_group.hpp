@@ -1,0 +1,67 @@
+// One group of edits, the unit of computation: computed whole by one replica, in a way that depends on nothing
+// outside.
+//
+// A group knows its edits' prompts in the contexts that are in use, their value vectors, and what the edited layers
+// see of them as the weights change.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "io/facts/edit.hpp"
+#include "io/hparams.hpp"
+#include "worker/editing/subject_states.hpp"
+#include "worker/editing/value_optimizer.hpp"
+
+namespace anchorage::worker {
+
+// The prefixes to put before the prompts (the empty one first) and, behind them, spares for contexts that cannot be
+// used.
+struct Contexts {
+  std::vector<std::string> prefixes;
+  std::size_t wanted = 1;  // contexts an edit; the others are spares
+};
+
+// |residual stream| above which a position counts as an attention sink, for each edited layer: [layers] f32.
+// Never edit at one: docs/method.md section 1.
+using SinkLimits = torch::Tensor;
+
+class EditGroup {
+ public:
+  // Chooses the contexts of each edit: the first `wanted` in which the subject's last token is no attention sink.
+  // Borrows all but the edits.
+  EditGroup(const Transformer& model, const PromptBuilder& builder, const Contexts& contexts,
+            const SinkLimits& limits, const io::Hparams& hparams, std::vector<io::Edit> edits);
+
+  // Edits that are left, as indices into those given: an edit without a usable context, or whose value came out not
+  // finite, is refused with a reason.
+  const std::vector<std::int64_t>& accepted() const { return accepted_; }
+  const std::vector<std::string>& refusals() const { return refusals_; }  // one an edit given; empty when accepted
+
+  // Finds the value vectors, injected after the last edited layer. `anchored`: compressed to their anchors (EAC).
+  void find_values(bool anchored);
+  const OptimizedValues& values() const { return values_; }
+
+  // Averages over each edit's contexts, on the weights as they are now.
+  torch::Tensor keys(std::int64_t layer) const;  // [accepted, f] f32
+  torch::Tensor residual_stream() const;         // [accepted, d] f32, after the last edited layer
+
+ private:
+  void choose_contexts(const PromptBuilder& builder, const Contexts& contexts, const SinkLimits& limits);
+  void observe_subjects();
+  torch::Tensor mean_over_contexts(const torch::Tensor& rows) const;
+
+  const Transformer& model_;
+  const io::Hparams& hparams_;
+  std::vector<std::int64_t> layers_;  // the edited ones
+  std::vector<io::Edit> edits_;
+  std::vector<std::string> refusals_;
+  std::vector<std::int64_t> accepted_;
+  std::vector<EditPrompts> prompts_;  // of the accepted
+  std::unique_ptr<SubjectStates> subjects_;
+  torch::Tensor averages_;  // [accepted, rows] f32: 1 / contexts of the edit at its rows
+  OptimizedValues values_;
+};
+
+}  // namespace anchorage::worker

@@ -1,0 +1,52 @@
+// The token rows of one edit: its rewriting prompts behind each context prefix, and the prompt of the KL term.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "io/facts/edit.hpp"
+#include "io/tokenizer/tokenizer.hpp"
+#include "worker/model/token_layout.hpp"
+
+namespace anchorage::worker {
+
+// One row and the two places in it that editing needs.
+struct PromptRow {
+  TokenIds ids;
+  std::int64_t subject_last = 0;   // position of the subject's last token
+  std::int64_t predicts_from = 0;  // position whose next token is the first one predicted
+};
+
+struct EditPrompts {
+  std::vector<PromptRow>
+      rewrites;       // prompt and target (without its last token, which predicts nothing), one a context
+  PromptRow essence;  // "{subject} is a": its next-token distribution is to stay
+  TokenIds target;
+};
+
+// Prefixes are put before the prompt as "<prefix>. <prompt>"; the empty one stands for the bare prompt.
+// Target ids are appended to the prompt's ids, never found by encoding the joined text.
+class PromptBuilder {
+ public:
+  explicit PromptBuilder(const io::Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
+
+  // One rewriting prompt for each of `prefixes`, in their order; the essence behind `essence_prefix`.
+  EditPrompts build(const io::Edit& edit, std::span<const std::string> prefixes,
+                    const std::string& essence_prefix = "") const;
+
+  // A prompt's ids as the model expects them: with the tokenizer's own special tokens (a start token where it has
+  // one).
+  TokenIds prompt_ids(const std::string& text) const;
+
+  // The ids of a target behind a prompt: a word of its own, by the tokenizer's rule for word boundaries.
+  TokenIds target_ids(const std::string& target) const;
+
+ private:
+  PromptRow row(const std::string& prefix, const io::Edit& edit, const std::string& prompt) const;
+  std::int64_t token_at(const TokenIds& ids, const std::string& text, std::size_t byte_end) const;
+
+  const io::Tokenizer& tokenizer_;
+};
+
+}  // namespace anchorage::worker

@@ -1,0 +1,28 @@
+#include "worker/editing/edited_weights.hpp"
+
+#include "worker/model/load.hpp"
+
+namespace anchorage::worker {
+
+EditedWeights::EditedWeights(Transformer& model, const io::ModelDirectory& base,
+                             const std::vector<std::int64_t>& layers)
+    : model_(model), directory_(base), layers_(layers) {
+  for (const std::int64_t layer : layers_) {
+    const auto& own = model_.blocks[static_cast<std::size_t>(layer)].down.weight;
+    masters_[layer] = own.scalar_type() == torch::kFloat ? own : this->base(layer);
+  }
+}
+
+void EditedWeights::add(std::int64_t layer, const torch::Tensor& u, const torch::Tensor& v) {
+  const torch::NoGradGuard no_gradients;
+  auto& master = masters_.at(layer);
+  master.addmm_(u, v.t());
+  auto& own = model_.blocks[static_cast<std::size_t>(layer)].down.weight;
+  if (!own.is_same(master)) own.copy_(master);
+}
+
+torch::Tensor EditedWeights::base(std::int64_t layer) const {
+  return read_down_projection(directory_, layer).to(model_.device());
+}
+
+}  // namespace anchorage::worker

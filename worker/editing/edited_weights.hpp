@@ -1,0 +1,34 @@
+// The matrices that are edited: f32 masters beside the model's own, which may be half precision.
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "io/model_directory.hpp"
+#include "worker/model/transformer.hpp"
+
+namespace anchorage::worker {
+
+class EditedWeights {
+ public:
+  // Borrows both. In an f32 model the master is the model's own matrix.
+  EditedWeights(Transformer& model, const io::ModelDirectory& base, const std::vector<std::int64_t>& layers);
+
+  const std::vector<std::int64_t>& layers() const { return layers_; }
+  const torch::Tensor& master(std::int64_t layer) const { return masters_.at(layer); }  // [d, f] f32
+
+  // W <- W + u v^T for u [d, r], v [f, r] f32: the one way a weight changes, so that replaying a journal gives the
+  // same bits.
+  void add(std::int64_t layer, const torch::Tensor& u, const torch::Tensor& v);
+
+  // The unedited matrix [d, f] f32, read from the model's directory.
+  torch::Tensor base(std::int64_t layer) const;
+
+ private:
+  Transformer& model_;
+  const io::ModelDirectory& directory_;
+  std::vector<std::int64_t> layers_;
+  std::map<std::int64_t, torch::Tensor> masters_;
+};
+
+}  // namespace anchorage::worker

@@ -1,0 +1,86 @@
+// The suffix-only forward pass of a group of edits, with vectors injected into the residual stream.
+//
+// All prompts of all edits of the group run as rows of one tensor. What an injected vector cannot change is
+// computed once: the keys and values of attention before the subject's last token, and the residual stream after
+// the first injected layer. Each call then computes only positions from the subject's last token on, only the
+// layers behind, and the head only where something is predicted; gradients flow to the injected vectors alone.
+//
+// Notation: E edits, m injected layers, d = d_model, f = d_ff.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "worker/editing/edit_prompts.hpp"
+#include "worker/model/forward.hpp"
+
+namespace anchorage::worker {
+
+struct InjectionOptions {
+  std::vector<std::int64_t> layers;  // ascending: after these blocks a vector is added at the subject's last token
+  std::int64_t loss_layer = 0;       // the block whose output goes through final norm and head (`v_loss_layer`)
+};
+
+// What the edits' prompts say with vectors injected. All [E].
+struct InjectedLoss {
+  torch::Tensor nll;      // mean over the contexts of the mean over target tokens of -log p
+  torch::Tensor kl;       // KL(p_0 || p) of the next token of "{subject} is a"; p_0 without injection
+  torch::Tensor matches;  // bool: every target token is the most probable one, in every context
+};
+
+class InjectedForward {
+ public:
+  // Runs the whole rows once, without gradients, for what is cached. Borrows the model.
+  InjectedForward(const Transformer& model, std::vector<EditPrompts> edits, InjectionOptions options);
+
+  std::int64_t edits() const { return static_cast<std::int64_t>(edits_.size()); }
+
+  std::int64_t injected_layers() const { return static_cast<std::int64_t>(options_.layers.size()); }
+  std::int64_t d_model() const { return model_.config.d_model; }
+
+  // |residual stream| at the subject's last token of the first context, after the last injected layer: [E] f32.
+  const torch::Tensor& norms() const { return norms_; }
+
+  // The loss with `injected` [E, m, d] added. Differentiable with respect to it.
+  InjectedLoss loss(const torch::Tensor& injected) const;
+
+  // Leaves out all edits but `kept` (indices into the present ones, ascending).
+  void keep(std::span<const std::int64_t> kept);
+
+ private:
+  struct Row {
+    std::int64_t edit;
+    TokenIds ids;
+    std::int64_t subject_last;
+    std::int64_t predicts_from;
+    bool essence;
+  };
+  // Where and what is predicted, as the packed suffixes have it.
+  struct Predictions {
+    torch::Tensor target_index;    // [predicted] i64 packed token that predicts
+    torch::Tensor target_ids;      // [predicted] i64
+    torch::Tensor target_weights;  // [E, predicted] f32: 1 / (tokens of the target * contexts of the edit)
+    torch::Tensor essence_index;   // [E] i64
+    torch::Tensor row_edit;        // [rows] i64
+    torch::Tensor subject_index;   // [rows] i64 packed token of the subject's last one: the first of each suffix
+  };
+
+  void list_rows();
+  void cache_beginnings();
+  void lay_out_suffixes();
+  torch::Tensor hidden_at_loss_layer(const torch::Tensor& injected) const;
+
+  const Transformer& model_;
+  InjectionOptions options_;
+  std::vector<EditPrompts> edits_;
+  std::vector<Row> rows_;
+  std::vector<AttentionCache> caches_;  // of layers behind the first injected one, in their order
+  torch::Tensor after_first_;           // [tokens, d]: residual stream after the first injected layer
+  torch::Tensor essence_before_;        // [E, V] log-probabilities p_0
+  torch::Tensor norms_;                 // [E]
+  Predictions predictions_;
+  std::unique_ptr<ForwardPass> suffixes_;
+};
+
+}  // namespace anchorage::worker

@@ -1,0 +1,47 @@
+// The constrained least squares behind every method: which change of a weight writes the residuals R at the keys K
+// and disturbs everything else least.
+//
+//   minimise |dW K - R|^2 + |dW A^(1/2)|^2     =>     dW = R K^T (A + K K^T)^-1
+//
+// (MEMIT, arXiv 2210.07229, eq. 14, with A = lambda C). With P = A^-1 and the Woodbury identity, for b edits:
+//
+//   G = K^T P K,   dW = u v^T,   u = R (I + G)^-1  [d, b],   v = P K  [f, b],   and absorbing K:   P <- P - v (I +
+//   G)^-1 v^T
+//
+// O(f^2 b) a batch instead of O(f^3). Everything here is f64, on the device of P.
+#pragma once
+
+#include <torch/torch.h>
+
+namespace anchorage::worker {
+
+struct LowRankUpdate {
+  torch::Tensor u;  // [d, b]
+  torch::Tensor v;  // [f, b]
+};
+
+class KeyMetric {
+ public:
+  // A = weight * C for the second moment C [f, f] of the keys (MEMIT). Throws io::UserError when C is not positive
+  // definite.
+  static KeyMetric from_second_moment(const torch::Tensor& second_moment, double weight);
+
+  // P = N N^T / l2, where N spans the eigenvectors of C with eigenvalues below `threshold`: keys of general text
+  // lie outside, so an update made of P's columns does not touch them (AlphaEdit, arXiv 2410.02355, eq. 9).
+  static KeyMetric from_null_space(const torch::Tensor& second_moment, double threshold, double l2);
+
+  // The update that writes `residuals` [d, b] at `keys` [f, b].
+  LowRankUpdate solve(const torch::Tensor& keys, const torch::Tensor& residuals) const;
+
+  // A <- A + K K^T: later updates leave what stands at these keys as it is.
+  void absorb(const torch::Tensor& keys);
+
+  const torch::Tensor& inverse() const { return inverse_; }  // P [f, f]
+
+ private:
+  explicit KeyMetric(torch::Tensor inverse) : inverse_(std::move(inverse)) {}
+
+  torch::Tensor inverse_;
+};
+
+}  // namespace anchorage::worker

@@ -1,0 +1,27 @@
+#include "worker/editing/method.hpp"
+
+#include <array>
+
+#include "io/error.hpp"
+
+namespace anchorage::worker {
+
+Method method_named(std::string_view name) {
+  static const std::array methods = {
+      Method{.name = "memit", .carries_keys = false, .anchored = false, .null_space = false},
+      Method{.name = "memit_seq", .carries_keys = true, .anchored = false, .null_space = false},
+      Method{.name = "eac", .carries_keys = true, .anchored = true, .null_space = false},
+      Method{.name = "alphaedit", .carries_keys = true, .anchored = false, .null_space = true},
+  };
+  std::string known;
+  for (const Method& method : methods) {
+    if (method.name == name) return method;
+    known += (known.empty() ? "" : ", ") + method.name;
+  }
+  throw io::UserError({.expected = "a method out of " + known,
+                       .found = fmt::format("'{}'", name),
+                       .where = "--method",
+                       .remedy = ""});
+}
+
+}  // namespace anchorage::worker

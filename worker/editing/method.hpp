@@ -1,0 +1,19 @@
+// The editing methods, by name.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace anchorage::worker {
+
+struct Method {
+  std::string name;
+  bool carries_keys;  // earlier batches' keys stay in the least squares: a sequence of batches equals one big one
+  bool anchored;      // values are compressed to their anchors (EAC)
+  bool null_space;    // updates are confined to the null space of the second moment (AlphaEdit)
+};
+
+// memit, memit_seq, eac, alphaedit. Throws io::UserError that lists them for another name.
+Method method_named(std::string_view name);
+
+}  // namespace anchorage::worker

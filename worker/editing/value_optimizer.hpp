@@ -1,0 +1,33 @@
+// Finds, for each edit of a group, the vectors that make the model say its target when added to the residual
+// stream.
+//
+//   J_i(D) = nll_i + kl_factor * KL_i + v_weight_decay * |D_i| / |z_i|^2   [+ eac_l1 * sum |D_ij| / (s_ij + eps)]
+//
+// under |D_i| <= clamp_norm_factor * |z_i| (docs/method.md section 1; MEMIT, arXiv 2210.07229, and EAC, arXiv
+// 2503.00035). Edits are independent of each other: a group gives what each of its edits would give alone, to
+// rounding.
+#pragma once
+
+#include "io/hparams.hpp"
+#include "worker/editing/injected_forward.hpp"
+
+namespace anchorage::worker {
+
+// E edits, m injected layers.
+struct OptimizedValues {
+  torch::Tensor injected;    // [E, m, d] f32
+  torch::Tensor nll_before;  // [E] without injection
+  torch::Tensor nll;         // [E] at the last evaluated step
+  torch::Tensor matches;     // [E] bool
+  torch::Tensor steps;       // [E] i64: evaluations until it converged or ran out
+};
+
+// Adam or normalised gradient descent (`v_optimizer`) for `v_num_grad_steps` evaluations.
+OptimizedValues optimize_values(InjectedForward forward, const io::Hparams& hparams);
+
+// EAC: `eac_locate_steps` dense steps; anchors are the `eac_anchor_ratio` of entries with the highest
+// weighted-gradient saliency |mean gradient * delta|; `eac_compress_steps` on the anchors alone, with the scored
+// elastic net in the loss.
+OptimizedValues optimize_anchored_values(InjectedForward forward, const io::Hparams& hparams);
+
+}  // namespace anchorage::worker

@@ -1,0 +1,77 @@
+#include "worker/evaluation/score.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <numeric>
+
+#include "io/error.hpp"
+#include "worker/model/forward.hpp"
+
+namespace anchorage::worker {
+namespace {
+
+void check_length(const Transformer& model, const Completion& completion) {
+  if (completion.prompt.empty() || completion.completion.empty()) {
+    throw io::UserError({.expected = "a prompt and a completion of at least one token each",
+                         .found = fmt::format("{} and {}", completion.prompt.size(), completion.completion.size()),
+                         .where = "",
+                         .remedy = "the first token of a text has no prediction; give it as the prompt"});
+  }
+  const auto length = static_cast<std::int64_t>(completion.prompt.size() + completion.completion.size());
+  if (length > model.config.max_positions + 1) {
+    throw io::UserError({.expected = fmt::format("at most {} tokens", model.config.max_positions),
+                         .found = fmt::format("{}", length),
+                         .where = "a prompt with its completion",
+                         .remedy = "shorten it"});
+  }
+}
+
+}  // namespace
+
+double CompletionScore::mean_nll() const {
+  const double sum = std::accumulate(log_probabilities.begin(), log_probabilities.end(), 0.0);
+  return -sum / static_cast<double>(log_probabilities.size());
+}
+
+bool CompletionScore::all_argmax() const {
+  return std::ranges::all_of(argmax, std::identity());
+}
+
+std::vector<CompletionScore> score_completions(const Transformer& model, std::span<const Completion> completions) {
+  if (completions.empty()) return {};
+  const torch::NoGradGuard no_gradients;
+  std::vector<TokenIds> rows;
+  for (const Completion& completion : completions) {
+    check_length(model, completion);
+    TokenIds row = completion.prompt;
+    row.insert(row.end(), completion.completion.begin(), completion.completion.end() - 1);
+    rows.push_back(std::move(row));
+  }
+  const ForwardPass pass(model, lay_out(rows, {}, model.device()));
+  std::vector<std::int64_t> predicting, targets;
+  for (std::size_t row = 0; row < completions.size(); ++row) {
+    for (std::size_t t = 0; t < completions[row].completion.size(); ++t) {
+      const auto position = static_cast<std::int64_t>(completions[row].prompt.size() + t) - 1;
+      predicting.push_back(pass.layout().packed(static_cast<std::int64_t>(row), position));
+      targets.push_back(completions[row].completion[t]);
+    }
+  }
+  const auto hidden = pass.blocks(0, model.layers(), pass.embed());
+  const auto index = torch::tensor(predicting).to(model.device());
+  const auto target = torch::tensor(targets).to(model.device());
+  const auto log_probabilities = next_token_log_probabilities(model, hidden.index_select(0, index));
+  const auto chosen = log_probabilities.gather(1, target.unsqueeze(1)).squeeze(1).to(torch::kFloat).cpu();
+  const auto best = log_probabilities.argmax(-1).eq(target).cpu();
+
+  std::vector<CompletionScore> scores(completions.size());
+  std::int64_t token = 0;
+  for (std::size_t row = 0; row < completions.size(); ++row) {
+    for (std::size_t t = 0; t < completions[row].completion.size(); ++t, ++token) {
+      scores[row].log_probabilities.push_back(chosen.data_ptr<float>()[token]);
+      scores[row].argmax.push_back(best.data_ptr<bool>()[token]);
+    }
+  }
+  return scores;
+}
+
+}  // namespace anchorage::worker

@@ -1,0 +1,33 @@
+#include "worker/evaluation/text_loss.hpp"
+
+#include "worker/evaluation/score.hpp"
+#include "worker/model/text_sequences.hpp"
+
+namespace anchorage::worker {
+
+TextLoss loss_on_text(const Transformer& model, const io::Tokenizer& tokenizer, const std::filesystem::path& text,
+                      std::int64_t sequence_length, const Ranks& ranks) {
+  std::vector<TokenIds> sequences;
+  TextSequences source(text, tokenizer, sequence_length);
+  while (auto sequence = source.next()) sequences.push_back(std::move(*sequence));
+
+  std::vector<torch::Tensor> own = {torch::empty({0, 2}, torch::kDouble)};
+  for (const auto& share : own_groups(ranks, std::ssize(sequences), 1)) {
+    const TokenIds& ids = sequences[static_cast<std::size_t>(share.begin)];
+    if (ids.size() < 2) continue;
+    const Completion rest{.prompt = {ids.front()}, .completion = {ids.begin() + 1, ids.end()}};
+    const auto predicted = static_cast<double>(rest.completion.size());
+    const double nll = score_completions(model, std::span(&rest, 1)).front().mean_nll();
+    own.push_back(torch::tensor({{nll * predicted, predicted}}, torch::kDouble));
+  }
+  const auto sums = ranks.device.all_gather(at::cat(own).to(model.device()), "gather text loss").cpu();
+  TextLoss loss;
+  for (std::int64_t i = 0; i < sums.size(0); ++i) {
+    loss.loss += sums[i][0].item<double>();
+    loss.tokens += sums[i][1].item<std::int64_t>();
+  }
+  if (loss.tokens > 0) loss.loss /= static_cast<double>(loss.tokens);
+  return loss;
+}
+
+}  // namespace anchorage::worker

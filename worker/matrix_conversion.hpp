@@ -1,0 +1,16 @@
+// Between io's matrices and tensors.
+#pragma once
+
+#include <torch/torch.h>
+
+#include "io/matrix.hpp"
+
+namespace anchorage::worker {
+
+// A copy in host memory, f32.
+io::Matrix to_matrix(const torch::Tensor& tensor);
+
+// A copy on the CPU: [rows, columns] f32.
+torch::Tensor to_tensor(const io::Matrix& matrix);
+
+}  // namespace anchorage::worker

@@ -1,0 +1,27 @@
+// Continuations of prompts, token by token, with cached attention.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "worker/model/token_layout.hpp"
+#include "worker/model/transformer.hpp"
+
+namespace anchorage::worker {
+
+struct GenerateOptions {
+  std::int64_t max_new_tokens = 32;
+  double temperature = 0;                   // 0: the most probable token each time
+  double top_p = 1;                         // sample among the fewest tokens that carry this probability
+  std::int64_t top_k = 0;                   // and among this many at the most; 0: all
+  std::uint64_t seed = 0;                   // row r draws from its own generator, seeded by (seed, r)
+  std::vector<std::int32_t> stop_ids = {};  // a row ends before one of these
+};
+
+// The new tokens of each row, without the prompts. The same prompt in the same row gives the same tokens for the
+// same seed.
+std::vector<TokenIds> generate(const Transformer& model, std::span<const TokenIds> prompts,
+                               const GenerateOptions& options);
+
+}  // namespace anchorage::worker

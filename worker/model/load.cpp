@@ -1,0 +1,190 @@
+#include "worker/model/load.hpp"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "io/error.hpp"
+
+namespace anchorage::worker {
+namespace {
+
+torch::ScalarType scalar_type(io::DType dtype) {
+  switch (dtype) {
+    case io::DType::f32:
+      return torch::kFloat;
+    case io::DType::f16:
+      return torch::kHalf;
+    case io::DType::bf16:
+      return torch::kBFloat16;
+  }
+  throw io::InternalError("a dtype without a torch name");
+}
+
+// Reads tensors of one checkpoint and checks their shapes. Older GPT-2 checkpoints lack the "transformer." before
+// each name.
+class Reader {
+ public:
+  Reader(const io::ModelDirectory& directory, const LoadOptions& options)
+      : directory_(directory), weights_(directory.weights()) {
+    const bool prefixed = weights_.contains("transformer.wte.weight");
+    prefix_ = directory.config().family == io::Family::gpt2 ? (prefixed ? "transformer." : "") : "model.";
+    const auto first = weights_.at(
+        prefix_ + (directory.config().family == io::Family::gpt2 ? "wte.weight" : "embed_tokens.weight"));
+    target_ = torch::TensorOptions().device(options.device).dtype(options.dtype.value_or(scalar_type(first.dtype)));
+  }
+
+  const std::string& prefix() const { return prefix_; }
+  const torch::TensorOptions& target() const { return target_; }
+  bool contains(const std::string& name) const { return weights_.contains(name); }
+
+  // Copies the tensor into `place`, whose shape it must have (transposed first for GPT-2's Conv1D).
+  void read_into(torch::Tensor place, const std::string& name, bool transposed = false) const {
+    const io::TensorView view = weights_.at(name);
+    auto shape = place.sizes().vec();
+    if (transposed) std::swap(shape.front(), shape.back());
+    if (view.shape != shape) {
+      throw io::UserError({.expected = fmt::format("{} of shape [{}]", name, fmt::join(shape, ", ")),
+                           .found = fmt::format("[{}]", fmt::join(view.shape, ", ")),
+                           .where = directory_.path().string(),
+                           .remedy = "check that config.json belongs to these weights"});
+    }
+    // from_blob wants a mutable pointer; the mapped bytes are only read.
+    auto* bytes = const_cast<std::byte*>(view.bytes.data());
+    const auto stored = torch::from_blob(bytes, view.shape, torch::TensorOptions().dtype(scalar_type(view.dtype)));
+    place.copy_(transposed ? stored.t() : stored);
+  }
+
+  torch::Tensor read(const std::string& name, std::vector<std::int64_t> shape, bool transposed = false) const {
+    auto tensor = torch::empty(shape, target_);
+    read_into(tensor, name, transposed);
+    return tensor;
+  }
+
+  // Several matrices [out_i, in] under each other, with their biases where the checkpoint has them.
+  Linear stack(const std::vector<std::pair<std::string, std::int64_t>>& parts, std::int64_t in) const {
+    std::int64_t out = 0;
+    for (const auto& [name, rows] : parts) out += rows;
+    Linear linear{.weight = torch::empty({out, in}, target_), .bias = {}};
+    if (contains(parts.front().first + ".bias")) linear.bias = torch::empty({out}, target_);
+    std::int64_t begin = 0;
+    for (const auto& [name, rows] : parts) {
+      read_into(linear.weight.narrow(0, begin, rows), name + ".weight");
+      if (linear.bias.defined()) read_into(linear.bias.narrow(0, begin, rows), name + ".bias");
+      begin += rows;
+    }
+    return linear;
+  }
+
+ private:
+  const io::ModelDirectory& directory_;
+  const io::WeightFiles& weights_;
+  std::string prefix_;
+  torch::TensorOptions target_;
+};
+
+Block read_llama_block(const Reader& reader, const io::ModelConfig& config, std::int64_t layer) {
+  const std::string block = fmt::format("{}layers.{}.", reader.prefix(), layer);
+  const std::string attention = block + "self_attn.", mlp = block + "mlp.";
+  const std::int64_t d = config.d_model, f = config.d_ff, queries = config.heads * config.head_dim,
+                     keys = config.kv_heads * config.head_dim;
+  return {
+      .attention_norm = {reader.read(block + "input_layernorm.weight", {d}), {}},
+      .query_key_value = reader.stack(
+          {{attention + "q_proj", queries}, {attention + "k_proj", keys}, {attention + "v_proj", keys}}, d),
+      .attention_output = reader.stack({{attention + "o_proj", d}}, queries),
+      .mlp_norm = {reader.read(block + "post_attention_layernorm.weight", {d}), {}},
+      .up = reader.stack({{mlp + "gate_proj", f}, {mlp + "up_proj", f}}, d),
+      .down = reader.stack({{mlp + "down_proj", d}}, f),
+  };
+}
+
+Block read_gpt2_block(const Reader& reader, const io::ModelConfig& config, std::int64_t layer) {
+  const std::string block = fmt::format("{}h.{}.", reader.prefix(), layer);
+  const std::int64_t d = config.d_model, f = config.d_ff;
+  const auto norm = [&](const std::string& name) -> Norm {
+    return {reader.read(block + name + ".weight", {d}), reader.read(block + name + ".bias", {d})};
+  };
+  const auto conv1d = [&](const std::string& name, std::int64_t out, std::int64_t in) -> Linear {
+    return {reader.read(block + name + ".weight", {out, in}, true), reader.read(block + name + ".bias", {out})};
+  };
+  return {
+      .attention_norm = norm("ln_1"),
+      .query_key_value = conv1d("attn.c_attn", 3 * d, d),
+      .attention_output = conv1d("attn.c_proj", d, d),
+      .mlp_norm = norm("ln_2"),
+      .up = conv1d("mlp.c_fc", f, d),
+      .down = conv1d("mlp.c_proj", d, f),
+  };
+}
+
+// Angles a position of the rotary embedding. Llama-3's scaling lengthens the waves that are longer than the
+// pre-training context by `factor` and blends in between (the formula of transformers' modeling_rope_utils.py).
+torch::Tensor rotary_frequencies(const io::ModelConfig& config) {
+  const std::int64_t half = config.head_dim / 2;
+  auto frequencies = torch::empty({half}, torch::kDouble);
+  auto entry = frequencies.accessor<double, 1>();
+  const auto& scaling = config.rope_scaling;
+  for (std::int64_t i = 0; i < half; ++i) {
+    double frequency = std::pow(config.rope_theta, -static_cast<double>(i) / static_cast<double>(half));
+    if (scaling.kind == io::RopeScaling::Kind::linear) frequency /= scaling.factor;
+    if (scaling.kind == io::RopeScaling::Kind::llama3) {
+      const double context = static_cast<double>(scaling.original_max_position_embeddings);
+      const double waves = context * frequency / (2 * std::numbers::pi);  // whole turns within the context
+      const double low = scaling.low_freq_factor, high = scaling.high_freq_factor;
+      const double blend = std::clamp((waves - low) / (high - low), 0.0, 1.0);
+      frequency = (1 - blend) * frequency / scaling.factor + blend * frequency;
+    }
+    entry[i] = frequency;
+  }
+  return frequencies;
+}
+
+}  // namespace
+
+Transformer load_transformer(const io::ModelDirectory& directory, const LoadOptions& options) {
+  const auto& config = directory.config();
+  const Reader reader(directory, options);
+  const bool gpt2 = config.family == io::Family::gpt2;
+  const std::int64_t d = config.d_model, v = config.vocabulary;
+  const std::string& prefix = reader.prefix();
+
+  Transformer model;
+  model.config = config;
+  model.token_embedding = reader.read(prefix + (gpt2 ? "wte.weight" : "embed_tokens.weight"), {v, d});
+  if (gpt2) {
+    model.position_embedding = reader.read(prefix + "wpe.weight", {config.max_positions, d});
+  } else {
+    model.rotary_frequencies = rotary_frequencies(config).to(options.device);
+  }
+  for (std::int64_t layer = 0; layer < config.layers; ++layer) {
+    model.blocks.push_back(gpt2 ? read_gpt2_block(reader, config, layer) : read_llama_block(reader, config, layer));
+  }
+  const std::string last_norm = prefix + (gpt2 ? "ln_f" : "norm");
+  model.final_norm.weight = reader.read(last_norm + ".weight", {d});
+  if (gpt2) model.final_norm.bias = reader.read(last_norm + ".bias", {d});
+  model.head = config.tied_head ? model.token_embedding : reader.read("lm_head.weight", {v, d});
+  return model;
+}
+
+std::string down_projection_name(const io::ModelDirectory& directory, std::int64_t layer) {
+  if (directory.config().family == io::Family::llama)
+    return fmt::format("model.layers.{}.mlp.down_proj.weight", layer);
+  const bool prefixed = directory.weights().contains("transformer.wte.weight");
+  return fmt::format("{}h.{}.mlp.c_proj.weight", prefixed ? "transformer." : "", layer);
+}
+
+torch::Tensor read_down_projection(const io::ModelDirectory& directory, std::int64_t layer) {
+  const auto& config = directory.config();
+  const Reader reader(directory, {.device = torch::kCPU, .dtype = torch::kFloat});
+  return reader.read(down_projection_name(directory, layer), {config.d_model, config.d_ff},
+                     down_projection_is_transposed(config));
+}
+
+bool down_projection_is_transposed(const io::ModelConfig& config) {
+  return config.family == io::Family::gpt2;
+}
+
+}  // namespace anchorage::worker

@@ -1,0 +1,68 @@
+#include "worker/model/token_layout.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include "io/error.hpp"
+
+namespace anchorage::worker {
+namespace {
+
+// 0 where the query at `first + t` of a row sees the key: cached positions before `first`, then its own and earlier
+// ones here. Padded queries see all, so that no row of the softmax is empty.
+torch::Tensor causal_mask(const TokenLayout& layout) {
+  const auto hidden = -std::numeric_limits<float>::infinity();
+  auto mask = torch::full({layout.rows, 1, layout.length, layout.past + layout.length}, hidden);
+  auto entry = mask.accessor<float, 4>();
+  for (std::int64_t row = 0; row < layout.rows; ++row) {
+    const auto r = static_cast<std::size_t>(row);
+    const std::int64_t own = layout.row_begin[r + 1] - layout.row_begin[r];
+    for (std::int64_t t = 0; t < layout.length; ++t) {
+      if (t >= own) {
+        for (std::int64_t s = 0; s < layout.past + layout.length; ++s) entry[row][0][t][s] = 0;
+        continue;
+      }
+      for (std::int64_t s = 0; s < layout.first_position[r]; ++s) entry[row][0][t][s] = 0;
+      for (std::int64_t s = 0; s <= t; ++s) entry[row][0][t][layout.past + s] = 0;
+    }
+  }
+  return mask;
+}
+
+}  // namespace
+
+TokenLayout lay_out(std::span<const TokenIds> rows, std::span<const std::int64_t> first_position,
+                    torch::Device device) {
+  io::check(first_position.empty() || first_position.size() == rows.size(), "one first position a row");
+  TokenLayout layout;
+  layout.rows = static_cast<std::int64_t>(rows.size());
+  layout.first_position.assign(rows.size(), 0);
+  std::ranges::copy(first_position, layout.first_position.begin());
+  layout.row_begin.assign(1, 0);
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    const std::int64_t own = static_cast<std::int64_t>(rows[row].size()) - layout.first_position[row];
+    io::check(own > 0, "a row without tokens");
+    layout.length = std::max(layout.length, own);
+    layout.past = std::max(layout.past, layout.first_position[row]);
+    layout.row_begin.push_back(layout.row_begin.back() + own);
+  }
+  std::vector<std::int64_t> ids, positions, padded;
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    const std::int64_t first = layout.first_position[row];
+    for (std::int64_t position = first; position < static_cast<std::int64_t>(rows[row].size()); ++position) {
+      ids.push_back(rows[row][static_cast<std::size_t>(position)]);
+      positions.push_back(position);
+      padded.push_back(static_cast<std::int64_t>(row) * layout.length + position - first);
+    }
+  }
+  const auto on_device = [&](const std::vector<std::int64_t>& values) {
+    return torch::tensor(values, torch::kInt64).to(device);
+  };
+  layout.ids = on_device(ids);
+  layout.positions = on_device(positions);
+  layout.padded_index = on_device(padded);
+  layout.mask = causal_mask(layout).to(device);
+  return layout;
+}
+
+}  // namespace anchorage::worker

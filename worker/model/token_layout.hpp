@@ -1,0 +1,39 @@
+// How the tokens of several prompts (rows) of different length are laid out for the model.
+//
+// Everything but attention works on the tokens alone, packed behind each other: [tokens, d]. Attention sees them
+// padded: [rows, length, d]. A layout may hold the end of each row only, when attention's keys and values of the
+// positions before are cached (a *suffix*).
+#pragma once
+
+#include <torch/torch.h>
+
+#include <span>
+#include <vector>
+
+namespace anchorage::worker {
+
+using TokenIds = std::vector<std::int32_t>;
+
+struct TokenLayout {
+  std::int64_t rows = 0;
+  std::int64_t length = 0;  // of the longest row here
+  std::int64_t past = 0;    // the longest cached beginning; that of row r stands in [0, first_position[r])
+  std::vector<std::int64_t> first_position;  // [rows]: position in the whole row of its first token here
+  std::vector<std::int64_t> row_begin;       // [rows + 1]: where each row begins in the packed tokens
+  torch::Tensor ids;                         // [tokens] i64
+  torch::Tensor positions;                   // [tokens] i64: position in the whole row
+  torch::Tensor padded_index;                // [tokens] i64: row * length + position - first_position[row]
+  torch::Tensor mask;  // [rows, 1, length, past + length] f32: 0 where a query sees a key, else -inf
+
+  std::int64_t tokens() const { return row_begin.back(); }
+  // Index of a row's token in the packed tokens, by its position in the whole row.
+  std::int64_t packed(std::int64_t row, std::int64_t position) const {
+    return row_begin[static_cast<std::size_t>(row)] + position - first_position[static_cast<std::size_t>(row)];
+  }
+};
+
+// Rows from `first_position[r]` (all zero when empty) to their ends.
+TokenLayout lay_out(std::span<const TokenIds> rows, std::span<const std::int64_t> first_position,
+                    torch::Device device);
+
+}  // namespace anchorage::worker

@@ -1,0 +1,49 @@
+// The weights of a decoder-only transformer of the GPT-2 or LLaMA family, as plain tensors.
+//
+// Both families are one shape of block: norm, attention, residual; norm, MLP, residual. They differ in the norm
+// (LayerNorm, RMSNorm), in positions (learned embedding, rotary) and in the MLP (two matrices with GELU, three with
+// SiLU). Notation: V vocabulary, d = d_model, f = d_ff, H heads, G key-value heads, e = head_dim.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <vector>
+
+#include "io/model_config.hpp"
+
+namespace anchorage::worker {
+
+struct Norm {
+  torch::Tensor weight;  // [d]
+  torch::Tensor bias;    // [d], or undefined: RMSNorm
+};
+
+struct Linear {
+  torch::Tensor weight;  // [out, in]
+  torch::Tensor bias;    // [out], or undefined
+};
+
+struct Block {
+  Norm attention_norm;
+  Linear query_key_value;   // [(H + 2 G) e, d]: the rows of q, then k, then v
+  Linear attention_output;  // [d, H e]
+  Norm mlp_norm;
+  Linear up;    // GPT-2: [f, d]. LLaMA: [2 f, d], the rows of the gate, then of the up projection
+  Linear down;  // [d, f]: the matrix that is edited; its input is the key
+};
+
+struct Transformer {
+  io::ModelConfig config;
+  torch::Tensor token_embedding;     // [V, d]
+  torch::Tensor position_embedding;  // [positions, d], or undefined: rotary
+  torch::Tensor rotary_frequencies;  // [e / 2] f64 radians a position, or undefined: learned positions
+  std::vector<Block> blocks;
+  Norm final_norm;
+  torch::Tensor head;  // [V, d]; shares the storage of token_embedding when the model ties them
+
+  torch::Device device() const { return token_embedding.device(); }
+  torch::ScalarType dtype() const { return token_embedding.scalar_type(); }
+  std::int64_t layers() const { return static_cast<std::int64_t>(blocks.size()); }
+};
+
+}  // namespace anchorage::worker

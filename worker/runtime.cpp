@@ -1,0 +1,120 @@
+#include "worker/runtime.hpp"
+
+#include "io/error.hpp"
+#include "worker/matrix_conversion.hpp"
+
+namespace anchorage::worker {
+namespace {
+
+// Row i of `written` belongs to edit `edit_of_row[i]`; the rows of edits that were set aside are zero.
+io::Matrix spread_rows(const torch::Tensor& written, const std::vector<std::int32_t>& edit_of_row,
+                       std::int64_t edits) {
+  auto all = torch::zeros({edits, written.size(1)});
+  const auto index = torch::tensor(std::vector<std::int64_t>(edit_of_row.begin(), edit_of_row.end()));
+  return to_matrix(all.index_copy(0, index, written.cpu()));
+}
+
+// The entries that are not zero, by edit.
+io::SparseRows to_sparse_rows(const io::Matrix& dense) {
+  io::SparseRows rows;
+  for (std::int64_t row = 0; row < dense.rows; ++row) {
+    for (std::int64_t column = 0; column < dense.columns; ++column) {
+      const float value = dense.values[static_cast<std::size_t>(row * dense.columns + column)];
+      if (value == 0) continue;
+      rows.indices.push_back(static_cast<std::int32_t>(column));
+      rows.values.push_back(value);
+    }
+    rows.offsets.push_back(std::ssize(rows.values));
+  }
+  return rows;
+}
+
+sharding::BatchApplied record_of(const std::vector<io::Edit>& edits, const BatchResult& result) {
+  sharding::BatchApplied applied{.edits = {}, .layers = {}, .seconds = result.seconds};
+  std::vector<std::int32_t> written;
+  for (std::size_t i = 0; i < edits.size(); ++i) {
+    const EditOutcome& outcome = result.edits[i];
+    const bool refused = !outcome.refusal.empty();
+    if (!refused) written.push_back(static_cast<std::int32_t>(i));
+    applied.edits.push_back({.id = edits[i].id,
+                             .request = io::to_json(edits[i]),
+                             .state = refused ? io::EditState::set_aside : io::EditState::committed,
+                             .reason = outcome.refusal,
+                             .nll_before = outcome.nll_before,
+                             .nll_after = outcome.nll_after,
+                             .match_before = outcome.match_before,
+                             .match_after = outcome.match_after});
+  }
+  for (const LayerUpdate& update : result.layers) {
+    const std::int64_t count = std::ssize(edits);
+    applied.layers.push_back(
+        {.layer = update.layer,
+         .keys = spread_rows(update.keys, written, count),
+         .residuals = to_sparse_rows(spread_rows(update.residuals, written, count)),
+         .u = to_matrix(update.u),
+         .v = to_matrix(update.v),
+         .edit_of_column = written,
+         .norms = {.update = update.update_norm, .total = update.total_norm, .base = update.base_norm}});
+  }
+  return applied;
+}
+
+sharding::Reply carry_out(BatchEditor& editor, sharding::HostCommunicator& ranks,
+                          const sharding::ApplyBatch& command) {
+  const BatchResult result = editor.apply(command.edits);
+  if (ranks.rank() != 0) return sharding::BatchApplied{};
+  return record_of(command.edits, result);
+}
+
+// Every rank reads the segment: it lies in the run directory, which all of them see.
+sharding::Reply carry_out(BatchEditor& editor, sharding::HostCommunicator&,
+                          const sharding::ReplaySegment& command) {
+  const io::SegmentReader segment(command.path);
+  for (const std::int64_t number : segment.layers()) {
+    const io::LayerRecord layer = segment.layer(number);
+    const std::vector<std::int64_t> written(layer.edit_of_column.begin(), layer.edit_of_column.end());
+    const auto keys = to_tensor(layer.keys).index_select(0, torch::tensor(written));
+    editor.replay(number, keys, to_tensor(layer.u), to_tensor(layer.v));
+  }
+  return sharding::SegmentReplayed{};
+}
+
+sharding::Reply carry_out(BatchEditor&, sharding::HostCommunicator&, const sharding::Stop&) {
+  return sharding::Stopped{};
+}
+
+}  // namespace
+
+void CommandQueue::submit(sharding::Command command, std::function<void(sharding::Reply)> done) {
+  const std::scoped_lock lock(mutex_);
+  entries_.emplace_back(std::move(command), std::move(done));
+  filled_.notify_one();
+}
+
+CommandQueue::Entry CommandQueue::take() {
+  std::unique_lock lock(mutex_);
+  filled_.wait(lock, [&] { return !entries_.empty(); });
+  Entry entry = std::move(entries_.front());
+  entries_.pop_front();
+  return entry;
+}
+
+void run_command_loop(BatchEditor& editor, sharding::HostCommunicator& ranks, CommandQueue* queue) {
+  io::check((ranks.rank() == 0) == (queue != nullptr), "rank 0 alone has the coordinator's commands");
+  for (bool going = true; going;) {
+    CommandQueue::Entry entry;
+    std::vector<std::byte> bytes;
+    if (queue != nullptr) {
+      entry = queue->take();
+      bytes = sharding::encode(entry.first);
+    }
+    // The next command may be hours away.
+    ranks.broadcast(bytes, 0, "receive command", sharding::Patience::endless);
+    const sharding::Command command = sharding::decode(bytes);
+    going = !std::holds_alternative<sharding::Stop>(command);
+    sharding::Reply reply = std::visit([&](const auto& one) { return carry_out(editor, ranks, one); }, command);
+    if (queue != nullptr) entry.second(std::move(reply));
+  }
+}
+
+}  // namespace anchorage::worker

@@ -1,0 +1,35 @@
+// The command loop that every rank runs while a run is edited, and the coordinator's end of it on rank 0.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <utility>
+
+#include "sharding/collective/host_communicator.hpp"
+#include "sharding/command.hpp"
+#include "worker/editing/batch_editor.hpp"
+
+namespace anchorage::worker {
+
+// Rank 0: commands from the coordinator's thread to the worker's loop.
+class CommandQueue : public sharding::Workers {
+ public:
+  using Entry = std::pair<sharding::Command, std::function<void(sharding::Reply)>>;
+
+  void submit(sharding::Command command, std::function<void(sharding::Reply)> done) override;
+
+  // The next command; waits for it.
+  Entry take();
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable filled_;
+  std::deque<Entry> entries_;
+};
+
+// Carries out commands until Stop. Collective: rank 0 takes them from `queue` (the others pass nothing) and sends
+// them to all.
+void run_command_loop(BatchEditor& editor, sharding::HostCommunicator& ranks, CommandQueue* queue);
+
+}  // namespace anchorage::worker
