@@ -1,1 +1,68 @@
-int main() { return 0; }
+// anchorage: one program with subcommands; mpirun or srun starts it on several ranks.
+
+#include <cstdio>
+#include <cstdlib>
+#include <thread>
+
+#include "io/error.hpp"
+#include "launch/command_line.hpp"
+#include "sharding/collective/mpi_session.hpp"
+
+namespace anchorage::launch {
+namespace {
+
+// Read by MKL and cuBLAS when they are first used: the same operation on the same shape gives the same bits
+// wherever its operands lie in memory, and cuBLAS keeps to one workspace.
+void ask_for_repeatable_arithmetic() {
+  setenv("MKL_CBWR", "AUTO,STRICT", 0);
+  setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);
+}
+
+int run(int argc, char** argv, sharding::MpiSession& mpi) {
+  CommandLine line;
+  line.app.require_subcommand(1);
+  line.app.set_version_flag("--version", ANCHORAGE_VERSION);
+  for (const auto add : {add_info_command, add_tokenize_command, add_score_command, add_generate_command,
+                         add_stats_command, add_edit_command, add_eval_command, add_export_command}) {
+    add(line);
+  }
+  try {
+    line.app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (mpi.rank() != 0) return error.get_exit_code() == 0 ? done : bad_input;
+    return line.app.exit(error) == 0 ? done : bad_input;
+  }
+  Session session(line.session, mpi.world({.deadline = sharding::Seconds(line.session.deadline)}));
+  return line.action(session);
+}
+
+// A wrong option or file is usually met by all ranks at once: rank 0 says it, and the others wait for it to end the
+// job. What a rank meets alone, it says itself.
+int report(const std::exception& error, int exit_code, const sharding::MpiSession& mpi) {
+  if (mpi.rank() != 0) std::this_thread::sleep_for(std::chrono::seconds(2));
+  if (mpi.rank() == 0) {
+    std::fprintf(stderr, "error: %s\n", error.what());
+  } else {
+    std::fprintf(stderr, "error: rank %d: %s\n", mpi.rank(), error.what());
+  }
+  if (mpi.size() > 1) mpi.end_job(exit_code);
+  return exit_code;
+}
+
+}  // namespace
+}  // namespace anchorage::launch
+
+int main(int argc, char** argv) {
+  using namespace anchorage;
+  launch::ask_for_repeatable_arithmetic();
+  sharding::MpiSession mpi(argc, argv);
+  // Everything is caught here, because an error of one rank has to end the job of all: the others would wait for
+  // it.
+  try {
+    return launch::run(argc, argv, mpi);
+  } catch (const io::UserError& error) {
+    return launch::report(error, launch::bad_input, mpi);
+  } catch (const std::exception& error) {
+    return launch::report(error, launch::failed, mpi);
+  }
+}

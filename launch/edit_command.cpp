@@ -1,0 +1,208 @@
+#include <fmt/format.h>
+#include <boost/asio/io_context.hpp>
+
+#include <csignal>
+#include <exception>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "coordinator/edit_run.hpp"
+#include "coordinator/progress.hpp"
+#include "io/error.hpp"
+#include "launch/command_line.hpp"
+#include "launch/edit_setup.hpp"
+#include "worker/model/load.hpp"
+#include "worker/runtime.hpp"
+
+namespace anchorage::launch {
+namespace {
+
+io::BaseRecord base_record(const EditPlan& plan, const io::ModelDirectory& directory,
+                           const worker::EditedWeights& weights) {
+  io::BaseRecord base{.model = plan.record.fingerprints.at("model"),
+                      .tokenizer = plan.record.fingerprints.at("tokenizer"),
+                      .statistics = plan.record.fingerprints.at("statistics"),
+                      .hparams = plan.record.hparams,
+                      .layers = {}};
+  for (const std::int64_t layer : weights.layers()) {
+    const auto& weight = weights.master(layer);
+    base.layers.push_back({.layer = layer,
+                           .weight = worker::down_projection_name(directory, layer),
+                           .rows = weight.size(0),
+                           .columns = weight.size(1),
+                           .norm = weight.to(torch::kDouble).norm().item<double>()});
+  }
+  return base;
+}
+
+// Rank 0's part of a run: the directory, the journal and what is still to be done.
+struct Desk {
+  io::RunDirectory directory;
+  io::EditsFile edits;
+
+  static Desk open(const EditOptions& options, const EditPlan& plan) {
+    // The edits first: a directory for a run that cannot begin would only be in the way.
+    io::EditsFile edits = read_all_edits(plan.record.edits, options.strict);
+    auto directory =
+        options.resume ? io::RunDirectory::resume(options.run) : io::RunDirectory::create(options.run, plan.record);
+    if (options.resume) directory.write_record(plan.record);
+    return {std::move(directory), std::move(edits)};
+  }
+};
+
+void tell(const coordinator::QueueFindings& findings) {
+  for (const coordinator::Conflict& conflict : findings.conflicts) spdlog::warn("{}", conflict.text());
+  for (const coordinator::SetAside& edit : findings.set_aside)
+    spdlog::warn("{} is set aside: {}", edit.edit, edit.reason);
+  if (findings.already_committed > 0) spdlog::info("{} edits are committed already", findings.already_committed);
+  if (findings.repeated > 0) spdlog::info("{} edits stand in the file more than once", findings.repeated);
+}
+
+// The coordinator runs on a thread of its own, the worker's loop on this one, which is MPI's. Whichever fails, the
+// other is told to end, and the failure is thrown here.
+coordinator::RunResult coordinate(Desk& desk, io::Journal& journal, coordinator::Queue queue,
+                                  const coordinator::Provenance& provenance, worker::BatchEditor& editor,
+                                  Session& session) {
+  boost::asio::io_context context;
+  worker::CommandQueue commands;
+  coordinator::Progress progress(context, std::cerr, coordinator::display_for_stderr());
+  coordinator::EditRun run(context, commands, desk.directory, journal, std::move(queue), provenance, progress);
+  run.start();
+  std::exception_ptr coordinator_failure;
+  {
+    std::jthread thread([&] {
+      try {
+        context.run();
+      } catch (...) {
+        coordinator_failure = std::current_exception();
+      }
+    });
+    try {
+      worker::run_command_loop(editor, session.host(), &commands);
+    } catch (...) {
+      context.stop();
+      throw;
+    }
+  }
+  if (coordinator_failure) std::rethrow_exception(coordinator_failure);
+  return run.result();
+}
+
+nlohmann::json traffic_of(const sharding::TrafficByOperation& operations) {
+  auto document = nlohmann::json::object();
+  for (const auto& [name, traffic] : operations) {
+    document[name] = {{"calls", traffic.calls}, {"bytes", traffic.bytes}, {"seconds", traffic.seconds}};
+  }
+  return document;
+}
+
+void print_result(const coordinator::RunResult& result, const EditOptions& options, const EditPlan& plan,
+                  Session& session) {
+  const auto& seconds = result.seconds;
+  if (session.json()) {
+    auto layers = nlohmann::json::array();
+    for (const auto& [layer, drift] : result.drift) layers.push_back({{"layer", layer}, {"drift", drift}});
+    auto set_aside = nlohmann::json::array();
+    for (const auto& edit : result.set_aside) set_aside.push_back({{"id", edit.edit}, {"reason", edit.reason}});
+    session.print(
+        nlohmann::json{{"run", options.run.string()},
+                       {"method", plan.record.method},
+                       {"ranks", session.host().size()},
+                       {"batches", result.batches},
+                       {"edits", {{"committed", result.committed}, {"set_aside", std::ssize(result.set_aside)}}},
+                       {"set_aside", set_aside},
+                       {"stopped", result.stopped},
+                       {"layers", layers},
+                       {"seconds",
+                        {{"total", seconds.total},
+                         {"values", seconds.activities.values},
+                         {"solve", seconds.activities.solve},
+                         {"communicate", seconds.activities.communicate},
+                         {"evaluate", seconds.activities.evaluate}}},
+                       {"traffic",
+                        {{"host", traffic_of(session.host().traffic())},
+                         {"device", traffic_of(session.ranks().device.traffic())}}}});
+    return;
+  }
+  std::string text =
+      fmt::format("{}: {} edits committed in {} batches, {} set aside, {:.1f} s", options.run.string(),
+                  result.committed, result.batches, result.set_aside.size(), seconds.total);
+  if (result.committed > 0)
+    text += fmt::format(" ({:.2f} s an edit)", seconds.total / static_cast<double>(result.committed));
+  text += "\n";
+  for (const auto& edit : result.set_aside) text += fmt::format("  set aside: {}: {}\n", edit.edit, edit.reason);
+  for (const auto& [layer, drift] : result.drift)
+    text += fmt::format("  layer {}: drift {:.4f} of the base weight's norm\n", layer, drift);
+  if (result.stopped)
+    text += fmt::format("stopped by a signal; 'anchorage edit --run {} --resume' goes on\n", options.run.string());
+  session.print(text);
+}
+
+int run(EditOptions options, Session& session) {
+  std::optional<io::RunRecord> earlier;
+  if (options.resume) {
+    earlier = io::RunDirectory::view(options.run).record();
+    options.model = earlier->model;
+    session.set_threads(static_cast<int>(earlier->threads));
+  }
+  const auto base = io::ModelDirectory::open(parse_model_argument(options.model).base);
+  const EditPlan plan = earlier ? plan_resume(options, *earlier, base, session) : plan_edit(options, base, session);
+  std::optional<Desk> desk;
+  if (session.is_root()) desk = Desk::open(options, plan);
+
+  OpenedModel model = open_model({.base = base.path(), .run = std::nullopt, .batch = std::nullopt}, session);
+  const std::vector<std::int64_t> layers(plan.hparams.layers.begin(), plan.hparams.layers.end());
+  worker::EditedWeights weights(model.transformer, model.directory, layers);
+  const worker::PromptBuilder prompts(model.tokenizer);
+  const auto statistics = io::StatisticsFile::load(plan.record.statistics);
+  worker::BatchEditor editor(model.transformer, weights, prompts, plan.hparams,
+                             worker::method_named(plan.record.method), statistics,
+                             run_contexts(model, plan, desk ? &desk->directory : nullptr, session),
+                             sink_limits(statistics, plan.hparams), session.ranks());
+  if (!session.is_root()) {
+    // Launchers pass signals on to all ranks. Rank 0 decides what they mean, and tells the others by a command.
+    for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) std::signal(signal, SIG_IGN);
+    worker::run_command_loop(editor, session.host(), nullptr);
+    return done;
+  }
+
+  const coordinator::Provenance provenance{
+      .version = ANCHORAGE_VERSION, .world = session.host().size(), .seed = plan.record.seed};
+  auto journal = io::Journal::open(desk->directory.journal(), io::JournalAccess::append);
+  if (journal.empty()) journal.append(coordinator::base_segment(base_record(plan, base, weights), provenance));
+  coordinator::QueueOptions wanted{.batch_size = plan.record.batch_size};
+  if (options.limit > 0) wanted.limit = options.limit;
+  coordinator::Queue queue(desk->edits, coordinator::recorded_edits(journal), wanted);
+  tell(queue.findings());
+  const coordinator::RunResult result = coordinate(*desk, journal, std::move(queue), provenance, editor, session);
+  print_result(result, options, plan, session);
+  if (result.stopped) return stopped;
+  return result.set_aside.empty() ? done : some_set_aside;
+}
+
+}  // namespace
+
+void add_edit_command(CommandLine& line) {
+  auto options = std::make_shared<EditOptions>();
+  CLI::App* command =
+      line.app.add_subcommand("edit", "Write edits into a model, batch by batch, into a run directory");
+  auto* model = command->add_option("model", options->model, "MODEL; not with --resume");
+  command->add_option("--edits", options->edits, "files of edits, in any of the known formats")->delimiter(',');
+  command->add_option("--run", options->run, "the run directory: made, or with --resume gone on with")->required();
+  command->add_option("--hparams", options->hparams, "hyper-parameters, YAML or JSON");
+  command->add_option("--set", options->assignments,
+                      "key=value: changes a hyper-parameter; may be given several times");
+  command->add_option("--method", options->method, "memit, memit_seq, eac or alphaedit");
+  command->add_option("--stats", options->statistics, "key statistics, from 'anchorage stats'");
+  command->add_option("--batch", options->batch, "edits a batch")->check(CLI::PositiveNumber);
+  command->add_option("--limit", options->limit, "of the edits, the first N")->check(CLI::PositiveNumber);
+  command->add_option("--seed", options->seed, "of the context prefixes")->check(CLI::NonNegativeNumber);
+  command->add_flag("--resume", options->resume, "go on behind the last committed batch")->excludes(model);
+  command->add_flag("--strict", options->strict, "a record that cannot be used is an error");
+  add_session_options(*command, line.session);
+  command->callback(
+      [&line, options] { line.action = [options](Session& session) { return run(*options, session); }; });
+}
+
+}  // namespace anchorage::launch

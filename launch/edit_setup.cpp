@@ -1,0 +1,166 @@
+#include "launch/edit_setup.hpp"
+
+#include <fmt/ranges.h>
+#include <torch/version.h>
+
+#include <algorithm>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "io/digest.hpp"
+#include "io/error.hpp"
+#include "io/log.hpp"
+#include "launch/fingerprints.hpp"
+#include "worker/editing/context_prefixes.hpp"
+
+namespace anchorage::launch {
+namespace {
+
+io::Hparams requested_hparams(const EditOptions& options, const io::ModelConfig& config) {
+  if (options.hparams.empty()) {
+    throw io::UserError({.expected = "a file of hyper-parameters",
+                         .found = "none",
+                         .where = "--hparams",
+                         .remedy = "launch/hparams has ready ones"});
+  }
+  io::LoadedHparams loaded = io::load_hparams(options.hparams);
+  for (const io::IgnoredKey& key : loaded.ignored)
+    spdlog::debug("{}: {} is ignored: {}", options.hparams, key.key, key.reason);
+  for (const std::string& assignment : options.assignments) io::set(loaded.hparams, assignment);
+  return io::resolve(loaded.hparams, config, options.hparams);
+}
+
+std::string absolute_path(const std::filesystem::path& path) {
+  return std::filesystem::absolute(path).lexically_normal().string();
+}
+
+std::vector<std::string> absolute_paths(const std::vector<std::string>& paths) {
+  std::vector<std::string> all;
+  for (const std::string& path : paths) all.push_back(absolute_path(path));
+  return all;
+}
+
+std::string name_of(const std::optional<torch::ScalarType>& dtype) {
+  return dtype ? torch::toString(*dtype) : "auto";
+}
+
+// The digests of model, tokenizer and statistics, of which the last must be of the first two and have the edited
+// layers.
+std::map<std::string, std::string> checked_fingerprints(const std::filesystem::path& path,
+                                                        const io::Hparams& hparams, const io::ModelDirectory& model,
+                                                        Session& session) {
+  const auto statistics = io::StatisticsFile::load(path);
+  const auto fingerprint = fingerprint_of(model, session.host());
+  statistics.check_fingerprint(fingerprint);
+  const auto layers = statistics.layers();
+  for (const int layer : hparams.layers) {
+    if (std::ranges::count(layers, layer) > 0) continue;
+    throw io::UserError({.expected = fmt::format("statistics of layer {}", layer),
+                         .found = fmt::format("those of layers {}", fmt::join(layers, ", ")),
+                         .where = path.string(),
+                         .remedy = "collect them with 'anchorage stats --layers'"});
+  }
+  return {
+      {"model", fingerprint.model}, {"tokenizer", fingerprint.tokenizer}, {"statistics", io::sha256_of_file(path)}};
+}
+
+}  // namespace
+
+EditPlan plan_edit(const EditOptions& options, const io::ModelDirectory& model, Session& session) {
+  worker::method_named(options.method);
+  if (options.edits.empty()) {
+    throw io::UserError(
+        {.expected = "a file of edits", .found = "none", .where = "--edits", .remedy = "docs/edits.md shows one"});
+  }
+  if (options.statistics.empty()) {
+    throw io::UserError({.expected = "a file of key statistics",
+                         .found = "none",
+                         .where = "--stats",
+                         .remedy = "make one with 'anchorage stats'"});
+  }
+  const io::Hparams hparams = requested_hparams(options, model.config());
+  return {.record = {.model = absolute_path(model.path()),
+                     .edits = absolute_paths(options.edits),
+                     .statistics = absolute_path(options.statistics),
+                     .method = options.method,
+                     .hparams = io::to_yaml(hparams),
+                     .batch_size = options.batch,
+                     .seed = options.seed,
+                     .threads = session.threads(),
+                     .group = hparams.group,
+                     .dtype = name_of(session.dtype()),
+                     .device = session.device().is_cuda() ? "cuda" : "cpu",
+                     .fingerprints = checked_fingerprints(options.statistics, hparams, model, session),
+                     .versions = {{"anchorage", ANCHORAGE_VERSION}, {"torch", TORCH_VERSION}}},
+          .hparams = hparams};
+}
+
+EditPlan plan_resume(const EditOptions& options, const io::RunRecord& record, const io::ModelDirectory& model,
+                     Session& session) {
+  EditPlan plan{.record = record, .hparams = io::parse_hparams(record.hparams, options.run / "run.yaml").hparams};
+  const auto found = checked_fingerprints(record.statistics, plan.hparams, model, session);
+  for (const auto& [name, digest] : record.fingerprints) {
+    if (found.at(name) == digest) continue;
+    throw io::UserError({.expected = fmt::format("the {} that the run began with, {:.12}...", name, digest),
+                         .found = fmt::format("{:.12}...", found.at(name)),
+                         .where = name == "statistics" ? record.statistics : record.model,
+                         .remedy = "put the original back, or begin a new run"});
+  }
+  if (!options.edits.empty()) plan.record.edits = absolute_paths(options.edits);
+  return plan;
+}
+
+io::EditsFile read_all_edits(const std::vector<std::string>& paths, bool strict) {
+  io::EditsFile all{};
+  for (const std::string& path : paths) {
+    io::EditsFile file = io::read_edits(path);
+    all.format = file.format;
+    all.edits.insert(all.edits.end(), file.edits.begin(), file.edits.end());
+    all.rejected.insert(all.rejected.end(), file.rejected.begin(), file.rejected.end());
+  }
+  if (strict && !all.rejected.empty()) {
+    throw io::UserError(
+        {.expected = "only records that can be used (--strict)",
+         .found = fmt::format("{} that cannot; the first: {}", all.rejected.size(), all.rejected.front().reason),
+         .where = all.rejected.front().where,
+         .remedy = "mend them, or leave out --strict to set them aside"});
+  }
+  return all;
+}
+
+worker::Contexts run_contexts(const OpenedModel& model, const EditPlan& plan, io::RunDirectory* directory,
+                              Session& session) {
+  const int generated = plan.hparams.contexts;  // one more than is needed besides the bare prompt: a spare
+  std::vector<std::string> prefixes;
+  if (directory != nullptr && directory->has_contexts()) {
+    for (const io::Context& context : directory->read_contexts()) prefixes.push_back(context.text);
+  } else if (session.is_root()) {
+    prefixes = worker::generate_context_prefixes(model.transformer, model.tokenizer, generated,
+                                                 plan.hparams.context_length,
+                                                 static_cast<std::uint64_t>(plan.record.seed));
+    std::vector<io::Context> contexts;
+    for (const std::string& prefix : prefixes) {
+      const auto ids = model.tokenizer.encode(prefix);
+      contexts.push_back({.text = prefix, .tokens = {ids.begin(), ids.end()}});
+    }
+    directory->write_contexts(contexts);
+  }
+  const std::string text = broadcast_text(nlohmann::json(prefixes).dump(), session.host(), "broadcast contexts");
+  worker::Contexts contexts{.prefixes = {""}, .wanted = static_cast<std::size_t>(plan.hparams.contexts)};
+  for (const std::string prefix : nlohmann::json::parse(text)) contexts.prefixes.push_back(prefix);
+  return contexts;
+}
+
+worker::SinkLimits sink_limits(const io::StatisticsFile& statistics, const io::Hparams& hparams) {
+  const auto& medians = statistics.residual_norm_median();
+  std::vector<float> limits;
+  for (const int layer : hparams.layers) {
+    const auto index = static_cast<std::size_t>(layer);
+    const bool known = index < medians.size() && medians[index] > 0;
+    limits.push_back(known ? static_cast<float>(hparams.sink_ratio) * medians[index]
+                           : std::numeric_limits<float>::infinity());
+  }
+  return torch::tensor(limits);
+}
+
+}  // namespace anchorage::launch

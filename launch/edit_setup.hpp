@@ -1,0 +1,62 @@
+// Everything an edit run needs before its first batch, found out before anything is changed.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "io/facts/reader.hpp"
+#include "io/hparams.hpp"
+#include "io/journal/journal.hpp"
+#include "io/run_directory.hpp"
+#include "io/statistics_file.hpp"
+#include "launch/model_argument.hpp"
+#include "worker/editing/batch_editor.hpp"
+
+namespace anchorage::launch {
+
+struct EditOptions {
+  std::string model;
+  std::vector<std::string> edits;
+  std::filesystem::path run;
+  std::string hparams;
+  std::vector<std::string> assignments;  // --set key=value
+  std::string method = "memit_seq";
+  std::filesystem::path statistics;
+  std::int64_t batch = 32;
+  std::int64_t limit = 0;  // 0: all
+  std::int64_t seed = 0;
+  bool resume = false;
+  bool strict = false;
+};
+
+// What a run is made of.
+struct EditPlan {
+  io::RunRecord record;
+  io::Hparams hparams;  // resolved for the model
+};
+
+// Checks hyper-parameters, method, statistics and model against each other. Collective: fingerprints come from rank
+// 0.
+EditPlan plan_edit(const EditOptions& options, const io::ModelDirectory& model, Session& session);
+
+// The plan of a run that is gone on with, as its run.yaml has it; the command line may name other files of edits.
+// Throws io::UserError when the model, its tokenizer or the statistics are not those that the run began with.
+// Collective.
+EditPlan plan_resume(const EditOptions& options, const io::RunRecord& record, const io::ModelDirectory& model,
+                     Session& session);
+
+// All edits of the files, in their order; with `strict`, io::UserError for the first record that cannot be used.
+io::EditsFile read_all_edits(const std::vector<std::string>& paths, bool strict);
+
+// The contexts of the run: those that it has, or new ones, which rank 0 keeps in the run's directory (`directory`
+// is null on the other ranks). Collective.
+worker::Contexts run_contexts(const OpenedModel& model, const EditPlan& plan, io::RunDirectory* directory,
+                              Session& session);
+
+// Norms above which a position is an attention sink, from the statistics: [edited layers]. Infinite where they do
+// not tell.
+worker::SinkLimits sink_limits(const io::StatisticsFile& statistics, const io::Hparams& hparams);
+
+}  // namespace anchorage::launch

@@ -1,0 +1,57 @@
+#include <nlohmann/json.hpp>
+
+#include "launch/command_line.hpp"
+#include "launch/model_argument.hpp"
+#include "worker/editing/edit_prompts.hpp"
+#include "worker/model/generate.hpp"
+
+namespace anchorage::launch {
+namespace {
+
+struct Options {
+  std::string model;
+  std::vector<std::string> prompts;
+  worker::GenerateOptions generate;
+};
+
+int run(Options options, Session& session) {
+  if (!session.is_root()) return done;
+  const OpenedModel model = open_model(parse_model_argument(options.model), session);
+  const worker::PromptBuilder builder(model.tokenizer);
+  std::vector<worker::TokenIds> prompts;
+  for (const std::string& prompt : options.prompts) prompts.push_back(builder.prompt_ids(prompt));
+  for (const std::int64_t id : model.transformer.config.eos_ids) {
+    options.generate.stop_ids.push_back(static_cast<std::int32_t>(id));
+  }
+  const auto rows = worker::generate(model.transformer, prompts, options.generate);
+  auto answers = nlohmann::json::array();
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const std::string text = model.tokenizer.decode(rows[i]);
+    answers.push_back({{"prompt", options.prompts[i]}, {"text", text}, {"ids", rows[i]}});
+    if (!session.json()) session.print(options.prompts[i] + text + "\n");
+  }
+  if (session.json())
+    session.print(answers.size() == 1 ? answers.front() : nlohmann::json{{"generations", answers}});
+  return done;
+}
+
+}  // namespace
+
+void add_generate_command(CommandLine& line) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = line.app.add_subcommand("generate", "Continue prompts");
+  command->add_option("model", options->model, "MODEL or RUN[@N]")->required();
+  command->add_option("--prompt", options->prompts, "a text to continue; may be given several times")->required();
+  command->add_option("--max-new-tokens", options->generate.max_new_tokens, "at the most")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--temperature", options->generate.temperature, "0: always the most probable token")
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--top-p", options->generate.top_p, "sample among the fewest tokens with this probability")
+      ->check(CLI::Range(0.0, 1.0));
+  command->add_option("--seed", options->generate.seed, "of the draw");
+  add_session_options(*command, line.session);
+  command->callback(
+      [&line, options] { line.action = [options](Session& session) { return run(*options, session); }; });
+}
+
+}  // namespace anchorage::launch

@@ -1,0 +1,83 @@
+#include "launch/model_argument.hpp"
+
+#include <charconv>
+#include <set>
+
+#include "io/error.hpp"
+#include "io/journal/journal.hpp"
+#include "worker/matrix_conversion.hpp"
+#include "worker/model/load.hpp"
+
+namespace anchorage::launch {
+namespace {
+
+// "DIR@7" -> {"DIR", 7}; a path that itself ends in @digits and exists is taken as it is.
+std::pair<std::filesystem::path, std::optional<std::int64_t>> split_batch(const std::string& argument) {
+  const auto at = argument.rfind('@');
+  if (at == std::string::npos || std::filesystem::exists(argument)) return {argument, std::nullopt};
+  std::int64_t batch = 0;
+  const char* end = argument.data() + argument.size();
+  const auto [stop, error] = std::from_chars(argument.data() + at + 1, end, batch);
+  if (error != std::errc() || stop != end) return {argument, std::nullopt};
+  return {argument.substr(0, at), batch};
+}
+
+}  // namespace
+
+ModelArgument parse_model_argument(const std::string& argument) {
+  const auto [path, batch] = split_batch(argument);
+  if (io::RunDirectory::is_run(path)) {
+    return {.base = io::RunDirectory::view(path).record().model, .run = path, .batch = batch};
+  }
+  if (!std::filesystem::exists(path / "config.json")) {
+    throw io::UserError(
+        {.expected = "a Hugging Face model directory (with config.json) or a run directory (with run.yaml)",
+         .found = std::filesystem::exists(path) ? "neither file" : "no such directory",
+         .where = path.string(),
+         .remedy = "check the path"});
+  }
+  if (batch) {
+    throw io::UserError({.expected = "a run directory before '@'",
+                         .found = "a model",
+                         .where = argument,
+                         .remedy = "leave out the '@" + std::to_string(*batch) + "'"});
+  }
+  return {.base = path, .run = std::nullopt, .batch = std::nullopt};
+}
+
+std::vector<RunUpdate> run_updates(const ModelArgument& argument) {
+  std::vector<RunUpdate> updates;
+  if (!argument.run) return updates;
+  const auto journal = io::Journal::open(io::RunDirectory::view(*argument.run).journal());
+  if (argument.batch && *argument.batch >= std::ssize(journal.list())) {
+    throw io::UserError({.expected = fmt::format("a batch up to {}", std::ssize(journal.list()) - 1),
+                         .found = std::to_string(*argument.batch),
+                         .where = argument.run->string(),
+                         .remedy = "'anchorage info' shows what a run has"});
+  }
+  for (const io::JournalEntry& entry : journal.list()) {
+    if (argument.batch && entry.header.batch > *argument.batch) break;
+    const io::SegmentReader segment(entry.path);
+    for (const std::int64_t layer : segment.layers()) {
+      const io::LayerRecord update = segment.update(layer);
+      updates.push_back({layer, worker::to_tensor(update.u), worker::to_tensor(update.v)});
+    }
+  }
+  return updates;
+}
+
+OpenedModel open_model(const ModelArgument& argument, const Session& session) {
+  auto directory = io::ModelDirectory::open(argument.base);
+  auto tokenizer = io::Tokenizer::load(directory.tokenizer());
+  auto transformer = worker::load_transformer(directory, {.device = session.device(), .dtype = session.dtype()});
+  const auto updates = run_updates(argument);
+  std::set<std::int64_t> layers;
+  for (const RunUpdate& update : updates) layers.insert(update.layer);
+  worker::EditedWeights weights(transformer, directory, {layers.begin(), layers.end()});
+  for (const RunUpdate& update : updates) {
+    weights.add(update.layer, update.u.to(session.device()), update.v.to(session.device()));
+  }
+  return {std::move(directory), std::move(tokenizer), std::move(transformer)};
+}
+
+}  // namespace anchorage::launch

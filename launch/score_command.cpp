@@ -1,0 +1,84 @@
+#include <fmt/format.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "io/error.hpp"
+#include "launch/command_line.hpp"
+#include "launch/model_argument.hpp"
+#include "worker/editing/edit_prompts.hpp"
+#include "worker/evaluation/score.hpp"
+
+namespace anchorage::launch {
+namespace {
+
+struct Options {
+  std::string model, requests;
+};
+
+struct Request {
+  std::string prompt, completion;
+};
+
+std::vector<Request> read_requests(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) {
+    throw io::UserError({.expected = "a file of requests",
+                         .found = "none that can be read",
+                         .where = path,
+                         .remedy = "check the path given to --requests"});
+  }
+  std::vector<Request> requests;
+  std::string line;
+  for (std::int64_t number = 1; std::getline(file, line); ++number) {
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    const auto record = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    const bool usable = record.is_object() && record.contains("prompt") && record["prompt"].is_string() &&
+                        record.contains("completion") && record["completion"].is_string();
+    if (!usable) {
+      throw io::UserError({.expected = R"({"prompt": text, "completion": text} on each line)",
+                           .found = line.substr(0, 80),
+                           .where = fmt::format("{}, line {}", path, number),
+                           .remedy = "mend that line"});
+    }
+    requests.push_back({record["prompt"], record["completion"]});
+  }
+  return requests;
+}
+
+int run(const Options& options, Session& session) {
+  if (!session.is_root()) return done;
+  const auto requests = read_requests(options.requests);
+  const OpenedModel model = open_model(parse_model_argument(options.model), session);
+  const worker::PromptBuilder prompts(model.tokenizer);
+  for (const Request& request : requests) {
+    // The completion is encoded by itself, as given, and appended to the prompt's ids.
+    const worker::Completion completion{prompts.prompt_ids(request.prompt),
+                                        model.tokenizer.encode(request.completion)};
+    const auto score = worker::score_completions(model.transformer, std::span(&completion, 1)).front();
+    if (session.json()) {
+      session.print(nlohmann::json{{"ids", completion.completion},
+                                   {"logprobs", score.log_probabilities},
+                                   {"nll", score.mean_nll()},
+                                   {"argmax", score.argmax}});
+    } else {
+      session.print(fmt::format("{:8.4f} {} {}|{}\n", score.mean_nll(), score.all_argmax() ? "argmax" : "      ",
+                                request.prompt, request.completion));
+    }
+  }
+  return done;
+}
+
+}  // namespace
+
+void add_score_command(CommandLine& line) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = line.app.add_subcommand("score", "Log-probabilities of completions behind prompts");
+  command->add_option("model", options->model, "MODEL or RUN[@N]")->required();
+  command->add_option("--requests", options->requests, R"(JSON Lines of {"prompt", "completion"})")->required();
+  add_session_options(*command, line.session);
+  command->callback(
+      [&line, options] { line.action = [options](Session& session) { return run(*options, session); }; });
+}
+
+}  // namespace anchorage::launch

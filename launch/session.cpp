@@ -1,0 +1,88 @@
+#include "launch/session.hpp"
+
+#include <torch/torch.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <thread>
+
+#include "io/error.hpp"
+
+namespace anchorage::launch {
+namespace {
+
+// Ranks on this machine and this rank's number among them, as mpirun or Slurm tells; alone otherwise.
+int environment_number(std::initializer_list<const char*> names, int otherwise) {
+  for (const char* name : names) {
+    if (const char* value = std::getenv(name)) return std::atoi(value);
+  }
+  return otherwise;
+}
+
+int ranks_here() {
+  return environment_number({"OMPI_COMM_WORLD_LOCAL_SIZE", "SLURM_NTASKS_PER_NODE"}, 1);
+}
+int rank_here() {
+  return environment_number({"OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID"}, 0);
+}
+
+torch::Device chosen_device(const std::string& name) {
+  const auto gpus = static_cast<int>(torch::cuda::device_count());
+  if (name == "cpu" || (name == "auto" && gpus == 0)) return torch::kCPU;
+  if (gpus == 0) {
+    throw io::UserError({.expected = "a CUDA device",
+                         .found = "none",
+                         .where = "--device " + name,
+                         .remedy = "run with --device cpu, or check the driver with nvidia-smi"});
+  }
+  return {torch::kCUDA, static_cast<torch::DeviceIndex>(rank_here() % gpus)};
+}
+
+std::optional<torch::ScalarType> chosen_dtype(const std::string& name) {
+  static const std::map<std::string, torch::ScalarType> names = {
+      {"fp32", torch::kFloat}, {"bf16", torch::kBFloat16}, {"fp16", torch::kHalf}};
+  if (name == "auto") return std::nullopt;
+  return names.at(name);
+}
+
+}  // namespace
+
+void add_session_options(CLI::App& command, SessionOptions& options) {
+  command.add_flag("--json", options.json, "print one JSON document");
+  command.add_flag("--quiet", options.quiet, "log warnings and errors only");
+  command.add_flag("--verbose", options.verbose, "log what every rank does");
+  command.add_option("--device", options.device, "auto, cpu or cuda")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
+  command.add_option("--dtype", options.dtype, "of the weights: auto (as in the model), fp32, bf16 or fp16")
+      ->check(CLI::IsMember({"auto", "fp32", "bf16", "fp16"}));
+  command
+      .add_option("--threads", options.threads, "of each rank; 0: the cores divided by the ranks on the machine")
+      ->check(CLI::NonNegativeNumber);
+  command.add_option("--deadline", options.deadline, "seconds that a rank waits for the others")
+      ->check(CLI::PositiveNumber);
+}
+
+Session::Session(const SessionOptions& options, std::unique_ptr<sharding::HostCommunicator> host)
+    : options_(options), host_(std::move(host)), device_(torch::kCPU), dtype_(chosen_dtype(options.dtype)) {
+  const auto verbosity = options_.verbose ? io::Verbosity::verbose
+                         : options_.quiet ? io::Verbosity::quiet
+                                          : io::Verbosity::normal;
+  io::start_log(host_->rank(), verbosity);
+  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / ranks_here());
+  set_threads(options_.threads > 0 ? options_.threads : cores);
+  device_ = chosen_device(options_.device);
+  if (device_.is_cuda()) at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
+  ranks_ = sharding::make_device_communicator(*host_, device_);
+}
+
+void Session::set_threads(int threads) {
+  threads_ = threads;
+  torch::set_num_threads(threads);
+}
+
+void Session::print(const std::string& text) const {
+  if (is_root()) std::fwrite(text.data(), 1, text.size(), stdout);
+}
+
+}  // namespace anchorage::launch
