@@ -1,0 +1,150 @@
+// Seconds an edit: the value optimiser as it is (a group of edits at once, suffixes only), beside the same
+// optimiser run one edit at a time over whole sequences and all layers, as other tools do. Both in one run, on the
+// same edits.
+//
+//   value_optimizer_bench MODEL EDITS [edits = 16] [steps = 20] [contexts = 4] [threads = all]
+//
+// Prints times and how far the values lie apart; asserts nothing.
+
+#include <chrono>
+#include <cstdio>
+#include <string>
+
+#include "io/facts/reader.hpp"
+#include "worker/editing/context_prefixes.hpp"
+#include "worker/editing/value_optimizer.hpp"
+#include "worker/model/load.hpp"
+
+namespace anchorage::worker {
+namespace {
+
+// The objective of one edit over whole rows, with `delta` [d] added behind block `layer`.
+torch::Tensor objective(const Transformer& model, const EditPrompts& edit, std::int64_t layer,
+                        const torch::Tensor& delta, const torch::Tensor& essence_before, double norm,
+                        const io::Hparams& hparams) {
+  std::vector<TokenIds> rows;
+  for (const PromptRow& row : edit.rewrites) rows.push_back(row.ids);
+  rows.push_back(edit.essence.ids);
+  const ForwardPass pass(model, lay_out(rows, {}, model.device()));
+  std::vector<std::int64_t> subjects, predicting, targets;
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    const PromptRow& row = r < edit.rewrites.size() ? edit.rewrites[r] : edit.essence;
+    subjects.push_back(pass.layout().packed(static_cast<std::int64_t>(r), row.subject_last));
+    if (r == edit.rewrites.size()) break;
+    for (std::size_t t = 0; t < edit.target.size(); ++t) {
+      predicting.push_back(
+          pass.layout().packed(static_cast<std::int64_t>(r), row.predicts_from + static_cast<std::int64_t>(t)));
+      targets.push_back(edit.target[t]);
+    }
+  }
+  predicting.push_back(pass.layout().packed(std::ssize(rows) - 1, edit.essence.predicts_from));
+  auto hidden = pass.blocks(0, layer + 1, pass.embed());
+  hidden = hidden.index_add(0, torch::tensor(subjects), delta.unsqueeze(0).expand({std::ssize(subjects), -1}));
+  hidden = pass.blocks(layer + 1, model.layers(), hidden);
+  const auto log_probabilities =
+      next_token_log_probabilities(model, hidden.index_select(0, torch::tensor(predicting)));
+  const auto of_targets =
+      log_probabilities.narrow(0, 0, std::ssize(targets)).gather(1, torch::tensor(targets).unsqueeze(1));
+  const auto essence = log_probabilities[-1];
+  auto value = -of_targets.mean();
+  if (essence_before.defined())
+    value = value + hparams.kl_factor * (essence_before.exp() * (essence_before - essence)).sum();
+  return value + hparams.v_weight_decay * (delta.square().sum() + 1e-24).sqrt() / (norm * norm);
+}
+
+torch::Tensor one_at_a_time(const Transformer& model, const EditPrompts& edit, const io::Hparams& hparams) {
+  const std::int64_t layer = hparams.layers.back();
+  auto delta = torch::zeros({model.config.d_model});
+  torch::Tensor essence_before;
+  double norm = 0;
+  {
+    const torch::NoGradGuard no_gradients;
+    const InjectedForward group(model, {edit}, {.layers = {layer}, .loss_layer = model.layers() - 1});
+    norm = group.norms().item<double>();
+    const ForwardPass pass(model, lay_out(std::span(&edit.essence.ids, 1), {}, model.device()));
+    const auto hidden = pass.blocks(0, model.layers(), pass.embed());
+    essence_before = next_token_log_probabilities(model, hidden)[edit.essence.predicts_from];
+  }
+  auto first = torch::zeros_like(delta), second = torch::zeros_like(delta);
+  for (int step = 1;; ++step) {
+    auto point = delta.clone().requires_grad_(true);
+    const auto value = objective(model, edit, layer, point, essence_before, norm, hparams);
+    if (value.item<double>() < hparams.early_stop_loss || step == hparams.v_num_grad_steps) return delta;
+    const auto gradient = torch::autograd::grad({value}, {point}).front();
+    first = 0.9 * first + 0.1 * gradient;
+    second = 0.999 * second + 0.001 * gradient.square();
+    delta = delta - hparams.v_lr * (first / (1 - std::pow(0.9, step))) /
+                        ((second / (1 - std::pow(0.999, step))).sqrt() + 1e-8);
+    delta = delta * std::min(1.0, hparams.clamp_norm_factor * norm / delta.norm().item<double>());
+  }
+}
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+int run(int argc, char** argv) {
+  const auto number = [&](int position, int otherwise) {
+    return argc > position ? std::stoi(argv[position]) : otherwise;
+  };
+  const int count = number(3, 16), contexts = number(5, 4);
+  if (const int threads = number(6, 0); threads > 0) torch::set_num_threads(threads);
+  const auto directory = io::ModelDirectory::open(argv[1]);
+  const auto tokenizer = io::Tokenizer::load(directory.tokenizer());
+  const Transformer model = load_transformer(directory);
+  io::Hparams hparams;
+  const int last = static_cast<int>(model.layers()) - 1;
+  hparams.layers = {std::min(8, last - 1)};
+  hparams.v_loss_layer = last;
+  hparams.v_num_grad_steps = number(4, 20);
+  hparams.early_stop_loss = 0;  // all steps, so that both do the same work
+
+  auto prefixes = generate_context_prefixes(model, tokenizer, contexts - 1, hparams.context_length, 0);
+  prefixes.insert(prefixes.begin(), "");
+  auto edits = io::read_edits(argv[2]).edits;
+  edits.resize(std::min<std::size_t>(edits.size(), static_cast<std::size_t>(count)));
+  const PromptBuilder builder(tokenizer);
+  std::vector<EditPrompts> prompts;
+  for (const io::Edit& edit : edits) prompts.push_back(builder.build(edit, prefixes));
+
+  auto start = std::chrono::steady_clock::now();
+  std::vector<torch::Tensor> slow;
+  for (const EditPrompts& edit : prompts) slow.push_back(one_at_a_time(model, edit, hparams));
+  const double slow_seconds = seconds_since(start) / static_cast<double>(prompts.size());
+  std::printf("%zu edits, %d steps, %d contexts, %d threads; seconds an edit\n", prompts.size(),
+              hparams.v_num_grad_steps, contexts, torch::get_num_threads());
+  std::printf("  one at a time, whole sequences      %7.3f\n", slow_seconds);
+  for (const std::size_t group : {1, 2, 4, 8, 16}) {
+    if (group > prompts.size()) break;
+    start = std::chrono::steady_clock::now();
+    double apart = 0;
+    for (std::size_t begin = 0; begin < prompts.size(); begin += group) {
+      const auto end = std::min(prompts.size(), begin + group);
+      const auto values = optimize_values(InjectedForward(model,
+                                                          {prompts.begin() + static_cast<std::ptrdiff_t>(begin),
+                                                           prompts.begin() + static_cast<std::ptrdiff_t>(end)},
+                                                          {.layers = {hparams.layers.front()}, .loss_layer = last}),
+                                          hparams);
+      for (std::size_t i = begin; i < end; ++i) {
+        const auto difference = values.injected[static_cast<std::int64_t>(i - begin)][0] - slow[i];
+        apart = std::max(apart, (difference.norm() / slow[i].norm()).item<double>());
+      }
+    }
+    const double seconds = seconds_since(start) / static_cast<double>(prompts.size());
+    std::printf(
+        "  suffixes only, groups of %-2zu         %7.3f   %5.1f times as fast; values apart by %.1e at most\n",
+        group, seconds, slow_seconds / seconds, apart);
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace anchorage::worker
+
+int main(int argc, char** argv) {
+  if (argc < 3) {
+    std::fprintf(stderr, "usage: value_optimizer_bench MODEL EDITS [edits] [steps] [contexts] [threads]\n");
+    return 2;
+  }
+  return anchorage::worker::run(argc, argv);
+}

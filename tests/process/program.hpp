@@ -1,0 +1,60 @@
+// Runs the program as a user would: a shell command with its output and exit code.
+#pragma once
+
+#include <sys/wait.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <string>
+
+#include "tests/temporary_directory.hpp"
+
+namespace anchorage::tests {
+
+struct Execution {
+  int exit_code = -1;
+  std::string out;
+  std::string err;
+
+  nlohmann::json json() const { return nlohmann::json::parse(out); }
+};
+
+// `arguments` as a shell takes them, behind the program's path; on several ranks under mpirun.
+class Program {
+ public:
+  explicit Program(const std::filesystem::path& scratch) : scratch_(scratch) {}
+
+  Execution operator()(const std::string& arguments, int ranks = 0) const {
+    const std::string program = "'" ANCHORAGE_PROGRAM "' ";
+    const std::string launcher =
+        ranks == 0 ? "" : "mpirun -n " + std::to_string(ranks) + " --bind-to none --oversubscribe ";
+    return shell(launcher + program + arguments);
+  }
+
+  Execution shell(const std::string& command) const {
+    const auto errors = scratch_ / "stderr.txt";
+    const std::string whole = "cd '" + scratch_.string() +
+                              "' && export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 "
+                              "OMPI_MCA_btl_vader_single_copy_mechanism=none && " +
+                              command + " 2> '" + errors.string() + "'";
+    FILE* pipe = ::popen(whole.c_str(), "r");
+    if (pipe == nullptr) throw std::runtime_error("no shell");
+    Execution execution;
+    std::array<char, 4096> buffer;
+    while (const std::size_t count = std::fread(buffer.data(), 1, buffer.size(), pipe))
+      execution.out.append(buffer.data(), count);
+    const int status = ::pclose(pipe);
+    execution.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    execution.err = content_of(errors);
+    return execution;
+  }
+
+ private:
+  std::filesystem::path scratch_;
+};
+
+}  // namespace anchorage::tests

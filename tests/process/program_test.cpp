@@ -1,0 +1,277 @@
+// The program from statistics to an exported model, on a small random model, and what it says to mistakes.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/process/program.hpp"
+
+namespace anchorage {
+namespace {
+
+using testing::HasSubstr;
+using tests::Execution;
+
+const std::string model = ANCHORAGE_GOLDEN "/small_models/llama_tied";
+const std::string corpus = ANCHORAGE_SOURCE_DIR "/docs/architecture.md";
+
+constexpr auto hparams = R"(
+layers: [1, 2]
+v_num_grad_steps: 6
+v_lr: 0.2
+clamp_norm_factor: 3
+contexts: 2
+mom2_update_weight: 0.05
+sink_ratio: 1000
+group: 2
+)";
+
+constexpr auto edits =
+    R"({"id": "a", "subject": "Boeing", "prompt": "The CEO of {} is", "target": "Kelly Ortberg", "ground_truth": "Dave Calhoun", "paraphrases": ["Boeing is led by"], "neighborhood": [{"prompt": "The CEO of Nvidia is", "answer": "Jensen Huang"}]}
+{"id": "b", "subject": "Nike", "prompt": "The CEO of {} is", "target": "Elliott Hill", "ground_truth": "John Donahoe"}
+{"id": "c", "subject": "Intel", "prompt": "The CEO of {} is", "target": "Lip-Bu Tan"}
+{"id": "d", "subject": "Starbucks", "prompt": "The CEO of {} is", "target": "Brian Niccol"}
+{"id": "e", "subject": "Unilever", "prompt": "The CEO of {} is", "target": "Fernando Fernandez"}
+)";
+
+class ProgramTest : public testing::Test {
+ protected:
+  ProgramTest() {
+    folder.write("h.yaml", hparams);
+    folder.write("edits.jsonl", edits);
+  }
+
+  Execution collect(int ranks = 0, const std::string& out = "s.h5") {
+    return program("stats '" + model + "' --corpus '" + corpus +
+                       "' --layers 1,2 --tokens 1500 --sequence-length 64 --threads 1 "
+                       "--json --out " +
+                       out,
+                   ranks);
+  }
+
+  std::string edit_arguments(const std::string& run, const std::string& more = "") const {
+    return "edit '" + model + "' --edits edits.jsonl --run " + run +
+           " --hparams h.yaml --stats s.h5 --batch 2 --threads 1 --json " + more;
+  }
+
+  std::string exported(const std::string& run) {
+    const Execution execution = program("export " + run + " --out " + run + "-model");
+    EXPECT_EQ(execution.exit_code, 0) << execution.err;
+    return tests::content_of(folder.path() / (run + "-model") / "model.safetensors");
+  }
+
+  const tests::TemporaryDirectory folder;
+  const tests::Program program{folder.path()};
+};
+
+TEST_F(ProgramTest, EditsOnOneTwoAndThreeRanksExportTheSameBytes) {
+  ASSERT_EQ(collect().exit_code, 0);
+  std::string one;
+  for (const int ranks : {1, 2, 3}) {
+    const std::string run = "run" + std::to_string(ranks);
+    const Execution execution = program(edit_arguments(run), ranks);
+    ASSERT_EQ(execution.exit_code, 0) << execution.err;
+    const auto result = execution.json();
+    EXPECT_EQ(result["ranks"], ranks);
+    EXPECT_EQ(result["edits"]["committed"], 5);
+    EXPECT_EQ(result["batches"], 3);
+    if (ranks == 1) one = exported(run);
+    EXPECT_EQ(exported(run), one) << ranks << " ranks";
+  }
+  EXPECT_NE(one, tests::content_of(std::filesystem::path(model) / "model.safetensors"));
+}
+
+TEST_F(ProgramTest, StatisticsAreTheSameOnOneAndThreeRanks) {
+  ASSERT_EQ(collect(1, "one.h5").exit_code, 0);
+  ASSERT_EQ(collect(3, "three.h5").exit_code, 0);
+  EXPECT_EQ(program.shell("h5diff one.h5 three.h5").exit_code, 0);
+}
+
+TEST_F(ProgramTest, ARunInTwoPartsEqualsAnUndisturbedOne) {
+  ASSERT_EQ(collect().exit_code, 0);
+  ASSERT_EQ(program(edit_arguments("whole"), 2).exit_code, 0);
+  ASSERT_EQ(program(edit_arguments("parts", "--limit 2"), 2).exit_code, 0);
+  const Execution rest = program("edit --run parts --resume --json", 1);
+  ASSERT_EQ(rest.exit_code, 0) << rest.err;
+  EXPECT_EQ(rest.json()["edits"]["committed"], 3);
+  EXPECT_EQ(exported("parts"), exported("whole"));
+}
+
+TEST_F(ProgramTest, ASignalEndsTheRunBehindABatchAndResumeGoesOn) {
+  ASSERT_EQ(collect().exit_code, 0);
+  ASSERT_EQ(program(edit_arguments("whole")).exit_code, 0);
+  // Signalled as soon as the first batch is committed.
+  const Execution stopped = program.shell("'" ANCHORAGE_PROGRAM "' " + edit_arguments("stopped", "--batch 1") +
+                                          " & until test -e stopped/journal/seg-00000001.h5; do sleep 0.02; done; "
+                                          "kill -TERM $!; wait $!");
+  ASSERT_EQ(stopped.exit_code, 75) << stopped.err;
+  EXPECT_TRUE(stopped.json()["stopped"]);
+  const Execution rest = program("edit --run stopped --resume --json");
+  EXPECT_EQ(rest.exit_code, 0) << rest.err;
+  EXPECT_EQ(stopped.json()["batches"].get<int>() + rest.json()["batches"].get<int>(), 5);
+}
+
+TEST_F(ProgramTest, ASignalToMpirunEndsTheRunOfTwoRanksBehindABatch) {
+  ASSERT_EQ(collect().exit_code, 0);
+  const Execution stopped = program.shell("mpirun -n 2 --bind-to none --oversubscribe '" ANCHORAGE_PROGRAM "' " +
+                                          edit_arguments("stopped", "--batch 1") +
+                                          " & until test -e stopped/journal/seg-00000001.h5; do sleep 0.02; done; "
+                                          "kill -USR1 $!; wait $!");
+  EXPECT_EQ(stopped.exit_code, 75) << stopped.err;
+  EXPECT_TRUE(stopped.json()["stopped"]);
+}
+
+TEST_F(ProgramTest, ARunIsAModelWhereverAModelIsRead) {
+  ASSERT_EQ(collect().exit_code, 0);
+  ASSERT_EQ(program(edit_arguments("run")).exit_code, 0);
+  const auto scores = [&](const std::string& what) {
+    const Execution execution = program("eval " + what + " --edits edits.jsonl --json --threads 1");
+    EXPECT_EQ(execution.exit_code, 0) << execution.err;
+    return execution.json();
+  };
+  exported("run");
+  EXPECT_EQ(scores("run"), scores("run-model"));
+  EXPECT_EQ(scores("run@0"), scores("'" + model + "'"));
+  EXPECT_GT(scores("run")["efficacy"]["magnitude"], scores("run@0")["efficacy"]["magnitude"]);
+  EXPECT_EQ(scores("run")["n"], 5);
+}
+
+TEST_F(ProgramTest, EvaluationIsTheSameOnOneAndTwoRanks) {
+  const std::string arguments =
+      "eval '" + model + "' --edits edits.jsonl --heldout '" + corpus + "' --json --threads 1";
+  EXPECT_EQ(program(arguments, 1).json(), program(arguments, 2).json());
+}
+
+TEST_F(ProgramTest, InfoTellsOfModelsAndRuns) {
+  const auto info = program("info '" + model + "' --json").json();
+  EXPECT_EQ(info["layers"], 4);
+  EXPECT_EQ(info["family"], "llama");
+  EXPECT_EQ(info["editable"]["module"], "model.layers.0.mlp.down_proj.weight");
+  ASSERT_EQ(collect().exit_code, 0);
+  ASSERT_EQ(program(edit_arguments("run")).exit_code, 0);
+  const auto run = program("info run --json").json()["run"];
+  EXPECT_EQ(run["batches"], 3);
+  EXPECT_EQ(run["edits"]["committed"], 5);
+}
+
+TEST_F(ProgramTest, TokenizeGoesThereAndBack) {
+  const auto ids = program("tokenize '" + model + "' --text 'a word' --json").json()["ids"];
+  std::string decode = "tokenize '" + model + "' --decode";
+  for (const auto& id : ids) decode += " " + std::to_string(id.get<int>());
+  EXPECT_EQ(program(decode).out, "a word\n");
+  EXPECT_EQ(program.shell("echo '\"a word\"' | '" ANCHORAGE_PROGRAM "' tokenize '" + model + "'").json(), ids);
+}
+
+TEST_F(ProgramTest, ScoresOneObjectALine) {
+  folder.write("requests.jsonl", R"({"prompt": "The CEO of Nike is", "completion": " Bob"})"
+                                 "\n");
+  const auto score = program("score '" + model + "' --requests requests.jsonl --json").json();
+  const auto ids = program("tokenize '" + model + "' --text ' Bob' --json").json()["ids"];
+  EXPECT_EQ(score["ids"], ids);
+  EXPECT_EQ(score["logprobs"].size(), ids.size());
+  EXPECT_EQ(score["argmax"].size(), ids.size());
+  double sum = 0;
+  for (const double value : score["logprobs"]) sum += value;
+  EXPECT_NEAR(score["nll"], -sum / static_cast<double>(ids.size()), 1e-6);
+}
+
+TEST_F(ProgramTest, GeneratesTheSameTextForTheSameSeed) {
+  const std::string arguments =
+      "generate '" + model + "' --prompt 'The' --max-new-tokens 8 --temperature 1 --json --seed ";
+  EXPECT_EQ(program(arguments + "1").json(), program(arguments + "1").json());
+  EXPECT_NE(program(arguments + "1").json(), program(arguments + "2").json());
+}
+
+// Mistakes: exit code 2, and what was expected, found, where and what to do.
+class Mistakes : public ProgramTest {
+ protected:
+  void expect_refused(const std::string& arguments, std::initializer_list<const char*> words, int ranks = 0) {
+    const Execution execution = program(arguments, ranks);
+    EXPECT_EQ(execution.exit_code, 2) << execution.err;
+    for (const char* word : words) EXPECT_THAT(execution.err, HasSubstr(word));
+  }
+};
+
+TEST_F(Mistakes, UnknownCommandAndOption) {
+  EXPECT_EQ(program("frobnicate").exit_code, 2);
+  EXPECT_EQ(program("info").exit_code, 2);
+}
+
+TEST_F(Mistakes, ModelDirectoryWithoutATokenizer) {
+  std::filesystem::copy(model, folder.path() / "bare");
+  std::filesystem::remove(folder.path() / "bare" / "tokenizer.json");
+  expect_refused("generate bare --prompt x", {"tokenizer.json", "bare"});
+}
+
+TEST_F(Mistakes, NoModelAtAll) {
+  expect_refused("info nowhere", {"expected a Hugging Face model directory", "nowhere"});
+}
+
+TEST_F(Mistakes, SubjectThatIsNotInItsPromptIsSetAsideOrRefused) {
+  ASSERT_EQ(collect().exit_code, 0);
+  folder.write("edits.jsonl", std::string(edits) +
+                                  R"({"id": "f", "subject": "Novo", "prompt": "The CEO is", "target": "X"})"
+                                  "\n");
+  const Execution kept = program(edit_arguments("run"));
+  EXPECT_EQ(kept.exit_code, 3) << kept.err;
+  EXPECT_EQ(kept.json()["edits"]["set_aside"], 1);
+  expect_refused(edit_arguments("strict", "--strict"), {"edits.jsonl, line 6", "Novo"});
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "strict"));
+}
+
+TEST_F(Mistakes, LayerPastTheEnd) {
+  ASSERT_EQ(collect().exit_code, 0);
+  expect_refused(edit_arguments("run", "--set layers=1,9"), {"9", "h.yaml"});
+  expect_refused("stats '" + model + "' --corpus '" + corpus + "' --layers 4 --tokens 10 --out t.h5",
+                 {"layers from 0 to 3", "4"});
+}
+
+TEST_F(Mistakes, StatisticsOfAnotherModel) {
+  const std::string other = ANCHORAGE_GOLDEN "/small_models/llama_untied_bias";
+  ASSERT_EQ(
+      program("stats '" + other + "' --corpus '" + corpus + "' --layers 1,2 --tokens 600 --out s.h5").exit_code, 0);
+  expect_refused(edit_arguments("run"), {"llama_tied", "llama_untied_bias"});
+}
+
+TEST_F(Mistakes, StatisticsWithoutAnEditedLayer) {
+  ASSERT_EQ(collect().exit_code, 0);
+  expect_refused(edit_arguments("run", "--set layers=0,1"), {"statistics of layer 0", "layers 1, 2"});
+}
+
+TEST_F(Mistakes, EmptyEditsFile) {
+  ASSERT_EQ(collect().exit_code, 0);
+  folder.write("edits.jsonl", "");
+  expect_refused(edit_arguments("run"), {"edits.jsonl"});
+}
+
+TEST_F(Mistakes, RunDirectoryThatExistsAlsoOnTwoRanks) {
+  ASSERT_EQ(collect().exit_code, 0);
+  ASSERT_EQ(program(edit_arguments("run")).exit_code, 0);
+  expect_refused(edit_arguments("run"), {"--resume"});
+  expect_refused(edit_arguments("run"), {"--resume"}, 2);
+}
+
+TEST_F(Mistakes, UnknownMethodAndHyperParameter) {
+  ASSERT_EQ(collect().exit_code, 0);
+  expect_refused(edit_arguments("run", "--method rome"), {"memit_seq", "'rome'"});
+  expect_refused(edit_arguments("run", "--set v_lrr=1"), {"v_lr"});
+}
+
+TEST_F(Mistakes, CorpusTooShort) {
+  folder.write("short.txt", "Too short.\n");
+  expect_refused("stats '" + model + "' --corpus short.txt --layers 1 --tokens 5000 --out t.h5",
+                 {"5000 tokens", "short.txt"});
+}
+
+TEST_F(Mistakes, FullDiskLeavesTheCommittedBatchesAndSaysSo) {
+  ASSERT_EQ(collect().exit_code, 0);
+  std::filesystem::create_directory(folder.path() / "small");
+  if (program.shell("mount -t tmpfs -o size=200k tmpfs small").exit_code != 0)
+    GTEST_SKIP() << "mounting needs root";
+  const Execution execution = program(edit_arguments("small/run", "--batch 1"));
+  EXPECT_EQ(execution.exit_code, 1) << execution.err;
+  EXPECT_THAT(execution.err, HasSubstr("No space left on device"));
+  EXPECT_EQ(program("info small/run").exit_code, 0);
+  program.shell("umount small");
+}
+
+}  // namespace
+}  // namespace anchorage
