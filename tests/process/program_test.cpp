@@ -15,11 +15,12 @@ const std::string corpus = ANCHORAGE_SOURCE_DIR "/docs/architecture.md";
 
 constexpr auto hparams = R"(
 layers: [1, 2]
-v_num_grad_steps: 6
+v_num_grad_steps: 12
 v_lr: 0.2
-clamp_norm_factor: 3
+clamp_norm_factor: 20
+v_weight_decay: 0.001
 contexts: 2
-mom2_update_weight: 0.05
+mom2_update_weight: 0.1
 sink_ratio: 1000
 group: 2
 )";

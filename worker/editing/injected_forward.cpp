@@ -103,7 +103,7 @@ void InjectedForward::lay_out_suffixes() {
   }
   suffixes_ = std::make_unique<ForwardPass>(model_, lay_out(ids, first, model_.device()));
   const TokenLayout& layout = suffixes_->layout();
-  std::vector<float> share;
+  std::vector<double> share;
   for (std::size_t r = 0; r < rows_.size(); ++r) {
     const auto row = static_cast<std::int64_t>(r);
     const auto& prompts = edits_[static_cast<std::size_t>(rows_[r].edit)];
@@ -117,10 +117,10 @@ void InjectedForward::lay_out_suffixes() {
       predicting.push_back(layout.packed(row, rows_[r].predicts_from + static_cast<std::int64_t>(t)));
       targets.push_back(prompts.target[t]);
       target_edit.push_back(rows_[r].edit);
-      share.push_back(1.0F / static_cast<float>(prompts.target.size() * prompts.rewrites.size()));
+      share.push_back(1.0 / static_cast<double>(prompts.target.size() * prompts.rewrites.size()));
     }
   }
-  auto weights = torch::zeros({edits(), static_cast<std::int64_t>(targets.size())});
+  auto weights = torch::zeros({edits(), static_cast<std::int64_t>(targets.size())}, torch::kDouble);
   for (std::size_t i = 0; i < targets.size(); ++i) weights[target_edit[i]][static_cast<std::int64_t>(i)] = share[i];
   const torch::Device device = model_.device();
   predictions_ = {.target_index = index_tensor(predicting, device),

@@ -29,6 +29,7 @@ std::string message_of(Function function) {
 RunRecord sample_record() {
   return {.model = "/models/Zürich: a #1 model",
           .edits = {"/edits/monday.jsonl", "/edits/true"},
+          .statistics = "/statistics/s.h5",
           .method = "b-eac",
           .hparams = "# layers of the demo\nlayers: [4, 5]\nclamp_norm_factor: 0.75\nname: \"true\"\n",
           .batch_size = 32,

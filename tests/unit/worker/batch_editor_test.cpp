@@ -18,17 +18,18 @@ io::Hparams hparams() {
   io::Hparams hparams;
   hparams.layers = {1, 2};
   hparams.v_loss_layer = 3;
-  hparams.v_num_grad_steps = 8;
+  hparams.v_num_grad_steps = 15;
   hparams.v_lr = 0.2;
-  hparams.clamp_norm_factor = 3;
+  hparams.clamp_norm_factor = 20;
+  hparams.v_weight_decay = 1e-3;  // the residual stream of these models is short
   hparams.contexts = 2;
   hparams.group = 2;
-  hparams.mom2_update_weight = 0.05;
+  hparams.mom2_update_weight = 1e-6;
   hparams.eac_locate_steps = 4;
   hparams.eac_compress_steps = 5;
   hparams.eac_anchor_ratio = 0.5;
   hparams.nullspace_threshold = 0.5;
-  hparams.L2 = 0.1;
+  hparams.L2 = 1e-6;
   return hparams;
 }
 

@@ -43,7 +43,7 @@ TEST_F(DemoModel, LogProbabilitiesAndTextsAreThoseOfTransformers) {
 }
 
 // "Germany" is one token, the first of its prompt, where this model's residual stream is hundreds of times as long
-// as elsewhere: the bare prompt is not used, and the key that would destroy the model is never made.
+// as elsewhere: the bare prompt is not used, and the update that would destroy the model is never made.
 TEST_F(DemoModel, ASubjectAtTheFirstPositionIsEditedBehindAPrefix) {
   io::Hparams hparams;
   hparams.layers = {6, 8, 10, 12, 14};
@@ -52,21 +52,22 @@ TEST_F(DemoModel, ASubjectAtTheFirstPositionIsEditedBehindAPrefix) {
   const PromptBuilder builder(*tokenizer);
 
   // Medians on general text, as the statistics have them.
-  TextSequences text(ANCHORAGE_SOURCE_DIR "/docs/architecture.md", *tokenizer, 200);
+  TextSequences text(ANCHORAGE_SOURCE_DIR "/docs/architecture.md", *tokenizer, 60);
   const TokenIds ids = *text.next();
   std::vector<PromptRow> everywhere;
-  for (std::int64_t position = 1; position < 200; ++position) everywhere.push_back({ids, position, position});
+  for (std::int64_t position = 1; position < 60; ++position) everywhere.push_back({ids, position, position});
   const auto limits =
       hparams.sink_ratio * std::get<0>(SubjectStates(model, everywhere, layers).residual_norms().median(0));
 
   const io::Edit sink{.id = "s", .subject = "Germany", .prompt = "{} is a part of", .target = "Asia"};
   const io::Edit plain{.id = "p", .subject = "Germany", .prompt = "The capital of {} is", .target = "Bonn"};
   const Contexts contexts{.prefixes = {"", "It was a long day", "The people of the city"}, .wanted = 2};
-  const auto key_length = [&](const SinkLimits& any, const io::Edit& edit) {
-    return EditGroup(model, builder, contexts, any, hparams, {edit}).keys(14).norm().item<double>();
+  // Clamp, target and residual of an edit are of this length.
+  const auto length = [&](const SinkLimits& any, const io::Edit& edit) {
+    return EditGroup(model, builder, contexts, any, hparams, {edit}).residual_stream().norm().item<double>();
   };
-  const double with_rule = key_length(limits, sink), usual = key_length(limits, plain);
-  const double without_rule = key_length(torch::full({5}, 1e9), sink);
+  const double with_rule = length(limits, sink), usual = length(limits, plain);
+  const double without_rule = length(torch::full({5}, 1e9), sink);
   EXPECT_LT(with_rule, 5 * usual);
   EXPECT_GT(without_rule, 5 * usual) << "the model has no sink: the test proves nothing";
 }

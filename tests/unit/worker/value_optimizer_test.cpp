@@ -29,7 +29,8 @@ io::Hparams hparams() {
   hparams.v_loss_layer = 3;
   hparams.v_num_grad_steps = 12;
   hparams.v_lr = 0.1;
-  hparams.clamp_norm_factor = 2;
+  hparams.clamp_norm_factor = 20;
+  hparams.v_weight_decay = 1e-3;  // the residual stream of these models is short
   hparams.early_stop_loss = 0.05;
   hparams.eac_locate_steps = 4;
   hparams.eac_compress_steps = 6;
