@@ -4,8 +4,8 @@
 // devices each rank gives itself a host's name of its own, and they talk over sockets.
 #include <cstdlib>
 
-#include "device_suite.hpp"
-#include "mpi_test.hpp"
+#include "tests/mpi/device_suite.hpp"
+#include "tests/mpi/mpi_test.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "device_suite.hpp"
+#include "tests/mpi/device_suite.hpp"
 
 #include <gtest/gtest.h>
 

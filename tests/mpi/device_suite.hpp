@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,9 @@ namespace anchorage::sharding {
 struct DeviceWorld {
   std::string name;
   std::function<void(const std::function<void(DeviceCommunicator&)>& body)> run;
+
+  // GoogleTest's and CTest's name for it.
+  friend void PrintTo(const DeviceWorld& world, std::ostream* out) { *out << world.name; }
 };
 
 [[nodiscard]] std::vector<DeviceWorld> device_worlds_under_test();

@@ -1,4 +1,4 @@
-#include "host_suite.hpp"
+#include "tests/mpi/host_suite.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

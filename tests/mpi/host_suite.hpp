@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,9 @@ struct HostWorld {
   std::string name;
   // Makes a fresh world with this deadline and runs the body on all ranks, or on the one that this process is.
   std::function<void(const std::function<void(HostCommunicator&)>& body, Seconds deadline)> run;
+
+  // GoogleTest's and CTest's name for it.
+  friend void PrintTo(const HostWorld& world, std::ostream* out) { *out << world.name; }
 };
 
 [[nodiscard]] std::vector<HostWorld> host_worlds_under_test();

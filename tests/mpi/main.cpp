@@ -10,7 +10,7 @@
 #include <memory>
 #include <string>
 
-#include "mpi_test.hpp"
+#include "tests/mpi/mpi_test.hpp"
 
 namespace anchorage::sharding {
 namespace {

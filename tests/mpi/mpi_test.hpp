@@ -4,6 +4,8 @@
 // on: ASSERT_TRUE(agree(world, found == expected)). EXPECT_* need no agreement: the test goes on.
 #pragma once
 
+#include <functional>
+
 #include "sharding/collective/mpi_session.hpp"
 
 namespace anchorage::sharding {

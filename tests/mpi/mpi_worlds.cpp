@@ -1,7 +1,7 @@
 // The worlds of test_mpi: MPI ranks, with messages whole and cut into small pieces (as those beyond 2 GiB are).
-#include "device_suite.hpp"
-#include "host_suite.hpp"
-#include "mpi_test.hpp"
+#include "tests/mpi/device_suite.hpp"
+#include "tests/mpi/host_suite.hpp"
+#include "tests/mpi/mpi_test.hpp"
 
 namespace anchorage::sharding {
 namespace {

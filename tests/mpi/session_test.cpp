@@ -1,7 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "mpi_test.hpp"
+#include "tests/mpi/mpi_test.hpp"
 
 namespace anchorage::sharding {
 namespace {

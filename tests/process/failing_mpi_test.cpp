@@ -1,7 +1,7 @@
 // For rank_death_test: what tests/mpi/main.cpp makes of tests that fail on one rank alone.
 #include <gtest/gtest.h>
 
-#include "mpi_test.hpp"
+#include "tests/mpi/mpi_test.hpp"
 
 namespace anchorage::sharding {
 namespace {
