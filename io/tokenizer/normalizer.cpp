@@ -108,8 +108,9 @@ void Normalizer::add(const JsonNode& node) {
   } else if (type == "Prepend") {
     node.allow_only({"prepend"});
     moves_start_ = true;
-    steps_.push_back(
-        [prefix = node.member("prepend").text()](std::string text) { return text.empty() ? text : prefix + text; });
+    steps_.push_back([prefix = node.member("prepend").text()](const std::string& text) {
+      return text.empty() ? text : prefix + text;
+    });
   } else if (type == "Replace") {
     const Replacement replacement = Replacement::parse(node);
     moves_start_ = moves_start_ || replacement.content().empty();
