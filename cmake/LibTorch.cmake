@@ -49,6 +49,7 @@ target_compile_options(Anchorage::torch INTERFACE
   "SHELL:-idirafter ${ANCHORAGE_TORCH_DIR}/include"
   "SHELL:-idirafter ${ANCHORAGE_TORCH_DIR}/include/torch/csrc/api/include")
 # --no-as-needed: nothing calls into torch_cuda by name, yet loading it is what registers the CUDA kernels.
-target_link_options(Anchorage::torch INTERFACE LINKER:--no-as-needed)
+# stdc++ first: the wheel's libraries export a std::filesystem of their own, whose remove_all jumps to address 0 here.
+target_link_options(Anchorage::torch INTERFACE LINKER:--no-as-needed -lstdc++)
 target_link_libraries(Anchorage::torch INTERFACE
   Anchorage::torch_all Anchorage::torch_cpu Anchorage::torch_cuda Anchorage::c10 Anchorage::c10_cuda Anchorage::cudart)
