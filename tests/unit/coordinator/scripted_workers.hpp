@@ -22,13 +22,12 @@ inline sharding::BatchApplied apply(const sharding::ApplyBatch& command, std::in
     for (float& value : filled.values) value = first = first * 1.37F + 0.11F - static_cast<float>(first > 1) * 1.9F;
     return filled;
   };
-  io::LayerRecord layer{.layer = 4,
-                        .keys = matrix(count, f, 0.1F),
-                        .residuals = {},
-                        .u = matrix(3, count, 0.2F),
-                        .v = matrix(f, count, 0.3F),
-                        .edit_of_column = {},
-                        .norms = {1, 2, 8}};
+  io::LayerRecord layer;
+  layer.layer = 4;
+  layer.keys = matrix(count, f, 0.1F);
+  layer.u = matrix(3, count, 0.2F);
+  layer.v = matrix(f, count, 0.3F);
+  layer.norms = {.update = 1, .total = 2, .base = 8};
   sharding::BatchApplied applied{.edits = {}, .layers = {}, .seconds = {1, 2, 3, 4}};
   for (std::int32_t i = 0; i < static_cast<std::int32_t>(count); ++i) {
     const io::Edit& edit = command.edits[static_cast<std::size_t>(i)];
