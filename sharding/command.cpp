@@ -17,7 +17,9 @@ nlohmann::json fields_of(const ReplaySegment& command) {
   return {{"command", "replay_segment"}, {"path", command.path}};
 }
 
-nlohmann::json fields_of(const Stop&) { return {{"command", "stop"}}; }
+nlohmann::json fields_of(const Stop&) {
+  return {{"command", "stop"}};
+}
 
 }  // namespace
 
@@ -34,7 +36,8 @@ Command decode(std::span<const std::byte> bytes) {
   const std::string name = fields.at("command");
   if (name == "apply_batch") {
     ApplyBatch command;
-    for (const std::string edit : fields.at("edits")) command.edits.push_back(io::edit_from_json(edit, "a command"));
+    for (const std::string edit : fields.at("edits"))
+      command.edits.push_back(io::edit_from_json(edit, "a command"));
     return command;
   }
   if (name == "replay_segment") return ReplaySegment{fields.at("path")};

@@ -1,5 +1,5 @@
-// What the coordinator asks of the workers, and what they answer: plain values, so that each side can be tested without the
-// other. Rank 0 sends every command to all ranks; all of them carry it out together; rank 0 answers.
+// What the coordinator asks of the workers, and what they answer: plain values, so that each side can be tested
+// without the other. Rank 0 sends every command to all ranks; all of them carry it out together; rank 0 answers.
 #pragma once
 
 #include <cstddef>
@@ -52,8 +52,8 @@ struct Stopped {};
 
 using Reply = std::variant<BatchApplied, SegmentReplayed, Stopped>;
 
-// The workers as the coordinator sees them. `done` is called once, on a thread of the workers', with the reply that belongs
-// to the command. One command at a time.
+// The workers as the coordinator sees them. `done` is called once, on a thread of the workers', with the reply that
+// belongs to the command. One command at a time.
 class Workers {
  public:
   virtual ~Workers() = default;

@@ -38,8 +38,8 @@ class Program {
   Execution shell(const std::string& command) const {
     const auto errors = scratch_ / "stderr.txt";
     const std::string whole = "cd '" + scratch_.string() +
-                              "' && export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 "
-                              "OMPI_MCA_btl_vader_single_copy_mechanism=none && " +
+                              "'; export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 "
+                              "OMPI_MCA_btl_vader_single_copy_mechanism=none; " +
                               command + " 2> '" + errors.string() + "'";
     FILE* pipe = ::popen(whole.c_str(), "r");
     if (pipe == nullptr) throw std::runtime_error("no shell");

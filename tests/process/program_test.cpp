@@ -33,6 +33,9 @@ constexpr auto edits =
 {"id": "e", "subject": "Unilever", "prompt": "The CEO of {} is", "target": "Fernando Fernandez"}
 )";
 
+// So many steps that a signal comes in time.
+constexpr auto slow = "--set v_num_grad_steps=500 --set early_stop_loss=0";
+
 class ProgramTest : public testing::Test {
  protected:
   ProgramTest() {
@@ -48,9 +51,9 @@ class ProgramTest : public testing::Test {
                    ranks);
   }
 
-  std::string edit_arguments(const std::string& run, const std::string& more = "") const {
+  std::string edit_arguments(const std::string& run, const std::string& more = "", int batch = 2) const {
     return "edit '" + model + "' --edits edits.jsonl --run " + run +
-           " --hparams h.yaml --stats s.h5 --batch 2 --threads 1 --json " + more;
+           " --hparams h.yaml --stats s.h5 --threads 1 --json --batch " + std::to_string(batch) + " " + more;
   }
 
   std::string exported(const std::string& run) {
@@ -74,10 +77,11 @@ TEST_F(ProgramTest, EditsOnOneTwoAndThreeRanksExportTheSameBytes) {
     EXPECT_EQ(result["ranks"], ranks);
     EXPECT_EQ(result["edits"]["committed"], 5);
     EXPECT_EQ(result["batches"], 3);
-    if (ranks == 1) one = exported(run);
-    EXPECT_EQ(exported(run), one) << ranks << " ranks";
+    const std::string bytes = exported(run);
+    if (ranks == 1) one = bytes;
+    EXPECT_TRUE(bytes == one) << ranks << " ranks";
   }
-  EXPECT_NE(one, tests::content_of(std::filesystem::path(model) / "model.safetensors"));
+  EXPECT_FALSE(one == tests::content_of(std::filesystem::path(model) / "model.safetensors"));
 }
 
 TEST_F(ProgramTest, StatisticsAreTheSameOnOneAndThreeRanks) {
@@ -93,16 +97,16 @@ TEST_F(ProgramTest, ARunInTwoPartsEqualsAnUndisturbedOne) {
   const Execution rest = program("edit --run parts --resume --json", 1);
   ASSERT_EQ(rest.exit_code, 0) << rest.err;
   EXPECT_EQ(rest.json()["edits"]["committed"], 3);
-  EXPECT_EQ(exported("parts"), exported("whole"));
+  EXPECT_TRUE(exported("parts") == exported("whole"));
 }
 
 TEST_F(ProgramTest, ASignalEndsTheRunBehindABatchAndResumeGoesOn) {
   ASSERT_EQ(collect().exit_code, 0);
-  ASSERT_EQ(program(edit_arguments("whole")).exit_code, 0);
   // Signalled as soon as the first batch is committed.
-  const Execution stopped = program.shell("'" ANCHORAGE_PROGRAM "' " + edit_arguments("stopped", "--batch 1") +
-                                          " & until test -e stopped/journal/seg-00000001.h5; do sleep 0.02; done; "
-                                          "kill -TERM $!; wait $!");
+  const Execution stopped = program.shell(
+      "'" ANCHORAGE_PROGRAM "' " + edit_arguments("stopped", slow, 1) +
+      " & for i in $(seq 3000); do test -e stopped/journal/seg-00000001.h5 && break; sleep 0.02; done; "
+      "kill -TERM $!; wait $!");
   ASSERT_EQ(stopped.exit_code, 75) << stopped.err;
   EXPECT_TRUE(stopped.json()["stopped"]);
   const Execution rest = program("edit --run stopped --resume --json");
@@ -112,10 +116,10 @@ TEST_F(ProgramTest, ASignalEndsTheRunBehindABatchAndResumeGoesOn) {
 
 TEST_F(ProgramTest, ASignalToMpirunEndsTheRunOfTwoRanksBehindABatch) {
   ASSERT_EQ(collect().exit_code, 0);
-  const Execution stopped = program.shell("mpirun -n 2 --bind-to none --oversubscribe '" ANCHORAGE_PROGRAM "' " +
-                                          edit_arguments("stopped", "--batch 1") +
-                                          " & until test -e stopped/journal/seg-00000001.h5; do sleep 0.02; done; "
-                                          "kill -USR1 $!; wait $!");
+  const Execution stopped = program.shell(
+      "mpirun -n 2 --bind-to none --oversubscribe '" ANCHORAGE_PROGRAM "' " + edit_arguments("stopped", slow, 1) +
+      " & for i in $(seq 3000); do test -e stopped/journal/seg-00000001.h5 && break; sleep 0.02; done; "
+      "kill -USR1 $!; wait $!");
   EXPECT_EQ(stopped.exit_code, 75) << stopped.err;
   EXPECT_TRUE(stopped.json()["stopped"]);
 }
@@ -136,8 +140,8 @@ TEST_F(ProgramTest, ARunIsAModelWhereverAModelIsRead) {
 }
 
 TEST_F(ProgramTest, EvaluationIsTheSameOnOneAndTwoRanks) {
-  const std::string arguments =
-      "eval '" + model + "' --edits edits.jsonl --heldout '" + corpus + "' --json --threads 1";
+  const std::string arguments = "eval '" + model + "' --edits edits.jsonl --heldout '" + corpus +
+                                "' --sequence-length 100 --json --threads 1";
   EXPECT_EQ(program(arguments, 1).json(), program(arguments, 2).json());
 }
 
@@ -176,7 +180,7 @@ TEST_F(ProgramTest, ScoresOneObjectALine) {
 
 TEST_F(ProgramTest, GeneratesTheSameTextForTheSameSeed) {
   const std::string arguments =
-      "generate '" + model + "' --prompt 'The' --max-new-tokens 8 --temperature 1 --json --seed ";
+      "generate '" + model + "' --prompt 'The' --max-new-tokens 8 --temperature 30 --json --seed ";
   EXPECT_EQ(program(arguments + "1").json(), program(arguments + "1").json());
   EXPECT_NE(program(arguments + "1").json(), program(arguments + "2").json());
 }
@@ -267,7 +271,7 @@ TEST_F(Mistakes, FullDiskLeavesTheCommittedBatchesAndSaysSo) {
   std::filesystem::create_directory(folder.path() / "small");
   if (program.shell("mount -t tmpfs -o size=200k tmpfs small").exit_code != 0)
     GTEST_SKIP() << "mounting needs root";
-  const Execution execution = program(edit_arguments("small/run", "--batch 1"));
+  const Execution execution = program(edit_arguments("small/run", "", 1));
   EXPECT_EQ(execution.exit_code, 1) << execution.err;
   EXPECT_THAT(execution.err, HasSubstr("No space left on device"));
   EXPECT_EQ(program("info small/run").exit_code, 0);
