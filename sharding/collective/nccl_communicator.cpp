@@ -1,7 +1,7 @@
 #include "sharding/collective/nccl_communicator.hpp"
 
-#include <c10/cuda/CUDAGuard.h>
-#include <c10/cuda/CUDAStream.h>
+#include <c10/core/DeviceGuard.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <cuda_runtime_api.h>
 #include <fmt/format.h>
 #include <nccl.h>
@@ -81,7 +81,7 @@ class NcclCommunicator final : public DeviceCommunicator {
     if (bytes.size() != sizeof(id)) fail(result, "ncclGetUniqueId on rank 0", operation);
     std::memcpy(&id, bytes.data(), sizeof(id));
 
-    std::optional<c10::cuda::CUDAGuard> guard;
+    std::optional<c10::DeviceGuard> guard;
     if (torch::cuda::is_available()) guard.emplace(device());  // where it is not, NCCL tells why
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = 0;
@@ -98,10 +98,11 @@ class NcclCommunicator final : public DeviceCommunicator {
         communicator_ != nullptr,
         fmt::format("'{}' uses a communicator of rank {} on which an earlier operation failed", operation, rank()));
     const Deadline deadline(operation, rank(), host().deadline());
-    const c10::cuda::CUDAGuard guard(device());
-    const c10::cuda::CUDAStream stream = c10::cuda::getCurrentCUDAStream(device().index());
+    const c10::DeviceGuard guard(device());
+    // Not c10/cuda's stream: its headers need a compiler's part of CUDA (crt/), which the torch wheel does not bring.
+    const c10::Stream stream = c10::impl::VirtualGuardImpl(device().type()).getStream(device());
     started(ncclGroupStart(), "ncclGroupStart", operation);
-    enqueue(stream.stream());
+    enqueue(static_cast<cudaStream_t>(stream.native_handle()));
     started(ncclGroupEnd(), "ncclGroupEnd", operation);
     settle(deadline);
     while (!stream.query()) settle(deadline, Look::once);
