@@ -99,7 +99,6 @@ class NcclCommunicator final : public DeviceCommunicator {
         fmt::format("'{}' uses a communicator of rank {} on which an earlier operation failed", operation, rank()));
     const Deadline deadline(operation, rank(), host().deadline());
     const c10::DeviceGuard guard(device());
-    // Not c10/cuda's stream: its headers need a compiler's part of CUDA (crt/), which the torch wheel does not bring.
     const c10::Stream stream = c10::impl::VirtualGuardImpl(device().type()).getStream(device());
     started(ncclGroupStart(), "ncclGroupStart", operation);
     enqueue(static_cast<cudaStream_t>(stream.native_handle()));
