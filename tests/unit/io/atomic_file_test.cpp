@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "io/error.hpp"
+#include "tests/message_of.hpp"
 #include "tests/small_disk.hpp"
 #include "tests/temporary_directory.hpp"
 
@@ -24,15 +25,7 @@ std::vector<std::string> names_in(const std::filesystem::path& directory) {
   return names;
 }
 
-template <class Error, class Function>
-std::string message_of(Function function) {
-  try {
-    function();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
+using tests::message_of;
 
 TEST(AtomicFile, HasItsNameOnlyOnceItIsCommitted) {
   const tests::TemporaryDirectory directory;

@@ -7,6 +7,7 @@
 #include "io/atomic_file.hpp"
 #include "io/error.hpp"
 #include "io/hdf5/file.hpp"
+#include "tests/message_of.hpp"
 #include "tests/temporary_directory.hpp"
 
 namespace anchorage::io::hdf5 {
@@ -36,15 +37,7 @@ class Hdf5 : public testing::Test {
   tests::TemporaryDirectory directory_;
 };
 
-template <class Error = UserError, class Function>
-std::string message_of(Function function) {
-  try {
-    function();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
+using tests::message_of;
 
 TEST_F(Hdf5, GivesBackAttributesOfEveryKind) {
   const File file = made([](Group& root) {

@@ -14,6 +14,7 @@
 #include "io/atomic_file.hpp"
 #include "io/digest.hpp"
 #include "io/error.hpp"
+#include "tests/message_of.hpp"
 #include "tests/sample_segment.hpp"
 #include "tests/small_disk.hpp"
 #include "tests/temporary_directory.hpp"
@@ -25,15 +26,7 @@ using testing::HasSubstr;
 using tests::sample_base;
 using tests::sample_batch;
 
-template <class Error = UserError, class Function>
-std::string message_of(Function function) {
-  try {
-    function();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
+using tests::message_of;
 
 void fill(const std::filesystem::path& directory, std::int64_t batches) {
   Journal journal = Journal::open(directory, JournalAccess::append);

@@ -8,6 +8,7 @@
 #include <array>
 
 #include "io/error.hpp"
+#include "tests/message_of.hpp"
 #include "tests/small_disk.hpp"
 #include "tests/temporary_directory.hpp"
 
@@ -16,15 +17,7 @@ namespace {
 
 using testing::HasSubstr;
 
-template <class Error = UserError, class Function>
-std::string message_of(Function function) {
-  try {
-    function();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
+using tests::message_of;
 
 RunRecord sample_record() {
   return {.model = "/models/Zürich: a #1 model",

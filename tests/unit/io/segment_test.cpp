@@ -7,6 +7,7 @@
 
 #include "io/digest.hpp"
 #include "io/error.hpp"
+#include "tests/message_of.hpp"
 #include "tests/sample_segment.hpp"
 #include "tests/small_disk.hpp"
 #include "tests/temporary_directory.hpp"
@@ -20,15 +21,7 @@ using testing::IsEmpty;
 using tests::sample_base;
 using tests::sample_batch;
 
-template <class Error = UserError, class Function>
-std::string message_of(Function function) {
-  try {
-    function();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
+using tests::message_of;
 
 TEST(Segment, OfABatchIsReadBackAsItWasWritten) {
   const tests::TemporaryDirectory directory;

@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "io/error.hpp"
+#include "tests/message_of.hpp"
 #include "tests/small_disk.hpp"
 #include "tests/temporary_directory.hpp"
 
@@ -15,15 +16,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-template <class Error = UserError, class Function>
-std::string message_of(Function function) {
-  try {
-    function();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
+using tests::message_of;
 
 StatisticsFingerprint sample_fingerprint() {
   return {.model_name = "demo", .model = "aaaa", .tokenizer = "bbbb", .corpus = "cccc", .sequence_length = 512};
