@@ -38,7 +38,10 @@ io::BatchSegment batch_segment(sharding::BatchApplied applied, std::int64_t batc
   segment.header = header_of(io::SegmentKind::batch, batch, provenance);
   segment.edits = std::move(applied.edits);
   const bool wrote = std::ranges::any_of(segment.edits, is_committed);
-  if (wrote) segment.layers = std::move(applied.layers);
+  if (wrote) {
+    segment.layers = std::move(applied.layers);
+    segment.anchors = std::move(applied.anchors);
+  }
   segment.guard.decision = wrote ? "accepted" : "every edit set aside";
   return segment;
 }

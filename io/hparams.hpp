@@ -58,7 +58,8 @@ struct Hparams {
   double eac_l1 = 5e-7;
 
   // B-EAC: layer-wise anchor selection (LAS) and rolling anchor refresh (RAR).
-  bool las = true;
+  bool anchors = true;  // off: one dense vector a layer, in one phase
+  bool las = true;      // off: each edit's best entries, whatever layer or other edit holds them
   std::optional<double> anchor_ratio = 0.5;  // of d_model, an edit; auto: as few as carry anchor_mass
   double anchor_mass = 0.9;                  // of an edit's saliency
   double las_balance = 1.5;                  // of a layer's even share

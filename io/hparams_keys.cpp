@@ -44,6 +44,7 @@ constexpr std::array keys{
     HparamKey{"eac_compress_steps", &Hparams::eac_compress_steps, at_least_one},
     HparamKey{"eac_anchor_ratio", &Hparams::eac_anchor_ratio, share},
     HparamKey{"eac_l1", &Hparams::eac_l1, not_negative},
+    HparamKey{"anchors", &Hparams::anchors},
     HparamKey{"las", &Hparams::las},
     HparamKey{"anchor_ratio", &Hparams::anchor_ratio, share},
     HparamKey{"anchor_mass", &Hparams::anchor_mass, share},

@@ -193,7 +193,7 @@ void add_edit_command(CommandLine& line) {
   command->add_option("--hparams", options->hparams, "hyper-parameters, YAML or JSON");
   command->add_option("--set", options->assignments,
                       "key=value: changes a hyper-parameter; may be given several times");
-  command->add_option("--method", options->method, "memit, memit_seq, eac or alphaedit");
+  command->add_option("--method", options->method, "b-eac, memit, memit_seq, eac or alphaedit");
   command->add_option("--stats", options->statistics, "key statistics, from 'anchorage stats'");
   command->add_option("--batch", options->batch, "edits a batch")->check(CLI::PositiveNumber);
   command->add_option("--limit", options->limit, "of the edits, the first N")->check(CLI::PositiveNumber);

@@ -22,7 +22,7 @@ struct EditOptions {
   std::filesystem::path run;
   std::string hparams;
   std::vector<std::string> assignments;  // --set key=value
-  std::string method = "memit_seq";
+  std::string method = "b-eac";
   std::filesystem::path statistics;
   std::int64_t batch = 32;
   std::int64_t limit = 0;  // 0: all

@@ -44,6 +44,7 @@ struct BatchSeconds {
 struct BatchApplied {
   std::vector<io::EditRecord> edits;  // one an edit of the command, in its order
   std::vector<io::LayerRecord> layers;
+  std::vector<io::AnchorRecord> anchors;  // of methods that select anchors
   BatchSeconds seconds;
 };
 

@@ -29,8 +29,20 @@ io::SparseRows to_sparse_rows(const io::Matrix& dense) {
   return rows;
 }
 
+// Row i of `written` belongs to edit `edit_of_row[i]`; the rows of edits that were set aside are empty.
+io::SparseRows spread_rows(const io::SparseRows& written, const std::vector<std::int32_t>& edit_of_row,
+                           std::int64_t edits) {
+  io::SparseRows all{.offsets = {}, .indices = written.indices, .values = written.values};
+  std::size_t row = 0;
+  for (std::int64_t edit = 0; edit <= edits; ++edit) {
+    all.offsets.push_back(written.offsets[row]);
+    if (row < edit_of_row.size() && edit_of_row[row] == edit) ++row;
+  }
+  return all;
+}
+
 sharding::BatchApplied record_of(const std::vector<io::Edit>& edits, const BatchResult& result) {
-  sharding::BatchApplied applied{.edits = {}, .layers = {}, .seconds = result.seconds};
+  sharding::BatchApplied applied{.edits = {}, .layers = {}, .anchors = {}, .seconds = result.seconds};
   std::vector<std::int32_t> written;
   for (std::size_t i = 0; i < edits.size(); ++i) {
     const EditOutcome& outcome = result.edits[i];
@@ -56,6 +68,10 @@ sharding::BatchApplied record_of(const std::vector<io::Edit>& edits, const Batch
          .edit_of_column = written,
          .norms = {.update = update.update_norm, .total = update.total_norm, .base = update.base_norm}});
   }
+  for (io::AnchorRecord anchors : result.anchors) {
+    anchors.chosen = spread_rows(anchors.chosen, written, std::ssize(edits));
+    applied.anchors.push_back(std::move(anchors));
+  }
   return applied;
 }
 
@@ -76,6 +92,8 @@ sharding::Reply carry_out(BatchEditor& editor, sharding::HostCommunicator&,
     const auto keys = to_tensor(layer.keys).index_select(0, torch::tensor(written));
     editor.replay(number, keys, to_tensor(layer.u), to_tensor(layer.v));
   }
+  for (const std::int64_t layer : segment.anchor_layers())
+    editor.replay_anchors(layer, segment.anchors(layer).rolling);
   return sharding::SegmentReplayed{};
 }
 

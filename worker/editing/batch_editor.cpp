@@ -5,9 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "io/error.hpp"
-#include "sharding/layer_owners.hpp"
+#include "worker/editing/anchor_exchange.hpp"
 #include "worker/evaluation/score.hpp"
-#include "worker/matrix_conversion.hpp"
 #include "worker/stopwatch.hpp"
 
 namespace anchorage::worker {
@@ -21,11 +20,6 @@ std::int64_t chosen_group_size(const io::Hparams& hparams, torch::Device device)
       8;  // about what follows a subject: the rest of the prompt and the target
   const std::int64_t budget = device.is_cuda() ? 8192 : 128;
   return std::clamp<std::int64_t>(budget / (tokens_a_suffix * (hparams.contexts + 1)), 1, 128);
-}
-
-KeyMetric metric_of(const Method& method, const io::Hparams& hparams, const torch::Tensor& second_moment) {
-  return method.null_space ? KeyMetric::from_null_space(second_moment, hparams.nullspace_threshold, hparams.L2)
-                           : KeyMetric::from_second_moment(second_moment, hparams.mom2_update_weight);
 }
 
 // The bare prompts with their targets, scored: nll and match of each edit, [edits, 2] f64.
@@ -58,6 +52,16 @@ std::vector<std::string> gather_refusals(const std::vector<EditGroup>& groups, s
   return all;
 }
 
+sharding::SelectionRules selection_rules(const io::Hparams& hparams, std::int64_t width) {
+  return {.layers = std::ssize(hparams.layers),
+          .width = width,
+          .ratio = hparams.anchor_ratio,
+          .mass = hparams.anchor_mass,
+          .balance = hparams.las_balance,
+          .capacity = hparams.las_capacity,
+          .constrained = hparams.las};
+}
+
 }  // namespace
 
 BatchEditor::BatchEditor(Transformer& model, EditedWeights& weights, const PromptBuilder& prompts,
@@ -71,62 +75,224 @@ BatchEditor::BatchEditor(Transformer& model, EditedWeights& weights, const Promp
       contexts_(std::move(contexts)),
       limits_(std::move(limits)),
       ranks_(ranks),
-      group_size_(chosen_group_size(hparams, model.device())) {
-  const std::vector<std::int64_t> equal_costs(hparams.layers.size(), 1);
-  const auto owners = sharding::layer_owners(equal_costs, ranks_.size());
-  for (std::size_t i = 0; i < hparams.layers.size(); ++i) {
-    const std::int64_t layer = hparams.layers[i];
-    owners_[layer] = owners[i];
-    if (owners[i] != ranks_.rank()) continue;
-    const io::Matrix moment = statistics.moment(layer).moment;
-    metrics_.emplace(layer, metric_of(method_, hparams_, to_tensor(moment).to(model_.device(), torch::kDouble)));
-  }
-}
+      group_size_(chosen_group_size(hparams, model.device())),
+      solver_(weights, hparams, method_, statistics, ranks),
+      rolling_(std::ssize(hparams.layers), model.config.d_model, hparams.rar_decay,
+               hparams.rar ? hparams.rar_strength : 0) {}
 
-// This rank's groups with their values found.
-std::vector<EditGroup> BatchEditor::find_values(std::span<const io::Edit> edits, sharding::BatchSeconds& seconds) {
-  const Stopwatch watch(seconds.values);
-  std::vector<EditGroup> groups;
+// This rank's groups.
+BatchEditor::Groups BatchEditor::make_groups(std::span<const io::Edit> edits) const {
+  Groups groups;
   for (const auto& range : own_groups(ranks_, std::ssize(edits), group_size_)) {
     const auto members = part_of(edits, range);
     groups.emplace_back(model_, prompts_, contexts_, limits_, hparams_,
                         std::vector(members.begin(), members.end()));
-    groups.back().find_values(method_.anchored);
   }
   return groups;
 }
 
+void BatchEditor::find_values(Groups& groups, sharding::BatchSeconds& seconds) const {
+  const torch::AutoGradMode gradients(true);
+  if (!selects_anchors()) {
+    const Stopwatch watch(seconds.values);
+    for (EditGroup& group : groups) method_.joint ? group.find_joint_values() : group.find_values(method_.anchored);
+    return;
+  }
+  const std::int64_t layers = std::ssize(hparams_.layers), width = model_.config.d_model;
+  std::vector<torch::Tensor> saliency{torch::empty({0, layers, width})};
+  {
+    const Stopwatch watch(seconds.values);
+    for (EditGroup& group : groups) {
+      group.locate_anchors();
+      saliency.push_back(group.saliency().cpu());
+    }
+  }
+  torch::Tensor anchors;
+  {
+    const Stopwatch watch(seconds.communicate);
+    anchors = select_anchors_over_ranks(at::cat(saliency), rolling_.factors(), selection_rules(hparams_, width),
+                                        ranks_.host);
+  }
+  const Stopwatch watch(seconds.values);
+  std::int64_t begin = 0;
+  for (EditGroup& group : groups) {
+    const std::int64_t count = group.saliency().size(0);
+    group.compress_to_anchors(anchors.narrow(0, begin, count));
+    begin += count;
+  }
+}
+
 // Rows of all ranks' groups, in the order of edits: [b, width].
 torch::Tensor BatchEditor::gather(const std::vector<torch::Tensor>& own, std::int64_t width,
-                                  std::string_view operation, sharding::BatchSeconds& seconds) {
+                                  std::string_view operation, sharding::BatchSeconds& seconds) const {
   const Stopwatch watch(seconds.communicate);
   const auto rows = own.empty() ? torch::empty({0, width}, torch::TensorOptions(model_.device())) : at::cat(own);
   return ranks_.device.all_gather(rows, operation);
 }
 
-// The owner solves, everybody adds.
-LayerUpdate BatchEditor::write_layer(std::int64_t layer, const torch::Tensor& keys, const torch::Tensor& residuals,
-                                     sharding::BatchSeconds& seconds) {
-  LayerUpdate update{.layer = layer,
-                     .keys = keys,
-                     .residuals = residuals,
-                     .u = torch::empty({residuals.size(1), keys.size(0)}, keys.options()),
-                     .v = torch::empty({keys.size(1), keys.size(0)}, keys.options())};
-  if (owner(layer) == ranks_.rank()) {
-    const Stopwatch watch(seconds.solve);
-    auto& metric = metrics_.at(layer);
-    const LowRankUpdate solution = metric.solve(keys.t(), residuals.t());
-    update.u.copy_(solution.u);
-    update.v.copy_(solution.v);
-    if (method_.carries_keys) metric.absorb(keys.t());
+// MEMIT's way: one target an edit, and layer after layer writes its share of what is left of the residual.
+std::vector<LayerUpdate> BatchEditor::write_in_turn(const Groups& groups, sharding::BatchSeconds& seconds) {
+  const auto of_groups = [&](auto&& rows) {
+    const Stopwatch watch(seconds.values);
+    std::vector<torch::Tensor> own;
+    for (const EditGroup& group : groups) own.push_back(rows(group));
+    return own;
+  };
+  // The target of each edit: the residual stream as the unedited batch has it, with the value added.
+  const auto targets = of_groups([](const EditGroup& group) {
+    return group.accepted().empty() ? group.residual_stream()
+                                    : group.residual_stream() + group.values().select(1, 0);
+  });
+  std::vector<LayerUpdate> updates;
+  const auto& layers = weights_.layers();
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const auto keys = gather(of_groups([&](const EditGroup& group) { return group.keys(layers[i]); }),
+                             model_.config.d_ff, "gather keys", seconds);
+    std::size_t next = 0;
+    const double layers_left = static_cast<double>(layers.size() - i);
+    const auto residuals = gather(of_groups([&](const EditGroup& group) {
+                                    return (targets[next++] - group.residual_stream()) / layers_left;
+                                  }),
+                                  model_.config.d_model, "gather residuals", seconds);
+    if (keys.size(0) == 0) break;
+    updates.push_back({.layer = layers[i], .keys = keys, .residuals = residuals, .u = {}, .v = {}});
+    solver_.solve(std::span(updates).last(1), seconds);
+    weights_.add(layers[i], updates.back().u, updates.back().v);
+    solver_.absorb(layers[i], keys);
   }
-  {
-    const Stopwatch watch(seconds.communicate);
-    ranks_.device.broadcast(update.u, owner(layer), "broadcast update");
-    ranks_.device.broadcast(update.v, owner(layer), "broadcast update");
+  return updates;
+}
+
+// B-EAC's way: every layer has a target of its own, T = W K + D, at the keys of the injected pass, so no layer
+// waits for another. A regularised solve reaches only a part of it; a correction sweep takes the keys that the
+// edited weights give and solves again from the unedited ones, with what was missing added to the residual:
+//
+//   R <- R + (T - W' K') M,   K <- K',   W' = W + R K^T (A + K K^T)^-1
+//
+// One set of keys and residuals tells the whole update, however many sweeps it took.
+std::vector<LayerUpdate> BatchEditor::write_jointly(const Groups& groups, sharding::BatchSeconds& seconds) {
+  const auto& layers = weights_.layers();
+  const auto gather_keys = [&](auto&& keys_of) {
+    std::vector<std::vector<torch::Tensor>> own(layers.size());
+    {
+      const Stopwatch watch(seconds.values);
+      for (const EditGroup& group : groups) {
+        const auto keys = keys_of(group);
+        for (std::size_t i = 0; i < layers.size(); ++i) own[i].push_back(keys[i]);
+      }
+    }
+    std::vector<torch::Tensor> all;
+    for (const auto& keys : own) all.push_back(gather(keys, model_.config.d_ff, "gather keys", seconds));
+    return all;
+  };
+  const auto keys = gather_keys([](const EditGroup& group) { return group.injected_keys(); });
+  std::vector<LayerUpdate> updates;
+  std::vector<torch::Tensor> targets(layers.size());  // [b, d] f64, with the layer's owner
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    std::vector<torch::Tensor> own;
+    for (const EditGroup& group : groups) {
+      own.push_back(group.values().select(1, group.accepted().empty() ? 0 : static_cast<std::int64_t>(i)));
+    }
+    const auto residuals = gather(own, model_.config.d_model, "gather residuals", seconds);
+    updates.push_back({.layer = layers[i], .keys = keys[i], .residuals = residuals, .u = {}, .v = {}});
+    if (solver_.owns(layers[i])) targets[i] = output_of(layers[i], keys[i]) + residuals.to(torch::kDouble);
   }
-  weights_.add(layer, update.u, update.v);
-  return update;
+  if (keys.front().size(0) == 0) return {};
+
+  const auto before = weights_.snapshot();
+  const auto write = [&](std::span<const LayerUpdate> written) {
+    weights_.restore(before);
+    for (const LayerUpdate& update : written) weights_.add(update.layer, update.u, update.v);
+  };
+  // What the weights miss of the targets at these keys, on the anchors: [b, d] f32 of each layer.
+  const auto missing_at = [&](const std::vector<torch::Tensor>& at_keys) {
+    std::vector<torch::Tensor> missing;
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+      const auto& residuals = updates[i].residuals;
+      missing.push_back(torch::empty_like(residuals));
+      if (solver_.owns(layers[i]))
+        missing[i].copy_((targets[i] - output_of(layers[i], at_keys[i])) * residuals.ne(0));
+      const Stopwatch watch(seconds.communicate);
+      ranks_.device.broadcast(missing[i], solver_.owner(layers[i]), "broadcast missing residuals");
+    }
+    return missing;
+  };
+  const auto squared_norm = [](const std::vector<torch::Tensor>& rows) {
+    double sum = 0;
+    for (const torch::Tensor& layer : rows) sum += layer.to(torch::kDouble).square().sum().item<double>();
+    return sum;
+  };
+
+  solver_.solve(updates, seconds);
+  write(updates);
+  const auto present_keys = [&] { return gather_keys([](const EditGroup& group) { return group.keys(); }); };
+  std::vector<torch::Tensor> current, missing;
+  if (hparams_.correction_sweeps > 0) missing = missing_at(current = present_keys());
+  for (int sweep = 0; sweep < hparams_.correction_sweeps; ++sweep) {
+    auto corrected = updates;
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+      corrected[i].keys = current[i];
+      corrected[i].residuals = updates[i].residuals + missing[i];
+    }
+    solver_.solve(corrected, seconds);
+    write(corrected);
+    const auto next = present_keys();
+    const auto still_missing = missing_at(next);
+    if (!(squared_norm(still_missing) < squared_norm(missing))) {
+      write(updates);
+      break;
+    }
+    updates = std::move(corrected);
+    current = next;
+    missing = still_missing;
+  }
+  for (const LayerUpdate& update : updates) solver_.absorb(update.layer, update.keys);
+  return updates;
+}
+
+// W_l K^T as rows: [b, d] f64.
+torch::Tensor BatchEditor::output_of(std::int64_t layer, const torch::Tensor& keys) const {
+  return at::mm(keys.to(torch::kDouble), weights_.master(layer).to(torch::kDouble).t());
+}
+
+std::vector<io::AnchorRecord> BatchEditor::refresh_anchors(const Groups& groups, std::int64_t written) {
+  const std::int64_t layers = std::ssize(hparams_.layers), width = model_.config.d_model;
+  std::vector<torch::Tensor> own{torch::empty({0, layers, width})};
+  for (const EditGroup& group : groups) own.push_back(group.anchor_saliency().cpu());
+  const auto saliency = at::cat(own).contiguous();
+  sharding::AnchorScores scores(layers * width);
+  const float* value = saliency.data_ptr<float>();
+  for (std::int64_t edit = 0; edit < saliency.size(0); ++edit) {
+    for (std::uint32_t entry = 0; entry < layers * width; ++entry, ++value) {
+      if (*value > 0) scores.add(entry, *value);
+    }
+  }
+  ranks_.host.all_reduce_sum(scores.sums(), "reduce anchor scores");
+  const auto changes = rolling_.roll(scores, written);
+  const auto chosen = gather_anchors(saliency, ranks_.host);
+  if (ranks_.rank() != 0) return {};
+
+  std::vector<io::AnchorRecord> records;
+  for (std::int64_t layer = 0; layer < layers; ++layer) {
+    const auto& change = changes[static_cast<std::size_t>(layer)];
+    const auto rolling = rolling_.of_layer(layer);
+    records.push_back({.layer = hparams_.layers[static_cast<std::size_t>(layer)],
+                       .chosen = {},
+                       .rolling = {rolling.begin(), rolling.end()},
+                       .kept = change.kept,
+                       .entered = change.entered,
+                       .left = change.left});
+    io::SparseRows& rows = records.back().chosen;
+    for (const sharding::Candidates& edit : chosen) {
+      for (std::size_t i = 0; i < edit.entries.size(); ++i) {
+        if (edit.entries[i] / width != layer) continue;
+        rows.indices.push_back(static_cast<std::int32_t>(edit.entries[i] % width));
+        rows.values.push_back(edit.scores[i]);
+      }
+      rows.offsets.push_back(std::ssize(rows.indices));
+    }
+  }
+  return records;
 }
 
 void BatchEditor::measure(LayerUpdate& update) const {
@@ -138,57 +304,29 @@ void BatchEditor::measure(LayerUpdate& update) const {
   update.base_norm = base.to(torch::kDouble).norm().item<double>();
 }
 
+// nll and match of each edit's bare prompt, on the weights as they are: [edits, 2] f64 on the CPU.
+torch::Tensor BatchEditor::scores(std::span<const io::Edit> edits, sharding::BatchSeconds& seconds) const {
+  std::vector<torch::Tensor> own{torch::empty({0, 2}, torch::TensorOptions(model_.device()).dtype(torch::kDouble))};
+  {
+    const Stopwatch watch(seconds.evaluate);
+    for (const auto& range : own_groups(ranks_, std::ssize(edits), group_size_)) {
+      own.push_back(score_bare_prompts(model_, prompts_, part_of(edits, range)).to(model_.device()));
+    }
+  }
+  return gather(own, 2, "gather scores", seconds).cpu();
+}
+
 BatchResult BatchEditor::apply(std::span<const io::Edit> edits) {
   const torch::NoGradGuard no_gradients;
   BatchResult result;
-  auto& seconds = result.seconds;
-  const auto share = own_groups(ranks_, std::ssize(edits), group_size_);
-  const auto scored = [&] {
-    std::vector<torch::Tensor> own;
-    {
-      const Stopwatch watch(seconds.evaluate);
-      for (const auto& range : share) {
-        own.push_back(score_bare_prompts(model_, prompts_, part_of(edits, range)).to(model_.device()));
-      }
-    }
-    if (own.empty())
-      own.push_back(torch::empty({0, 2}, torch::TensorOptions(model_.device()).dtype(torch::kDouble)));
-    return gather(own, 2, "gather scores", seconds).cpu();
-  };
-
-  const auto before = scored();
-  std::vector<EditGroup> groups;
-  {
-    const torch::AutoGradMode gradients(true);
-    groups = find_values(edits, seconds);
-  }
-  const auto of_groups = [&](auto&& rows) {
-    const Stopwatch watch(seconds.values);
-    std::vector<torch::Tensor> own;
-    for (const EditGroup& group : groups) own.push_back(rows(group));
-    return own;
-  };
-
-  // The target of each edit: the residual stream as the unedited batch has it, with the value added.
-  std::vector<torch::Tensor> targets = of_groups([](const EditGroup& group) {
-    return group.accepted().empty() ? group.residual_stream()
-                                    : group.residual_stream() + group.values().injected.select(1, 0);
-  });
-  const auto& layers = hparams_.layers;
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    const auto keys = gather(of_groups([&](const EditGroup& group) { return group.keys(layers[i]); }),
-                             model_.config.d_ff, "gather keys", seconds);
-    std::size_t next = 0;
-    const double layers_left = static_cast<double>(layers.size() - i);
-    const auto residuals = gather(of_groups([&](const EditGroup& group) {
-                                    return (targets[next++] - group.residual_stream()) / layers_left;
-                                  }),
-                                  model_.config.d_model, "gather residuals", seconds);
-    if (keys.size(0) == 0) break;
-    result.layers.push_back(write_layer(layers[i], keys, residuals, seconds));
-    if (ranks_.rank() == 0) measure(result.layers.back());
-  }
-  const auto after = scored();
+  const auto before = scores(edits, result.seconds);
+  Groups groups = make_groups(edits);
+  find_values(groups, result.seconds);
+  result.layers = method_.joint ? write_jointly(groups, result.seconds) : write_in_turn(groups, result.seconds);
+  if (ranks_.rank() == 0) std::ranges::for_each(result.layers, [&](LayerUpdate& update) { measure(update); });
+  if (selects_anchors() && !result.layers.empty())
+    result.anchors = refresh_anchors(groups, result.layers.front().keys.size(0));
+  const auto after = scores(edits, result.seconds);
   const auto refusals = gather_refusals(groups, ranks_.host);
   for (std::size_t i = 0; i < edits.size(); ++i) {
     const auto row = static_cast<std::int64_t>(i);
@@ -204,7 +342,19 @@ BatchResult BatchEditor::apply(std::span<const io::Edit> edits) {
 void BatchEditor::replay(std::int64_t layer, const torch::Tensor& keys, const torch::Tensor& u,
                          const torch::Tensor& v) {
   weights_.add(layer, u, v);
-  if (method_.carries_keys && owner(layer) == ranks_.rank()) metrics_.at(layer).absorb(keys.t());
+  solver_.absorb(layer, keys);
+}
+
+void BatchEditor::replay_anchors(std::int64_t layer, std::span<const double> rolling) {
+  const auto place = std::ranges::find(weights_.layers(), layer);
+  io::check(place != weights_.layers().end(), "anchors of an edited layer");
+  rolling_.restore(place - weights_.layers().begin(), rolling);
+}
+
+void BatchEditor::restore(const State& state) {
+  weights_.restore(state.weights);
+  solver_.restore(state.least_squares);
+  rolling_ = state.rolling;
 }
 
 }  // namespace anchorage::worker

@@ -1,20 +1,20 @@
 // Applies batches of edits to the edited layers of a model that every rank holds (replicas).
 //
-// A batch: each rank finds the values of its groups of edits; layer by layer, the keys and the rest of the residual
-// are gathered in the order of edits, the layer's owner solves, the update is broadcast and added by all. Every
-// rank makes the same calls in the same order; the weights come out the same, bit for bit, for any number of ranks.
+// A batch: each rank finds the values of its groups of edits; keys and residuals are gathered in the order of
+// edits; the layers' owners solve, the updates are broadcast and added by all. Every rank makes the same calls in
+// the same order; the weights come out the same, bit for bit, for any number of ranks.
 #pragma once
 
-#include <map>
-#include <optional>
 #include <span>
 #include <vector>
 
+#include "io/journal/segment.hpp"
 #include "io/statistics_file.hpp"
+#include "sharding/anchor_refresh.hpp"
 #include "sharding/command.hpp"
 #include "worker/editing/edit_group.hpp"
 #include "worker/editing/edited_weights.hpp"
-#include "worker/editing/least_squares.hpp"
+#include "worker/editing/layer_solver.hpp"
 #include "worker/editing/method.hpp"
 #include "worker/ranks.hpp"
 
@@ -28,22 +28,11 @@ struct EditOutcome {
   bool match_before = false, match_after = false;
 };
 
-// One layer's part of a batch; b written edits, in their order.
-struct LayerUpdate {
-  std::int64_t layer = 0;
-  torch::Tensor keys;       // [b, f] f32
-  torch::Tensor residuals;  // [b, d] f32
-  torch::Tensor u;          // [d, b] f32
-  torch::Tensor v;          // [f, b] f32
-  double update_norm = 0;   // |u v^T|
-  double total_norm = 0;    // |W - W(base)| after it
-  double base_norm = 0;     // |W(base)|; Frobenius norms, on rank 0 only
-};
-
 struct BatchResult {
   std::vector<EditOutcome> edits;  // one an edit given
   std::vector<LayerUpdate> layers;
-  sharding::BatchSeconds seconds;  // of this rank
+  std::vector<io::AnchorRecord> anchors;  // a row a written edit; on rank 0 of a joint method with anchors
+  sharding::BatchSeconds seconds;         // of this rank
 };
 
 class BatchEditor {
@@ -60,17 +49,34 @@ class BatchEditor {
   // Adds a committed layer update again, and its keys to the layer's least squares. Not collective; all ranks call
   // it.
   void replay(std::int64_t layer, const torch::Tensor& keys, const torch::Tensor& u, const torch::Tensor& v);
+  // The rolling scores [d] of an edited layer, as a committed segment has them. Likewise.
+  void replay_anchors(std::int64_t layer, std::span<const double> rolling);
+
+  // All that a batch changes, and back to it bit for bit: a batch that is not accepted leaves nothing behind.
+  struct State {
+    EditedWeights::Snapshot weights;
+    LayerSolver::State least_squares;
+    sharding::RollingScores rolling;
+  };
+  State state() const { return {weights_.snapshot(), solver_.state(), rolling_}; }
+  void restore(const State& state);
 
   std::int64_t group_size() const { return group_size_; }
 
  private:
-  std::vector<EditGroup> find_values(std::span<const io::Edit> edits, sharding::BatchSeconds& seconds);
+  using Groups = std::vector<EditGroup>;
+
+  Groups make_groups(std::span<const io::Edit> edits) const;
+  void find_values(Groups& groups, sharding::BatchSeconds& seconds) const;
+  std::vector<LayerUpdate> write_in_turn(const Groups& groups, sharding::BatchSeconds& seconds);
+  std::vector<LayerUpdate> write_jointly(const Groups& groups, sharding::BatchSeconds& seconds);
+  std::vector<io::AnchorRecord> refresh_anchors(const Groups& groups, std::int64_t written);
+  torch::Tensor scores(std::span<const io::Edit> edits, sharding::BatchSeconds& seconds) const;
   torch::Tensor gather(const std::vector<torch::Tensor>& own, std::int64_t width, std::string_view operation,
-                       sharding::BatchSeconds& seconds);
-  LayerUpdate write_layer(std::int64_t layer, const torch::Tensor& keys, const torch::Tensor& residuals,
-                          sharding::BatchSeconds& seconds);
+                       sharding::BatchSeconds& seconds) const;
+  torch::Tensor output_of(std::int64_t layer, const torch::Tensor& keys) const;
+  bool selects_anchors() const { return method_.joint && hparams_.anchors; }
   void measure(LayerUpdate& update) const;
-  int owner(std::int64_t layer) const { return owners_.at(layer); }
 
   Transformer& model_;
   EditedWeights& weights_;
@@ -81,8 +87,8 @@ class BatchEditor {
   SinkLimits limits_;
   Ranks ranks_;
   std::int64_t group_size_;
-  std::map<std::int64_t, int> owners_;
-  std::map<std::int64_t, KeyMetric> metrics_;  // of the layers that this rank owns
+  LayerSolver solver_;
+  sharding::RollingScores rolling_;
 };
 
 }  // namespace anchorage::worker

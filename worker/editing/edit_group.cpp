@@ -72,13 +72,40 @@ void EditGroup::observe_subjects() {
   subjects_ = std::make_unique<SubjectStates>(model_, rows, layers_);
 }
 
+InjectedForward EditGroup::forward_with(std::vector<std::int64_t> injected_layers) const {
+  return {model_, prompts_, {.layers = std::move(injected_layers), .loss_layer = hparams_.v_loss_layer.value()}};
+}
+
 void EditGroup::find_values(bool anchored) {
   if (accepted_.empty()) return;
-  InjectedForward forward(model_, prompts_,
-                          {.layers = {layers_.back()}, .loss_layer = hparams_.v_loss_layer.value()});
-  values_ = anchored ? optimize_anchored_values(std::move(forward), hparams_)
-                     : optimize_values(std::move(forward), hparams_);
+  values_ = anchored ? optimize_anchored_values(forward_with({layers_.back()}), hparams_)
+                     : optimize_values(forward_with({layers_.back()}), hparams_);
+  refuse_what_is_not_finite();
+}
 
+void EditGroup::find_joint_values() {
+  if (accepted_.empty()) return;
+  values_ = optimize_values(forward_with(layers_), hparams_);
+  refuse_what_is_not_finite();
+}
+
+void EditGroup::locate_anchors() {
+  saliency_ = torch::zeros({std::ssize(accepted_), std::ssize(layers_), model_.config.d_model});
+  if (accepted_.empty()) return;
+  located_ = worker::locate_anchors(forward_with(layers_), hparams_);
+  const auto sums = located_.saliency.flatten(1).sum(1).clamp_min(1e-30).view({-1, 1, 1});
+  saliency_ = located_.saliency / sums;
+}
+
+void EditGroup::compress_to_anchors(const torch::Tensor& anchors) {
+  anchors_ = anchors.to(saliency_.device());
+  if (accepted_.empty()) return;
+  values_ = worker::compress_to_anchors(forward_with(layers_), hparams_, located_, anchors_);
+  located_ = {};
+  refuse_what_is_not_finite();
+}
+
+void EditGroup::refuse_what_is_not_finite() {
   const auto finite = values_.injected.flatten(1).isfinite().all(1).cpu();
   if (finite.all().item<bool>()) return;
   std::vector<std::int64_t> kept;
@@ -96,6 +123,8 @@ void EditGroup::find_values(bool anchored) {
              .nll = values_.nll.index_select(0, index),
              .matches = values_.matches.index_select(0, index),
              .steps = values_.steps.index_select(0, index)};
+  if (saliency_.defined()) saliency_ = saliency_.index_select(0, index);
+  if (anchors_.defined()) anchors_ = anchors_.index_select(0, index);
   std::vector<EditPrompts> prompts;
   std::vector<std::int64_t> accepted;
   for (const std::int64_t i : kept) {
@@ -107,6 +136,20 @@ void EditGroup::find_values(bool anchored) {
   observe_subjects();
 }
 
+torch::Tensor EditGroup::anchor_saliency() const {
+  return saliency_ * anchors_;
+}
+
+torch::Tensor EditGroup::values() const {
+  if (accepted_.empty()) return torch::empty({0, 1, model_.config.d_model}, torch::TensorOptions(model_.device()));
+  return values_.injected;
+}
+
+std::vector<torch::Tensor> EditGroup::injected_keys() const {
+  if (accepted_.empty()) return keys();
+  return forward_with(layers_).subject_keys(values_.injected);
+}
+
 torch::Tensor EditGroup::mean_over_contexts(const torch::Tensor& rows) const {
   return at::mm(averages_, rows.to(torch::kFloat));
 }
@@ -114,6 +157,13 @@ torch::Tensor EditGroup::mean_over_contexts(const torch::Tensor& rows) const {
 torch::Tensor EditGroup::keys(std::int64_t layer) const {
   if (accepted_.empty()) return torch::empty({0, model_.config.d_ff}, torch::TensorOptions(model_.device()));
   return mean_over_contexts(subjects_->keys(layer));
+}
+
+std::vector<torch::Tensor> EditGroup::keys() const {
+  if (accepted_.empty()) return {layers_.size(), keys(layers_.front())};
+  std::vector<torch::Tensor> keys;
+  for (const torch::Tensor& rows : subjects_->keys()) keys.push_back(mean_over_contexts(rows));
+  return keys;
 }
 
 torch::Tensor EditGroup::residual_stream() const {

@@ -39,17 +39,35 @@ class EditGroup {
   const std::vector<std::int64_t>& accepted() const { return accepted_; }
   const std::vector<std::string>& refusals() const { return refusals_; }  // one an edit given; empty when accepted
 
-  // Finds the value vectors, injected after the last edited layer. `anchored`: compressed to their anchors (EAC).
+  // Finds one value vector an edit, injected after the last edited layer. `anchored`: compressed to its anchors
+  // (EAC).
   void find_values(bool anchored);
-  const OptimizedValues& values() const { return values_; }
+
+  // Finds one vector an edit and edited layer, each injected after its own (m layers): dense, or in two phases with
+  // the selection of anchors between them (B-EAC).
+  void find_joint_values();
+  void locate_anchors();
+  void compress_to_anchors(const torch::Tensor& anchors);  // [accepted, m, d] f32 of 0 and 1
+
+  // Between the phases: saliency of each entry, of sum 1 an edit, [accepted, m, d] f32; behind them the anchors'.
+  const torch::Tensor& saliency() const { return saliency_; }
+  torch::Tensor anchor_saliency() const;
+
+  // What was found: [accepted, 1 or m, d] f32.
+  torch::Tensor values() const;
+  // The keys of the edited layers with the joint values injected, averaged over contexts: m tensors [accepted, f].
+  std::vector<torch::Tensor> injected_keys() const;
 
   // Averages over each edit's contexts, on the weights as they are now.
   torch::Tensor keys(std::int64_t layer) const;  // [accepted, f] f32
+  std::vector<torch::Tensor> keys() const;       // of every edited layer
   torch::Tensor residual_stream() const;         // [accepted, d] f32, after the last edited layer
 
  private:
   void choose_contexts(const PromptBuilder& builder, const Contexts& contexts, const SinkLimits& limits);
   void observe_subjects();
+  InjectedForward forward_with(std::vector<std::int64_t> injected_layers) const;
+  void refuse_what_is_not_finite();
   torch::Tensor mean_over_contexts(const torch::Tensor& rows) const;
 
   const Transformer& model_;
@@ -62,6 +80,8 @@ class EditGroup {
   std::unique_ptr<SubjectStates> subjects_;
   torch::Tensor averages_;  // [accepted, rows] f32: 1 / contexts of the edit at its rows
   OptimizedValues values_;
+  LocatedValues located_;
+  torch::Tensor saliency_, anchors_;  // [accepted, m, d]
 };
 
 }  // namespace anchorage::worker

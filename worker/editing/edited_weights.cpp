@@ -15,8 +15,26 @@ EditedWeights::EditedWeights(Transformer& model, const io::ModelDirectory& base,
 
 void EditedWeights::add(std::int64_t layer, const torch::Tensor& u, const torch::Tensor& v) {
   const torch::NoGradGuard no_gradients;
-  auto& master = masters_.at(layer);
-  master.addmm_(u, v.t());
+  masters_.at(layer).addmm_(u, v.t());
+  update_model(layer);
+}
+
+EditedWeights::Snapshot EditedWeights::snapshot() const {
+  Snapshot snapshot;
+  for (const auto& [layer, master] : masters_) snapshot[layer] = master.clone();
+  return snapshot;
+}
+
+void EditedWeights::restore(const Snapshot& snapshot) {
+  const torch::NoGradGuard no_gradients;
+  for (const auto& [layer, master] : snapshot) {
+    masters_.at(layer).copy_(master);
+    update_model(layer);
+  }
+}
+
+void EditedWeights::update_model(std::int64_t layer) {
+  const auto& master = masters_.at(layer);
   auto& own = model_.blocks[static_cast<std::size_t>(layer)].down.weight;
   if (!own.is_same(master)) own.copy_(master);
 }

@@ -21,10 +21,17 @@ class EditedWeights {
   // same bits.
   void add(std::int64_t layer, const torch::Tensor& u, const torch::Tensor& v);
 
+  // The masters as they stand, and back to them bit for bit.
+  using Snapshot = std::map<std::int64_t, torch::Tensor>;
+  Snapshot snapshot() const;
+  void restore(const Snapshot& snapshot);
+
   // The unedited matrix [d, f] f32, read from the model's directory.
   torch::Tensor base(std::int64_t layer) const;
 
  private:
+  void update_model(std::int64_t layer);
+
   Transformer& model_;
   const io::ModelDirectory& directory_;
   std::vector<std::int64_t> layers_;

@@ -62,9 +62,11 @@ void InjectedForward::cache_beginnings() {
     past = std::max(past, row.subject_last);
   }
   const ForwardPass whole(model_, lay_out(ids, {}, model_.device()));
-  auto hidden = whole.blocks(0, options_.layers.front() + 1, whole.embed());
+  const BlockOutput first =
+      whole.block(options_.layers.front(), whole.blocks(0, options_.layers.front(), whole.embed()));
+  auto hidden = first.hidden;
 
-  std::vector<std::int64_t> suffix_tokens, essence_tokens, first_subjects;
+  std::vector<std::int64_t> suffix_tokens, essence_tokens, subjects, first_subjects;
   std::int64_t edit_seen = -1;
   for (std::size_t r = 0; r < rows_.size(); ++r) {
     const auto row = static_cast<std::int64_t>(r);
@@ -73,10 +75,12 @@ void InjectedForward::cache_beginnings() {
       suffix_tokens.push_back(whole.layout().packed(row, position));
     }
     if (rows_[r].essence) essence_tokens.push_back(whole.layout().packed(row, end - 1));
-    if (rows_[r].edit != edit_seen) first_subjects.push_back(whole.layout().packed(row, rows_[r].subject_last));
+    subjects.push_back(whole.layout().packed(row, rows_[r].subject_last));
+    if (rows_[r].edit != edit_seen) first_subjects.push_back(subjects.back());
     edit_seen = rows_[r].edit;
   }
   after_first_ = hidden.index_select(0, index_tensor(suffix_tokens, model_.device()));
+  first_keys_ = first.key.index_select(0, index_tensor(subjects, model_.device()));
 
   const auto note_norms = [&](std::int64_t layer) {
     if (layer != options_.layers.back()) return;
@@ -101,9 +105,10 @@ void InjectedForward::lay_out_suffixes() {
     ids.push_back(row.ids);
     first.push_back(row.subject_last);
   }
-  suffixes_ = std::make_unique<ForwardPass>(model_, lay_out(ids, first, model_.device()));
+  suffixes_ = std::make_shared<const ForwardPass>(model_, lay_out(ids, first, model_.device()));
   const TokenLayout& layout = suffixes_->layout();
   std::vector<double> share;
+  auto row_averages = torch::zeros({edits(), std::ssize(rows_)});
   for (std::size_t r = 0; r < rows_.size(); ++r) {
     const auto row = static_cast<std::int64_t>(r);
     const auto& prompts = edits_[static_cast<std::size_t>(rows_[r].edit)];
@@ -113,6 +118,7 @@ void InjectedForward::lay_out_suffixes() {
       essences.push_back(layout.packed(row, rows_[r].predicts_from));
       continue;
     }
+    row_averages[rows_[r].edit][row] = 1.0F / static_cast<float>(prompts.rewrites.size());
     for (std::size_t t = 0; t < prompts.target.size(); ++t) {
       predicting.push_back(layout.packed(row, rows_[r].predicts_from + static_cast<std::int64_t>(t)));
       targets.push_back(prompts.target[t]);
@@ -128,10 +134,12 @@ void InjectedForward::lay_out_suffixes() {
                   .target_weights = weights.to(device, essence_before_.scalar_type()),
                   .essence_index = index_tensor(essences, device),
                   .row_edit = index_tensor(row_edit, device),
-                  .subject_index = index_tensor(subjects, device)};
+                  .subject_index = index_tensor(subjects, device),
+                  .row_averages = row_averages.to(device)};
 }
 
-torch::Tensor InjectedForward::hidden_at_loss_layer(const torch::Tensor& injected) const {
+torch::Tensor InjectedForward::hidden_after(std::int64_t last_layer, const torch::Tensor& injected,
+                                            const Observe& observe) const {
   const auto in_dtype = injected.to(model_.dtype());
   const auto inject = [&](const torch::Tensor& hidden, std::int64_t slot) {
     const auto vectors = in_dtype.select(1, slot).index_select(0, predictions_.row_edit);
@@ -139,9 +147,11 @@ torch::Tensor InjectedForward::hidden_at_loss_layer(const torch::Tensor& injecte
   };
   auto hidden = inject(after_first_, 0);
   std::int64_t slot = 1;
-  for (std::int64_t layer = options_.layers.front() + 1; layer <= options_.loss_layer; ++layer) {
+  for (std::int64_t layer = options_.layers.front() + 1; layer <= last_layer; ++layer) {
     const auto& cache = caches_[static_cast<std::size_t>(layer - options_.layers.front() - 1)];
-    hidden = suffixes_->block(layer, hidden, &cache).hidden;
+    const BlockOutput output = suffixes_->block(layer, hidden, &cache);
+    if (observe) observe(layer, output);
+    hidden = output.hidden;
     if (slot < std::ssize(options_.layers) && options_.layers[static_cast<std::size_t>(slot)] == layer) {
       hidden = inject(hidden, slot++);
     }
@@ -149,8 +159,21 @@ torch::Tensor InjectedForward::hidden_at_loss_layer(const torch::Tensor& injecte
   return hidden;
 }
 
+std::vector<torch::Tensor> InjectedForward::subject_keys(const torch::Tensor& injected) const {
+  const torch::NoGradGuard no_gradients;
+  const auto mean_over_contexts = [&](const torch::Tensor& rows) {
+    return at::mm(predictions_.row_averages, rows.to(torch::kFloat));
+  };
+  std::vector<torch::Tensor> keys{mean_over_contexts(first_keys_)};
+  hidden_after(options_.layers.back(), injected, [&](std::int64_t layer, const BlockOutput& output) {
+    if (!std::ranges::count(options_.layers, layer)) return;
+    keys.push_back(mean_over_contexts(output.key.index_select(0, predictions_.subject_index)));
+  });
+  return keys;
+}
+
 InjectedLoss InjectedForward::loss(const torch::Tensor& injected) const {
-  const auto hidden = hidden_at_loss_layer(injected);
+  const auto hidden = hidden_after(options_.loss_layer, injected);
   const std::int64_t predicted = predictions_.target_index.size(0);
   const auto index = at::cat({predictions_.target_index, predictions_.essence_index});
   const auto log_probabilities = next_token_log_probabilities(model_, hidden.index_select(0, index));
@@ -180,6 +203,7 @@ void InjectedForward::keep(std::span<const std::int64_t> kept) {
   edits_ = std::move(remaining);
   after_first_ = after_first_.index_select(0, index_tensor(kept_tokens, model_.device()));
   essence_before_ = essence_before_.index_select(0, edit_index);
+  first_keys_ = first_keys_.index_select(0, row_index);
   norms_ = norms_.index_select(0, edit_index);
   list_rows();
   lay_out_suffixes();

@@ -8,6 +8,7 @@
 // Notation: E edits, m injected layers, d = d_model, f = d_ff.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -29,6 +30,7 @@ struct InjectedLoss {
   torch::Tensor matches;  // bool: every target token is the most probable one, in every context
 };
 
+// Copies share their tensors.
 class InjectedForward {
  public:
   // Runs the whole rows once, without gradients, for what is cached. Borrows the model.
@@ -44,6 +46,10 @@ class InjectedForward {
 
   // The loss with `injected` [E, m, d] added. Differentiable with respect to it.
   InjectedLoss loss(const torch::Tensor& injected) const;
+
+  // The keys of the injected layers at the subject's last token with `injected` added, averaged over each edit's
+  // contexts: m tensors [E, f] f32, without gradients. The first injection lies behind the first of these keys.
+  std::vector<torch::Tensor> subject_keys(const torch::Tensor& injected) const;
 
   // Leaves out all edits but `kept` (indices into the present ones, ascending).
   void keep(std::span<const std::int64_t> kept);
@@ -64,12 +70,16 @@ class InjectedForward {
     torch::Tensor essence_index;   // [E] i64
     torch::Tensor row_edit;        // [rows] i64
     torch::Tensor subject_index;   // [rows] i64 packed token of the subject's last one: the first of each suffix
+    torch::Tensor row_averages;    // [E, rows] f32: 1 / contexts of the edit at its rewriting prompts
   };
 
   void list_rows();
   void cache_beginnings();
   void lay_out_suffixes();
-  torch::Tensor hidden_at_loss_layer(const torch::Tensor& injected) const;
+  // Called with each layer behind the first injected one and its output before the injection.
+  using Observe = std::function<void(std::int64_t layer, const BlockOutput& output)>;
+  torch::Tensor hidden_after(std::int64_t last_layer, const torch::Tensor& injected,
+                             const Observe& observe = {}) const;
 
   const Transformer& model_;
   InjectionOptions options_;
@@ -77,10 +87,11 @@ class InjectedForward {
   std::vector<Row> rows_;
   std::vector<AttentionCache> caches_;  // of layers behind the first injected one, in their order
   torch::Tensor after_first_;           // [tokens, d]: residual stream after the first injected layer
+  torch::Tensor first_keys_;            // [rows, f]: of the first injected layer at the subject's last token
   torch::Tensor essence_before_;        // [E, V] log-probabilities p_0
   torch::Tensor norms_;                 // [E]
   Predictions predictions_;
-  std::unique_ptr<ForwardPass> suffixes_;
+  std::shared_ptr<const ForwardPass> suffixes_;
 };
 
 }  // namespace anchorage::worker

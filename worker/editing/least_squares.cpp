@@ -5,6 +5,9 @@
 namespace anchorage::worker {
 namespace {
 
+// The largest drift of P that is let stand.
+constexpr double tolerated_drift = 1e-8;
+
 // Lower Cholesky factor of I + K^T P K.
 torch::Tensor factor_of_core(const torch::Tensor& keys, const torch::Tensor& inverse_times_keys) {
   const auto gram = at::mm(keys.t(), inverse_times_keys);
@@ -14,16 +17,26 @@ torch::Tensor factor_of_core(const torch::Tensor& keys, const torch::Tensor& inv
 
 }  // namespace
 
-KeyMetric KeyMetric::from_second_moment(const torch::Tensor& second_moment, double weight) {
-  const auto [factor, info] = at::linalg_cholesky_ex(second_moment.to(torch::kDouble) * weight);
+KeyMetric::KeyMetric(torch::Tensor basis, torch::Tensor system)
+    : basis_(std::move(basis)), system_(std::move(system)) {
+  factor();
+}
+
+void KeyMetric::factor() {
+  const auto [lower, info] = at::linalg_cholesky_ex(system_);
   if (info.item<int>() != 0) {
     throw io::UserError({.expected = "a positive definite second moment of the keys",
                          .found = fmt::format("one that is singular from row {} on", info.item<int>() - 1),
                          .where = "",
                          .remedy = fmt::format("collect statistics from more tokens: at least {} for {} dimensions",
-                                               10 * second_moment.size(0), second_moment.size(0))});
+                                               10 * system_.size(0), system_.size(0))});
   }
-  return KeyMetric(at::cholesky_inverse(factor));
+  inverse_ = at::cholesky_inverse(lower);
+  if (basis_.defined()) inverse_ = at::mm(at::mm(basis_, inverse_), basis_.t());
+}
+
+KeyMetric KeyMetric::from_second_moment(const torch::Tensor& second_moment, double weight) {
+  return {torch::Tensor(), second_moment.to(torch::kDouble) * weight};
 }
 
 KeyMetric KeyMetric::from_null_space(const torch::Tensor& second_moment, double threshold, double l2) {
@@ -36,8 +49,7 @@ KeyMetric KeyMetric::from_null_space(const torch::Tensor& second_moment, double 
          .where = "",
          .remedy = "raise nullspace_threshold; it depends on the scale of the model's keys"});
   }
-  const auto null_space = vectors.narrow(1, 0, below);
-  return KeyMetric(at::mm(null_space, null_space.t()) / l2);
+  return {vectors.narrow(1, 0, below).contiguous(), l2 * torch::eye(below, values.options())};
 }
 
 LowRankUpdate KeyMetric::solve(const torch::Tensor& keys, const torch::Tensor& residuals) const {
@@ -50,8 +62,20 @@ LowRankUpdate KeyMetric::solve(const torch::Tensor& keys, const torch::Tensor& r
 void KeyMetric::absorb(const torch::Tensor& keys) {
   const auto k = keys.to(inverse_.options());
   const auto v = at::mm(inverse_, k);
-  inverse_ -= at::mm(v, at::cholesky_solve(v.t(), factor_of_core(k, v)));
+  const auto inside = basis_.defined() ? at::mm(basis_.t(), k) : k;  // N^T K
+  // New tensors: whoever holds the ones before keeps the state before.
+  system_ = system_ + at::mm(inside, inside.t());
+  inverse_ = inverse_ - at::mm(v, at::cholesky_solve(v.t(), factor_of_core(k, v)));
   inverse_ = (inverse_ + inverse_.t()) / 2;
+  if (drift() > tolerated_drift) factor();
+}
+
+double KeyMetric::drift() const {
+  // Entries of any size, none of them special: |sin| of the whole numbers.
+  const auto probe = torch::arange(1, system_.size(0) + 1, system_.options()).sin();
+  const auto through =
+      basis_.defined() ? at::mv(basis_.t(), at::mv(inverse_, at::mv(basis_, probe))) : at::mv(inverse_, probe);
+  return ((at::mv(system_, through) - probe).norm() / probe.norm()).item<double>();
 }
 
 }  // namespace anchorage::worker

@@ -33,15 +33,24 @@ class KeyMetric {
   // The update that writes `residuals` [d, b] at `keys` [f, b].
   LowRankUpdate solve(const torch::Tensor& keys, const torch::Tensor& residuals) const;
 
-  // A <- A + K K^T: later updates leave what stands at these keys as it is.
+  // A <- A + K K^T: later updates leave what stands at these keys as it is. Rounding adds up over many batches:
+  // where `drift` passes a tolerance, P is factored anew.
   void absorb(const torch::Tensor& keys);
+
+  // |A P x - x| / |x| for a fixed x: how far P has drifted from the inverse of A by rounding.
+  double drift() const;
 
   const torch::Tensor& inverse() const { return inverse_; }  // P [f, f]
 
  private:
-  explicit KeyMetric(torch::Tensor inverse) : inverse_(std::move(inverse)) {}
+  KeyMetric(torch::Tensor basis, torch::Tensor system);
+  void factor();
 
-  torch::Tensor inverse_;
+  // P = N B^-1 N^T: B is A and N the identity (undefined), or N spans a null space and B = l2 I + N^T (sum of K
+  // K^T) N.
+  torch::Tensor basis_;    // N [f, r]
+  torch::Tensor system_;   // B [r, r]
+  torch::Tensor inverse_;  // P
 };
 
 }  // namespace anchorage::worker

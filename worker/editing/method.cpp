@@ -8,10 +8,11 @@ namespace anchorage::worker {
 
 Method method_named(std::string_view name) {
   static const std::array methods = {
-      Method{.name = "memit", .carries_keys = false, .anchored = false, .null_space = false},
-      Method{.name = "memit_seq", .carries_keys = true, .anchored = false, .null_space = false},
-      Method{.name = "eac", .carries_keys = true, .anchored = true, .null_space = false},
-      Method{.name = "alphaedit", .carries_keys = true, .anchored = false, .null_space = true},
+      Method{.name = "memit", .carries_keys = false, .anchored = false, .joint = false, .null_space = false},
+      Method{.name = "memit_seq", .carries_keys = true, .anchored = false, .joint = false, .null_space = false},
+      Method{.name = "eac", .carries_keys = true, .anchored = true, .joint = false, .null_space = false},
+      Method{.name = "alphaedit", .carries_keys = true, .anchored = false, .joint = false, .null_space = true},
+      Method{.name = "b-eac", .carries_keys = true, .anchored = true, .joint = true, .null_space = false},
   };
   std::string known;
   for (const Method& method : methods) {

@@ -10,10 +10,11 @@ struct Method {
   std::string name;
   bool carries_keys;  // earlier batches' keys stay in the least squares: a sequence of batches equals one big one
   bool anchored;      // values are compressed to their anchors (EAC)
+  bool joint;         // one vector a layer, injected and written at its own layer, all layers in parallel (B-EAC)
   bool null_space;    // updates are confined to the null space of the second moment (AlphaEdit)
 };
 
-// memit, memit_seq, eac, alphaedit. Throws io::UserError that lists them for another name.
+// memit, memit_seq, eac, alphaedit, b-eac. Throws io::UserError that lists them for another name.
 Method method_named(std::string_view name);
 
 }  // namespace anchorage::worker

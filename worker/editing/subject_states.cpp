@@ -29,21 +29,34 @@ torch::Tensor SubjectStates::keys(std::int64_t layer) const {
   return pass_.block(layer, before).key.index_select(0, subject_index_);
 }
 
+std::vector<torch::Tensor> SubjectStates::keys() const {
+  std::vector<torch::Tensor> keys;
+  for_each_edited_layer(
+      [&](const BlockOutput& output) { keys.push_back(output.key.index_select(0, subject_index_)); });
+  return keys;
+}
+
 torch::Tensor SubjectStates::residual_stream() const {
   const torch::NoGradGuard no_gradients;
   return pass_.blocks(edited_layers_.front(), edited_layers_.back() + 1, entering_).index_select(0, subject_index_);
 }
 
 torch::Tensor SubjectStates::residual_norms() const {
-  const torch::NoGradGuard no_gradients;
   std::vector<torch::Tensor> norms;
+  for_each_edited_layer([&](const BlockOutput& output) {
+    norms.push_back(output.hidden.index_select(0, subject_index_).to(torch::kFloat).norm(2, -1));
+  });
+  return at::stack(norms, 1);
+}
+
+void SubjectStates::for_each_edited_layer(const std::function<void(const BlockOutput&)>& observe) const {
+  const torch::NoGradGuard no_gradients;
   auto hidden = entering_;
   for (std::int64_t layer = edited_layers_.front(); layer <= edited_layers_.back(); ++layer) {
-    hidden = pass_.block(layer, hidden).hidden;
-    if (!std::ranges::count(edited_layers_, layer)) continue;
-    norms.push_back(hidden.index_select(0, subject_index_).to(torch::kFloat).norm(2, -1));
+    const BlockOutput output = pass_.block(layer, hidden);
+    if (std::ranges::count(edited_layers_, layer)) observe(output);
+    hidden = output.hidden;
   }
-  return at::stack(norms, 1);
 }
 
 }  // namespace anchorage::worker

@@ -2,7 +2,9 @@
 // stream.
 #pragma once
 
+#include <functional>
 #include <span>
+#include <vector>
 
 #include "worker/editing/edit_prompts.hpp"
 #include "worker/model/forward.hpp"
@@ -20,6 +22,9 @@ class SubjectStates {
   // At the subject's last token of each row: the key of edited layer `layer`, [rows, f].
   torch::Tensor keys(std::int64_t layer) const;
 
+  // The same of every edited layer, [rows, f] each, in one pass.
+  std::vector<torch::Tensor> keys() const;
+
   // The residual stream after the last edited layer, [rows, d].
   torch::Tensor residual_stream() const;
 
@@ -27,6 +32,8 @@ class SubjectStates {
   torch::Tensor residual_norms() const;
 
  private:
+  void for_each_edited_layer(const std::function<void(const BlockOutput&)>& observe) const;
+
   ForwardPass pass_;
   std::vector<std::int64_t> edited_layers_;
   torch::Tensor subject_index_;  // [rows] i64: of the subject's last token in the packed tokens

@@ -175,23 +175,32 @@ OptimizedValues optimize_values(InjectedForward forward, const io::Hparams& hpar
       .run_to_convergence();
 }
 
-OptimizedValues optimize_anchored_values(InjectedForward forward, const io::Hparams& hparams) {
+LocatedValues locate_anchors(InjectedForward forward, const io::Hparams& hparams) {
   const auto [dense, gradient] =
       Descent(forward, hparams,
               {.point = origin(forward), .mask = {}, .l1_weights = {}, .evaluations = hparams.eac_locate_steps})
           .run_all_steps();
-  const auto saliency = (gradient * dense.injected).abs();
+  return {.dense = dense, .saliency = (gradient * dense.injected).abs()};
+}
+
+OptimizedValues compress_to_anchors(InjectedForward forward, const io::Hparams& hparams,
+                                    const LocatedValues& located, const torch::Tensor& anchors) {
   // The constant of the published code, which keeps the weight of an entry without saliency finite.
   constexpr double epsilon = 1e-6;
   auto values = Descent(forward, hparams,
-                        {.point = dense.injected,
-                         .mask = anchors_of(saliency, hparams.eac_anchor_ratio),
-                         .l1_weights = hparams.eac_l1 / (saliency + epsilon),
+                        {.point = located.dense.injected,
+                         .mask = anchors,
+                         .l1_weights = hparams.eac_l1 / (located.saliency + epsilon),
                          .evaluations = hparams.eac_compress_steps})
                     .run_to_convergence();
-  values.nll_before = dense.nll_before;
+  values.nll_before = located.dense.nll_before;
   values.steps = values.steps + hparams.eac_locate_steps;
   return values;
+}
+
+OptimizedValues optimize_anchored_values(const InjectedForward& forward, const io::Hparams& hparams) {
+  const LocatedValues located = locate_anchors(forward, hparams);
+  return compress_to_anchors(forward, hparams, located, anchors_of(located.saliency, hparams.eac_anchor_ratio));
 }
 
 }  // namespace anchorage::worker

@@ -25,9 +25,19 @@ struct OptimizedValues {
 // Adam or normalised gradient descent (`v_optimizer`) for `v_num_grad_steps` evaluations.
 OptimizedValues optimize_values(InjectedForward forward, const io::Hparams& hparams);
 
-// EAC: `eac_locate_steps` dense steps; anchors are the `eac_anchor_ratio` of entries with the highest
-// weighted-gradient saliency |mean gradient * delta|; `eac_compress_steps` on the anchors alone, with the scored
-// elastic net in the loss.
-OptimizedValues optimize_anchored_values(InjectedForward forward, const io::Hparams& hparams);
+// Phase 1 of EAC and B-EAC: `eac_locate_steps` dense steps.
+struct LocatedValues {
+  OptimizedValues dense;
+  torch::Tensor saliency;  // [E, m, d] f32, weighted-gradient saliency |mean gradient of the steps * D|
+};
+LocatedValues locate_anchors(InjectedForward forward, const io::Hparams& hparams);
+
+// Phase 2: `eac_compress_steps` on the anchors alone, with the scored elastic net in the loss. `anchors` [E, m, d]
+// f32, 0 or 1.
+OptimizedValues compress_to_anchors(InjectedForward forward, const io::Hparams& hparams,
+                                    const LocatedValues& located, const torch::Tensor& anchors);
+
+// EAC: both phases; anchors are the `eac_anchor_ratio` of entries with the highest saliency.
+OptimizedValues optimize_anchored_values(const InjectedForward& forward, const io::Hparams& hparams);
 
 }  // namespace anchorage::worker

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <functional>
+#include <set>
 #include <thread>
 
 #include "io/statistics_file.hpp"
@@ -31,6 +34,7 @@ io::Hparams hparams() {
   hparams.eac_anchor_ratio = 0.5;
   hparams.nullspace_threshold = 1e-2;
   hparams.L2 = 1e-3;
+  hparams.las_capacity = 3;
   return hparams;
 }
 
@@ -83,7 +87,6 @@ class BatchEditorTest : public testing::Test {
         const auto device = sharding::make_device_communicator(host, torch::kCPU);
         Transformer model = load_transformer(directory);
         EditedWeights weights(model, directory, {1, 2});
-        const io::Hparams options = hparams();
         const PromptBuilder prompts(tokenizer);
         BatchEditor editor(model, weights, prompts, options, method_named(method), statistics,
                            {.prefixes = {"", "It was said", "I know"}, .wanted = 2}, limits, {host, *device});
@@ -100,11 +103,27 @@ class BatchEditorTest : public testing::Test {
     return outcome;
   }
 
+  // One rank in this thread.
+  void with_editor(const std::string& method,
+                   const std::function<void(BatchEditor& editor, const EditedWeights& weights)>& work) {
+    const auto worlds = sharding::thread_world(1);
+    const auto device = sharding::make_device_communicator(*worlds.front(), torch::kCPU);
+    torch::set_num_threads(1);
+    Transformer model = load_transformer(directory);
+    EditedWeights weights(model, directory, {1, 2});
+    const PromptBuilder prompts(tokenizer);
+    BatchEditor editor(model, weights, prompts, options, method_named(method), statistics,
+                       {.prefixes = {"", "It was said", "I know"}, .wanted = 2}, limits,
+                       {*worlds.front(), *device});
+    work(editor, weights);
+  }
+
   const tests::TemporaryDirectory folder;
   const io::ModelDirectory directory = tests::golden_model("llama_tied").directory;
   const io::Tokenizer tokenizer = io::Tokenizer::load(directory.tokenizer());
   const io::StatisticsFile statistics = statistics_in(folder.path() / "s.h5", directory);
   SinkLimits limits = torch::full({2}, 1e9);
+  io::Hparams options = hparams();
 };
 
 class BatchEditorOfMethod : public BatchEditorTest, public testing::WithParamInterface<std::string> {};
@@ -133,8 +152,10 @@ TEST_P(BatchEditorOfMethod, MakesTheTargetsMoreProbable) {
   EXPECT_LT(after, 0.9 * before);
 }
 
-INSTANTIATE_TEST_SUITE_P(Methods, BatchEditorOfMethod, testing::Values("memit", "memit_seq", "eac", "alphaedit"),
-                         [](const auto& name) { return name.param; });
+INSTANTIATE_TEST_SUITE_P(Methods, BatchEditorOfMethod,
+                         testing::Values("memit", "memit_seq", "eac", "alphaedit", "b-eac"), [](const auto& name) {
+                           return name.param == "b-eac" ? std::string("b_eac") : name.param;
+                         });
 
 TEST_F(BatchEditorTest, TheRecordedUpdatesAreWhatWasAdded) {
   const Outcome outcome = edit("memit_seq", 2);
@@ -149,22 +170,32 @@ TEST_F(BatchEditorTest, TheRecordedUpdatesAreWhatWasAdded) {
   }
 }
 
-TEST_F(BatchEditorTest, ReplayedBatchesLeaveTheEditorWhereItWas) {
-  const Outcome whole = edit("memit_seq", 1);
-  const auto worlds = sharding::thread_world(1);
-  const auto device = sharding::make_device_communicator(*worlds.front(), torch::kCPU);
-  torch::set_num_threads(1);
-  Transformer model = load_transformer(directory);
-  EditedWeights weights(model, directory, {1, 2});
-  const io::Hparams options = hparams();
-  const PromptBuilder prompts(tokenizer);
-  BatchEditor editor(model, weights, prompts, options, method_named("memit_seq"), statistics,
-                     {.prefixes = {"", "It was said", "I know"}, .wanted = 2}, limits, {*worlds.front(), *device});
-  for (const LayerUpdate& update : whole.batches.front().layers)
-    editor.replay(update.layer, update.keys, update.u, update.v);
-  const auto edits = seven_edits();
-  editor.apply(std::span(edits).subspan(4));
-  for (const std::int64_t layer : {1, 2}) EXPECT_TRUE(at::equal(weights.master(layer), whole.weights.at(layer)));
+TEST_P(BatchEditorOfMethod, ReplayedBatchesLeaveTheEditorWhereItWas) {
+  const Outcome whole = edit(GetParam(), 1);
+  with_editor(GetParam(), [&](BatchEditor& editor, const EditedWeights& weights) {
+    const BatchResult& first = whole.batches.front();
+    for (const LayerUpdate& update : first.layers) editor.replay(update.layer, update.keys, update.u, update.v);
+    for (const io::AnchorRecord& anchors : first.anchors) editor.replay_anchors(anchors.layer, anchors.rolling);
+    const auto edits = seven_edits();
+    editor.apply(std::span(edits).subspan(4));
+    for (const std::int64_t layer : {1, 2}) EXPECT_TRUE(at::equal(weights.master(layer), whole.weights.at(layer)));
+  });
+}
+
+TEST_P(BatchEditorOfMethod, AnUndoneBatchLeavesNothingBehind) {
+  const Outcome whole = edit(GetParam(), 1);
+  with_editor(GetParam(), [&](BatchEditor& editor, const EditedWeights& weights) {
+    const auto edits = seven_edits();
+    const BatchEditor::State untouched = editor.state();
+    editor.apply(std::span(edits).subspan(2, 5));
+    editor.restore(untouched);
+    editor.apply(std::span(edits).first(4));
+    const BatchEditor::State between = editor.state();
+    editor.apply(std::span(edits).first(3));
+    editor.restore(between);
+    editor.apply(std::span(edits).subspan(4));
+    for (const std::int64_t layer : {1, 2}) EXPECT_TRUE(at::equal(weights.master(layer), whole.weights.at(layer)));
+  });
 }
 
 // The residual that MEMIT leaves of a batch is what a dense solve of the same normal equations leaves.
@@ -172,9 +203,79 @@ TEST_F(BatchEditorTest, TheFirstLayersUpdateSolvesTheNormalEquations) {
   const LayerUpdate update = edit("memit_seq", 1).batches.front().layers.front();
   const auto keys = update.keys.t().to(torch::kDouble), residuals = update.residuals.t().to(torch::kDouble);
   const auto c = to_tensor(statistics.moment(1).moment).to(torch::kDouble);
-  const auto system = hparams().mom2_update_weight * c + at::mm(keys, keys.t());
+  const auto system = options.mom2_update_weight * c + at::mm(keys, keys.t());
   const auto expected = at::linalg_solve(system, at::mm(keys, residuals.t())).t();
   tests::expect_close(at::mm(update.u, update.v.t()), expected, 1e-5 * expected.abs().max().item<double>());
+}
+
+// The journal tells a batch by one set of keys and residuals a layer, also behind correction sweeps.
+TEST_F(BatchEditorTest, AJointUpdateSolvesTheNormalEquationsOfWhatIsRecorded) {
+  for (const int sweeps : {0, 1, 3}) {
+    options.correction_sweeps = sweeps;
+    const Outcome outcome = edit("b-eac", 2);
+    for (const LayerUpdate& update : outcome.batches.front().layers) {
+      const auto keys = update.keys.t().to(torch::kDouble), residuals = update.residuals.t().to(torch::kDouble);
+      const auto c = to_tensor(statistics.moment(update.layer).moment).to(torch::kDouble);
+      const auto system = options.mom2_update_weight * c + at::mm(keys, keys.t());
+      const auto expected = at::linalg_solve(system, at::mm(keys, residuals.t())).t();
+      tests::expect_close(at::mm(update.u, update.v.t()), expected, 1e-5 * expected.abs().max().item<double>());
+    }
+  }
+}
+
+TEST_F(BatchEditorTest, AJointUpdateIsWrittenOnItsAnchorsAlone) {
+  const BatchResult batch = edit("b-eac", 2).batches.front();
+  ASSERT_EQ(batch.anchors.size(), 2U);
+  const std::int64_t budget = std::llround(options.anchor_ratio.value() * 32);
+  auto layers_of_dimension = torch::zeros({4, 32});
+  for (std::size_t i = 0; i < 2; ++i) {
+    const auto held = batch.layers[i].residuals.ne(0);
+    EXPECT_LE(held.sum(1).max().item<std::int64_t>(),
+              std::llround(std::ceil(options.las_balance * double(budget) / 2)));
+    EXPECT_GT(held.sum().item<std::int64_t>(), 0);
+    layers_of_dimension += held;
+    const io::SparseRows& chosen = batch.anchors[i].chosen;
+    ASSERT_EQ(chosen.offsets.size(), 5U);
+    for (std::int64_t edit = 0; edit < 4; ++edit) {
+      const auto row = static_cast<std::size_t>(edit);
+      const std::set<std::int32_t> anchors(chosen.indices.begin() + chosen.offsets[row],
+                                           chosen.indices.begin() + chosen.offsets[row + 1]);
+      for (std::int32_t j = 0; j < 32; ++j) {
+        EXPECT_TRUE(!held[edit][j].item<bool>() || anchors.contains(j)) << "edit " << edit << ", dimension " << j;
+      }
+    }
+  }
+  EXPECT_EQ(layers_of_dimension.max().item<float>(), 1) << "an edit writes a dimension in one layer";
+}
+
+TEST_F(BatchEditorTest, CorrectionSweepsBringTheTargetsNearer) {
+  options.mom2_update_weight = 20;  // so that one solve reaches only a part of the residual
+  const auto nll = [&](int sweeps) {
+    options.correction_sweeps = sweeps;
+    double sum = 0;
+    const Outcome written = edit("b-eac", 1);
+    for (const EditOutcome& outcome : written.batches.front().edits) sum += outcome.nll_after;
+    return sum;
+  };
+  const double none = nll(0), one = nll(1);
+  EXPECT_LT(one, none);
+  EXPECT_LE(nll(4), one);
+}
+
+TEST_F(BatchEditorTest, EveryPartOfBEacCanBeSwitchedOff) {
+  const auto weight = [&] { return edit("b-eac", 1).weights.at(1); };
+  const auto whole = weight();
+  options.las = false;
+  const auto without_selection = weight();
+  options.las = true;
+  options.rar = false;
+  const auto without_refresh = weight();
+  options.anchors = false;
+  const auto without_anchors = weight();
+  EXPECT_FALSE(at::equal(without_selection, whole));
+  EXPECT_FALSE(at::equal(without_refresh, whole));
+  EXPECT_FALSE(at::equal(without_anchors, whole));
+  EXPECT_FALSE(at::equal(without_anchors, without_selection));
 }
 
 // In models without a start token the first position collects attention: editing there destroys the model.

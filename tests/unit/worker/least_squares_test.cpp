@@ -63,6 +63,31 @@ TEST_F(LeastSquares, TwoBatchesBehindEachOtherEqualOneBigBatch) {
   expect_close(weight, whole, 1e-11);
 }
 
+// Keys far larger than general text's, over and over: what rounding does to P is found and put right.
+TEST_F(LeastSquares, TheInverseStaysAccurateOverFiveHundredBatches) {
+  const auto c = second_moment();
+  auto metric = KeyMetric::from_second_moment(c, 1e-3);
+  auto a = 1e-3 * c;
+  const auto direction = random({f, 1});
+  for (int batch = 0; batch < 500; ++batch) {
+    const auto keys = 50 * (direction + 1e-4 * random({f, 3}));
+    metric.absorb(keys);
+    a = a + at::mm(keys, keys.t());
+    ASSERT_LT(metric.drift(), 1e-6) << "batch " << batch;
+  }
+  const auto fresh = at::linalg_inv(a);
+  EXPECT_LT(((metric.inverse() - fresh).norm() / fresh.norm()).item<double>(), 1e-6);
+}
+
+TEST_F(LeastSquares, AStateThatWasKeptIsUntouchedByWhatIsAbsorbedLater) {
+  auto metric = KeyMetric::from_second_moment(second_moment(), 10.0);
+  const KeyMetric kept = metric;
+  const auto inverse = metric.inverse().clone();
+  metric.absorb(random({f, 4}));
+  EXPECT_TRUE(at::equal(kept.inverse(), inverse));
+  EXPECT_FALSE(at::equal(metric.inverse(), inverse));
+}
+
 TEST_F(LeastSquares, NullSpaceUpdateLeavesTheKeptDirectionsAlone) {
   // A second moment with four directions that carry nothing.
   const auto basis = std::get<0>(at::linalg_qr(random({f, f})));
