@@ -1,6 +1,7 @@
 #include "sharding/anchor_selection.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <functional>
@@ -27,6 +28,21 @@ float score_of(std::uint64_t key) {
 
 std::uint32_t position_of(std::uint64_t key) {
   return static_cast<std::uint32_t>(key);
+}
+
+// By the upper halves, in their order where those are equal: a radix sort, since a batch has millions of keys.
+void sort_by_score(std::vector<std::uint64_t>& keys) {
+  constexpr int digit_bits = 11;
+  constexpr std::size_t digits = std::size_t{1} << digit_bits;
+  std::vector<std::uint64_t> sorted(keys.size());
+  for (int shift = 32; shift < 64; shift += digit_bits) {
+    const auto digit_of = [shift](std::uint64_t key) { return (key >> shift) & (digits - 1); };
+    std::array<std::size_t, digits> begin{};
+    for (const std::uint64_t key : keys) ++begin[digit_of(key)];
+    std::exclusive_scan(begin.begin(), begin.end(), begin.begin(), std::size_t{0});
+    for (const std::uint64_t key : keys) sorted[begin[digit_of(key)]++] = key;
+    keys.swap(sorted);
+  }
 }
 
 // The fewest entries that carry the share `mass` of all.
@@ -119,13 +135,15 @@ Candidates candidates_of(std::span<const float> scores, std::span<const float> i
     if (counts(scores[entry])) keys.push_back(key_of(scores[entry], static_cast<std::uint32_t>(entry)));
   }
   Candidates chosen{.budget = budget_of(importance, rules), .complete = true, .entries = {}, .scores = {}};
+  std::uint64_t last = std::numeric_limits<std::uint64_t>::max();
   if (std::ssize(keys) > limit) {
-    std::nth_element(keys.begin(), keys.begin() + limit, keys.end());
-    keys.resize(static_cast<std::size_t>(limit));
+    auto best = keys;
+    std::nth_element(best.begin(), best.begin() + limit - 1, best.end());
+    last = best[static_cast<std::size_t>(limit - 1)];
     chosen.complete = false;
   }
-  std::ranges::sort(keys);
   for (const std::uint64_t key : keys) {
+    if (key > last) continue;
     chosen.entries.push_back(position_of(key));
     chosen.scores.push_back(score_of(key));
   }
@@ -133,7 +151,7 @@ Candidates candidates_of(std::span<const float> scores, std::span<const float> i
 }
 
 Selection select_anchors(std::span<const Candidates> edits, const SelectionRules& rules) {
-  // The edits' candidates under each other; a position there orders by edit, and in an edit by score and entry.
+  // The edits' candidates under each other; a position there orders by edit, and in an edit by entry.
   std::vector<std::uint64_t> keys;
   std::vector<std::uint32_t> edit_of;
   for (std::size_t edit = 0; edit < edits.size(); ++edit) {
@@ -146,7 +164,7 @@ Selection select_anchors(std::span<const Candidates> edits, const SelectionRules
   std::vector<std::size_t> begin_of(edits.size() + 1);
   for (std::size_t edit = 0; edit < edits.size(); ++edit)
     begin_of[edit + 1] = begin_of[edit] + edits[edit].scores.size();
-  std::ranges::sort(keys);
+  sort_by_score(keys);
 
   Holdings holdings(edits, rules);
   Selection selection;

@@ -25,12 +25,12 @@ struct SelectionRules {
   bool constrained = true;        // false: each edit's best entries, whatever layer or other edit holds them
 };
 
-// Entries of one edit's scores, the best first: `entries` are layer * d + dimension.
+// The best entries of one edit's scores.
 struct Candidates {
-  std::int64_t budget = 0;  // anchors that the edit asks for
-  bool complete = false;    // no entry with a score above zero was left out
-  std::vector<std::uint32_t> entries;
-  std::vector<float> scores;  // descending, > 0
+  std::int64_t budget = 0;             // anchors that the edit asks for
+  bool complete = false;               // no entry with a score above zero was left out
+  std::vector<std::uint32_t> entries;  // layer * d + dimension, ascending
+  std::vector<float> scores;           // of each, > 0
 
   bool operator==(const Candidates&) const = default;
 };
