@@ -28,7 +28,7 @@ inline sharding::BatchApplied apply(const sharding::ApplyBatch& command, std::in
   layer.u = matrix(3, count, 0.2F);
   layer.v = matrix(f, count, 0.3F);
   layer.norms = {.update = 1, .total = 2, .base = 8};
-  sharding::BatchApplied applied{.edits = {}, .layers = {}, .seconds = {1, 2, 3, 4}};
+  sharding::BatchApplied applied{.edits = {}, .layers = {}, .anchors = {}, .seconds = {1, 2, 3, 4}};
   for (std::int32_t i = 0; i < static_cast<std::int32_t>(count); ++i) {
     const io::Edit& edit = command.edits[static_cast<std::size_t>(i)];
     applied.edits.push_back({.id = edit.id,
