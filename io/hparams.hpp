@@ -64,7 +64,6 @@ struct Hparams {
   double anchor_mass = 0.9;                  // of an edit's saliency
   double las_balance = 1.5;                  // of a layer's even share
   int las_capacity = 6;                      // edits of a batch that may hold the same dimension of a layer
-  bool las_write_cost = false;
   bool rar = true;
   double rar_decay = 0.9;
   double rar_strength = 1.0;

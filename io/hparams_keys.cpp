@@ -50,7 +50,6 @@ constexpr std::array keys{
     HparamKey{"anchor_mass", &Hparams::anchor_mass, share},
     HparamKey{"las_balance", &Hparams::las_balance, at_least_one},
     HparamKey{"las_capacity", &Hparams::las_capacity, at_least_one},
-    HparamKey{"las_write_cost", &Hparams::las_write_cost},
     HparamKey{"rar", &Hparams::rar},
     HparamKey{"rar_decay", &Hparams::rar_decay, decay},
     HparamKey{"rar_strength", &Hparams::rar_strength, not_negative},

@@ -198,7 +198,7 @@ TEST(Hparams, NumbersInEverySpellingAreTheSame) {
 
 TEST(Hparams, SwitchesAreReadInEverySpelling) {
   for (const char* spelling : {"true", "True", "on", "YES"}) {
-    EXPECT_TRUE(load(std::string("las_write_cost: ") + spelling).hparams.las_write_cost) << spelling;
+    EXPECT_TRUE(load(std::string("las: ") + spelling).hparams.las) << spelling;
   }
   for (const char* spelling : {"false", "Off", "no"}) {
     EXPECT_FALSE(load(std::string("rar: ") + spelling).hparams.rar) << spelling;
