@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "io/error.hpp"
+#include "io/log.hpp"
 #include "worker/editing/anchor_exchange.hpp"
 #include "worker/evaluation/score.hpp"
 #include "worker/stopwatch.hpp"
@@ -163,13 +164,14 @@ std::vector<LayerUpdate> BatchEditor::write_in_turn(const Groups& groups, shardi
   return updates;
 }
 
-// B-EAC's way: every layer has a target of its own, T = W K + D, at the keys of the injected pass, so no layer
-// waits for another. A regularised solve reaches only a part of it; a correction sweep takes the keys that the
-// edited weights give and solves again from the unedited ones, with what was missing added to the residual:
+// B-EAC's way: every layer has a target of its own, T = W K + D, at the keys K of the injected pass, so no layer
+// waits for another. A regularised solve reaches only a part of it; a correction sweep adds what is missing to the
+// residuals and solves again from the unedited weights:
 //
-//   R <- R + (T - W' K') M,   K <- K',   W' = W + R K^T (A + K K^T)^-1
+//   R <- R + (T - W' K) M,   W' = W + R K^T (A + K K^T)^-1
 //
-// One set of keys and residuals tells the whole update, however many sweeps it took.
+// The keys stay: where every layer comes nearer to its target, those of the edited weights come nearer to K. One
+// set of keys and residuals tells the whole update, however many sweeps it took.
 std::vector<LayerUpdate> BatchEditor::write_jointly(const Groups& groups, sharding::BatchSeconds& seconds) {
   const auto& layers = weights_.layers();
   const auto gather_keys = [&](auto&& keys_of) {
@@ -225,25 +227,24 @@ std::vector<LayerUpdate> BatchEditor::write_jointly(const Groups& groups, shardi
 
   solver_.solve(updates, seconds);
   write(updates);
-  const auto present_keys = [&] { return gather_keys([](const EditGroup& group) { return group.keys(); }); };
-  std::vector<torch::Tensor> current, missing;
-  if (hparams_.correction_sweeps > 0) missing = missing_at(current = present_keys());
+  const auto missing_now = [&] {  // at the keys that the edited weights give
+    return squared_norm(missing_at(gather_keys([](const EditGroup& group) { return group.keys(); })));
+  };
+  double missing = hparams_.correction_sweeps > 0 ? missing_now() : 0;
   for (int sweep = 0; sweep < hparams_.correction_sweeps; ++sweep) {
     auto corrected = updates;
-    for (std::size_t i = 0; i < layers.size(); ++i) {
-      corrected[i].keys = current[i];
-      corrected[i].residuals = updates[i].residuals + missing[i];
-    }
+    const auto correction = missing_at(keys);
+    for (std::size_t i = 0; i < layers.size(); ++i) corrected[i].residuals = updates[i].residuals + correction[i];
     solver_.solve(corrected, seconds);
     write(corrected);
-    const auto next = present_keys();
-    const auto still_missing = missing_at(next);
-    if (!(squared_norm(still_missing) < squared_norm(missing))) {
+    const double still_missing = missing_now();
+    spdlog::debug("correction sweep {}: |missing residuals|^2 {:.5g}, {:.5g} before", sweep + 1, still_missing,
+                  missing);
+    if (!(still_missing < missing)) {
       write(updates);
       break;
     }
     updates = std::move(corrected);
-    current = next;
     missing = still_missing;
   }
   for (const LayerUpdate& update : updates) solver_.absorb(update.layer, update.keys);
