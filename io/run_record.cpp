@@ -26,6 +26,7 @@ std::string to_yaml(const RunRecord& record) {
   out << YAML::Key << "schema" << YAML::Value << schema;
   out << YAML::Key << "model" << YAML::Value << record.model;
   out << YAML::Key << "edits" << YAML::Value << record.edits;
+  out << YAML::Key << "format" << YAML::Value << record.format;
   out << YAML::Key << "statistics" << YAML::Value << record.statistics;
   out << YAML::Key << "method" << YAML::Value << record.method;
   out << YAML::Key << "batch_size" << YAML::Value << record.batch_size;
@@ -65,6 +66,7 @@ T field(const YAML::Node& map, const std::string& key) {
 RunRecord from_yaml(const YAML::Node& map) {
   return {.model = field<std::string>(map, "model"),
           .edits = field<std::vector<std::string>>(map, "edits"),
+          .format = field<std::string>(map, "format"),
           .statistics = field<std::string>(map, "statistics"),
           .method = field<std::string>(map, "method"),
           .hparams = field<std::string>(map, "hparams"),

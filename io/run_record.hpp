@@ -13,6 +13,7 @@ namespace anchorage::io {
 struct RunRecord {
   std::string model;               // path, absolute
   std::vector<std::string> edits;  // paths, absolute
+  std::string format = "auto";     // of the edits: a name of io/facts/formats.hpp; auto: found from their fields
   std::string statistics;          // path, absolute
   std::string method;
   std::string hparams;  // YAML text, kept letter by letter

@@ -12,6 +12,7 @@
 #include "io/error.hpp"
 #include "launch/command_line.hpp"
 #include "launch/edit_setup.hpp"
+#include "launch/format_option.hpp"
 #include "worker/model/load.hpp"
 #include "worker/runtime.hpp"
 
@@ -43,11 +44,20 @@ struct Desk {
 
   static Desk open(const EditOptions& options, const EditPlan& plan) {
     // The edits first: a directory for a run that cannot begin would only be in the way.
-    io::EditsFile edits = read_all_edits(plan.record.edits, options.strict);
+    io::EditsFile edits = read_all_edits(plan.record.edits, plan.record.format, options.strict);
     auto directory =
         options.resume ? io::RunDirectory::resume(options.run) : io::RunDirectory::create(options.run, plan.record);
     if (options.resume) directory.write_record(plan.record);
     return {std::move(directory), std::move(edits)};
+  }
+
+  // The size that the editor chose, before its first batch: another version may choose another, and the size
+  // decides on rounding.
+  void keep_group_size(std::int64_t group) {
+    io::RunRecord record = directory.record();
+    if (record.group == group) return;
+    record.group = group;
+    directory.write_record(record);
   }
 };
 
@@ -169,6 +179,7 @@ int run(EditOptions options, Session& session) {
 
   const coordinator::Provenance provenance{
       .version = ANCHORAGE_VERSION, .world = session.host().size(), .seed = plan.record.seed};
+  desk->keep_group_size(editor.group_size());
   auto journal = io::Journal::open(desk->directory.journal(), io::JournalAccess::append);
   if (journal.empty()) journal.append(coordinator::base_segment(base_record(plan, base, weights), provenance));
   coordinator::QueueOptions wanted{.batch_size = plan.record.batch_size};
@@ -189,6 +200,7 @@ void add_edit_command(CommandLine& line) {
       line.app.add_subcommand("edit", "Write edits into a model, batch by batch, into a run directory");
   auto* model = command->add_option("model", options->model, "MODEL; not with --resume");
   command->add_option("--edits", options->edits, "files of edits, in any of the known formats")->delimiter(',');
+  add_format_option(*command, options->format);
   command->add_option("--run", options->run, "the run directory: made, or with --resume gone on with")->required();
   command->add_option("--hparams", options->hparams, "hyper-parameters, YAML or JSON");
   command->add_option("--set", options->assignments,

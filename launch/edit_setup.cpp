@@ -81,6 +81,7 @@ EditPlan plan_edit(const EditOptions& options, const io::ModelDirectory& model, 
   const io::Hparams hparams = requested_hparams(options, model.config());
   return {.record = {.model = absolute_path(model.path()),
                      .edits = absolute_paths(options.edits),
+                     .format = options.format.value_or("auto"),
                      .statistics = absolute_path(options.statistics),
                      .method = options.method,
                      .hparams = io::to_yaml(hparams),
@@ -98,6 +99,7 @@ EditPlan plan_edit(const EditOptions& options, const io::ModelDirectory& model, 
 EditPlan plan_resume(const EditOptions& options, const io::RunRecord& record, const io::ModelDirectory& model,
                      Session& session) {
   EditPlan plan{.record = record, .hparams = io::parse_hparams(record.hparams, options.run / "run.yaml").hparams};
+  plan.hparams.group = static_cast<int>(record.group);
   const auto found = checked_fingerprints(record.statistics, plan.hparams, model, session);
   for (const auto& [name, digest] : record.fingerprints) {
     if (found.at(name) == digest) continue;
@@ -107,13 +109,14 @@ EditPlan plan_resume(const EditOptions& options, const io::RunRecord& record, co
                          .remedy = "put the original back, or begin a new run"});
   }
   if (!options.edits.empty()) plan.record.edits = absolute_paths(options.edits);
+  if (options.format) plan.record.format = *options.format;
   return plan;
 }
 
-io::EditsFile read_all_edits(const std::vector<std::string>& paths, bool strict) {
+io::EditsFile read_all_edits(const std::vector<std::string>& paths, const std::string& format, bool strict) {
   io::EditsFile all{};
   for (const std::string& path : paths) {
-    io::EditsFile file = io::read_edits(path);
+    io::EditsFile file = io::read_edits(path, io::format_named(format));
     all.format = file.format;
     all.edits.insert(all.edits.end(), file.edits.begin(), file.edits.end());
     all.rejected.insert(all.rejected.end(), file.rejected.begin(), file.rejected.end());

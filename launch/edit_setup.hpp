@@ -19,6 +19,7 @@ namespace anchorage::launch {
 struct EditOptions {
   std::string model;
   std::vector<std::string> edits;
+  std::optional<std::string> format;  // of the edits; found from their fields otherwise
   std::filesystem::path run;
   std::string hparams;
   std::vector<std::string> assignments;  // --set key=value
@@ -47,8 +48,9 @@ EditPlan plan_edit(const EditOptions& options, const io::ModelDirectory& model, 
 EditPlan plan_resume(const EditOptions& options, const io::RunRecord& record, const io::ModelDirectory& model,
                      Session& session);
 
-// All edits of the files, in their order; with `strict`, io::UserError for the first record that cannot be used.
-io::EditsFile read_all_edits(const std::vector<std::string>& paths, bool strict);
+// All edits of the files, in their order, in the format named ("auto": found for each file); with `strict`,
+// io::UserError for the first record that cannot be used.
+io::EditsFile read_all_edits(const std::vector<std::string>& paths, const std::string& format, bool strict);
 
 // The contexts of the run: those that it has, or new ones, which rank 0 keeps in the run's directory (`directory`
 // is null on the other ranks). Collective.

@@ -5,6 +5,8 @@
 #include "io/error.hpp"
 #include "io/facts/reader.hpp"
 #include "launch/command_line.hpp"
+#include "launch/eval_tasks.hpp"
+#include "launch/format_option.hpp"
 #include "launch/model_argument.hpp"
 #include "worker/evaluation/edit_metrics.hpp"
 #include "worker/evaluation/text_loss.hpp"
@@ -13,8 +15,9 @@ namespace anchorage::launch {
 namespace {
 
 struct Options {
-  std::string model, edits;
-  std::optional<std::string> heldout;
+  std::string model;
+  std::optional<std::string> edits, format, heldout;
+  EvalTaskOptions tasks;
   std::int64_t limit = 0;
   std::int64_t sequence_length = 512;
 };
@@ -40,25 +43,66 @@ std::string table_of(const worker::EditMetrics& metrics) {
   return table + fmt::format("score {:.3f} over {} edits\n", metrics.score, metrics.edits);
 }
 
-int run(const Options& options, Session& session) {
-  auto edits = io::read_edits(options.edits).edits;
+// What is printed: one document, or the lines of a table.
+struct Report {
+  nlohmann::json document = nlohmann::json::object();
+  std::string table;
+};
+
+void add_edit_metrics(Report& report, const worker::EditMetrics& metrics) {
+  report.document.update({{"n", metrics.edits},
+                          {"efficacy", document_of(metrics.efficacy)},
+                          {"paraphrase", document_of(metrics.paraphrase)},
+                          {"neighborhood", document_of(metrics.neighborhood)},
+                          {"score", metrics.score}});
+  report.table += table_of(metrics);
+}
+
+void add_text_loss(Report& report, const worker::TextLoss& text) {
+  report.document["heldout"] = {{"loss", text.loss}, {"tokens", text.tokens}};
+  report.table += fmt::format("held-out loss {:.4f} nats a token over {} tokens\n", text.loss, text.tokens);
+}
+
+void add_task(Report& report, const EvalTask& task, const worker::OpenAnswers& answers,
+              const std::optional<Baseline>& baseline) {
+  const auto kept = baseline ? std::optional(baseline->kept(task, answers)) : std::nullopt;
+  report.document["tasks"][task.name] = document_of(task, answers, kept);
+  report.table += line_of(task, answers, kept);
+}
+
+std::vector<io::Edit> first_edits(const Options& options) {
+  if (!options.edits) return {};
+  auto edits = io::read_edits(*options.edits, io::format_named(options.format.value_or("auto"))).edits;
   if (options.limit > 0 && std::ssize(edits) > options.limit) edits.resize(static_cast<std::size_t>(options.limit));
+  return edits;
+}
+
+int run(const Options& options, Session& session) {
+  if (!options.edits && !options.heldout && options.tasks.tasks.empty()) {
+    throw io::UserError({.expected = "--edits, --tasks or --heldout",
+                         .found = "none of them",
+                         .where = "eval",
+                         .remedy = "say what is to be evaluated"});
+  }
+  // All files before the model: a mistake is told at once.
+  const auto edits = first_edits(options);
+  const auto tasks = read_eval_tasks(options.tasks);
+  std::optional<Baseline> baseline;
+  if (!options.tasks.baseline.empty()) baseline.emplace(options.tasks.baseline, tasks);
+
   const OpenedModel model = open_model(parse_model_argument(options.model), session);
   const worker::PromptBuilder prompts(model.tokenizer);
-  const auto metrics = worker::evaluate_edits(model.transformer, prompts, edits, session.ranks());
-  nlohmann::json document = {{"n", metrics.edits},
-                             {"efficacy", document_of(metrics.efficacy)},
-                             {"paraphrase", document_of(metrics.paraphrase)},
-                             {"neighborhood", document_of(metrics.neighborhood)},
-                             {"score", metrics.score}};
-  std::string table = table_of(metrics);
+  Report report;
+  if (options.edits)
+    add_edit_metrics(report, worker::evaluate_edits(model.transformer, prompts, edits, session.ranks()));
   if (options.heldout) {
-    const auto text = worker::loss_on_text(model.transformer, model.tokenizer, *options.heldout,
-                                           options.sequence_length, session.ranks());
-    document["heldout"] = {{"loss", text.loss}, {"tokens", text.tokens}};
-    table += fmt::format("held-out loss {:.4f} nats a token over {} tokens\n", text.loss, text.tokens);
+    add_text_loss(report, worker::loss_on_text(model.transformer, model.tokenizer, *options.heldout,
+                                               options.sequence_length, session.ranks()));
   }
-  session.json() ? session.print(document) : session.print(table);
+  for (const EvalTask& task : tasks) {
+    add_task(report, task, worker::ask(model.transformer, prompts, task.questions, session.ranks()), baseline);
+  }
+  session.json() ? session.print(report.document) : session.print(report.table);
   return done;
 }
 
@@ -69,11 +113,18 @@ void add_eval_command(CommandLine& line) {
   CLI::App* command =
       line.app.add_subcommand("eval", "How well a model holds edits, and what they did to their neighbourhood");
   command->add_option("model", options->model, "MODEL or RUN[@N]")->required();
-  command->add_option("--edits", options->edits, "a file of edits, in any of the known formats")->required();
+  command->add_option("--edits", options->edits, "a file of edits, in any of the known formats");
+  add_format_option(*command, options->format);
   command->add_option("--limit", options->limit, "of the file's edits, the first N")->check(CLI::PositiveNumber);
   command->add_option("--heldout", options->heldout, "a text file: the loss on it");
   command->add_option("--sequence-length", options->sequence_length, "tokens of held-out text seen at once")
       ->check(CLI::Range(2, 1 << 20));
+  auto& tasks = options->tasks;
+  command->add_option("--tasks", tasks.tasks, "general abilities: known=FILE, lambada=FILE")->delimiter(',');
+  command->add_option("--task-limit", tasks.limit, "of each task's questions, the first N")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--baseline", tasks.baseline,
+                      "a report of 'eval --json' with the same --tasks: how many of its answers are kept");
   add_session_options(*command, line.session);
   command->callback(
       [&line, options] { line.action = [options](Session& session) { return run(*options, session); }; });

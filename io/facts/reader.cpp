@@ -24,7 +24,7 @@ std::string fields_of(const json& record) {
   throw UserError({.expected = "records of one known format",
                    .found = fields_of(std::get<json>(record.content)),
                    .where = record.where,
-                   .remedy = "the known formats are: " + known_formats()});
+                   .remedy = "name the format (--format); the known ones are: " + known_formats()});
 }
 
 Format format_of(const std::vector<Record>& records) {

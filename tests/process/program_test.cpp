@@ -33,6 +33,17 @@ constexpr auto edits =
 {"id": "e", "subject": "Unilever", "prompt": "The CEO of {} is", "target": "Fernando Fernandez"}
 )";
 
+std::string known_facts() {
+  std::string facts;
+  for (int i = 0; i < 40; ++i) {
+    facts += nlohmann::json{{"prompt", "Fact " + std::string(static_cast<std::size_t>(i % 7) + 1, 'x') + " is"},
+                            {"attribute", std::string(1, static_cast<char>('a' + i % 26))}}
+                 .dump() +
+             "\n";
+  }
+  return facts;
+}
+
 // So many steps that a signal comes in time.
 constexpr auto slow = "--set v_num_grad_steps=500 --set early_stop_loss=0";
 
@@ -143,6 +154,72 @@ TEST_F(ProgramTest, EvaluationIsTheSameOnOneAndTwoRanks) {
   const std::string arguments = "eval '" + model + "' --edits edits.jsonl --heldout '" + corpus +
                                 "' --sequence-length 100 --json --threads 1";
   EXPECT_EQ(program(arguments, 1).json(), program(arguments, 2).json());
+}
+
+TEST_F(ProgramTest, TasksAreTheSameOnOneTwoAndThreeRanks) {
+  folder.write("known.json", known_facts());
+  const std::string arguments = "eval '" + model + "' --tasks known=known.json --json --threads 1";
+  const auto one = program(arguments, 1).json();
+  EXPECT_EQ(one["tasks"]["known"]["questions"], 40);
+  EXPECT_EQ(program(arguments, 2).json(), one);
+  EXPECT_EQ(program(arguments, 3).json(), one);
+  EXPECT_FALSE(one.contains("efficacy"));
+}
+
+// This model repeats the last word: every other question is one that it answers.
+TEST_F(ProgramTest, KeptIsTheShareOfTheAnswersBeforeThatAreStillGiven) {
+  std::string facts;
+  for (int i = 0; i < 6; ++i) {
+    const std::string prompt = "The CEO of Company " + std::to_string(i) + " sits in";
+    facts += nlohmann::json{{"prompt", prompt}, {"attribute", i % 2 == 0 ? "in" : "France"}}.dump() + "\n";
+  }
+  folder.write("known.jsonl", facts);
+  const auto known = [&](const std::string& more) {
+    const Execution execution =
+        program("eval '" + model + "' --tasks known=known.jsonl --json --threads 1 " + more);
+    EXPECT_EQ(execution.exit_code, 0) << execution.err;
+    return execution.json();
+  };
+  auto before = known("");
+  EXPECT_EQ(before["tasks"]["known"]["answered"], nlohmann::json({0, 2, 4}));
+  EXPECT_FALSE(before["tasks"]["known"].contains("kept"));
+  before["tasks"]["known"]["answered"] = {1, 2, 3, 4};
+  folder.write("before.json", before.dump());
+  const auto now = known("--baseline before.json")["tasks"]["known"];
+  EXPECT_EQ(now["kept"], (nlohmann::json{{"before", 4}, {"still", 2}, {"share", 0.5}}));
+}
+
+TEST_F(ProgramTest, TheGroupSizeOfARunStaysThatOfItsBeginning) {
+  ASSERT_EQ(collect().exit_code, 0);
+  ASSERT_EQ(program(edit_arguments("run", "--set group=0 --limit 2")).exit_code, 0);
+  const auto group = [&] { return program.shell("grep '^group: ' run/run.yaml").out; };
+  EXPECT_NE(group(), "group: 0\n");
+  EXPECT_NE(group(), "group: 3\n");
+  ASSERT_EQ(program.shell("sed -i 's/^group: .*/group: 3/' run/run.yaml").exit_code, 0);
+  ASSERT_EQ(program("edit --run run --resume").exit_code, 0);
+  EXPECT_EQ(group(), "group: 3\n") << "resume chose a size of its own";
+}
+
+TEST_F(ProgramTest, AFormatThatIsNamedIsTheOneThatIsReadAlsoWhenResuming) {
+  ASSERT_EQ(collect().exit_code, 0);
+  // Fields of two formats: which answer is meant cannot be told.
+  folder.write("edits.jsonl",
+               R"({"subject": "Nike", "prompt": "The CEO of {} is", "target": "A", "target_new": "B"})"
+               "\n"
+               R"({"subject": "Intel", "prompt": "The CEO of {} is", "target": "A", "target_new": "B"})"
+               "\n");
+  const Execution unclear = program(edit_arguments("run"));
+  EXPECT_EQ(unclear.exit_code, 2);
+  EXPECT_THAT(unclear.err, HasSubstr("--format"));
+  const auto committed = [&](const std::string& arguments) {
+    const Execution execution = program(arguments);
+    EXPECT_EQ(execution.exit_code, 0) << execution.err;
+    return execution.json()["edits"]["committed"];
+  };
+  EXPECT_EQ(committed(edit_arguments("run", "--format easyedit --limit 1", 1)), 1);
+  EXPECT_EQ(committed("edit --run run --resume --json"), 1);
+  EXPECT_EQ(program("eval run --edits edits.jsonl --format easyedit --json").json()["n"], 2);
+  EXPECT_EQ(program(edit_arguments("other", "--format rome")).exit_code, 2);
 }
 
 TEST_F(ProgramTest, InfoTellsOfModelsAndRuns) {
@@ -258,6 +335,20 @@ TEST_F(Mistakes, UnknownMethodAndHyperParameter) {
   ASSERT_EQ(collect().exit_code, 0);
   expect_refused(edit_arguments("run", "--method rome"), {"memit_seq", "'rome'"});
   expect_refused(edit_arguments("run", "--set v_lrr=1"), {"v_lr"});
+}
+
+TEST_F(Mistakes, TaskThatIsUnknownTwiceThereOrNotOfTheBaseline) {
+  folder.write("known.json", known_facts());
+  folder.write("other.json", R"([{"prompt": "a", "attribute": "b"}])");
+  const std::string eval = "eval '" + model + "' ";
+  expect_refused(eval, {"--edits, --tasks or --heldout"});
+  expect_refused(eval + "--tasks mmlu=known.json", {"known=FILE or lambada=FILE", "mmlu"});
+  expect_refused(eval + "--tasks known=known.json,known=other.json", {"each task once", "known"});
+  expect_refused(eval + "--tasks known=none.json", {"none.json"});
+  expect_refused(eval + "--tasks lambada=known.json", {"text", "known.json"});
+  folder.write("before.json", program(eval + "--tasks known=other.json --json").out);
+  expect_refused(eval + "--tasks known=known.json --baseline before.json", {"same 40 questions", "before.json"});
+  expect_refused(eval + "--tasks known=known.json --baseline known.json", {"report of 'anchorage eval --json'"});
 }
 
 TEST_F(Mistakes, CorpusTooShort) {

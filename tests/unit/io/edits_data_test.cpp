@@ -8,7 +8,9 @@
 #include "io/digest.hpp"
 #include "io/error.hpp"
 #include "io/facts/known_facts.hpp"
+#include "io/facts/lambada.hpp"
 #include "io/facts/reader.hpp"
+#include "tests/message_of.hpp"
 #include "tests/temporary_directory.hpp"
 
 namespace anchorage::io {
@@ -87,6 +89,36 @@ TEST(KnownFacts, RecordWithoutAttributeIsAnErrorThatNamesIt) {
     EXPECT_THAT(error.what(), testing::HasSubstr("field 'attribute' is missing"));
     EXPECT_THAT(error.what(), testing::HasSubstr("known.json, index 1"));
   }
+}
+
+TEST(Lambada, APassageIsCutBeforeItsLastWord) {
+  const tests::TemporaryDirectory directory;
+  const auto file = directory.write(
+      "l.jsonl", "{\"text\": \"He said:\\n\\n\\\"Come in, \\n Shane\"}\n{\"text\": \" no it 's\"}\n");
+  const std::vector<Passage> passages = read_lambada(file);
+  ASSERT_EQ(passages.size(), 2U);
+  EXPECT_EQ(passages[0].beginning, "He said:\n\n\"Come in,");
+  EXPECT_EQ(passages[0].last_word, "Shane");
+  EXPECT_EQ(passages[1].beginning, "no it");
+  EXPECT_EQ(passages[1].last_word, "'s");
+}
+
+TEST(Lambada, AllPassagesOfTheRealFileHaveALastWord) {
+  const std::filesystem::path path = data / "../general/lambada_test.jsonl";
+  if (!std::filesystem::exists(path)) GTEST_SKIP() << path << " is not there";
+  const std::vector<Passage> passages = read_lambada(path);
+  EXPECT_EQ(passages.size(), 5153U);
+  EXPECT_EQ(passages[1].last_word, "Shane");
+  for (const Passage& passage : passages) {
+    EXPECT_THAT(passage.last_word, testing::Not(testing::HasSubstr(" ")));
+    EXPECT_GT(passage.beginning.size(), passage.last_word.size());
+  }
+}
+
+TEST(Lambada, ASingleWordIsAnErrorThatNamesTheRecord) {
+  const tests::TemporaryDirectory directory;
+  const auto file = directory.write("l.jsonl", "{\"text\": \"word\"}\n");
+  EXPECT_THAT(tests::message_of([&] { read_lambada(file); }), testing::HasSubstr("found a single word, in "));
 }
 
 }  // namespace

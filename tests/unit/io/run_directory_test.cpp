@@ -22,6 +22,7 @@ using tests::message_of;
 RunRecord sample_record() {
   return {.model = "/models/Zürich: a #1 model",
           .edits = {"/edits/monday.jsonl", "/edits/true"},
+          .format = "counterfact",
           .statistics = "/statistics/s.h5",
           .method = "b-eac",
           .hparams = "# layers of the demo\nlayers: [4, 5]\nclamp_norm_factor: 0.75\nname: \"true\"\n",
