@@ -24,11 +24,13 @@ SHOWN = [
 ]
 
 
-def ask(program: Path, model: Path, prompt: str) -> str:
-    """The model's greedy continuation, up to the end of its line."""
-    command = [program, "generate", model, "--prompt", prompt, "--max-new-tokens", "12", "--threads", "1", "--json"]
+def ask(program: Path, model: Path, prompts: list[str]) -> dict[str, str]:
+    """The model's greedy continuation of each prompt, up to the end of its line."""
+    command = [program, "generate", model, "--max-new-tokens", "12", "--threads", "1", "--json"]
+    for prompt in prompts:
+        command += ["--prompt", prompt]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    return (json.loads(output)["text"].strip().splitlines() or [""])[0]
+    return {row["prompt"]: (row["text"].strip().splitlines() or [""])[0] for row in json.loads(output)["generations"]}
 
 
 def table(title: str, rows: list[tuple[str, ...]]) -> None:
@@ -76,14 +78,14 @@ def main() -> None:
 
     edited = {fact["prompt"].replace("{}", fact["subject"]): fact["target"] for fact in shown}
     neighbours = {n["prompt"]: n["answer"] for fact in shown[:4] for n in fact["neighborhood"][:1]}
-    questions = [(model, prompt) for prompt in edited | neighbours for model in (arguments.model, arguments.edited)]
+    prompts = list(edited | neighbours)
     with ThreadPoolExecutor(max_workers=2) as pool:
-        answers = dict(zip(questions, pool.map(lambda question: ask(arguments.program, *question), questions)))
+        said_before, says_now = pool.map(
+            lambda model: ask(arguments.program, model, prompts), (arguments.model, arguments.edited)
+        )
 
     def answer_rows(expected: dict[str, str]) -> list[tuple[str, ...]]:
-        rows = [
-            (p, right, answers[arguments.model, p], answers[arguments.edited, p]) for p, right in expected.items()
-        ]
+        rows = [(p, right, said_before[p], says_now[p]) for p, right in expected.items()]
         return [("prompt", "right", "the model before", "the edited model"), *rows]
 
     table("Edited facts", answer_rows(edited))
