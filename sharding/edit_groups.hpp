@@ -8,16 +8,9 @@
 
 #include <cstdint>
 
+#include "sharding/range.hpp"
+
 namespace anchorage::sharding {
-
-// [begin, end)
-struct Range {
-  std::int64_t begin = 0;
-  std::int64_t end = 0;
-
-  [[nodiscard]] std::int64_t size() const { return end - begin; }
-  bool operator==(const Range&) const = default;
-};
 
 class EditGroups {
  public:
