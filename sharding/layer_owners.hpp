@@ -14,4 +14,11 @@ namespace anchorage::sharding {
 // possible). Ties go to the owner with fewer layers, then by index, so every rank computes the same owners.
 [[nodiscard]] std::vector<int> layer_owners(std::span<const std::int64_t> costs, int owners);
 
+// The owners when costs have changed: those in `owner_of`, unless sharing anew takes more than `tolerance` (a
+// share) off the fullest one's load; an owner that moves takes its state with it, which has a price. Where a new
+// share leaves a choice, a layer stays where it is.
+[[nodiscard]] std::vector<int> refreshed_layer_owners(std::span<const std::int64_t> costs,
+                                                      std::span<const int> owner_of, int owners,
+                                                      double tolerance = 0.1);
+
 }  // namespace anchorage::sharding
