@@ -7,18 +7,28 @@
 
 #include "sharding/collective/device_communicator.hpp"
 #include "sharding/collective/host_communicator.hpp"
+#include "sharding/collective/rank_groups.hpp"
 #include "sharding/edit_groups.hpp"
 
 namespace anchorage::worker {
 
-// The two ways in which ranks talk: host values and tensors. Borrowed; both of the same world.
+// The ranks that hold the same layers as this one, one of each replica, and the two ways in which they talk: host
+// values and tensors. A rank's number here is its replica's. What a batch is made of is split over these; the
+// stages of a replica (stages.hpp) work on the same share. Borrowed.
 struct Ranks {
   sharding::HostCommunicator& host;
   sharding::DeviceCommunicator& device;
+  sharding::HostCommunicator& world;  // all ranks, of all stages
+
+  // Where each rank holds the whole model, the world is of such ranks.
+  Ranks(sharding::HostCommunicator& all, sharding::DeviceCommunicator& tensors)
+      : host(all), device(tensors), world(all) {}
+  Ranks(sharding::RankGroups& groups, sharding::HostCommunicator& all)
+      : host(*groups.peers_host), device(*groups.peers), world(all) {}
 
   int rank() const { return host.rank(); }
   int size() const { return host.size(); }
-  bool is_root() const { return rank() == 0; }
+  bool is_root() const { return world.rank() == 0; }
 };
 
 // This rank's fixed groups of `count` items, in order.

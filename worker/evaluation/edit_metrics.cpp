@@ -41,17 +41,20 @@ std::vector<Question> questions_of(std::span<const io::Edit> edits) {
   return questions;
 }
 
-// [edits, kinds * fields] f64: the tallies of one pass.
-torch::Tensor tally(const Transformer& model, const PromptBuilder& prompts, std::span<const io::Edit> edits) {
-  const auto questions = questions_of(edits);
+// Every question with its answers, in the order of `questions_of`.
+PendingScores ask(const Transformer& model, const PromptBuilder& prompts, const std::vector<Question>& questions) {
   std::vector<Completion> completions;
   for (const Question& question : questions) {
     const TokenIds prompt = prompts.prompt_ids(question.prompt);
     completions.push_back({prompt, prompts.target_ids(question.wanted)});
     if (!question.other.empty()) completions.push_back({prompt, prompts.target_ids(question.other)});
   }
-  const auto scores = score_completions(model, completions);
+  return {model, completions};
+}
 
+// [edits, kinds * fields] f64: the tallies of one pass.
+torch::Tensor tally(std::span<const io::Edit> edits, const std::vector<Question>& questions,
+                    const std::vector<CompletionScore>& scores) {
   std::vector<std::array<Tally, kinds>> table(edits.size());
   std::size_t next = 0;
   for (const Question& question : questions) {
@@ -107,8 +110,12 @@ double harmonic_mean(std::initializer_list<Metric> metrics) {
 EditMetrics evaluate_edits(const Transformer& model, const PromptBuilder& prompts, std::span<const io::Edit> edits,
                            const Ranks& ranks) {
   std::vector<torch::Tensor> own = {torch::empty({0, kinds * tally_fields}, torch::kDouble)};
-  for (const auto& group : own_groups(ranks, std::ssize(edits), edits_a_pass)) {
-    own.push_back(tally(model, prompts, part_of(edits, group)));
+  const auto groups = own_groups(ranks, std::ssize(edits), edits_a_pass);
+  std::vector<PendingScores> pending;
+  for (const auto& group : groups) pending.push_back(ask(model, prompts, questions_of(part_of(edits, group))));
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    const auto members = part_of(edits, groups[i]);
+    own.push_back(tally(members, questions_of(members), pending[i].take()));
   }
   const auto tallies = ranks.device.all_gather(at::cat(own).to(model.device()), "gather evaluation").cpu();
   EditMetrics metrics{.edits = std::ssize(edits),

@@ -37,8 +37,8 @@ bool CompletionScore::all_argmax() const {
   return std::ranges::all_of(argmax, std::identity());
 }
 
-std::vector<CompletionScore> score_completions(const Transformer& model, std::span<const Completion> completions) {
-  if (completions.empty()) return {};
+PendingScores::PendingScores(const Transformer& model, std::span<const Completion> completions) : model_(model) {
+  if (completions.empty()) return;
   const torch::NoGradGuard no_gradients;
   std::vector<TokenIds> rows;
   for (const Completion& completion : completions) {
@@ -46,6 +46,7 @@ std::vector<CompletionScore> score_completions(const Transformer& model, std::sp
     TokenIds row = completion.prompt;
     row.insert(row.end(), completion.completion.begin(), completion.completion.end() - 1);
     rows.push_back(std::move(row));
+    lengths_.push_back(completion.completion.size());
   }
   const ForwardPass pass(model, lay_out(rows, {}, model.device()));
   std::vector<std::int64_t> predicting, targets;
@@ -57,21 +58,35 @@ std::vector<CompletionScore> score_completions(const Transformer& model, std::sp
     }
   }
   const auto hidden = pass.blocks(0, model.layers(), pass.embed());
+  if (!model.stages.is_last()) return;
   const auto index = torch::tensor(predicting).to(model.device());
   const auto target = torch::tensor(targets).to(model.device());
   const auto log_probabilities = next_token_log_probabilities(model, hidden.index_select(0, index));
-  const auto chosen = log_probabilities.gather(1, target.unsqueeze(1)).squeeze(1).to(torch::kFloat).cpu();
-  const auto best = log_probabilities.argmax(-1).eq(target).cpu();
+  chosen_ = log_probabilities.gather(1, target.unsqueeze(1)).squeeze(1).to(torch::kFloat);
+  best_ = log_probabilities.argmax(-1).eq(target);
+}
 
-  std::vector<CompletionScore> scores(completions.size());
+std::vector<CompletionScore> PendingScores::take() const {
+  if (lengths_.empty()) return {};
+  const auto predicted =
+      static_cast<std::int64_t>(std::accumulate(lengths_.begin(), lengths_.end(), std::size_t{0}));
+  const auto on_all_stages = [&](const torch::Tensor& scored, torch::ScalarType dtype) {
+    return model_.stages.share(scored, model_.stages.last(), {predicted}, dtype, "share scores").cpu();
+  };
+  const auto chosen = on_all_stages(chosen_, torch::kFloat), best = on_all_stages(best_, torch::kBool);
+  std::vector<CompletionScore> scores(lengths_.size());
   std::int64_t token = 0;
-  for (std::size_t row = 0; row < completions.size(); ++row) {
-    for (std::size_t t = 0; t < completions[row].completion.size(); ++t, ++token) {
+  for (std::size_t row = 0; row < scores.size(); ++row) {
+    for (std::size_t t = 0; t < lengths_[row]; ++t, ++token) {
       scores[row].log_probabilities.push_back(chosen.data_ptr<float>()[token]);
       scores[row].argmax.push_back(best.data_ptr<bool>()[token]);
     }
   }
   return scores;
+}
+
+std::vector<CompletionScore> score_completions(const Transformer& model, std::span<const Completion> completions) {
+  return PendingScores(model, completions).take();
 }
 
 }  // namespace anchorage::worker

@@ -22,8 +22,24 @@ struct CompletionScore {
   bool all_argmax() const;
 };
 
-// Scores all completions as the rows of one pass. Not collective. Throws io::UserError for an empty prompt or
-// completion and for a row longer than the model's positions.
+// A pass that this stage has run, whose scores are not yet known to all. With several under way, stages work on
+// different ones at the same time.
+class PendingScores {
+ public:
+  // Runs all completions as the rows of one pass. Collective over the model's stages. Throws io::UserError for an
+  // empty prompt or completion and for a row longer than the model's positions. Borrows the model.
+  PendingScores(const Transformer& model, std::span<const Completion> completions);
+
+  // In the order of completions, on every stage. Collective over the stages, in the order of the passes.
+  std::vector<CompletionScore> take() const;
+
+ private:
+  const Transformer& model_;
+  std::vector<std::size_t> lengths_;  // of the completions
+  torch::Tensor chosen_, best_;       // [predicted] f32 and bool, on the last stage
+};
+
+// One pass and its scores.
 std::vector<CompletionScore> score_completions(const Transformer& model, std::span<const Completion> completions);
 
 }  // namespace anchorage::worker

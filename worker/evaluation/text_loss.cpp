@@ -12,13 +12,17 @@ TextLoss loss_on_text(const Transformer& model, const io::Tokenizer& tokenizer, 
   while (auto sequence = source.next()) sequences.push_back(std::move(*sequence));
 
   std::vector<torch::Tensor> own = {torch::empty({0, 2}, torch::kDouble)};
+  std::vector<PendingScores> pending;
   for (const auto& share : own_groups(ranks, std::ssize(sequences), 1)) {
     const TokenIds& ids = sequences[static_cast<std::size_t>(share.begin)];
     if (ids.size() < 2) continue;
     const Completion rest{.prompt = {ids.front()}, .completion = {ids.begin() + 1, ids.end()}};
-    const auto predicted = static_cast<double>(rest.completion.size());
-    const double nll = score_completions(model, std::span(&rest, 1)).front().mean_nll();
-    own.push_back(torch::tensor({{nll * predicted, predicted}}, torch::kDouble));
+    pending.emplace_back(model, std::span(&rest, 1));
+  }
+  for (const PendingScores& sequence : pending) {
+    const CompletionScore score = sequence.take().front();
+    const auto predicted = static_cast<double>(score.argmax.size());
+    own.push_back(torch::tensor({{score.mean_nll() * predicted, predicted}}, torch::kDouble));
   }
   const auto sums = ranks.device.all_gather(at::cat(own).to(model.device()), "gather text loss").cpu();
   TextLoss loss;

@@ -1,5 +1,6 @@
 #include "worker/model/forward.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "io/error.hpp"
@@ -57,6 +58,7 @@ ForwardPass::ForwardPass(const Transformer& model, TokenLayout layout) : model_(
 }
 
 torch::Tensor ForwardPass::embed() const {
+  if (!model_.stages.is_first()) return {};
   const auto tokens = model_.token_embedding.index_select(0, layout_.ids);
   if (!model_.position_embedding.defined()) return tokens;
   return tokens + model_.position_embedding.index_select(0, layout_.positions);
@@ -95,10 +97,23 @@ torch::Tensor ForwardPass::attend(const torch::Tensor& query, const torch::Tenso
       .index_select(0, layout_.padded_index);
 }
 
-BlockOutput ForwardPass::block(std::int64_t layer, const torch::Tensor& hidden, const AttentionCache* cache) const {
+torch::Tensor ForwardPass::moved(const torch::Tensor& hidden, int from, int to) const {
+  return model_.stages.move(hidden, from, to, {layout_.tokens(), model_.config.d_model}, model_.dtype(),
+                            "hand over residual stream");
+}
+
+torch::Tensor ForwardPass::at_head(std::int64_t layer, const torch::Tensor& hidden) const {
+  return moved(hidden, model_.stages.of(layer), model_.stages.last());
+}
+
+BlockOutput ForwardPass::block(std::int64_t layer, const torch::Tensor& entering,
+                               const AttentionCache* cache) const {
+  const Stages& stages = model_.stages;
+  const auto hidden = moved(entering, stages.of(std::max<std::int64_t>(0, layer - 1)), stages.of(layer));
+  if (!stages.holds(layer)) return {.hidden = hidden, .key = {}, .attention_keys = {}, .attention_values = {}};
   io::check(cache != nullptr || layout_.past == 0, "a suffix needs the cache of what stands before it");
   const auto& config = model_.config;
-  const auto& block = model_.blocks[static_cast<std::size_t>(layer)];
+  const Block& block = model_.block(layer);
   const std::int64_t tokens = hidden.size(0), heads = config.heads, groups = config.kv_heads,
                      width = config.head_dim;
 

@@ -1,7 +1,9 @@
 // The forward pass of a Transformer, block by block, as functions of tensors. Differentiable by autograd with
 // respect to the hidden states; the weights need no gradients.
 //
-// Notation as in transformer.hpp; tokens are packed as in token_layout.hpp.
+// Notation as in transformer.hpp; tokens are packed as in token_layout.hpp. Where the model is cut into stages, all
+// of them make the same calls: hidden states behind block l live on the stage that holds l, and the next block's
+// call takes them to the stage that holds it. What comes out on other stages is as stages.hpp tells.
 #pragma once
 
 #include "worker/model/token_layout.hpp"
@@ -29,16 +31,20 @@ class ForwardPass {
 
   const TokenLayout& layout() const { return layout_; }
 
-  // Token (and position) embeddings: [tokens, d] in the model's dtype.
+  // Token (and position) embeddings: [tokens, d] in the model's dtype, on the first stage.
   torch::Tensor embed() const;
 
-  // Block `layer` on `hidden` [tokens, d]; `cache` must be given when the layout is a suffix.
-  BlockOutput block(std::int64_t layer, const torch::Tensor& hidden, const AttentionCache* cache = nullptr) const;
+  // Block `layer` on `entering` [tokens, d]; `cache` must be given when the layout is a suffix.
+  BlockOutput block(std::int64_t layer, const torch::Tensor& entering, const AttentionCache* cache = nullptr) const;
 
   // Blocks [first, last) without a cache.
   torch::Tensor blocks(std::int64_t first, std::int64_t last, torch::Tensor hidden) const;
 
+  // The hidden states behind block `layer` on the last stage, where the head is.
+  torch::Tensor at_head(std::int64_t layer, const torch::Tensor& hidden) const;
+
  private:
+  torch::Tensor moved(const torch::Tensor& hidden, int from, int to) const;
   torch::Tensor attend(const torch::Tensor& query, const torch::Tensor& key, const torch::Tensor& value,
                        const AttentionCache* cache) const;
   torch::Tensor padded(const torch::Tensor& packed) const;
@@ -50,8 +56,8 @@ class ForwardPass {
   torch::Tensor mask_;    // the layout's, in the dtype of the attention scores
 };
 
-// Final norm and head: log-probabilities [n, V] f32 (f64 for an f64 model) of the token after each of `hidden` [n,
-// d].
+// Final norm and head, on the last stage: log-probabilities [n, V] f32 (f64 for an f64 model) of the token after
+// each of `hidden` [n, d].
 torch::Tensor next_token_log_probabilities(const Transformer& model, const torch::Tensor& hidden);
 
 }  // namespace anchorage::worker

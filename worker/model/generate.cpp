@@ -62,15 +62,16 @@ class Caches {
   std::vector<AttentionCache> caches_;
 };
 
-// Log-probabilities [rows, V] f32 on the host of what follows each row.
+// Log-probabilities [rows, V] f32 on the host of what follows each row; undefined but on the last stage.
 torch::Tensor advance(const Transformer& model, const TokenLayout& layout, Caches& caches) {
   const ForwardPass pass(model, layout);
   auto hidden = pass.embed();
   for (std::int64_t layer = 0; layer < model.layers(); ++layer) {
     const BlockOutput output = pass.block(layer, hidden, caches.of(layer));
-    caches.append(layer, layout, output);
+    if (model.holds(layer)) caches.append(layer, layout, output);
     hidden = output.hidden;
   }
+  if (!model.stages.is_last()) return {};
   const std::vector<std::int64_t> ends(layout.row_begin.begin() + 1, layout.row_begin.end());
   const auto last = (torch::tensor(ends) - 1).to(model.device());
   return next_token_log_probabilities(model, hidden.index_select(0, last)).to(torch::kFloat).cpu().contiguous();
@@ -89,15 +90,22 @@ std::vector<TokenIds> generate(const Transformer& model, std::span<const TokenId
   }
   std::vector<bool> ended(rows.size(), false);
   std::vector<std::int64_t> first;
-  Caches caches(model.blocks.size());
+  Caches caches(static_cast<std::size_t>(model.layers()));
   for (std::int64_t step = 0; step < options.max_new_tokens; ++step) {
     const auto log_probabilities = advance(model, lay_out(rows, first, model.device()), caches);
-    first.clear();
-    for (std::size_t row = 0; row < rows.size(); ++row) {
+    auto drawn = torch::zeros({std::ssize(rows)}, torch::kInt64);
+    for (std::size_t row = 0; row < rows.size() && log_probabilities.defined(); ++row) {
       const std::span scores(
           log_probabilities.data_ptr<float>() + static_cast<std::int64_t>(row) * log_probabilities.size(1),
           static_cast<std::size_t>(log_probabilities.size(1)));
-      const std::int32_t id = sample(scores, options, random[row]);
+      drawn[static_cast<std::int64_t>(row)] = sample(scores, options, random[row]);
+    }
+    drawn = model.stages
+                .share(drawn.to(model.device()), model.stages.last(), drawn.sizes(), torch::kInt64, "share tokens")
+                .cpu();
+    first.clear();
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+      const auto id = static_cast<std::int32_t>(drawn.data_ptr<std::int64_t>()[row]);
       ended[row] = ended[row] || std::ranges::count(options.stop_ids, id) > 0;
       if (!ended[row]) produced[row].push_back(id);
       first.push_back(std::ssize(rows[row]));

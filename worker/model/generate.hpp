@@ -20,7 +20,7 @@ struct GenerateOptions {
 };
 
 // The new tokens of each row, without the prompts. The same prompt in the same row gives the same tokens for the
-// same seed.
+// same seed. Collective over the model's stages.
 std::vector<TokenIds> generate(const Transformer& model, std::span<const TokenIds> prompts,
                                const GenerateOptions& options);
 

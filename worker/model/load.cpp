@@ -153,19 +153,25 @@ Transformer load_transformer(const io::ModelDirectory& directory, const LoadOpti
 
   Transformer model;
   model.config = config;
-  model.token_embedding = reader.read(prefix + (gpt2 ? "wte.weight" : "embed_tokens.weight"), {v, d});
-  if (gpt2) {
-    model.position_embedding = reader.read(prefix + "wpe.weight", {config.max_positions, d});
-  } else {
-    model.rotary_frequencies = rotary_frequencies(config).to(options.device);
+  model.stages = options.stages;
+  const std::string embedding = prefix + (gpt2 ? "wte.weight" : "embed_tokens.weight");
+  if (model.stages.is_first()) {
+    model.token_embedding = reader.read(embedding, {v, d});
+    if (gpt2) model.position_embedding = reader.read(prefix + "wpe.weight", {config.max_positions, d});
   }
-  for (std::int64_t layer = 0; layer < config.layers; ++layer) {
+  if (!gpt2) model.rotary_frequencies = rotary_frequencies(config).to(options.device);
+  const sharding::Range own = model.stages.own_layers(config.layers);
+  for (std::int64_t layer = own.begin; layer < own.end; ++layer) {
     model.blocks.push_back(gpt2 ? read_gpt2_block(reader, config, layer) : read_llama_block(reader, config, layer));
   }
-  const std::string last_norm = prefix + (gpt2 ? "ln_f" : "norm");
-  model.final_norm.weight = reader.read(last_norm + ".weight", {d});
-  if (gpt2) model.final_norm.bias = reader.read(last_norm + ".bias", {d});
-  model.head = config.tied_head ? model.token_embedding : reader.read("lm_head.weight", {v, d});
+  if (model.stages.is_last()) {
+    const std::string last_norm = prefix + (gpt2 ? "ln_f" : "norm");
+    model.final_norm.weight = reader.read(last_norm + ".weight", {d});
+    if (gpt2) model.final_norm.bias = reader.read(last_norm + ".bias", {d});
+    const bool is_here = config.tied_head && model.stages.is_first();
+    model.head =
+        is_here ? model.token_embedding : reader.read(config.tied_head ? embedding : "lm_head.weight", {v, d});
+  }
   return model;
 }
 

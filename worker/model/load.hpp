@@ -12,9 +12,10 @@ namespace anchorage::worker {
 struct LoadOptions {
   torch::Device device = torch::kCPU;
   std::optional<torch::ScalarType> dtype;  // the checkpoint's own where not given
+  Stages stages{};                         // of this rank's replica; only the weights of its own stage are read
 };
 
-// Reads all weights. Throws io::UserError that names the tensor when one is missing or of another shape than
+// Reads the weights. Throws io::UserError that names the tensor when one is missing or of another shape than
 // config.json says.
 Transformer load_transformer(const io::ModelDirectory& directory, const LoadOptions& options = {});
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "io/model_config.hpp"
+#include "worker/model/stages.hpp"
 
 namespace anchorage::worker {
 
@@ -32,18 +33,28 @@ struct Block {
   Linear down;  // [d, f]: the matrix that is edited; its input is the key
 };
 
+// What this rank holds of the model: all of it, or one stage's layers, the embeddings on the first stage and final
+// norm and head on the last.
 struct Transformer {
   io::ModelConfig config;
+  Stages stages;
   torch::Tensor token_embedding;     // [V, d]
   torch::Tensor position_embedding;  // [positions, d], or undefined: rotary
   torch::Tensor rotary_frequencies;  // [e / 2] f64 radians a position, or undefined: learned positions
-  std::vector<Block> blocks;
+  std::vector<Block> blocks;         // of this stage's layers
   Norm final_norm;
   torch::Tensor head;  // [V, d]; shares the storage of token_embedding when the model ties them
 
-  torch::Device device() const { return token_embedding.device(); }
-  torch::ScalarType dtype() const { return token_embedding.scalar_type(); }
-  std::int64_t layers() const { return static_cast<std::int64_t>(blocks.size()); }
+  torch::Device device() const { return blocks.front().down.weight.device(); }
+  torch::ScalarType dtype() const { return blocks.front().down.weight.scalar_type(); }
+  std::int64_t layers() const { return config.layers; }  // of the whole model
+  bool holds(std::int64_t layer) const { return stages.holds(layer); }
+  // A layer that this stage holds.
+  const Block& block(std::int64_t layer) const;
+  Block& block(std::int64_t layer);
+
+  // Of the weights that are here; what two tensors share counts once.
+  std::int64_t bytes() const;
 };
 
 }  // namespace anchorage::worker

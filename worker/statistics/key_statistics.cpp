@@ -18,7 +18,7 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// What one sequence gives.
+// What one sequence gives, of the layers that this stage holds.
 struct Observation {
   std::map<std::int64_t, torch::Tensor> keys;  // by layer: [tokens, f] f32
   torch::Tensor norms;                         // [tokens, layers seen] f32
@@ -28,15 +28,16 @@ Observation observe(const Transformer& model, const TokenIds& ids, const std::ve
   const torch::NoGradGuard no_gradients;
   const ForwardPass pass(model, lay_out(std::span(&ids, 1), {}, model.device()));
   Observation seen;
-  std::vector<torch::Tensor> norms;
+  std::vector<torch::Tensor> norms = {torch::empty({std::ssize(ids), 0}, torch::TensorOptions(model.device()))};
   auto hidden = pass.embed();
   for (std::int64_t layer = 0; layer <= layers.back(); ++layer) {
     const BlockOutput output = pass.block(layer, hidden);
-    if (std::ranges::binary_search(layers, layer)) seen.keys[layer] = output.key.to(torch::kFloat);
     hidden = output.hidden;
-    norms.push_back(hidden.to(torch::kFloat).norm(2, -1));
+    if (!model.holds(layer)) continue;
+    if (std::ranges::binary_search(layers, layer)) seen.keys[layer] = output.key.to(torch::kFloat);
+    norms.push_back(hidden.to(torch::kFloat).norm(2, -1, /*keepdim=*/true));
   }
-  seen.norms = at::stack(norms, 1);
+  seen.norms = at::cat(norms, 1);
   return seen;
 }
 
@@ -45,22 +46,22 @@ class Collector {
   Collector(const Transformer& model, const io::Tokenizer& tokenizer, const io::StatisticsFingerprint& fingerprint,
             const StatisticsOptions& options, const Ranks& ranks)
       : model_(model), options_(options), ranks_(ranks), text_(options.corpus, tokenizer, options.sequence_length) {
-    const std::vector<std::int64_t> equal_costs(options.layers.size(), 1);
-    const auto owners = sharding::layer_owners(equal_costs, ranks_.size());
+    std::ranges::copy_if(options.layers, std::back_inserter(held_), [&](auto layer) { return model.holds(layer); });
+    const auto owners = sharding::layer_owners(std::vector<std::int64_t>(held_.size(), 1), ranks_.size());
+    for (std::size_t i = 0; i < held_.size(); ++i) owners_[held_[i]] = owners[i];
     io::StatisticsProgress fresh;
     fresh.fingerprint = fingerprint;
     fresh.target_tokens = options.tokens;
-    for (std::size_t i = 0; i < options.layers.size(); ++i) {
-      owners_[options.layers[i]] = owners[i];
+    for (const std::int64_t layer : options.layers) {
       const auto size = static_cast<std::size_t>(model.config.d_ff);
-      fresh.sums.push_back({options.layers[i], model.config.d_ff, std::vector<double>(size * size, 0.0)});
+      fresh.sums.push_back({layer, model.config.d_ff, std::vector<double>(size * size, 0.0)});
     }
     // Every rank reads the file, so all go on from the same place.
     progress_ = io::create_or_resume(options.out, fresh);
-    ranks_.host.barrier("statistics file read");
+    ranks_.world.barrier("statistics file read");
     progress_.target_tokens = options.tokens;
     for (io::KeySum& sum : progress_.sums) {
-      if (owners_.at(sum.layer) != ranks_.rank()) continue;
+      if (!model.holds(sum.layer) || owners_.at(sum.layer) != ranks_.rank()) continue;
       sums_[sum.layer] = torch::from_blob(sum.sum.data(), {sum.size, sum.size}, torch::kDouble)
                              .to(model.device(), torch::kDouble, false, true);
     }
@@ -69,8 +70,8 @@ class Collector {
 
   std::int64_t tokens() const { return progress_.tokens; }
 
-  // One round: every rank takes the next sequence but one a rank before it. False when the text ends or enough is
-  // seen.
+  // One round: every replica takes the next sequence but one a replica before it. False when the text ends or
+  // enough is seen.
   bool round() {
     std::vector<TokenIds> sequences;
     std::int64_t tokens = progress_.tokens;
@@ -91,13 +92,13 @@ class Collector {
 
   // Collective: brings the sums to rank 0, which writes them.
   void save() {
-    gather_sums();
-    if (ranks_.rank() == 0) io::save_progress(options_.out, progress_);
+    gather();
+    if (ranks_.is_root()) io::save_progress(options_.out, progress_);
   }
 
   void finish() {
-    gather_sums();
-    if (ranks_.rank() != 0) return;
+    gather();
+    if (!ranks_.is_root()) return;
     io::Statistics statistics{.fingerprint = progress_.fingerprint,
                               .tokens = progress_.tokens,
                               .moments = {},
@@ -121,7 +122,7 @@ class Collector {
     const auto nothing = [&](std::int64_t width) {
       return torch::empty({0, width}, torch::TensorOptions(model_.device()).dtype(torch::kFloat));
     };
-    for (const std::int64_t layer : options_.layers) {
+    for (const std::int64_t layer : held_) {
       const auto keys = seen.keys.contains(layer) ? seen.keys.at(layer) : nothing(model_.config.d_ff);
       const auto all = ranks_.device.all_gather(keys, "gather keys of general text");
       if (!sums_.contains(layer)) continue;
@@ -132,9 +133,35 @@ class Collector {
         begin += std::ssize(sequence);
       }
     }
-    const auto norms = ranks_.device.all_gather(
-        seen.norms.defined() ? seen.norms : nothing(options_.layers.back() + 1), "gather norms of general text");
-    if (ranks_.rank() == 0) append_norms(norms.t().contiguous().cpu());
+    norms_.push_back(
+        ranks_.device.all_gather(seen.norms.defined() ? seen.norms : nothing(layers_seen(model_.stages.own())),
+                                 "gather norms of general text"));
+    for (const TokenIds& sequence : sequences) unsaved_ += std::ssize(sequence);
+  }
+
+  // Layers up to the last one to collect for that a stage holds.
+  std::int64_t layers_seen(int stage) const {
+    std::int64_t count = 0;
+    for (std::int64_t layer = 0; layer <= options_.layers.back(); ++layer)
+      count += model_.stages.of(layer) == stage;
+    return count;
+  }
+
+  // Brings what stages and owners have to rank 0's stage, and there into what is saved.
+  void gather() {
+    const torch::NoGradGuard no_gradients;
+    std::vector<torch::Tensor> norms;
+    const auto own = at::cat(norms_.empty() ? std::vector{torch::empty({0, layers_seen(model_.stages.own())},
+                                                                       torch::TensorOptions(model_.device()))}
+                                            : norms_);
+    for (int stage = 0; stage < model_.stages.count(); ++stage) {
+      norms.push_back(model_.stages.move(own, stage, 0, {unsaved_, layers_seen(stage)}, torch::kFloat,
+                                         "bring norms of general text to rank 0"));
+    }
+    if (ranks_.is_root() && unsaved_ > 0) append_norms(at::cat(norms, 1).t().contiguous().cpu());
+    norms_.clear();
+    unsaved_ = 0;
+    for (io::KeySum& sum : progress_.sums) gather_sum(sum);
   }
 
   // `norms` [layers seen, tokens]; layers behind the last edited one are not looked at and stay zero.
@@ -161,25 +188,35 @@ class Collector {
     return medians;
   }
 
-  void gather_sums() {
-    for (io::KeySum& sum : progress_.sums) {
-      auto whole =
-          sums_.contains(sum.layer)
-              ? sums_.at(sum.layer)
-              : torch::empty({sum.size, sum.size}, torch::TensorOptions(model_.device()).dtype(torch::kDouble));
-      ranks_.device.broadcast(whole, owners_.at(sum.layer), "bring key statistics to rank 0");
-      if (ranks_.rank() != 0) continue;
-      const auto on_host = whole.cpu().contiguous();
-      std::copy_n(on_host.data_ptr<double>(), on_host.numel(), sum.sum.begin());
+  // From its owner to the holder of the layer in the first replica, from there to the first stage.
+  void gather_sum(io::KeySum& sum) {
+    constexpr std::string_view operation = "bring key statistics to rank 0";
+    torch::Tensor whole;
+    if (model_.holds(sum.layer)) {
+      whole = sums_.contains(sum.layer)
+                  ? sums_.at(sum.layer)
+                  : torch::empty({sum.size, sum.size}, torch::TensorOptions(model_.device()).dtype(torch::kDouble));
+      const int owner = owners_.at(sum.layer);
+      if (owner != 0 && ranks_.rank() == owner) ranks_.device.send(whole, 0, operation);
+      if (owner != 0 && ranks_.rank() == 0) ranks_.device.receive(whole, owner, operation);
     }
+    if (ranks_.rank() != 0) return;
+    whole =
+        model_.stages.move(whole, model_.stages.of(sum.layer), 0, {sum.size, sum.size}, torch::kDouble, operation);
+    if (!ranks_.is_root()) return;
+    const auto on_host = whole.cpu().contiguous();
+    std::copy_n(on_host.data_ptr<double>(), on_host.numel(), sum.sum.begin());
   }
 
   const Transformer& model_;
   const StatisticsOptions& options_;
   const Ranks& ranks_;
   TextSequences text_;
-  std::map<std::int64_t, int> owners_;
+  std::vector<std::int64_t> held_;              // of the layers to collect for, those of this stage
+  std::map<std::int64_t, int> owners_;          // of them: the replica
   std::map<std::int64_t, torch::Tensor> sums_;  // [f, f] f64, of the layers that this rank owns
+  std::vector<torch::Tensor> norms_;            // [tokens, layers seen] of this stage, not yet in the progress
+  std::int64_t unsaved_ = 0;                    // their tokens
   io::StatisticsProgress progress_;
 };
 
@@ -193,13 +230,15 @@ StatisticsSummary collect_key_statistics(const Transformer& model, const io::Tok
   Collector collector(model, tokenizer, fingerprint, options, ranks);
   const std::int64_t resumed = collector.tokens();
   auto saved = Clock::now();
-  while (collector.tokens() < options.tokens && collector.round()) {
-    if (ranks.rank() == 0) progress(collector.tokens());
+  // All stages stop where they ask, so they do not ask every time.
+  const std::int64_t rounds_between_questions = model.stages.count() == 1 ? 1 : 16;
+  for (std::int64_t round = 1; collector.tokens() < options.tokens && collector.round(); ++round) {
+    if (ranks.is_root()) progress(collector.tokens());
+    if (round % rounds_between_questions != 0) continue;
     // Rank 0's clock decides for all.
-    auto due = torch::tensor({seconds_since(saved) > options.seconds_between_saves ? 1 : 0}, torch::kInt64)
-                   .to(model.device());
-    ranks.device.broadcast(due, 0, "agree on saving");
-    if (due.item<std::int64_t>() == 0) continue;
+    std::vector<std::byte> due = {std::byte{seconds_since(saved) > options.seconds_between_saves}};
+    ranks.world.broadcast(due, 0, "agree on saving");
+    if (due.front() == std::byte{0}) continue;
     collector.save();
     saved = Clock::now();
   }

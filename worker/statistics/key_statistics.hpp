@@ -30,9 +30,9 @@ struct StatisticsSummary {
 };
 
 // Collects and writes the file, or goes on with one that was interrupted. Collective: sequences are split over the
-// ranks, each layer's keys are summed by its owner in the order of the text, so the file's numbers do not depend on
-// the number of ranks. `progress` is called on rank 0 with the tokens done. Throws io::UserError when the corpus
-// has too few tokens.
+// replicas, each layer's keys are summed by its owner in the order of the text, so the file's numbers do not depend
+// on the number of ranks, nor on how they are arranged. `progress` is called on rank 0 with the tokens done. Throws
+// io::UserError when the corpus has too few tokens.
 StatisticsSummary collect_key_statistics(const Transformer& model, const io::Tokenizer& tokenizer,
                                          const io::StatisticsFingerprint& fingerprint,
                                          const StatisticsOptions& options, const Ranks& ranks,

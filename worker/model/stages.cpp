@@ -1,0 +1,103 @@
+#include "worker/model/stages.hpp"
+
+#include <utility>
+
+#include "io/error.hpp"
+#include "sharding/layer_partition.hpp"
+
+namespace anchorage::worker {
+namespace {
+
+using torch::autograd::variable_list;
+
+// In the graph of the stage that a tensor has left: takes its gradient from the stage it went to.
+class GradientFromStage : public torch::autograd::Node {
+ public:
+  GradientFromStage(torch::autograd::edge_list next, const torch::Tensor& sent,
+                    sharding::DeviceCommunicator& replica, int to)
+      : Node(std::move(next)), shape_(sent.sizes().vec()), options_(sent.options()), replica_(replica), to_(to) {}
+
+  variable_list apply(variable_list&&) override {
+    auto gradient = torch::empty(shape_, options_);
+    replica_.receive(gradient, to_, "receive gradient");
+    return {gradient};
+  }
+
+ private:
+  std::vector<std::int64_t> shape_;
+  torch::TensorOptions options_;
+  sharding::DeviceCommunicator& replica_;
+  int to_;
+};
+
+// In the graph of the stage that a tensor has come to: sends its gradient to where it came from.
+class GradientToStage : public torch::autograd::Node {
+ public:
+  GradientToStage(sharding::DeviceCommunicator& replica, int from) : replica_(replica), from_(from) {}
+
+  variable_list apply(variable_list&& gradients) override {
+    replica_.send(gradients.front(), from_, "send gradient");
+    return {};
+  }
+
+ private:
+  sharding::DeviceCommunicator& replica_;
+  int from_;
+};
+
+torch::Tensor with_history(torch::Tensor tensor, const std::shared_ptr<torch::autograd::Node>& node) {
+  torch::autograd::create_gradient_edge(tensor, node);
+  return tensor;
+}
+
+}  // namespace
+
+Stages::Stages(std::vector<sharding::Range> layers_of, sharding::DeviceCommunicator& replica)
+    : layers_of_(std::move(layers_of)), replica_(&replica) {
+  io::check(std::ssize(layers_of_) == replica.size(),
+            fmt::format("{} stages on {} ranks", layers_of_.size(), replica.size()));
+}
+
+int Stages::of(std::int64_t layer) const {
+  return replica_ == nullptr ? 0 : sharding::stage_of(layer, layers_of_);
+}
+
+sharding::Range Stages::own_layers(std::int64_t layers) const {
+  if (replica_ == nullptr) return {0, layers};
+  io::check(layers_of_.back().end == layers,
+            fmt::format("a model of {} layers in stages up to layer {}", layers, layers_of_.back().end));
+  return layers_of_[static_cast<std::size_t>(own())];
+}
+
+torch::Tensor Stages::move(const torch::Tensor& tensor, int from, int to, torch::IntArrayRef shape,
+                           torch::ScalarType dtype, std::string_view operation) const {
+  if (from == to || (own() != from && own() != to)) return tensor;
+  const bool recording = torch::GradMode::is_enabled();
+  if (own() == from) {
+    io::check(tensor.sizes() == shape && tensor.scalar_type() == dtype && tensor.requires_grad() == recording,
+              fmt::format("'{}' sends another tensor than the next stage waits for", operation));
+    replica_->send(tensor.detach(), to, operation);
+    if (!recording) return {};
+    return with_history(
+        torch::empty({0}, tensor.options().requires_grad(false)),
+        std::make_shared<GradientFromStage>(torch::autograd::collect_next_edges(tensor), tensor, *replica_, to));
+  }
+  auto received = torch::empty(shape, torch::TensorOptions(replica_->device()).dtype(dtype));
+  replica_->receive(received, from, operation);
+  return recording ? with_history(received, std::make_shared<GradientToStage>(*replica_, from)) : received;
+}
+
+torch::Tensor Stages::share(const torch::Tensor& tensor, int from, torch::IntArrayRef shape,
+                            torch::ScalarType dtype, std::string_view operation) const {
+  if (count() == 1) return tensor;
+  const torch::NoGradGuard no_gradients;
+  const auto everywhere = own() == from
+                              ? tensor.detach().contiguous()
+                              : torch::empty(shape, torch::TensorOptions(replica_->device()).dtype(dtype));
+  io::check(everywhere.sizes() == shape && everywhere.scalar_type() == dtype,
+            fmt::format("'{}' shares another tensor than the other stages wait for", operation));
+  replica_->broadcast(everywhere, from, operation);
+  return everywhere;
+}
+
+}  // namespace anchorage::worker

@@ -1,0 +1,52 @@
+// How the ranks of a replica share one model: each is a *stage* that holds a contiguous range of its layers.
+//
+// All stages of a replica make the same calls in the same order, each computing its own layers. A tensor lives on
+// one stage at a time: on the others it is undefined, or empty where gradients are to find their way back. What all
+// stages need to know (losses, tokens, gradients of what is injected) the stage that has it shares.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <string_view>
+#include <vector>
+
+#include "sharding/collective/device_communicator.hpp"
+#include "sharding/range.hpp"
+
+namespace anchorage::worker {
+
+class Stages {
+ public:
+  // One stage that holds the whole model.
+  Stages() = default;
+
+  // Stage s holds layers `layers_of[s]` and is rank s of `replica`, which is borrowed.
+  Stages(std::vector<sharding::Range> layers_of, sharding::DeviceCommunicator& replica);
+
+  int count() const { return replica_ == nullptr ? 1 : replica_->size(); }
+  int own() const { return replica_ == nullptr ? 0 : replica_->rank(); }
+  bool is_first() const { return own() == 0; }      // has the embedding
+  bool is_last() const { return own() == last(); }  // has final norm and head
+  int last() const { return count() - 1; }
+
+  int of(std::int64_t layer) const;  // the stage that holds it
+  bool holds(std::int64_t layer) const { return of(layer) == own(); }
+  // Those that this stage holds of a model's `layers`.
+  sharding::Range own_layers(std::int64_t layers) const;
+
+  // The tensor that lives on stage `from` comes to live on stage `to`; nothing where they are the same. `shape` and
+  // `dtype` are its own. While gradients are recorded, backward() on what the stages then have sends the gradient
+  // the way back; it is to be called on all of them.
+  torch::Tensor move(const torch::Tensor& tensor, int from, int to, torch::IntArrayRef shape,
+                     torch::ScalarType dtype, std::string_view operation) const;
+
+  // The tensor that lives on stage `from`, on every stage. Without gradients.
+  torch::Tensor share(const torch::Tensor& tensor, int from, torch::IntArrayRef shape, torch::ScalarType dtype,
+                      std::string_view operation) const;
+
+ private:
+  std::vector<sharding::Range> layers_of_;
+  sharding::DeviceCommunicator* replica_ = nullptr;
+};
+
+}  // namespace anchorage::worker

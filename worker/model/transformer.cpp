@@ -1,0 +1,40 @@
+#include "worker/model/transformer.hpp"
+
+#include <set>
+
+#include "io/error.hpp"
+
+namespace anchorage::worker {
+
+const Block& Transformer::block(std::int64_t layer) const {
+  io::check(holds(layer), fmt::format("layer {} is not held by stage {}", layer, stages.own()));
+  return blocks[static_cast<std::size_t>(layer - stages.own_layers(layers()).begin)];
+}
+
+Block& Transformer::block(std::int64_t layer) {
+  return const_cast<Block&>(std::as_const(*this).block(layer));
+}
+
+std::int64_t Transformer::bytes() const {
+  std::vector<torch::Tensor> tensors = {token_embedding,   position_embedding, rotary_frequencies,
+                                        final_norm.weight, final_norm.bias,    head};
+  for (const Block& block : blocks) {
+    for (const Norm& norm : {block.attention_norm, block.mlp_norm}) {
+      tensors.push_back(norm.weight);
+      tensors.push_back(norm.bias);
+    }
+    for (const Linear& linear : {block.query_key_value, block.attention_output, block.up, block.down}) {
+      tensors.push_back(linear.weight);
+      tensors.push_back(linear.bias);
+    }
+  }
+  std::set<const void*> counted;
+  std::int64_t bytes = 0;
+  for (const torch::Tensor& tensor : tensors) {
+    if (!tensor.defined() || !counted.insert(tensor.storage().data()).second) continue;
+    bytes += static_cast<std::int64_t>(tensor.storage().nbytes());
+  }
+  return bytes;
+}
+
+}  // namespace anchorage::worker
