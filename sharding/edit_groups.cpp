@@ -8,6 +8,16 @@
 
 namespace anchorage::sharding {
 
+std::int64_t edits_a_group(int asked, int contexts, bool on_gpu) {
+  if (asked > 0) return asked;
+  const std::int64_t tokens = on_gpu ? 8192 : 128;
+  return std::clamp<std::int64_t>(tokens / (usual_suffix_tokens * (contexts + 1)), 1, 128);
+}
+
+std::int64_t groups_in_flight(int stages) {
+  return stages == 1 ? 1 : 2 * std::int64_t{stages};
+}
+
 EditGroups::EditGroups(std::int64_t edits, std::int64_t group_size, int replicas)
     : edits_(edits), group_size_(group_size), replicas_(replicas) {
   io::check(edits >= 0 && group_size > 0 && replicas > 0,

@@ -12,6 +12,17 @@
 
 namespace anchorage::sharding {
 
+// Tokens of a row from its subject's last one on, as they usually are: the rest of the prompt and the target.
+inline constexpr std::int64_t usual_suffix_tokens = 8;
+
+// Edits a group. Where `asked` is 0, as many as fill the machine with one step's tokens: `contexts` + 1 rows an
+// edit. It follows from hyper-parameters and the kind of device alone, never from the number of ranks.
+[[nodiscard]] std::int64_t edits_a_group(int asked, int contexts, bool on_gpu);
+
+// Groups that a replica has under way at the same time: two a stage keep its stages at work most of the time. One
+// after the other where there is one stage, for the caches' sake.
+[[nodiscard]] std::int64_t groups_in_flight(int stages);
+
 class EditGroups {
  public:
   // `edits` >= 0, `group_size` >= 1, `replicas` >= 1, or InternalError. The group size comes from the model and the

@@ -120,11 +120,11 @@ int run(int argc, char** argv) {
     double apart = 0;
     for (std::size_t begin = 0; begin < prompts.size(); begin += group) {
       const auto end = std::min(prompts.size(), begin + group);
-      const auto values = optimize_values(InjectedForward(model,
-                                                          {prompts.begin() + static_cast<std::ptrdiff_t>(begin),
-                                                           prompts.begin() + static_cast<std::ptrdiff_t>(end)},
-                                                          {.layers = {hparams.layers.front()}, .loss_layer = last}),
-                                          hparams);
+      const InjectedForward forward(model,
+                                    {prompts.begin() + static_cast<std::ptrdiff_t>(begin),
+                                     prompts.begin() + static_cast<std::ptrdiff_t>(end)},
+                                    {.layers = {hparams.layers.front()}, .loss_layer = last});
+      const auto values = optimize_values({forward}, hparams).front();
       for (std::size_t i = begin; i < end; ++i) {
         const auto difference = values.injected[static_cast<std::int64_t>(i - begin)][0] - slow[i];
         apart = std::max(apart, (difference.norm() / slow[i].norm()).item<double>());

@@ -13,25 +13,20 @@
 namespace anchorage::worker {
 namespace {
 
-// How many edits a group has when the user does not say: as many as fill the machine with one step's tokens. It
-// follows from model and device alone, never from the number of ranks.
-std::int64_t chosen_group_size(const io::Hparams& hparams, torch::Device device) {
-  if (hparams.group > 0) return hparams.group;
-  constexpr std::int64_t tokens_a_suffix =
-      8;  // about what follows a subject: the rest of the prompt and the target
-  const std::int64_t budget = device.is_cuda() ? 8192 : 128;
-  return std::clamp<std::int64_t>(budget / (tokens_a_suffix * (hparams.contexts + 1)), 1, 128);
-}
-
-// The bare prompts with their targets, scored: nll and match of each edit, [edits, 2] f64.
-torch::Tensor score_bare_prompts(const Transformer& model, const PromptBuilder& prompts,
+// The bare prompts with their targets.
+PendingScores score_bare_prompts(const Transformer& model, const PromptBuilder& prompts,
                                  std::span<const io::Edit> edits) {
   std::vector<Completion> completions;
   for (const io::Edit& edit : edits) {
     completions.push_back({prompts.prompt_ids(edit.filled_prompt()), prompts.target_ids(edit.target)});
   }
+  return {model, completions};
+}
+
+// nll and match of each edit: [edits, 2] f64.
+torch::Tensor table_of(const std::vector<CompletionScore>& scores) {
   std::vector<double> values;
-  for (const CompletionScore& score : score_completions(model, completions)) {
+  for (const CompletionScore& score : scores) {
     values.push_back(score.mean_nll());
     values.push_back(score.all_argmax() ? 1 : 0);
   }
@@ -76,12 +71,12 @@ BatchEditor::BatchEditor(Transformer& model, EditedWeights& weights, const Promp
       contexts_(std::move(contexts)),
       limits_(std::move(limits)),
       ranks_(ranks),
-      group_size_(chosen_group_size(hparams, model.device())),
-      solver_(weights, hparams, method_, statistics, ranks),
+      group_size_(sharding::edits_a_group(hparams.group, hparams.contexts, model.device().is_cuda())),
+      solver_(weights, hparams, method_, statistics, ranks, model.stages),
       rolling_(std::ssize(hparams.layers), model.config.d_model, hparams.rar_decay,
                hparams.rar ? hparams.rar_strength : 0) {}
 
-// This rank's groups.
+// This replica's groups.
 BatchEditor::Groups BatchEditor::make_groups(std::span<const io::Edit> edits) const {
   Groups groups;
   for (const auto& range : own_groups(ranks_, std::ssize(edits), group_size_)) {
@@ -92,21 +87,29 @@ BatchEditor::Groups BatchEditor::make_groups(std::span<const io::Edit> edits) co
   return groups;
 }
 
+std::vector<EditGroup::Together> BatchEditor::in_flight(Groups& groups) const {
+  const auto most = static_cast<std::size_t>(sharding::groups_in_flight(model_.stages.count()));
+  std::vector<EditGroup::Together> parts;
+  for (std::size_t begin = 0; begin < groups.size(); begin += most) {
+    parts.push_back(std::span(groups).subspan(begin, std::min(most, groups.size() - begin)));
+  }
+  return parts;
+}
+
 void BatchEditor::find_values(Groups& groups, sharding::BatchSeconds& seconds) const {
-  const torch::AutoGradMode gradients(true);
   if (!selects_anchors()) {
     const Stopwatch watch(seconds.values);
-    for (EditGroup& group : groups) method_.joint ? group.find_joint_values() : group.find_values(method_.anchored);
+    for (const auto part : in_flight(groups)) {
+      method_.joint ? EditGroup::find_joint_values(part) : EditGroup::find_values(part, method_.anchored);
+    }
     return;
   }
   const std::int64_t layers = std::ssize(hparams_.layers), width = model_.config.d_model;
   std::vector<torch::Tensor> saliency{torch::empty({0, layers, width})};
   {
     const Stopwatch watch(seconds.values);
-    for (EditGroup& group : groups) {
-      group.locate_anchors();
-      saliency.push_back(group.saliency().cpu());
-    }
+    for (const auto part : in_flight(groups)) EditGroup::locate_anchors(part);
+    for (const EditGroup& group : groups) saliency.push_back(group.saliency().cpu());
   }
   torch::Tensor anchors;
   {
@@ -116,9 +119,10 @@ void BatchEditor::find_values(Groups& groups, sharding::BatchSeconds& seconds) c
   }
   const Stopwatch watch(seconds.values);
   std::int64_t begin = 0;
-  for (EditGroup& group : groups) {
-    const std::int64_t count = group.saliency().size(0);
-    group.compress_to_anchors(anchors.narrow(0, begin, count));
+  for (const auto part : in_flight(groups)) {
+    std::int64_t count = 0;
+    for (const EditGroup& group : part) count += group.saliency().size(0);
+    EditGroup::compress_to_anchors(part, anchors.narrow(0, begin, count));
     begin += count;
   }
 }
@@ -215,7 +219,7 @@ std::vector<LayerUpdate> BatchEditor::write_jointly(const Groups& groups, shardi
       if (solver_.owns(layers[i]))
         missing[i].copy_((targets[i] - output_of(layers[i], at_keys[i])) * residuals.ne(0));
       const Stopwatch watch(seconds.communicate);
-      ranks_.device.broadcast(missing[i], solver_.owner(layers[i]), "broadcast missing residuals");
+      missing[i] = solver_.from_owner(missing[i], layers[i], "broadcast missing residuals");
     }
     return missing;
   };
@@ -296,13 +300,31 @@ std::vector<io::AnchorRecord> BatchEditor::refresh_anchors(const Groups& groups,
   return records;
 }
 
+// A layer's load is its anchors: as many entries have to be solved for and sent.
+void BatchEditor::refresh_owners(const std::vector<LayerUpdate>& updates) {
+  std::vector<std::int64_t> loads;
+  for (const LayerUpdate& update : updates) loads.push_back(update.residuals.ne(0).sum().item<std::int64_t>());
+  solver_.refresh_owners(loads);
+}
+
 void BatchEditor::measure(LayerUpdate& update) const {
+  torch::Tensor norms;
+  if (model_.holds(update.layer)) norms = norms_of(update).to(model_.device());
+  norms = model_.stages.share(norms, model_.stages.of(update.layer), {3}, torch::kDouble, "share norms").cpu();
+  update.update_norm = norms[0].item<double>();
+  update.total_norm = norms[1].item<double>();
+  update.base_norm = norms[2].item<double>();
+}
+
+// |u v^T|, |W - W(base)| and |W(base)| of a layer that this stage holds: [3] f64.
+torch::Tensor BatchEditor::norms_of(const LayerUpdate& update) const {
   const auto u = update.u.to(torch::kDouble), v = update.v.to(torch::kDouble);
   const double squared = (at::mm(u.t(), u) * at::mm(v.t(), v)).sum().item<double>();
   const auto base = weights_.base(update.layer);
-  update.update_norm = std::sqrt(std::max(0.0, squared));
-  update.total_norm = (weights_.master(update.layer) - base).to(torch::kDouble).norm().item<double>();
-  update.base_norm = base.to(torch::kDouble).norm().item<double>();
+  return torch::tensor({std::sqrt(std::max(0.0, squared)),
+                        (weights_.master(update.layer) - base).to(torch::kDouble).norm().item<double>(),
+                        base.to(torch::kDouble).norm().item<double>()},
+                       torch::kDouble);
 }
 
 // nll and match of each edit's bare prompt, on the weights as they are: [edits, 2] f64 on the CPU.
@@ -310,9 +332,11 @@ torch::Tensor BatchEditor::scores(std::span<const io::Edit> edits, sharding::Bat
   std::vector<torch::Tensor> own{torch::empty({0, 2}, torch::TensorOptions(model_.device()).dtype(torch::kDouble))};
   {
     const Stopwatch watch(seconds.evaluate);
+    std::vector<PendingScores> pending;
     for (const auto& range : own_groups(ranks_, std::ssize(edits), group_size_)) {
-      own.push_back(score_bare_prompts(model_, prompts_, part_of(edits, range)).to(model_.device()));
+      pending.push_back(score_bare_prompts(model_, prompts_, part_of(edits, range)));
     }
+    for (const PendingScores& group : pending) own.push_back(table_of(group.take()).to(model_.device()));
   }
   return gather(own, 2, "gather scores", seconds).cpu();
 }
@@ -325,8 +349,10 @@ BatchResult BatchEditor::apply(std::span<const io::Edit> edits) {
   find_values(groups, result.seconds);
   result.layers = method_.joint ? write_jointly(groups, result.seconds) : write_in_turn(groups, result.seconds);
   if (ranks_.rank() == 0) std::ranges::for_each(result.layers, [&](LayerUpdate& update) { measure(update); });
-  if (selects_anchors() && !result.layers.empty())
+  if (selects_anchors() && !result.layers.empty()) {
     result.anchors = refresh_anchors(groups, result.layers.front().keys.size(0));
+    refresh_owners(result.layers);
+  }
   const auto after = scores(edits, result.seconds);
   const auto refusals = gather_refusals(groups, ranks_.host);
   for (std::size_t i = 0; i < edits.size(); ++i) {

@@ -1,8 +1,9 @@
-// Applies batches of edits to the edited layers of a model that every rank holds (replicas).
+// Applies batches of edits to the edited layers of a model, over stages x replicas.
 //
-// A batch: each rank finds the values of its groups of edits; keys and residuals are gathered in the order of
-// edits; the layers' owners solve, the updates are broadcast and added by all. Every rank makes the same calls in
-// the same order; the weights come out the same, bit for bit, for any number of ranks.
+// A batch: each replica finds the values of its groups of edits; keys and residuals are gathered in the order of
+// edits; the layers' owners solve, the updates are broadcast and added by all that hold the layer. Every rank makes
+// the same calls in the same order, and all know the batch's keys, residuals and updates; the weights come out the
+// same, bit for bit, on any number of ranks in any shape.
 #pragma once
 
 #include <span>
@@ -31,7 +32,7 @@ struct EditOutcome {
 struct BatchResult {
   std::vector<EditOutcome> edits;  // one an edit given
   std::vector<LayerUpdate> layers;
-  std::vector<io::AnchorRecord> anchors;  // a row a written edit; on rank 0 of a joint method with anchors
+  std::vector<io::AnchorRecord> anchors;  // a row a written edit; on replica 0 of a joint method with anchors
   sharding::BatchSeconds seconds;         // of this rank
 };
 
@@ -68,6 +69,7 @@ class BatchEditor {
 
   Groups make_groups(std::span<const io::Edit> edits) const;
   void find_values(Groups& groups, sharding::BatchSeconds& seconds) const;
+  std::vector<EditGroup::Together> in_flight(Groups& groups) const;
   std::vector<LayerUpdate> write_in_turn(const Groups& groups, sharding::BatchSeconds& seconds);
   std::vector<LayerUpdate> write_jointly(const Groups& groups, sharding::BatchSeconds& seconds);
   std::vector<io::AnchorRecord> refresh_anchors(const Groups& groups, std::int64_t written);
@@ -76,7 +78,9 @@ class BatchEditor {
                        sharding::BatchSeconds& seconds) const;
   torch::Tensor output_of(std::int64_t layer, const torch::Tensor& keys) const;
   bool selects_anchors() const { return method_.joint && hparams_.anchors; }
+  void refresh_owners(const std::vector<LayerUpdate>& updates);
   void measure(LayerUpdate& update) const;
+  torch::Tensor norms_of(const LayerUpdate& update) const;
 
   Transformer& model_;
   EditedWeights& weights_;

@@ -1,6 +1,7 @@
 #include "worker/editing/edit_group.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "io/error.hpp"
 
@@ -76,33 +77,73 @@ InjectedForward EditGroup::forward_with(std::vector<std::int64_t> injected_layer
   return {model_, prompts_, {.layers = std::move(injected_layers), .loss_layer = hparams_.v_loss_layer.value()}};
 }
 
-void EditGroup::find_values(bool anchored) {
-  if (accepted_.empty()) return;
-  values_ = anchored ? optimize_anchored_values(forward_with({layers_.back()}), hparams_)
-                     : optimize_values(forward_with({layers_.back()}), hparams_);
-  refuse_what_is_not_finite();
+std::vector<EditGroup*> EditGroup::those_with_edits(Together groups) {
+  std::vector<EditGroup*> some;
+  for (EditGroup& group : groups) {
+    if (!group.accepted_.empty()) some.push_back(&group);
+  }
+  return some;
 }
 
-void EditGroup::find_joint_values() {
-  if (accepted_.empty()) return;
-  values_ = optimize_values(forward_with(layers_), hparams_);
-  refuse_what_is_not_finite();
+std::vector<InjectedForward> EditGroup::joint_forwards(const std::vector<EditGroup*>& groups) {
+  std::vector<InjectedForward> forwards;
+  for (const EditGroup* group : groups) forwards.push_back(group->forward_with(group->layers_));
+  return forwards;
 }
 
-void EditGroup::locate_anchors() {
-  saliency_ = torch::zeros({std::ssize(accepted_), std::ssize(layers_), model_.config.d_model});
-  if (accepted_.empty()) return;
-  located_ = worker::locate_anchors(forward_with(layers_), hparams_);
-  const auto sums = located_.saliency.flatten(1).sum(1).clamp_min(1e-30).view({-1, 1, 1});
-  saliency_ = located_.saliency / sums;
+void EditGroup::take(const std::vector<EditGroup*>& groups, std::vector<OptimizedValues> values) {
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    groups[i]->values_ = std::move(values[i]);
+    groups[i]->refuse_what_is_not_finite();
+  }
 }
 
-void EditGroup::compress_to_anchors(const torch::Tensor& anchors) {
-  anchors_ = anchors.to(saliency_.device());
-  if (accepted_.empty()) return;
-  values_ = worker::compress_to_anchors(forward_with(layers_), hparams_, located_, anchors_);
-  located_ = {};
-  refuse_what_is_not_finite();
+void EditGroup::find_values(Together groups, bool anchored) {
+  const auto some = those_with_edits(groups);
+  if (some.empty()) return;
+  const io::Hparams& hparams = some.front()->hparams_;
+  std::vector<InjectedForward> forwards;
+  for (const EditGroup* group : some) forwards.push_back(group->forward_with({group->layers_.back()}));
+  take(some,
+       anchored ? optimize_anchored_values(forwards, hparams) : optimize_values(std::move(forwards), hparams));
+}
+
+void EditGroup::find_joint_values(Together groups) {
+  const auto some = those_with_edits(groups);
+  if (!some.empty()) take(some, optimize_values(joint_forwards(some), some.front()->hparams_));
+}
+
+void EditGroup::locate_anchors(Together groups) {
+  for (EditGroup& group : groups) {
+    group.saliency_ =
+        torch::zeros({std::ssize(group.accepted_), std::ssize(group.layers_), group.model_.config.d_model});
+  }
+  const auto some = those_with_edits(groups);
+  if (some.empty()) return;
+  auto located = worker::locate_anchors(joint_forwards(some), some.front()->hparams_);
+  for (std::size_t i = 0; i < some.size(); ++i) {
+    const auto sums = located[i].saliency.flatten(1).sum(1).clamp_min(1e-30).view({-1, 1, 1});
+    some[i]->saliency_ = located[i].saliency / sums;
+    some[i]->located_ = std::move(located[i]);
+  }
+}
+
+void EditGroup::compress_to_anchors(Together groups, const torch::Tensor& anchors) {
+  std::int64_t begin = 0;
+  for (EditGroup& group : groups) {
+    const std::int64_t count = std::ssize(group.accepted_);
+    group.anchors_ = anchors.narrow(0, begin, count).to(group.saliency_.device());
+    begin += count;
+  }
+  const auto some = those_with_edits(groups);
+  if (some.empty()) return;
+  std::vector<LocatedValues> located;
+  std::vector<torch::Tensor> own_anchors;
+  for (EditGroup* group : some) {
+    located.push_back(std::exchange(group->located_, {}));
+    own_anchors.push_back(group->anchors_);
+  }
+  take(some, worker::compress_to_anchors(joint_forwards(some), some.front()->hparams_, located, own_anchors));
 }
 
 void EditGroup::refuse_what_is_not_finite() {

@@ -2,10 +2,11 @@
 // outside.
 //
 // A group knows its edits' prompts in the contexts that are in use, their value vectors, and what the edited layers
-// see of them as the weights change.
+// see of them as the weights change. Collective over the model's stages, which all know the same of it.
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -39,15 +40,18 @@ class EditGroup {
   const std::vector<std::int64_t>& accepted() const { return accepted_; }
   const std::vector<std::string>& refusals() const { return refusals_; }  // one an edit given; empty when accepted
 
+  // Values are found for several groups at once, so that the stages of a replica always have one to work on.
+  using Together = std::span<EditGroup>;
+
   // Finds one value vector an edit, injected after the last edited layer. `anchored`: compressed to its anchors
   // (EAC).
-  void find_values(bool anchored);
+  static void find_values(Together groups, bool anchored);
 
   // Finds one vector an edit and edited layer, each injected after its own (m layers): dense, or in two phases with
-  // the selection of anchors between them (B-EAC).
-  void find_joint_values();
-  void locate_anchors();
-  void compress_to_anchors(const torch::Tensor& anchors);  // [accepted, m, d] f32 of 0 and 1
+  // the selection of anchors between them (B-EAC). `anchors` [accepted of all groups, m, d] f32 of 0 and 1.
+  static void find_joint_values(Together groups);
+  static void locate_anchors(Together groups);
+  static void compress_to_anchors(Together groups, const torch::Tensor& anchors);
 
   // Between the phases: saliency of each entry, of sum 1 an edit, [accepted, m, d] f32; behind them the anchors'.
   const torch::Tensor& saliency() const { return saliency_; }
@@ -67,6 +71,9 @@ class EditGroup {
   void choose_contexts(const PromptBuilder& builder, const Contexts& contexts, const SinkLimits& limits);
   void observe_subjects();
   InjectedForward forward_with(std::vector<std::int64_t> injected_layers) const;
+  static std::vector<EditGroup*> those_with_edits(Together groups);
+  static std::vector<InjectedForward> joint_forwards(const std::vector<EditGroup*>& groups);
+  static void take(const std::vector<EditGroup*>& groups, std::vector<OptimizedValues> values);
   void refuse_what_is_not_finite();
   torch::Tensor mean_over_contexts(const torch::Tensor& rows) const;
 

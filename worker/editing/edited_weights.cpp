@@ -8,12 +8,14 @@ EditedWeights::EditedWeights(Transformer& model, const io::ModelDirectory& base,
                              const std::vector<std::int64_t>& layers)
     : model_(model), directory_(base), layers_(layers) {
   for (const std::int64_t layer : layers_) {
-    const auto& own = model_.blocks[static_cast<std::size_t>(layer)].down.weight;
+    if (!model_.holds(layer)) continue;
+    const auto& own = model_.block(layer).down.weight;
     masters_[layer] = own.scalar_type() == torch::kFloat ? own : this->base(layer);
   }
 }
 
 void EditedWeights::add(std::int64_t layer, const torch::Tensor& u, const torch::Tensor& v) {
+  if (!holds(layer)) return;
   const torch::NoGradGuard no_gradients;
   masters_.at(layer).addmm_(u, v.t());
   update_model(layer);
@@ -35,7 +37,7 @@ void EditedWeights::restore(const Snapshot& snapshot) {
 
 void EditedWeights::update_model(std::int64_t layer) {
   const auto& master = masters_.at(layer);
-  auto& own = model_.blocks[static_cast<std::size_t>(layer)].down.weight;
+  auto& own = model_.block(layer).down.weight;
   if (!own.is_same(master)) own.copy_(master);
 }
 

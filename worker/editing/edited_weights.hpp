@@ -1,4 +1,5 @@
-// The matrices that are edited: f32 masters beside the model's own, which may be half precision.
+// The matrices that are edited: f32 masters beside the model's own, which may be half precision. Each stage has
+// those of the layers that it holds.
 #pragma once
 
 #include <map>
@@ -14,11 +15,13 @@ class EditedWeights {
   // Borrows both. In an f32 model the master is the model's own matrix.
   EditedWeights(Transformer& model, const io::ModelDirectory& base, const std::vector<std::int64_t>& layers);
 
-  const std::vector<std::int64_t>& layers() const { return layers_; }
+  const std::vector<std::int64_t>& layers() const { return layers_; }  // of all stages
+  bool holds(std::int64_t layer) const { return masters_.contains(layer); }
+  std::int64_t key_width() const { return model_.config.d_ff; }
   const torch::Tensor& master(std::int64_t layer) const { return masters_.at(layer); }  // [d, f] f32
 
-  // W <- W + u v^T for u [d, r], v [f, r] f32: the one way a weight changes, so that replaying a journal gives the
-  // same bits.
+  // W <- W + u v^T for u [d, r], v [f, r] f32, where W is held: the one way a weight changes, so that replaying a
+  // journal gives the same bits.
   void add(std::int64_t layer, const torch::Tensor& u, const torch::Tensor& v);
 
   // The masters as they stand, and back to them bit for bit.

@@ -79,23 +79,34 @@ void InjectedForward::cache_beginnings() {
     if (rows_[r].edit != edit_seen) first_subjects.push_back(subjects.back());
     edit_seen = rows_[r].edit;
   }
-  after_first_ = hidden.index_select(0, index_tensor(suffix_tokens, model_.device()));
-  first_keys_ = first.key.index_select(0, index_tensor(subjects, model_.device()));
+  if (model_.holds(options_.layers.front())) {
+    after_first_ = hidden.index_select(0, index_tensor(suffix_tokens, model_.device()));
+    first_keys_ = first.key.index_select(0, index_tensor(subjects, model_.device()));
+  }
 
   const auto note_norms = [&](std::int64_t layer) {
-    if (layer != options_.layers.back()) return;
+    if (layer != options_.layers.back() || !model_.holds(layer)) return;
     norms_ = hidden.index_select(0, index_tensor(first_subjects, model_.device())).to(torch::kFloat).norm(2, -1);
   };
   note_norms(options_.layers.front());
   for (std::int64_t layer = options_.layers.front() + 1; layer <= options_.loss_layer; ++layer) {
     const BlockOutput output = whole.block(layer, hidden);
-    caches_.push_back({beginnings(output.attention_keys, whole.layout(), lengths, past),
-                       beginnings(output.attention_values, whole.layout(), lengths, past)});
     hidden = output.hidden;
+    caches_.emplace_back();
+    if (!model_.holds(layer)) continue;
+    caches_.back() = {beginnings(output.attention_keys, whole.layout(), lengths, past),
+                      beginnings(output.attention_values, whole.layout(), lengths, past)};
     note_norms(layer);
   }
+  hidden = whole.at_head(options_.loss_layer, hidden);
+  if (!model_.stages.is_last()) return;
   essence_before_ =
       next_token_log_probabilities(model_, hidden.index_select(0, index_tensor(essence_tokens, model_.device())));
+}
+
+void InjectedForward::share_norms() {
+  norms_ = model_.stages.share(norms_, model_.stages.of(options_.layers.back()), {edits()}, torch::kFloat,
+                               "share norms at subjects");
 }
 
 void InjectedForward::lay_out_suffixes() {
@@ -131,7 +142,7 @@ void InjectedForward::lay_out_suffixes() {
   const torch::Device device = model_.device();
   predictions_ = {.target_index = index_tensor(predicting, device),
                   .target_ids = index_tensor(targets, device),
-                  .target_weights = weights.to(device, essence_before_.scalar_type()),
+                  .target_weights = weights.to(device, loss_dtype()),
                   .essence_index = index_tensor(essences, device),
                   .row_edit = index_tensor(row_edit, device),
                   .subject_index = index_tensor(subjects, device),
@@ -142,6 +153,7 @@ torch::Tensor InjectedForward::hidden_after(std::int64_t last_layer, const torch
                                             const Observe& observe) const {
   const auto in_dtype = injected.to(model_.dtype());
   const auto inject = [&](const torch::Tensor& hidden, std::int64_t slot) {
+    if (!model_.holds(options_.layers[static_cast<std::size_t>(slot)])) return hidden;
     const auto vectors = in_dtype.select(1, slot).index_select(0, predictions_.row_edit);
     return hidden.index_add(0, predictions_.subject_index, vectors);
   };
@@ -150,7 +162,7 @@ torch::Tensor InjectedForward::hidden_after(std::int64_t last_layer, const torch
   for (std::int64_t layer = options_.layers.front() + 1; layer <= last_layer; ++layer) {
     const auto& cache = caches_[static_cast<std::size_t>(layer - options_.layers.front() - 1)];
     const BlockOutput output = suffixes_->block(layer, hidden, &cache);
-    if (observe) observe(layer, output);
+    if (observe && model_.holds(layer)) observe(layer, output);
     hidden = output.hidden;
     if (slot < std::ssize(options_.layers) && options_.layers[static_cast<std::size_t>(slot)] == layer) {
       hidden = inject(hidden, slot++);
@@ -164,16 +176,24 @@ std::vector<torch::Tensor> InjectedForward::subject_keys(const torch::Tensor& in
   const auto mean_over_contexts = [&](const torch::Tensor& rows) {
     return at::mm(predictions_.row_averages, rows.to(torch::kFloat));
   };
-  std::vector<torch::Tensor> keys{mean_over_contexts(first_keys_)};
+  std::vector<torch::Tensor> keys(options_.layers.size());
+  if (first_keys_.defined()) keys.front() = mean_over_contexts(first_keys_);
   hidden_after(options_.layers.back(), injected, [&](std::int64_t layer, const BlockOutput& output) {
-    if (!std::ranges::count(options_.layers, layer)) return;
-    keys.push_back(mean_over_contexts(output.key.index_select(0, predictions_.subject_index)));
+    const auto place = std::ranges::find(options_.layers, layer);
+    if (place == options_.layers.end()) return;
+    keys[static_cast<std::size_t>(place - options_.layers.begin())] =
+        mean_over_contexts(output.key.index_select(0, predictions_.subject_index));
   });
+  for (std::size_t slot = 0; slot < keys.size(); ++slot) {
+    keys[slot] = model_.stages.share(keys[slot], model_.stages.of(options_.layers[slot]),
+                                     {edits(), model_.config.d_ff}, torch::kFloat, "share injected keys");
+  }
   return keys;
 }
 
 InjectedLoss InjectedForward::loss(const torch::Tensor& injected) const {
-  const auto hidden = hidden_after(options_.loss_layer, injected);
+  const auto hidden = suffixes_->at_head(options_.loss_layer, hidden_after(options_.loss_layer, injected));
+  if (!model_.stages.is_last()) return {.nll = hidden, .kl = {}, .matches = {}};
   const std::int64_t predicted = predictions_.target_index.size(0);
   const auto index = at::cat({predictions_.target_index, predictions_.essence_index});
   const auto log_probabilities = next_token_log_probabilities(model_, hidden.index_select(0, index));
@@ -201,13 +221,17 @@ void InjectedForward::keep(std::span<const std::int64_t> kept) {
   const auto edit_index = index_tensor({kept.begin(), kept.end()}, model_.device());
   const auto row_index = index_tensor(kept_rows, model_.device());
   edits_ = std::move(remaining);
-  after_first_ = after_first_.index_select(0, index_tensor(kept_tokens, model_.device()));
-  essence_before_ = essence_before_.index_select(0, edit_index);
-  first_keys_ = first_keys_.index_select(0, row_index);
-  norms_ = norms_.index_select(0, edit_index);
+  const auto narrow_to = [](torch::Tensor& tensor, const torch::Tensor& index) {
+    if (tensor.defined()) tensor = tensor.index_select(0, index);
+  };
+  narrow_to(after_first_, index_tensor(kept_tokens, model_.device()));
+  narrow_to(essence_before_, edit_index);
+  narrow_to(first_keys_, row_index);
+  narrow_to(norms_, edit_index);
   list_rows();
   lay_out_suffixes();
   for (AttentionCache& cache : caches_) {
+    if (!cache.keys.defined()) continue;
     const std::int64_t past = suffixes_->layout().past;
     cache.keys = cache.keys.index_select(0, row_index).narrow(1, 0, past);
     cache.values = cache.values.index_select(0, row_index).narrow(1, 0, past);

@@ -5,6 +5,8 @@
 // the first injected layer. Each call then computes only positions from the subject's last token on, only the
 // layers behind, and the head only where something is predicted; gradients flow to the injected vectors alone.
 //
+// Where the model is cut into stages, each has what its layers need of this, and all make the same calls.
+//
 // Notation: E edits, m injected layers, d = d_model, f = d_ff.
 #pragma once
 
@@ -23,7 +25,8 @@ struct InjectionOptions {
   std::int64_t loss_layer = 0;       // the block whose output goes through final norm and head (`v_loss_layer`)
 };
 
-// What the edits' prompts say with vectors injected. All [E].
+// What the edits' prompts say with vectors injected. All [E], on the last stage; `nll` of another stage is what is
+// left of hidden states that have gone on (stages.hpp), and the rest undefined.
 struct InjectedLoss {
   torch::Tensor nll;      // mean over the contexts of the mean over target tokens of -log p
   torch::Tensor kl;       // KL(p_0 || p) of the next token of "{subject} is a"; p_0 without injection
@@ -40,11 +43,16 @@ class InjectedForward {
 
   std::int64_t injected_layers() const { return static_cast<std::int64_t>(options_.layers.size()); }
   std::int64_t d_model() const { return model_.config.d_model; }
+  const std::vector<std::int64_t>& layers() const { return options_.layers; }
+  const Transformer& model() const { return model_; }
+  torch::ScalarType loss_dtype() const { return model_.dtype() == torch::kDouble ? torch::kDouble : torch::kFloat; }
 
-  // |residual stream| at the subject's last token of the first context, after the last injected layer: [E] f32.
+  // |residual stream| at the subject's last token of the first context, after the last injected layer: [E] f32, on
+  // that layer's stage, and after `share_norms` on all.
   const torch::Tensor& norms() const { return norms_; }
+  void share_norms();
 
-  // The loss with `injected` [E, m, d] added. Differentiable with respect to it.
+  // The loss with `injected` [E, m, d] added. Differentiable with respect to it; over stages, see LossEvaluation.
   InjectedLoss loss(const torch::Tensor& injected) const;
 
   // The keys of the injected layers at the subject's last token with `injected` added, averaged over each edit's

@@ -15,17 +15,71 @@ KeyMetric metric_of(const Method& method, const io::Hparams& hparams, const torc
 }  // namespace
 
 LayerSolver::LayerSolver(EditedWeights& weights, const io::Hparams& hparams, const Method& method,
-                         const io::StatisticsFile& statistics, const Ranks& ranks)
-    : method_(method), ranks_(ranks) {
-  const auto& layers = weights.layers();
-  const std::vector<std::int64_t> equal_costs(layers.size(), 1);
-  const auto owners = sharding::layer_owners(equal_costs, ranks_.size());
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    owners_[layers[i]] = owners[i];
-    if (!owns(layers[i])) continue;
-    const auto moment = to_tensor(statistics.moment(layers[i]).moment).to(weights.master(layers[i]).device());
-    metrics_.emplace(layers[i], metric_of(method_, hparams, moment.to(torch::kDouble)));
+                         const io::StatisticsFile& statistics, const Ranks& ranks, const Stages& stages)
+    : method_(method), ranks_(ranks), stages_(stages), layers_(weights.layers()), key_width_(weights.key_width()) {
+  for (const auto& layers : layers_by_stage()) {
+    const auto owners = sharding::layer_owners(std::vector<std::int64_t>(layers.size(), 1), ranks_.size());
+    for (std::size_t i = 0; i < layers.size(); ++i) owners_[layers[i]] = owners[i];
   }
+  for (const std::int64_t layer : layers_) {
+    if (!owns(layer)) continue;
+    const auto moment = to_tensor(statistics.moment(layer).moment).to(weights.master(layer).device());
+    metrics_.emplace(layer, metric_of(method_, hparams, moment.to(torch::kDouble)));
+  }
+}
+
+std::vector<std::vector<std::int64_t>> LayerSolver::layers_by_stage() const {
+  std::vector<std::vector<std::int64_t>> layers(static_cast<std::size_t>(stages_.count()));
+  for (const std::int64_t layer : layers_) layers[static_cast<std::size_t>(stages_.of(layer))].push_back(layer);
+  return layers;
+}
+
+torch::Tensor LayerSolver::from_owner(const torch::Tensor& tensor, std::int64_t layer,
+                                      std::string_view operation) const {
+  if (stages_.holds(layer)) ranks_.device.broadcast(tensor, owner(layer), operation);
+  return stages_.share(tensor, stages_.of(layer), tensor.sizes(), tensor.scalar_type(), operation);
+}
+
+void LayerSolver::refresh_owners(std::span<const std::int64_t> loads) {
+  std::map<std::int64_t, std::int64_t> load_of;
+  for (std::size_t i = 0; i < layers_.size(); ++i) load_of[layers_[i]] = loads[i];
+  for (const auto& layers : layers_by_stage()) {
+    std::vector<std::int64_t> costs;
+    std::vector<int> present;
+    for (const std::int64_t layer : layers) {
+      costs.push_back(load_of.at(layer));
+      present.push_back(owner(layer));
+    }
+    const auto refreshed = sharding::refreshed_layer_owners(costs, present, ranks_.size());
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+      owners_[layers[i]] = refreshed[i];
+      if (refreshed[i] != present[i] && stages_.holds(layers[i])) move_metric(layers[i], present[i], refreshed[i]);
+    }
+  }
+}
+
+void LayerSolver::move_metric(std::int64_t layer, int from, int to) {
+  constexpr std::string_view operation = "move least squares to their new owner";
+  if (ranks_.rank() == from) {
+    const auto [system, inverse] = metrics_.at(layer).tensors();
+    ranks_.device.send(system, to, operation);
+    ranks_.device.send(inverse, to, operation);
+    metrics_.erase(layer);
+  } else if (ranks_.rank() == to) {
+    const auto options = torch::TensorOptions(ranks_.device.device()).dtype(torch::kDouble);
+    const auto receive = [&] {
+      auto tensor = torch::empty({key_width_, key_width_}, options);
+      ranks_.device.receive(tensor, from, operation);
+      return tensor;
+    };
+    const auto system = receive();
+    metrics_.emplace(layer, KeyMetric::from_tensors(system, receive()));
+  }
+}
+
+void LayerSolver::restore(const State& state) {
+  owners_ = state.owners;
+  metrics_ = state.metrics;
 }
 
 void LayerSolver::solve(std::span<LayerUpdate> updates, sharding::BatchSeconds& seconds) const {
@@ -41,8 +95,8 @@ void LayerSolver::solve(std::span<LayerUpdate> updates, sharding::BatchSeconds& 
   }
   const Stopwatch watch(seconds.communicate);
   for (LayerUpdate& update : updates) {
-    ranks_.device.broadcast(update.u, owner(update.layer), "broadcast update");
-    ranks_.device.broadcast(update.v, owner(update.layer), "broadcast update");
+    update.u = from_owner(update.u, update.layer, "broadcast update");
+    update.v = from_owner(update.v, update.layer, "broadcast update");
   }
 }
 

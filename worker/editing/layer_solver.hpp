@@ -1,4 +1,6 @@
 // The edited layers' least squares, each with its owner, and the one way updates reach the weights of all ranks.
+//
+// The owner of a layer is one of the ranks that hold it: one of the replicas, on the layer's stage.
 #pragma once
 
 #include <map>
@@ -25,17 +27,24 @@ struct LayerUpdate {
   torch::Tensor v;          // [f, b] f32
   double update_norm = 0;   // |u v^T|
   double total_norm = 0;    // |W - W(base)| after it
-  double base_norm = 0;     // |W(base)|; Frobenius norms, on rank 0 only
+  double base_norm = 0;     // |W(base)|; Frobenius norms, on replica 0 only
 };
 
 class LayerSolver {
  public:
   // Collective: owners factor their second moments. Borrows weights and hparams.
   LayerSolver(EditedWeights& weights, const io::Hparams& hparams, const Method& method,
-              const io::StatisticsFile& statistics, const Ranks& ranks);
+              const io::StatisticsFile& statistics, const Ranks& ranks, const Stages& stages);
 
-  int owner(std::int64_t layer) const { return owners_.at(layer); }
-  bool owns(std::int64_t layer) const { return owner(layer) == ranks_.rank(); }
+  int owner(std::int64_t layer) const { return owners_.at(layer); }  // the replica
+  bool owns(std::int64_t layer) const { return stages_.holds(layer) && owner(layer) == ranks_.rank(); }
+
+  // The owner's tensor, on every rank; elsewhere `tensor` gives shape and dtype. Collective.
+  torch::Tensor from_owner(const torch::Tensor& tensor, std::int64_t layer, std::string_view operation) const;
+
+  // Takes the least squares of layers to other owners where the load has shifted (refreshed_layer_owners). `loads`:
+  // one an edited layer, the same on every rank. Collective.
+  void refresh_owners(std::span<const std::int64_t> loads);
 
   // Fills in u and v from keys and residuals: owners solve at the same time, then each sends its updates to all.
   // Collective. The weights stay as they are.
@@ -45,16 +54,26 @@ class LayerSolver {
   // batch.
   void absorb(std::int64_t layer, const torch::Tensor& keys);
 
-  // The least squares of the layers this rank owns. Shares tensors; a state is never changed in place.
-  using State = std::map<std::int64_t, KeyMetric>;
-  const State& state() const { return metrics_; }
-  void restore(const State& state) { metrics_ = state; }
+  // The owners, and the least squares of the layers this rank owns. Shares tensors; a state is never changed in
+  // place.
+  struct State {
+    std::map<std::int64_t, int> owners;
+    std::map<std::int64_t, KeyMetric> metrics;
+  };
+  State state() const { return {owners_, metrics_}; }
+  void restore(const State& state);
 
  private:
+  std::vector<std::vector<std::int64_t>> layers_by_stage() const;  // the edited ones
+  void move_metric(std::int64_t layer, int from, int to);
+
   Method method_;
   Ranks ranks_;
+  Stages stages_;
+  std::vector<std::int64_t> layers_;
+  std::int64_t key_width_;  // f
   std::map<std::int64_t, int> owners_;
-  State metrics_;
+  std::map<std::int64_t, KeyMetric> metrics_;
 };
 
 }  // namespace anchorage::worker

@@ -22,6 +22,18 @@ KeyMetric::KeyMetric(torch::Tensor basis, torch::Tensor system)
   factor();
 }
 
+KeyMetric::KeyMetric(torch::Tensor basis, torch::Tensor system, torch::Tensor inverse)
+    : basis_(std::move(basis)), system_(std::move(system)), inverse_(std::move(inverse)) {}
+
+std::pair<torch::Tensor, torch::Tensor> KeyMetric::tensors() const {
+  io::check(!basis_.defined(), "the metric of a null space stays where it is");
+  return {system_, inverse_};
+}
+
+KeyMetric KeyMetric::from_tensors(torch::Tensor system, torch::Tensor inverse) {
+  return {torch::Tensor(), std::move(system), std::move(inverse)};
+}
+
 void KeyMetric::factor() {
   const auto [lower, info] = at::linalg_cholesky_ex(system_);
   if (info.item<int>() != 0) {

@@ -42,8 +42,13 @@ class KeyMetric {
 
   const torch::Tensor& inverse() const { return inverse_; }  // P [f, f]
 
+  // A and P [f, f], which make the same metric elsewhere, bit for bit. Not for one of a null space.
+  std::pair<torch::Tensor, torch::Tensor> tensors() const;
+  static KeyMetric from_tensors(torch::Tensor system, torch::Tensor inverse);
+
  private:
   KeyMetric(torch::Tensor basis, torch::Tensor system);
+  KeyMetric(torch::Tensor basis, torch::Tensor system, torch::Tensor inverse);
   void factor();
 
   // P = N B^-1 N^T: B is A and N the identity (undefined), or N spans a null space and B = l2 I + N^T (sum of K

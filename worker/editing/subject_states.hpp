@@ -12,7 +12,8 @@
 namespace anchorage::worker {
 
 // The beginnings of rows, up to the subject's last token. Everything before the first edited layer is computed
-// once, at construction; what depends on edited weights, at each call.
+// once, at construction; what depends on edited weights, at each call. Collective over the model's stages, all of
+// which get what is asked for.
 class SubjectStates {
  public:
   // Borrows the model. `edited_layers` ascending.
@@ -32,8 +33,14 @@ class SubjectStates {
   torch::Tensor residual_norms() const;
 
  private:
-  void for_each_edited_layer(const std::function<void(const BlockOutput&)>& observe) const;
+  // What `observe` makes of each edited layer's output at the subjects' last tokens: [rows, width] each.
+  using Observe = std::function<torch::Tensor(const BlockOutput& at_subjects)>;
+  std::vector<torch::Tensor> at_edited_layers(std::int64_t width, torch::ScalarType dtype,
+                                              const Observe& observe) const;
+  torch::Tensor on_all_stages(const torch::Tensor& rows, std::int64_t layer, std::int64_t width,
+                              torch::ScalarType dtype) const;
 
+  const Transformer& model_;
   ForwardPass pass_;
   std::vector<std::int64_t> edited_layers_;
   torch::Tensor subject_index_;  // [rows] i64: of the subject's last token in the packed tokens

@@ -1,8 +1,11 @@
 #include "worker/editing/value_optimizer.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "io/error.hpp"
+#include "worker/editing/loss_evaluation.hpp"
 
 namespace anchorage::worker {
 namespace {
@@ -44,25 +47,29 @@ torch::Tensor project(const torch::Tensor& point, const torch::Tensor& norms, do
   return point * at::clamp_max(clamp * norms / length.clamp_min(1e-30), 1.0).view({-1, 1, 1});
 }
 
-// Where a descent starts. `mask` and `l1_weights` [E, m, d] are those of the anchors, undefined for dense vectors.
+// Where a descent starts and ends. `mask` and `l1_weights` [E, m, d] are those of the anchors, undefined for dense
+// vectors.
 struct Start {
   torch::Tensor point;       // [E, m, d] f32
   torch::Tensor mask;        // 0 or 1
   torch::Tensor l1_weights;  // eac_l1 / (saliency + eps)
   std::int64_t evaluations;
+  bool until_converged;
 };
 
-// The loop over steps. An edit that has converged leaves the group's tensors; the others go on.
+// A group's loop over steps, each in the parts that LossEvaluation tells of. Until convergence, an edit that has
+// converged leaves the group's tensors while the others go on, and the point that counts is the last one evaluated;
+// else all steps are taken for every edit, and it is the one behind the last step.
 class Descent {
  public:
-  // Borrows `forward`, which holds the edits still going when the descent ends.
-  Descent(InjectedForward& forward, const io::Hparams& hparams, Start start)
-      : forward_(forward),
+  Descent(InjectedForward forward, const io::Hparams& hparams, Start start)
+      : forward_(std::make_unique<InjectedForward>(std::move(forward))),
         hparams_(hparams),
         start_(std::move(start)),
         step_(hparams, start_.point),
-        active_(torch::arange(forward_.edits(), start_.point.options().dtype(torch::kInt64))) {
-    const auto per_edit = torch::zeros({forward_.edits()}, start_.point.options());
+        active_(torch::arange(forward_->edits(), start_.point.options().dtype(torch::kInt64))),
+        mean_gradient_(torch::zeros_like(start_.point)) {
+    const auto per_edit = torch::zeros({forward_->edits()}, start_.point.options());
     if (start_.mask.defined()) start_.point = start_.point * start_.mask;
     values_ = {.injected = start_.point.clone(),
                .nll_before = per_edit.clone(),
@@ -71,69 +78,71 @@ class Descent {
                .steps = per_edit.to(torch::kInt64)};
   }
 
-  // Until every edit has converged; the point returned is the last one evaluated.
-  OptimizedValues run_to_convergence() {
-    for (std::int64_t evaluation = 0;; ++evaluation) {
-      auto point = start_.point.detach().requires_grad_(true);
-      const InjectedLoss loss = forward_.loss(point);
-      const auto objective = objective_of(loss, point);
-      record(loss, evaluation);
-      const auto going = at::logical_not(converged(loss, objective)).nonzero().squeeze(1);
-      if (going.size(0) == 0 || evaluation + 1 == start_.evaluations) return values_;
-      advance(gradient_of(objective, point));
-      if (going.size(0) < active_.size(0)) drop_all_but(going);
-    }
+  void share_norms() { forward_->share_norms(); }
+  bool is_going() const { return is_going_; }
+  const OptimizedValues& values() const { return values_; }
+  const torch::Tensor& mean_gradient() const { return mean_gradient_; }  // [E, m, d], where all steps were taken
+
+  void evaluate() { evaluation_.emplace(*forward_, start_.point); }
+
+  void judge() {
+    const InjectedLoss loss = evaluation_->loss();
+    record(loss);
+    ++evaluated_;
+    if (!start_.until_converged) return;
+    going_ = at::logical_not(converged(loss)).nonzero().squeeze(1);
+    is_going_ = going_.size(0) > 0 && evaluated_ < start_.evaluations;
   }
 
-  // All steps for every edit; also the mean gradient [E, m, d]. The point returned is the one after the last step.
-  std::pair<OptimizedValues, torch::Tensor> run_all_steps() {
-    auto mean_gradient = torch::zeros_like(start_.point);
-    for (std::int64_t evaluation = 0; evaluation < start_.evaluations; ++evaluation) {
-      auto point = start_.point.detach().requires_grad_(true);
-      const InjectedLoss loss = forward_.loss(point);
-      record(loss, evaluation);
-      const auto gradient = gradient_of(objective_of(loss, point), point);
-      mean_gradient += gradient / static_cast<double>(start_.evaluations);
-      advance(gradient);
+  void send_back() { evaluation_->send_back(hparams_.kl_factor); }
+
+  void advance() {
+    const auto gradient = masked(evaluation_->gradient() + penalty_gradient());
+    evaluation_.reset();
+    const auto next = masked(step_(start_.point, gradient, forward_->norms()));
+    start_.point = project(next, forward_->norms(), hparams_.clamp_norm_factor);
+    if (start_.until_converged) {
+      if (going_.size(0) < active_.size(0)) drop_all_but(going_);
+      return;
     }
-    values_.injected = start_.point;
-    return {values_, mean_gradient};
+    mean_gradient_ += gradient / static_cast<double>(start_.evaluations);
+    is_going_ = evaluated_ < start_.evaluations;
+    if (!is_going_) values_.injected = start_.point;
   }
 
  private:
-  torch::Tensor objective_of(const InjectedLoss& loss, const torch::Tensor& point) const {
-    const auto norms = forward_.norms();
-    auto objective = loss.nll + hparams_.kl_factor * loss.kl;
+  // The terms of the objective that the model has no part in: [E].
+  torch::Tensor penalty(const torch::Tensor& point) const {
     // The square root's gradient at zero is infinite: the tiny summand makes it zero.
     const auto length = (point.square().flatten(1).sum(1) + 1e-24).sqrt();
-    objective = objective + hparams_.v_weight_decay * length / norms.square();
-    if (start_.l1_weights.defined()) objective = objective + (start_.l1_weights * point.abs()).flatten(1).sum(1);
-    return objective;
+    const auto decay = hparams_.v_weight_decay * length / forward_->norms().square();
+    if (!start_.l1_weights.defined()) return decay;
+    return decay + (start_.l1_weights * point.abs()).flatten(1).sum(1);
   }
 
-  torch::Tensor gradient_of(const torch::Tensor& objective, const torch::Tensor& point) const {
-    auto gradient = torch::autograd::grad({objective.sum()}, {point}).front();
-    return start_.mask.defined() ? gradient * start_.mask : gradient;
+  torch::Tensor penalty_gradient() const {
+    const torch::AutoGradMode gradients(true);
+    const auto point = start_.point.detach().requires_grad_(true);
+    return torch::autograd::grad({penalty(point).sum()}, {point}).front();
   }
 
-  torch::Tensor converged(const InjectedLoss& loss, const torch::Tensor& objective) const {
-    const auto low = objective.detach() < hparams_.early_stop_loss;
+  torch::Tensor masked(const torch::Tensor& entries) const {
+    return start_.mask.defined() ? entries * start_.mask : entries;
+  }
+
+  torch::Tensor converged(const InjectedLoss& loss) const {
+    const auto objective = loss.nll + hparams_.kl_factor * loss.kl + penalty(start_.point);
+    const auto low = objective < hparams_.early_stop_loss;
     return hparams_.early_stop == io::EarlyStop::argmax ? at::logical_or(low, loss.matches) : low;
   }
 
-  void advance(const torch::Tensor& gradient) {
-    auto next = step_(start_.point, gradient, forward_.norms());
-    if (start_.mask.defined()) next = next * start_.mask;
-    start_.point = project(next, forward_.norms(), hparams_.clamp_norm_factor);
-  }
-
-  void record(const InjectedLoss& loss, std::int64_t evaluation) {
-    const auto nll = loss.nll.detach().to(values_.nll.scalar_type());
+  void record(const InjectedLoss& loss) {
+    const auto nll = loss.nll.to(values_.nll.scalar_type());
     values_.injected.index_copy_(0, active_, start_.point);
-    if (evaluation == 0) values_.nll_before.index_copy_(0, active_, nll);
+    if (evaluated_ == 0) values_.nll_before.index_copy_(0, active_, nll);
     values_.nll.index_copy_(0, active_, nll);
     values_.matches.index_copy_(0, active_, loss.matches);
-    values_.steps.index_fill_(0, active_, evaluation + 1);
+    values_.steps.index_fill_(0, active_, evaluated_ + 1);
   }
 
   void drop_all_but(const torch::Tensor& going) {
@@ -143,20 +152,41 @@ class Descent {
     if (start_.l1_weights.defined()) start_.l1_weights = start_.l1_weights.index_select(0, going);
     step_.keep(going);
     const auto on_host = going.cpu();
-    forward_.keep({on_host.data_ptr<std::int64_t>(), static_cast<std::size_t>(on_host.numel())});
+    forward_->keep({on_host.data_ptr<std::int64_t>(), static_cast<std::size_t>(on_host.numel())});
   }
 
-  InjectedForward& forward_;
+  std::unique_ptr<InjectedForward> forward_;  // stays where it is while an evaluation borrows it
   const io::Hparams& hparams_;
   Start start_;
   Step step_;
   torch::Tensor active_;  // [edits still going] i64: their numbers in the group
+  torch::Tensor mean_gradient_;
   OptimizedValues values_;
+  std::optional<LossEvaluation> evaluation_;
+  torch::Tensor going_;  // of the active ones
+  std::int64_t evaluated_ = 0;
+  bool is_going_ = true;
 };
+
+// All groups to their end, step by step together.
+void run(std::vector<Descent>& groups) {
+  const auto each = [&](const auto& part) {
+    for (Descent& group : groups) {
+      if (group.is_going()) part(group);
+    }
+  };
+  each([](Descent& group) { group.share_norms(); });
+  while (std::ranges::any_of(groups, &Descent::is_going)) {
+    each([](Descent& group) { group.evaluate(); });
+    each([](Descent& group) { group.judge(); });
+    each([](Descent& group) { group.send_back(); });
+    each([](Descent& group) { group.advance(); });
+  }
+}
 
 torch::Tensor origin(const InjectedForward& forward) {
   return torch::zeros({forward.edits(), forward.injected_layers(), forward.d_model()},
-                      torch::TensorOptions(forward.norms().device()).dtype(torch::kFloat));
+                      torch::TensorOptions(forward.model().device()).dtype(torch::kFloat));
 }
 
 // 1 at the `share` of each edit's entries with the highest saliency, 0 elsewhere; ties go to the lower index.
@@ -169,38 +199,74 @@ torch::Tensor anchors_of(const torch::Tensor& saliency, double share) {
 
 }  // namespace
 
-OptimizedValues optimize_values(InjectedForward forward, const io::Hparams& hparams) {
-  return Descent(forward, hparams,
-                 {.point = origin(forward), .mask = {}, .l1_weights = {}, .evaluations = hparams.v_num_grad_steps})
-      .run_to_convergence();
-}
-
-LocatedValues locate_anchors(InjectedForward forward, const io::Hparams& hparams) {
-  const auto [dense, gradient] =
-      Descent(forward, hparams,
-              {.point = origin(forward), .mask = {}, .l1_weights = {}, .evaluations = hparams.eac_locate_steps})
-          .run_all_steps();
-  return {.dense = dense, .saliency = (gradient * dense.injected).abs()};
-}
-
-OptimizedValues compress_to_anchors(InjectedForward forward, const io::Hparams& hparams,
-                                    const LocatedValues& located, const torch::Tensor& anchors) {
-  // The constant of the published code, which keeps the weight of an entry without saliency finite.
-  constexpr double epsilon = 1e-6;
-  auto values = Descent(forward, hparams,
-                        {.point = located.dense.injected,
-                         .mask = anchors,
-                         .l1_weights = hparams.eac_l1 / (located.saliency + epsilon),
-                         .evaluations = hparams.eac_compress_steps})
-                    .run_to_convergence();
-  values.nll_before = located.dense.nll_before;
-  values.steps = values.steps + hparams.eac_locate_steps;
+std::vector<OptimizedValues> optimize_values(std::vector<InjectedForward> groups, const io::Hparams& hparams) {
+  std::vector<Descent> descents;
+  for (InjectedForward& group : groups) {
+    auto point = origin(group);
+    descents.emplace_back(std::move(group), hparams,
+                          Start{.point = std::move(point),
+                                .mask = {},
+                                .l1_weights = {},
+                                .evaluations = hparams.v_num_grad_steps,
+                                .until_converged = true});
+  }
+  run(descents);
+  std::vector<OptimizedValues> values;
+  for (const Descent& descent : descents) values.push_back(descent.values());
   return values;
 }
 
-OptimizedValues optimize_anchored_values(const InjectedForward& forward, const io::Hparams& hparams) {
-  const LocatedValues located = locate_anchors(forward, hparams);
-  return compress_to_anchors(forward, hparams, located, anchors_of(located.saliency, hparams.eac_anchor_ratio));
+std::vector<LocatedValues> locate_anchors(std::vector<InjectedForward> groups, const io::Hparams& hparams) {
+  std::vector<Descent> descents;
+  for (InjectedForward& group : groups) {
+    auto point = origin(group);
+    descents.emplace_back(std::move(group), hparams,
+                          Start{.point = std::move(point),
+                                .mask = {},
+                                .l1_weights = {},
+                                .evaluations = hparams.eac_locate_steps,
+                                .until_converged = false});
+  }
+  run(descents);
+  std::vector<LocatedValues> located;
+  for (const Descent& descent : descents) {
+    const OptimizedValues& dense = descent.values();
+    located.push_back({.dense = dense, .saliency = (descent.mean_gradient() * dense.injected).abs()});
+  }
+  return located;
+}
+
+std::vector<OptimizedValues> compress_to_anchors(std::vector<InjectedForward> groups, const io::Hparams& hparams,
+                                                 std::span<const LocatedValues> located,
+                                                 std::span<const torch::Tensor> anchors) {
+  // The constant of the published code, which keeps the weight of an entry without saliency finite.
+  constexpr double epsilon = 1e-6;
+  std::vector<Descent> descents;
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    descents.emplace_back(std::move(groups[i]), hparams,
+                          Start{.point = located[i].dense.injected,
+                                .mask = anchors[i],
+                                .l1_weights = hparams.eac_l1 / (located[i].saliency + epsilon),
+                                .evaluations = hparams.eac_compress_steps,
+                                .until_converged = true});
+  }
+  run(descents);
+  std::vector<OptimizedValues> values;
+  for (std::size_t i = 0; i < descents.size(); ++i) {
+    values.push_back(descents[i].values());
+    values.back().nll_before = located[i].dense.nll_before;
+    values.back().steps = values.back().steps + hparams.eac_locate_steps;
+  }
+  return values;
+}
+
+std::vector<OptimizedValues> optimize_anchored_values(const std::vector<InjectedForward>& groups,
+                                                      const io::Hparams& hparams) {
+  const auto located = locate_anchors(groups, hparams);
+  std::vector<torch::Tensor> anchors;
+  for (const LocatedValues& group : located)
+    anchors.push_back(anchors_of(group.saliency, hparams.eac_anchor_ratio));
+  return compress_to_anchors(groups, hparams, located, anchors);
 }
 
 }  // namespace anchorage::worker

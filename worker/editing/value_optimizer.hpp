@@ -5,7 +5,9 @@
 //
 // under |D_i| <= clamp_norm_factor * |z_i| (docs/method.md section 1; MEMIT, arXiv 2210.07229, and EAC, arXiv
 // 2503.00035). Edits are independent of each other: a group gives what each of its edits would give alone, to
-// rounding.
+// rounding. Several groups are under way at the same time, for the stages of a replica to work on (LossEvaluation);
+// what a group gives depends on nothing outside it. Collective over the model's stages, all of which get the
+// results.
 #pragma once
 
 #include "io/hparams.hpp"
@@ -22,22 +24,24 @@ struct OptimizedValues {
   torch::Tensor steps;       // [E] i64: evaluations until it converged or ran out
 };
 
-// Adam or normalised gradient descent (`v_optimizer`) for `v_num_grad_steps` evaluations.
-OptimizedValues optimize_values(InjectedForward forward, const io::Hparams& hparams);
+// Adam or normalised gradient descent (`v_optimizer`) for `v_num_grad_steps` evaluations. One result a group.
+std::vector<OptimizedValues> optimize_values(std::vector<InjectedForward> groups, const io::Hparams& hparams);
 
 // Phase 1 of EAC and B-EAC: `eac_locate_steps` dense steps.
 struct LocatedValues {
   OptimizedValues dense;
   torch::Tensor saliency;  // [E, m, d] f32, weighted-gradient saliency |mean gradient of the steps * D|
 };
-LocatedValues locate_anchors(InjectedForward forward, const io::Hparams& hparams);
+std::vector<LocatedValues> locate_anchors(std::vector<InjectedForward> groups, const io::Hparams& hparams);
 
 // Phase 2: `eac_compress_steps` on the anchors alone, with the scored elastic net in the loss. `anchors` [E, m, d]
-// f32, 0 or 1.
-OptimizedValues compress_to_anchors(InjectedForward forward, const io::Hparams& hparams,
-                                    const LocatedValues& located, const torch::Tensor& anchors);
+// f32, 0 or 1, one of each group.
+std::vector<OptimizedValues> compress_to_anchors(std::vector<InjectedForward> groups, const io::Hparams& hparams,
+                                                 std::span<const LocatedValues> located,
+                                                 std::span<const torch::Tensor> anchors);
 
 // EAC: both phases; anchors are the `eac_anchor_ratio` of entries with the highest saliency.
-OptimizedValues optimize_anchored_values(const InjectedForward& forward, const io::Hparams& hparams);
+std::vector<OptimizedValues> optimize_anchored_values(const std::vector<InjectedForward>& groups,
+                                                      const io::Hparams& hparams);
 
 }  // namespace anchorage::worker

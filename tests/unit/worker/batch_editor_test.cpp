@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <functional>
+#include <mutex>
 #include <set>
 #include <thread>
 
@@ -12,6 +13,7 @@
 #include "sharding/collective/thread_communicator.hpp"
 #include "tests/temporary_directory.hpp"
 #include "tests/unit/worker/golden_model.hpp"
+#include "tests/unit/worker/stage_world.hpp"
 #include "worker/matrix_conversion.hpp"
 #include "worker/model/forward.hpp"
 
@@ -76,27 +78,35 @@ struct Outcome {
 class BatchEditorTest : public testing::Test {
  protected:
   // Both batches on so many ranks; `work` may replace them.
-  Outcome edit(const std::string& method, int size, std::size_t batch_size = 4) {
+  Outcome edit(const std::string& method, const sharding::Topology& topology, std::size_t batch_size = 4) {
     Outcome outcome;
-    const auto worlds = sharding::thread_world(size);
+    std::mutex mutex;
+    const auto worlds = sharding::thread_world(topology.size());
     std::vector<std::jthread> threads;
-    for (int rank = 0; rank < size; ++rank) {
+    for (int rank = 0; rank < topology.size(); ++rank) {
       threads.emplace_back([&, rank] {
         torch::set_num_threads(1);
         auto& host = *worlds[static_cast<std::size_t>(rank)];
-        const auto device = sharding::make_device_communicator(host, torch::kCPU);
-        Transformer model = load_transformer(directory);
+        auto groups = sharding::form_rank_groups(host, topology, torch::kCPU);
+        const Stages stages(tests::even_stages(4, topology.stages()), *groups.replica);
+        Transformer model =
+            load_transformer(directory, {.device = torch::kCPU, .dtype = std::nullopt, .stages = stages});
         EditedWeights weights(model, directory, {1, 2});
         const PromptBuilder prompts(tokenizer);
         BatchEditor editor(model, weights, prompts, options, method_named(method), statistics,
-                           {.prefixes = {"", "It was said", "I know"}, .wanted = 2}, limits, {host, *device});
+                           {.prefixes = {"", "It was said", "I know"}, .wanted = 2}, limits, {groups, host});
         const auto edits = seven_edits();
         for (std::size_t begin = 0; begin < edits.size(); begin += batch_size) {
           const auto count = std::min(batch_size, edits.size() - begin);
           auto result = editor.apply(std::span(edits).subspan(begin, count));
           if (rank == 0) outcome.batches.push_back(std::move(result));
         }
-        if (rank == 0) outcome.weights = {{1, weights.master(1).clone()}, {2, weights.master(2).clone()}};
+        const std::scoped_lock lock(mutex);
+        for (const std::int64_t layer : {1, 2}) {
+          if (!weights.holds(layer)) continue;
+          const auto [held, fresh] = outcome.weights.try_emplace(layer, weights.master(layer).clone());
+          EXPECT_TRUE(fresh || at::equal(held->second, weights.master(layer))) << "replicas differ in " << layer;
+        }
       });
     }
     threads.clear();
@@ -128,13 +138,13 @@ class BatchEditorTest : public testing::Test {
 
 class BatchEditorOfMethod : public BatchEditorTest, public testing::WithParamInterface<std::string> {};
 
-TEST_P(BatchEditorOfMethod, GivesTheSameBitsOnOneTwoAndThreeRanks) {
-  const Outcome one = edit(GetParam(), 1);
-  for (const int ranks : {2, 3}) {
-    const Outcome several = edit(GetParam(), ranks);
+TEST_P(BatchEditorOfMethod, GivesTheSameBitsOnOneToFourRanksInAnyShape) {
+  const Outcome one = edit(GetParam(), {1, 1});
+  for (const auto& [stages, replicas] : {std::pair{1, 2}, {2, 1}, {1, 3}, {3, 1}, {2, 2}, {4, 1}}) {
+    const Outcome several = edit(GetParam(), {stages, replicas});
     for (const std::int64_t layer : {1, 2}) {
       EXPECT_TRUE(at::equal(several.weights.at(layer), one.weights.at(layer)))
-          << ranks << " ranks, layer " << layer;
+          << stages << " stages x " << replicas << " replicas, layer " << layer;
       EXPECT_FALSE(at::equal(one.weights.at(layer), read_down_projection(directory, layer)));
     }
   }
@@ -142,7 +152,7 @@ TEST_P(BatchEditorOfMethod, GivesTheSameBitsOnOneTwoAndThreeRanks) {
 
 TEST_P(BatchEditorOfMethod, MakesTheTargetsMoreProbable) {
   double before = 0, after = 0;
-  for (const BatchResult& batch : edit(GetParam(), 1).batches) {
+  for (const BatchResult& batch : edit(GetParam(), {1, 1}).batches) {
     for (const EditOutcome& outcome : batch.edits) {
       EXPECT_EQ(outcome.refusal, "");
       before += outcome.nll_before;
@@ -158,7 +168,7 @@ INSTANTIATE_TEST_SUITE_P(Methods, BatchEditorOfMethod,
                          });
 
 TEST_F(BatchEditorTest, TheRecordedUpdatesAreWhatWasAdded) {
-  const Outcome outcome = edit("memit_seq", 2);
+  const Outcome outcome = edit("memit_seq", {1, 2});
   for (const std::int64_t layer : {1, 2}) {
     auto weight = read_down_projection(directory, layer);
     for (const BatchResult& batch : outcome.batches) {
@@ -171,7 +181,7 @@ TEST_F(BatchEditorTest, TheRecordedUpdatesAreWhatWasAdded) {
 }
 
 TEST_P(BatchEditorOfMethod, ReplayedBatchesLeaveTheEditorWhereItWas) {
-  const Outcome whole = edit(GetParam(), 1);
+  const Outcome whole = edit(GetParam(), {1, 1});
   with_editor(GetParam(), [&](BatchEditor& editor, const EditedWeights& weights) {
     const BatchResult& first = whole.batches.front();
     for (const LayerUpdate& update : first.layers) editor.replay(update.layer, update.keys, update.u, update.v);
@@ -183,7 +193,7 @@ TEST_P(BatchEditorOfMethod, ReplayedBatchesLeaveTheEditorWhereItWas) {
 }
 
 TEST_P(BatchEditorOfMethod, AnUndoneBatchLeavesNothingBehind) {
-  const Outcome whole = edit(GetParam(), 1);
+  const Outcome whole = edit(GetParam(), {1, 1});
   with_editor(GetParam(), [&](BatchEditor& editor, const EditedWeights& weights) {
     const auto edits = seven_edits();
     const BatchEditor::State untouched = editor.state();
@@ -200,7 +210,7 @@ TEST_P(BatchEditorOfMethod, AnUndoneBatchLeavesNothingBehind) {
 
 // The residual that MEMIT leaves of a batch is what a dense solve of the same normal equations leaves.
 TEST_F(BatchEditorTest, TheFirstLayersUpdateSolvesTheNormalEquations) {
-  const LayerUpdate update = edit("memit_seq", 1).batches.front().layers.front();
+  const LayerUpdate update = edit("memit_seq", {1, 1}).batches.front().layers.front();
   const auto keys = update.keys.t().to(torch::kDouble), residuals = update.residuals.t().to(torch::kDouble);
   const auto c = to_tensor(statistics.moment(1).moment).to(torch::kDouble);
   const auto system = options.mom2_update_weight * c + at::mm(keys, keys.t());
@@ -212,7 +222,7 @@ TEST_F(BatchEditorTest, TheFirstLayersUpdateSolvesTheNormalEquations) {
 TEST_F(BatchEditorTest, AJointUpdateSolvesTheNormalEquationsOfWhatIsRecorded) {
   for (const int sweeps : {0, 1, 3}) {
     options.correction_sweeps = sweeps;
-    const Outcome outcome = edit("b-eac", 2);
+    const Outcome outcome = edit("b-eac", {1, 2});
     for (const LayerUpdate& update : outcome.batches.front().layers) {
       const auto keys = update.keys.t().to(torch::kDouble), residuals = update.residuals.t().to(torch::kDouble);
       const auto c = to_tensor(statistics.moment(update.layer).moment).to(torch::kDouble);
@@ -224,7 +234,7 @@ TEST_F(BatchEditorTest, AJointUpdateSolvesTheNormalEquationsOfWhatIsRecorded) {
 }
 
 TEST_F(BatchEditorTest, AJointUpdateIsWrittenOnItsAnchorsAlone) {
-  const BatchResult batch = edit("b-eac", 2).batches.front();
+  const BatchResult batch = edit("b-eac", {1, 2}).batches.front();
   ASSERT_EQ(batch.anchors.size(), 2U);
   const std::int64_t budget = std::llround(options.anchor_ratio.value() * 32);
   auto layers_of_dimension = torch::zeros({4, 32});
@@ -253,7 +263,7 @@ TEST_F(BatchEditorTest, CorrectionSweepsBringTheTargetsNearer) {
   const auto nll = [&](int sweeps) {
     options.correction_sweeps = sweeps;
     double sum = 0;
-    const Outcome written = edit("b-eac", 1);
+    const Outcome written = edit("b-eac", {1, 1});
     for (const EditOutcome& outcome : written.batches.front().edits) sum += outcome.nll_after;
     return sum;
   };
@@ -263,7 +273,7 @@ TEST_F(BatchEditorTest, CorrectionSweepsBringTheTargetsNearer) {
 }
 
 TEST_F(BatchEditorTest, EveryPartOfBEacCanBeSwitchedOff) {
-  const auto weight = [&] { return edit("b-eac", 1).weights.at(1); };
+  const auto weight = [&] { return edit("b-eac", {1, 1}).weights.at(1); };
   const auto whole = weight();
   options.las = false;
   const auto without_selection = weight();
@@ -281,7 +291,7 @@ TEST_F(BatchEditorTest, EveryPartOfBEacCanBeSwitchedOff) {
 // In models without a start token the first position collects attention: editing there destroys the model.
 TEST_F(BatchEditorTest, AnEditThatIsAnAttentionSinkInEveryContextIsSetAside) {
   limits = torch::full({2}, 1e-9);
-  const Outcome outcome = edit("memit_seq", 2);
+  const Outcome outcome = edit("memit_seq", {1, 2});
   for (const BatchResult& batch : outcome.batches) {
     EXPECT_TRUE(batch.layers.empty());
     for (const EditOutcome& edit : batch.edits) EXPECT_NE(edit.refusal.find("attention sink"), std::string::npos);

@@ -70,7 +70,7 @@ torch::Tensor by_torch_adam(const InjectedForward& forward, const io::Hparams& h
 
 TEST_F(ValueOptimizer, TakesTheStepsOfTorchsAdam) {
   for (const auto& edit : three_edits()) {
-    const auto values = optimize_values(forward({edit}), hparams());
+    const auto values = optimize_values({forward({edit})}, hparams()).front();
     expect_close(values.injected, by_torch_adam(forward({edit}), hparams()), 2e-4);
   }
 }
@@ -79,9 +79,10 @@ TEST_F(ValueOptimizer, ABatchGivesWhatEachOfItsEditsGivesAlone) {
   for (const auto optimizer : {io::ValueOptimizer::adam, io::ValueOptimizer::ngd}) {
     auto options = hparams();
     options.v_optimizer = optimizer;
-    const auto together = optimize_values(forward(three_edits()), options);
+    const auto together = optimize_values({forward(three_edits())}, options).front();
     for (std::int64_t edit = 0; edit < 3; ++edit) {
-      const auto alone = optimize_values(forward({three_edits()[static_cast<std::size_t>(edit)]}), options);
+      const auto alone =
+          optimize_values({forward({three_edits()[static_cast<std::size_t>(edit)]})}, options).front();
       expect_close(together.injected[edit], alone.injected[0], 1e-3);
       EXPECT_EQ(together.steps[edit].item<int>(), alone.steps[0].item<int>());
     }
@@ -92,7 +93,7 @@ TEST_F(ValueOptimizer, LowersTheLossOfEveryEdit) {
   for (const auto optimizer : {io::ValueOptimizer::adam, io::ValueOptimizer::ngd}) {
     auto options = hparams();
     options.v_optimizer = optimizer;
-    const auto values = optimize_values(forward(three_edits()), options);
+    const auto values = optimize_values({forward(three_edits())}, options).front();
     EXPECT_TRUE(values.nll.lt(values.nll_before).all().item<bool>());
   }
 }
@@ -101,7 +102,7 @@ TEST_F(ValueOptimizer, StaysInTheBall) {
   auto options = hparams();
   options.clamp_norm_factor = 0.05;
   const auto limits = options.clamp_norm_factor * forward(three_edits()).norms();
-  const auto lengths = optimize_values(forward(three_edits()), options).injected.flatten(1).norm(2, 1);
+  const auto lengths = optimize_values({forward(three_edits())}, options).front().injected.flatten(1).norm(2, 1);
   EXPECT_TRUE(lengths.le(limits * 1.00001).all().item<bool>());
   EXPECT_TRUE(lengths.ge(limits * 0.99).any().item<bool>())
       << "the limit was never reached: the test proves nothing";
@@ -119,15 +120,15 @@ TEST_F(ValueOptimizer, StopsAnEditAsSoonAsItsTargetIsTheArgmaxWhenAskedTo) {
   for (EditPrompts& edit : edits) {
     for (PromptRow& row : edit.rewrites) row.subject_last = row.predicts_from;
   }
-  const auto stopped = optimize_values(forward(edits), options);
+  const auto stopped = optimize_values({forward(edits)}, options).front();
   EXPECT_TRUE(stopped.matches.any().item<bool>());
   EXPECT_TRUE(at::equal(stopped.steps.lt(80), stopped.matches)) << stopped.steps;
   options.early_stop = io::EarlyStop::loss;
-  EXPECT_EQ(optimize_values(forward(three_edits()), options).steps.min().item<int>(), 80);
+  EXPECT_EQ(optimize_values({forward(three_edits())}, options).front().steps.min().item<int>(), 80);
 }
 
 TEST_F(ValueOptimizer, AnchoredValuesLieOnAsManyAnchorsAsTheRatioSays) {
-  const auto values = optimize_anchored_values(forward(three_edits()), hparams());
+  const auto values = optimize_anchored_values({forward(three_edits())}, hparams()).front();
   const auto anchors = values.injected.flatten(1).ne(0).sum(1);
   EXPECT_TRUE(anchors.eq(model.config.d_model / 4).all().item<bool>()) << anchors;
 }
@@ -135,7 +136,7 @@ TEST_F(ValueOptimizer, AnchoredValuesLieOnAsManyAnchorsAsTheRatioSays) {
 TEST_F(ValueOptimizer, AnchorsAreTheEntriesOfHighestSaliency) {
   auto options = hparams();
   options.eac_compress_steps = 1;  // the anchors of the dense vector, before any step on them
-  const auto anchored = optimize_anchored_values(forward({three_edits()[0]}), options).injected.flatten();
+  const auto anchored = optimize_anchored_values({forward({three_edits()[0]})}, options).front().injected.flatten();
   // The dense steps again, with the gradient by torch's own backward pass.
   auto delta = torch::zeros({1, 1, model.config.d_model});
   auto gradient = torch::zeros_like(delta), first = torch::zeros_like(delta), second = torch::zeros_like(delta);
@@ -163,9 +164,9 @@ TEST_F(ValueOptimizer, AnchorsAreTheEntriesOfHighestSaliency) {
 TEST_F(ValueOptimizer, TheScoredElasticNetChangesTheResult) {
   auto options = hparams();
   options.eac_l1 = 0;
-  const auto without = optimize_anchored_values(forward(three_edits()), options).injected;
+  const auto without = optimize_anchored_values({forward(three_edits())}, options).front().injected;
   options.eac_l1 = 1e-3;
-  const auto with = optimize_anchored_values(forward(three_edits()), options).injected;
+  const auto with = optimize_anchored_values({forward(three_edits())}, options).front().injected;
   EXPECT_LT(with.abs().sum().item<double>(), 0.9 * without.abs().sum().item<double>());
 }
 
