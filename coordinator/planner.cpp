@@ -1,0 +1,163 @@
+#include "coordinator/planner.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <optional>
+#include <utility>
+
+#include "io/error.hpp"
+#include "sharding/layer_owners.hpp"
+#include "sharding/layer_partition.hpp"
+
+namespace anchorage::coordinator {
+namespace {
+
+using sharding::Range;
+
+std::string gigabytes(double bytes) {
+  return fmt::format("{:.1f} GB", bytes / 1e9);
+}
+
+std::optional<std::vector<Range>> cut(const PlanRequest& request, int stages, int replicas, double memory) {
+  const StageCosts costs(request.workload, request.machine, stages, replicas);
+  const auto cost = [&](Range layers) {
+    const double seconds = costs.values_seconds(layers) + costs.scoring_seconds(layers);
+    return sharding::StageCost{.bytes = costs.fullest(layers).total(), .work = std::llround(1e9 * seconds)};
+  };
+  return sharding::layer_partition(request.workload.model.layers, stages, cost, std::llround(memory));
+}
+
+int most_stages(const PlanRequest& request, int ranks) {
+  return static_cast<int>(std::min<std::int64_t>(ranks, request.workload.model.layers));
+}
+
+// The fewest stages that fit, of those that part the ranks into whole replicas or of all; nothing where none do.
+enum class Replicas { whole, any };
+std::optional<int> fewest_stages(const PlanRequest& request, int ranks, Replicas replicas) {
+  for (int stages = 1; stages <= most_stages(request, ranks); ++stages) {
+    if (replicas == Replicas::whole && ranks % stages != 0) continue;
+    if (cut(request, stages, ranks / stages, request.machine.memory_bytes)) return stages;
+  }
+  return std::nullopt;
+}
+
+// Bytes that a rank needs at the least when the ranks are parted into so many stages.
+double needed_memory(const PlanRequest& request, int stages, int replicas) {
+  double too_little = 0, enough = 1e9;
+  while (!cut(request, stages, replicas, enough)) too_little = std::exchange(enough, 2 * enough);
+  while (enough - too_little > 1e7) {
+    const double middle = (too_little + enough) / 2;
+    (cut(request, stages, replicas, middle) ? enough : too_little) = middle;
+  }
+  return enough;
+}
+
+[[noreturn]] void refuse_memory(const PlanRequest& request, int stages) {
+  const double needed = needed_memory(request, stages, request.ranks / stages);
+  std::string remedy = fmt::format("take ranks of {}", gigabytes(needed));
+  const auto layers = static_cast<int>(request.workload.model.layers);
+  if (const auto enough = fewest_stages(request, layers, Replicas::any)) {
+    remedy += fmt::format(", or {} stages: {} ranks or a multiple of it", *enough, *enough);
+  } else {
+    remedy += ", or smaller groups ('group' in the hyper-parameters)";
+  }
+  throw io::UserError({.expected = fmt::format("{} a rank for {} stages x {} replicas", gigabytes(needed), stages,
+                                               request.ranks / stages),
+                       .found = gigabytes(request.machine.memory_bytes),
+                       .where = fmt::format("--ranks {}", request.ranks),
+                       .remedy = remedy});
+}
+
+[[noreturn]] void refuse_division(int ranks, int stages) {
+  throw io::UserError(
+      {.expected = fmt::format("a multiple of {} ranks, for replicas of {} stages", stages, stages),
+       .found = std::to_string(ranks),
+       .where = "--ranks",
+       .remedy = fmt::format("take {} or {} ranks", ranks / stages * stages, (ranks / stages + 1) * stages)});
+}
+
+// Those asked for, checked; where none are, the fewest that fit.
+int chosen_stages(const PlanRequest& request) {
+  const int ranks = request.ranks, most = most_stages(request, ranks);
+  if (request.stages == 0) {
+    if (const auto stages = fewest_stages(request, ranks, Replicas::whole)) return *stages;
+    if (const auto stages = fewest_stages(request, ranks, Replicas::any)) refuse_division(ranks, *stages);
+    refuse_memory(request, most);
+  }
+  if (request.stages > most) {
+    throw io::UserError({.expected = fmt::format("at most {} stages, for {} layers on {} ranks", most,
+                                                 request.workload.model.layers, ranks),
+                         .found = std::to_string(request.stages),
+                         .where = "--stages",
+                         .remedy = ""});
+  }
+  if (ranks % request.stages != 0) refuse_division(ranks, request.stages);
+  return request.stages;
+}
+
+// World ranks of the edited layers' owners: those of a stage are shared by its replicas.
+std::map<int, int> owners_of(const PlanRequest& request, const Plan& plan) {
+  std::map<int, int> owners;
+  for (std::size_t stage = 0; stage < plan.stages.size(); ++stage) {
+    std::vector<int> edited;
+    std::ranges::copy_if(request.workload.hparams.layers, std::back_inserter(edited),
+                         [&](int layer) { return plan.stages[stage].contains(layer); });
+    const auto owner_of =
+        sharding::layer_owners(std::vector<std::int64_t>(edited.size(), 1), plan.topology.replicas());
+    for (std::size_t i = 0; i < edited.size(); ++i) {
+      owners[edited[i]] = plan.topology.rank_of({.stage = static_cast<int>(stage), .replica = owner_of[i]});
+    }
+  }
+  return owners;
+}
+
+// A replica's stages work on different groups at the same time; the pipeline fills and empties once a window of
+// groups in flight.
+PlanSeconds seconds_of(const StageCosts& costs, const Plan& plan) {
+  PlanSeconds seconds{.communicate = costs.link_seconds()};
+  double slowest = 0;
+  for (const Range& layers : plan.stages) {
+    slowest = std::max(slowest, costs.values_seconds(layers));
+    seconds.evaluate += costs.scoring_seconds(layers) * static_cast<double>(costs.groups_a_replica());
+  }
+  const std::int64_t windows = (costs.groups_a_replica() + costs.groups_in_flight() - 1) / costs.groups_in_flight();
+  const std::int64_t turns = costs.groups_a_replica() + windows * (plan.topology.stages() - 1);
+  seconds.values = slowest * static_cast<double>(turns);
+  for (const RankPlan& rank : plan.ranks) {
+    seconds.solve = std::max(seconds.solve, costs.solve_seconds(std::ssize(rank.owns)));
+  }
+  return seconds;
+}
+
+}  // namespace
+
+Plan plan_ranks(const PlanRequest& request) {
+  const int stages = chosen_stages(request), replicas = request.ranks / stages;
+  auto layers = cut(request, stages, replicas, request.machine.memory_bytes);
+  if (!layers) refuse_memory(request, stages);
+  const StageCosts costs(request.workload, request.machine, stages, replicas);
+  Plan plan{.topology = sharding::Topology(stages, replicas),
+            .stages = std::move(*layers),
+            .ranks = {},
+            .group = costs.group(),
+            .groups_in_flight = costs.groups_in_flight(),
+            .seconds = {}};
+  const auto owners = owners_of(request, plan);
+  for (int rank = 0; rank < request.ranks; ++rank) {
+    const sharding::Place place = plan.topology.place_of(rank);
+    RankPlan own{
+        .place = place, .layers = plan.stages[static_cast<std::size_t>(place.stage)], .owns = {}, .bytes = {}};
+    for (const auto& [layer, owner] : owners) {
+      if (owner == rank) own.owns.push_back(layer);
+    }
+    own.bytes = costs.bytes(own.layers, std::ssize(own.owns));
+    plan.ranks.push_back(std::move(own));
+  }
+  plan.seconds = seconds_of(costs, plan);
+  return plan;
+}
+
+}  // namespace anchorage::coordinator
