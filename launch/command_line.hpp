@@ -25,6 +25,7 @@ void add_tokenize_command(CommandLine& line);
 void add_score_command(CommandLine& line);
 void add_generate_command(CommandLine& line);
 void add_stats_command(CommandLine& line);
+void add_plan_command(CommandLine& line);
 void add_edit_command(CommandLine& line);
 void add_eval_command(CommandLine& line);
 void add_export_command(CommandLine& line);

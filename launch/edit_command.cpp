@@ -2,6 +2,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include <csignal>
+#include <cstring>
 #include <exception>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -13,6 +14,7 @@
 #include "launch/command_line.hpp"
 #include "launch/edit_setup.hpp"
 #include "launch/format_option.hpp"
+#include "launch/stage_choice.hpp"
 #include "worker/model/load.hpp"
 #include "worker/runtime.hpp"
 
@@ -27,7 +29,7 @@ io::BaseRecord base_record(const EditPlan& plan, const io::ModelDirectory& direc
                       .hparams = plan.record.hparams,
                       .layers = {}};
   for (const std::int64_t layer : weights.layers()) {
-    const auto& weight = weights.master(layer);
+    const auto weight = weights.base(layer);
     base.layers.push_back({.layer = layer,
                            .weight = worker::down_projection_name(directory, layer),
                            .rows = weight.size(0),
@@ -107,8 +109,19 @@ nlohmann::json traffic_of(const sharding::TrafficByOperation& operations) {
   return document;
 }
 
+// Bytes of the weights that each rank holds, on rank 0. Collective.
+std::vector<std::int64_t> weight_bytes_by_rank(const worker::Transformer& model,
+                                               sharding::HostCommunicator& ranks) {
+  const std::int64_t own = model.bytes();
+  std::vector<std::int64_t> all;
+  for (const auto& bytes : ranks.gather(std::as_bytes(std::span(&own, 1)), 0, "gather sizes")) {
+    std::memcpy(&all.emplace_back(), bytes.data(), sizeof(own));
+  }
+  return all;
+}
+
 void print_result(const coordinator::RunResult& result, const EditOptions& options, const EditPlan& plan,
-                  Session& session) {
+                  const std::vector<std::int64_t>& weight_bytes, Session& session) {
   const auto& seconds = result.seconds;
   if (session.json()) {
     auto layers = nlohmann::json::array();
@@ -119,6 +132,9 @@ void print_result(const coordinator::RunResult& result, const EditOptions& optio
         nlohmann::json{{"run", options.run.string()},
                        {"method", plan.record.method},
                        {"ranks", session.host().size()},
+                       {"stages", session.stages().count()},
+                       {"replicas", session.ranks().size()},
+                       {"weight_bytes", weight_bytes},
                        {"batches", result.batches},
                        {"edits", {{"committed", result.committed}, {"set_aside", std::ssize(result.set_aside)}}},
                        {"set_aside", set_aside},
@@ -132,7 +148,8 @@ void print_result(const coordinator::RunResult& result, const EditOptions& optio
                          {"evaluate", seconds.activities.evaluate}}},
                        {"traffic",
                         {{"host", traffic_of(session.host().traffic())},
-                         {"device", traffic_of(session.ranks().device.traffic())}}}});
+                         {"replicas", traffic_of(session.peer_traffic())},
+                         {"stages", traffic_of(session.stage_traffic())}}}});
     return;
   }
   std::string text =
@@ -161,7 +178,9 @@ int run(EditOptions options, Session& session) {
   std::optional<Desk> desk;
   if (session.is_root()) desk = Desk::open(options, plan);
 
+  session.arrange(choose_stages(base.config(), plan.hparams, plan.record.batch_size, session));
   OpenedModel model = open_model({.base = base.path(), .run = std::nullopt, .batch = std::nullopt}, session);
+  const auto weight_bytes = weight_bytes_by_rank(model.transformer, session.host());
   const std::vector<std::int64_t> layers(plan.hparams.layers.begin(), plan.hparams.layers.end());
   worker::EditedWeights weights(model.transformer, model.directory, layers);
   const worker::PromptBuilder prompts(model.tokenizer);
@@ -187,7 +206,7 @@ int run(EditOptions options, Session& session) {
   coordinator::Queue queue(desk->edits, coordinator::recorded_edits(journal), wanted);
   tell(queue.findings());
   const coordinator::RunResult result = coordinate(*desk, journal, std::move(queue), provenance, editor, session);
-  print_result(result, options, plan, session);
+  print_result(result, options, plan, weight_bytes, session);
   if (result.stopped) return stopped;
   return result.set_aside.empty() ? done : some_set_aside;
 }
@@ -213,6 +232,7 @@ void add_edit_command(CommandLine& line) {
   command->add_flag("--resume", options->resume, "go on behind the last committed batch")->excludes(model);
   command->add_flag("--strict", options->strict, "a record that cannot be used is an error");
   add_session_options(*command, line.session);
+  add_stages_option(*command, line.session);
   command->callback(
       [&line, options] { line.action = [options](Session& session) { return run(*options, session); }; });
 }

@@ -134,10 +134,13 @@ io::EditsFile read_all_edits(const std::vector<std::string>& paths, const std::s
 worker::Contexts run_contexts(const OpenedModel& model, const EditPlan& plan, io::RunDirectory* directory,
                               Session& session) {
   const int generated = plan.hparams.contexts;  // one more than is needed besides the bare prompt: a spare
+  const bool kept = directory != nullptr && directory->has_contexts();
   std::vector<std::string> prefixes;
-  if (directory != nullptr && directory->has_contexts()) {
-    for (const io::Context& context : directory->read_contexts()) prefixes.push_back(context.text);
-  } else if (session.is_root()) {
+  if (!broadcast_text(kept ? "kept" : "", session.host(), "broadcast whether contexts are kept").empty()) {
+    if (session.is_root()) {
+      for (const io::Context& context : directory->read_contexts()) prefixes.push_back(context.text);
+    }
+  } else if (session.place().replica == 0) {
     prefixes = worker::generate_context_prefixes(model.transformer, model.tokenizer, generated,
                                                  plan.hparams.context_length,
                                                  static_cast<std::uint64_t>(plan.record.seed));
@@ -146,7 +149,7 @@ worker::Contexts run_contexts(const OpenedModel& model, const EditPlan& plan, io
       const auto ids = model.tokenizer.encode(prefix);
       contexts.push_back({.text = prefix, .tokens = {ids.begin(), ids.end()}});
     }
-    directory->write_contexts(contexts);
+    if (session.is_root()) directory->write_contexts(contexts);
   }
   const std::string text = broadcast_text(nlohmann::json(prefixes).dump(), session.host(), "broadcast contexts");
   worker::Contexts contexts{.prefixes = {""}, .wanted = static_cast<std::size_t>(plan.hparams.contexts)};

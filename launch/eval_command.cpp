@@ -8,6 +8,7 @@
 #include "launch/eval_tasks.hpp"
 #include "launch/format_option.hpp"
 #include "launch/model_argument.hpp"
+#include "launch/stage_choice.hpp"
 #include "worker/evaluation/edit_metrics.hpp"
 #include "worker/evaluation/text_loss.hpp"
 
@@ -90,7 +91,9 @@ int run(const Options& options, Session& session) {
   std::optional<Baseline> baseline;
   if (!options.tasks.baseline.empty()) baseline.emplace(options.tasks.baseline, tasks);
 
-  const OpenedModel model = open_model(parse_model_argument(options.model), session);
+  const ModelArgument argument = parse_model_argument(options.model);
+  session.arrange(choose_stages(io::ModelDirectory::open(argument.base).config(), {}, 1, session));
+  const OpenedModel model = open_model(argument, session);
   const worker::PromptBuilder prompts(model.tokenizer);
   Report report;
   if (options.edits)
@@ -126,6 +129,7 @@ void add_eval_command(CommandLine& line) {
   command->add_option("--baseline", tasks.baseline,
                       "a report of 'eval --json' with the same --tasks: how many of its answers are kept");
   add_session_options(*command, line.session);
+  add_stages_option(*command, line.session);
   command->callback(
       [&line, options] { line.action = [options](Session& session) { return run(*options, session); }; });
 }

@@ -2,6 +2,7 @@
 
 #include "launch/command_line.hpp"
 #include "launch/model_argument.hpp"
+#include "launch/stage_choice.hpp"
 #include "worker/editing/edit_prompts.hpp"
 #include "worker/model/generate.hpp"
 
@@ -15,8 +16,10 @@ struct Options {
 };
 
 int run(Options options, Session& session) {
-  if (!session.is_root()) return done;
-  const OpenedModel model = open_model(parse_model_argument(options.model), session);
+  const ModelArgument argument = parse_model_argument(options.model);
+  session.arrange(choose_stages(io::ModelDirectory::open(argument.base).config(), {}, 1, session));
+  if (session.place().replica != 0) return done;
+  const OpenedModel model = open_model(argument, session);
   const worker::PromptBuilder builder(model.tokenizer);
   std::vector<worker::TokenIds> prompts;
   for (const std::string& prompt : options.prompts) prompts.push_back(builder.prompt_ids(prompt));
@@ -50,6 +53,7 @@ void add_generate_command(CommandLine& line) {
       ->check(CLI::Range(0.0, 1.0));
   command->add_option("--seed", options->generate.seed, "of the draw");
   add_session_options(*command, line.session);
+  add_stages_option(*command, line.session);
   command->callback(
       [&line, options] { line.action = [options](Session& session) { return run(*options, session); }; });
 }

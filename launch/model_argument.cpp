@@ -69,7 +69,8 @@ std::vector<RunUpdate> run_updates(const ModelArgument& argument) {
 OpenedModel open_model(const ModelArgument& argument, const Session& session) {
   auto directory = io::ModelDirectory::open(argument.base);
   auto tokenizer = io::Tokenizer::load(directory.tokenizer());
-  auto transformer = worker::load_transformer(directory, {.device = session.device(), .dtype = session.dtype()});
+  auto transformer = worker::load_transformer(
+      directory, {.device = session.device(), .dtype = session.dtype(), .stages = session.stages()});
   const auto updates = run_updates(argument);
   std::set<std::int64_t> layers;
   for (const RunUpdate& update : updates) layers.insert(update.layer);

@@ -41,7 +41,8 @@ struct OpenedModel {
   worker::Transformer transformer;
 };
 
-// Loads the base model and replays the run's updates up to the batch. Not collective; all ranks call it.
+// Loads this rank's stage of the base model and replays the run's updates up to the batch. The session has been
+// arranged. Not collective; all ranks call it.
 OpenedModel open_model(const ModelArgument& argument, const Session& session);
 
 }  // namespace anchorage::launch

@@ -6,6 +6,7 @@
 #include "io/error.hpp"
 #include "launch/command_line.hpp"
 #include "launch/model_argument.hpp"
+#include "launch/stage_choice.hpp"
 #include "worker/editing/edit_prompts.hpp"
 #include "worker/evaluation/score.hpp"
 
@@ -47,9 +48,11 @@ std::vector<Request> read_requests(const std::string& path) {
 }
 
 int run(const Options& options, Session& session) {
-  if (!session.is_root()) return done;
   const auto requests = read_requests(options.requests);
-  const OpenedModel model = open_model(parse_model_argument(options.model), session);
+  const ModelArgument argument = parse_model_argument(options.model);
+  session.arrange(choose_stages(io::ModelDirectory::open(argument.base).config(), {}, 1, session));
+  if (session.place().replica != 0) return done;
+  const OpenedModel model = open_model(argument, session);
   const worker::PromptBuilder prompts(model.tokenizer);
   for (const Request& request : requests) {
     // The completion is encoded by itself, as given, and appended to the prompt's ids.
@@ -77,6 +80,7 @@ void add_score_command(CommandLine& line) {
   command->add_option("model", options->model, "MODEL or RUN[@N]")->required();
   command->add_option("--requests", options->requests, R"(JSON Lines of {"prompt", "completion"})")->required();
   add_session_options(*command, line.session);
+  add_stages_option(*command, line.session);
   command->callback(
       [&line, options] { line.action = [options](Session& session) { return run(*options, session); }; });
 }

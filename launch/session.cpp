@@ -63,6 +63,19 @@ void add_session_options(CLI::App& command, SessionOptions& options) {
       ->check(CLI::PositiveNumber);
 }
 
+void add_stages_option(CLI::App& command, SessionOptions& options) {
+  command
+      .add_option("--stages", options.stages,
+                  "ranks that share a model, each with some of its layers; not given: as few as the GPUs' memory "
+                  "allows, and one on CPUs")
+      ->check(CLI::PositiveNumber);
+}
+
+std::int64_t weight_bytes(const io::ModelConfig& model, const std::optional<torch::ScalarType>& dtype) {
+  if (dtype) return static_cast<std::int64_t>(torch::elementSize(*dtype));
+  return model.dtype && *model.dtype != io::DType::f32 ? 2 : 4;
+}
+
 Session::Session(const SessionOptions& options, std::unique_ptr<sharding::HostCommunicator> host)
     : options_(options), host_(std::move(host)), device_(torch::kCPU), dtype_(chosen_dtype(options.dtype)) {
   const auto verbosity = options_.verbose ? io::Verbosity::verbose
@@ -73,7 +86,22 @@ Session::Session(const SessionOptions& options, std::unique_ptr<sharding::HostCo
   set_threads(options_.threads > 0 ? options_.threads : cores);
   device_ = chosen_device(options_.device);
   if (device_.is_cuda()) at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
-  ranks_ = sharding::make_device_communicator(*host_, device_);
+}
+
+void Session::arrange(std::vector<sharding::Range> layers_of) {
+  const auto stages = static_cast<int>(layers_of.size());
+  layers_of_ = std::move(layers_of);
+  groups_ = sharding::form_rank_groups(*host_, sharding::Topology(stages, host_->size() / stages), device_);
+}
+
+worker::Ranks Session::ranks() {
+  if (!groups_) groups_ = sharding::form_rank_groups(*host_, sharding::Topology(1, host_->size()), device_);
+  return {*groups_, *host_};
+}
+
+worker::Stages Session::stages() const {
+  if (layers_of_.empty()) return {};
+  return {layers_of_, *groups_->replica};
 }
 
 void Session::set_threads(int threads) {

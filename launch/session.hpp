@@ -8,6 +8,8 @@
 #include <string>
 
 #include "io/log.hpp"
+#include "io/model_config.hpp"
+#include "worker/model/stages.hpp"
 #include "worker/ranks.hpp"
 
 namespace anchorage::launch {
@@ -20,18 +22,35 @@ struct SessionOptions {
   std::string dtype = "auto";   // auto: the checkpoint's own
   int threads = 0;              // a rank; 0: the machine's cores divided by the ranks on it
   double deadline = 120;        // seconds that a rank waits for the others
+  int stages = 0;               // that share a model; 0: chosen by the memory there is
 };
 
 // Adds the options that all subcommands share.
 void add_session_options(CLI::App& command, SessionOptions& options);
+
+// For those that load a model: adds --stages.
+void add_stages_option(CLI::App& command, SessionOptions& options);
+
+// Bytes of one weight as it is loaded: in the dtype that is asked for, else in that of the checkpoint.
+std::int64_t weight_bytes(const io::ModelConfig& model, const std::optional<torch::ScalarType>& dtype);
 
 class Session {
  public:
   // Collective. Takes over the communicator of all ranks.
   Session(const SessionOptions& options, std::unique_ptr<sharding::HostCommunicator> host);
 
+  // Parts the ranks into stages x replicas; stage s holds layers_of[s]. Once, before a model is loaded. Collective.
+  void arrange(std::vector<sharding::Range> layers_of);
+
   sharding::HostCommunicator& host() { return *host_; }
-  worker::Ranks ranks() { return {*host_, *ranks_}; }
+  // Collective the first time, where the ranks have not been arranged: then each holds the whole model.
+  worker::Ranks ranks();
+  worker::Stages stages() const;
+  sharding::Place place() const { return groups_->place; }
+  int asked_stages() const { return options_.stages; }
+  // What went between the replicas, and between the stages of this one.
+  const sharding::TrafficByOperation& peer_traffic() const { return groups_->peers->traffic(); }
+  const sharding::TrafficByOperation& stage_traffic() const { return groups_->replica->traffic(); }
   bool is_root() const { return host_->rank() == 0; }
   bool json() const { return options_.json; }
   const torch::Device& device() const { return device_; }
@@ -49,7 +68,8 @@ class Session {
   torch::Device device_;
   std::optional<torch::ScalarType> dtype_;
   int threads_ = 1;
-  std::unique_ptr<sharding::DeviceCommunicator> ranks_;
+  std::optional<sharding::RankGroups> groups_;  // once arranged
+  std::vector<sharding::Range> layers_of_;
 };
 
 }  // namespace anchorage::launch

@@ -7,6 +7,7 @@
 #include "launch/command_line.hpp"
 #include "launch/fingerprints.hpp"
 #include "launch/model_argument.hpp"
+#include "launch/stage_choice.hpp"
 #include "worker/statistics/key_statistics.hpp"
 
 namespace anchorage::launch {
@@ -48,6 +49,7 @@ int run(Options options, Session& session) {
 
   worker::StatisticsSummary summary{.tokens = wanted.tokens, .tokens_resumed = wanted.tokens};
   if (!is_finished(wanted, fingerprint)) {
+    session.arrange(choose_stages(directory.config(), {}, 1, session));
     const OpenedModel model = open_model(argument, session);
     const auto progress = [&](std::int64_t tokens) { spdlog::info("{} of {} tokens", tokens, wanted.tokens); };
     summary = worker::collect_key_statistics(model.transformer, model.tokenizer, fingerprint, wanted,
@@ -81,6 +83,7 @@ void add_stats_command(CommandLine& line) {
       ->check(CLI::Range(2, 1 << 20));
   command->add_option("--out", wanted.out, "the statistics file; an interrupted one is continued")->required();
   add_session_options(*command, line.session);
+  add_stages_option(*command, line.session);
   command->callback(
       [&line, options] { line.action = [options](Session& session) { return run(*options, session); }; });
 }

@@ -54,11 +54,11 @@ class ProgramTest : public testing::Test {
     folder.write("edits.jsonl", edits);
   }
 
-  Execution collect(int ranks = 0, const std::string& out = "s.h5") {
+  Execution collect(int ranks = 0, const std::string& out = "s.h5", const std::string& more = "") {
     return program("stats '" + model + "' --corpus '" + corpus +
                        "' --layers 1,2 --tokens 1500 --sequence-length 64 --threads 1 "
                        "--json --out " +
-                       out,
+                       out + " " + more,
                    ranks);
   }
 
@@ -93,6 +93,78 @@ TEST_F(ProgramTest, EditsOnOneTwoAndThreeRanksExportTheSameBytes) {
     EXPECT_TRUE(bytes == one) << ranks << " ranks";
   }
   EXPECT_FALSE(one == tests::content_of(std::filesystem::path(model) / "model.safetensors"));
+}
+
+TEST_F(ProgramTest, EditsOverStagesAndReplicasExportTheSameBytesAndHoldAStageOfTheWeightsEach) {
+  ASSERT_EQ(collect().exit_code, 0);
+  ASSERT_EQ(program(edit_arguments("run1"), 1).exit_code, 0);
+  const std::string one = exported("run1");
+  const auto whole = program("info '" + model + "' --json").json()["weight_bytes"].get<double>();
+  for (const auto& [ranks, stages] : {std::pair{2, 2}, {4, 2}, {4, 4}}) {
+    const std::string run = "run" + std::to_string(ranks) + "-" + std::to_string(stages);
+    const Execution execution = program(edit_arguments(run, "--stages " + std::to_string(stages)), ranks);
+    ASSERT_EQ(execution.exit_code, 0) << execution.err;
+    const auto result = execution.json();
+    EXPECT_EQ(result["stages"], stages);
+    EXPECT_EQ(result["replicas"], ranks / stages);
+    ASSERT_EQ(result["weight_bytes"].size(), static_cast<std::size_t>(ranks));
+    for (const double held : result["weight_bytes"]) EXPECT_LT(held, 0.65 * whole);
+    EXPECT_GT(result["traffic"]["stages"]["hand over residual stream"]["bytes"], 0);
+    EXPECT_TRUE(exported(run) == one) << stages << " stages on " << ranks << " ranks";
+  }
+}
+
+TEST_F(ProgramTest, StagesScoreGenerateAndCollectWhatOneRankDoes) {
+  folder.write("requests.jsonl", R"({"prompt": "The CEO of Nike is", "completion": " Bob"})"
+                                 "\n");
+  const auto same = [&](const std::string& arguments) {
+    const auto one = program(arguments + " --threads 1 --json", 1),
+               two = program(arguments + " --threads 1 --json --stages 2", 2),
+               four = program(arguments + " --threads 1 --json --stages 2", 4);
+    EXPECT_EQ(four.exit_code, 0) << four.err;
+    EXPECT_EQ(two.out, one.out) << two.err;
+    EXPECT_EQ(four.out, one.out) << four.err;
+  };
+  same("score '" + model + "' --requests requests.jsonl");
+  same("generate '" + model + "' --prompt 'The' --max-new-tokens 8 --temperature 3");
+  same("eval '" + model + "' --edits edits.jsonl --heldout '" + corpus + "' --sequence-length 100");
+  ASSERT_EQ(collect(1, "one.h5").exit_code, 0);
+  ASSERT_EQ(collect(2, "two.h5", "--stages 2").exit_code, 0);
+  EXPECT_EQ(program.shell("h5diff one.h5 two.h5").exit_code, 0);
+}
+
+TEST_F(ProgramTest, PlansFromAConfigAloneWhoHoldsAndOwnsWhat) {
+  std::filesystem::create_directory(folder.path() / "config");
+  std::filesystem::copy(model + "/config.json", folder.path() / "config");
+  const auto plan = program("plan config --hparams h.yaml --ranks 4 --stages 2 --json").json();
+  EXPECT_EQ(plan["stages"], 2);
+  EXPECT_EQ(plan["replicas"], 2);
+  ASSERT_EQ(plan["ranks"].size(), 4U);
+  std::vector<int> owned;
+  for (const auto& rank : plan["ranks"]) {
+    for (const int layer : rank["owns"]) {
+      owned.push_back(layer);
+      EXPECT_GE(layer, rank["layers"][0]);
+      EXPECT_LE(layer, rank["layers"][1]);
+    }
+    std::int64_t sum = 0;
+    for (const auto& [kind, bytes] : rank["bytes"].items()) sum += kind == "total" ? 0 : bytes.get<std::int64_t>();
+    EXPECT_EQ(rank["bytes"]["total"], sum);
+  }
+  EXPECT_THAT(owned, testing::UnorderedElementsAre(1, 2));
+  EXPECT_GT(plan["seconds_a_batch"]["total"], 0);
+  EXPECT_THAT(program("plan config --hparams h.yaml --ranks 4").out, HasSubstr("1 stages x 4 replicas"));
+}
+
+// What is planned of a rank's weights is what a rank holds.
+TEST_F(ProgramTest, PlannedWeightsAreTheMeasuredOnes) {
+  ASSERT_EQ(collect().exit_code, 0);
+  const auto result = program(edit_arguments("run", "--stages 2"), 2).json();
+  const auto plan =
+      program("plan '" + model + "' --hparams h.yaml --ranks 2 --stages 2 --cpu --batch 2 --json").json();
+  for (std::size_t rank = 0; rank < 2; ++rank) {
+    EXPECT_EQ(plan["ranks"][rank]["bytes"]["weights"], result["weight_bytes"][rank]);
+  }
 }
 
 TEST_F(ProgramTest, StatisticsAreTheSameOnOneAndThreeRanks) {
@@ -304,6 +376,13 @@ TEST_F(Mistakes, LayerPastTheEnd) {
   expect_refused(edit_arguments("run", "--set layers=1,9"), {"9", "h.yaml"});
   expect_refused("stats '" + model + "' --corpus '" + corpus + "' --layers 4 --tokens 10 --out t.h5",
                  {"layers from 0 to 3", "4"});
+}
+
+TEST_F(Mistakes, RanksThatCannotBePartedIntoStagesAndModelsThatDoNotFit) {
+  ASSERT_EQ(collect().exit_code, 0);
+  expect_refused(edit_arguments("run", "--stages 2"), {"a multiple of 2 ranks", "take 2 or 4 ranks"}, 3);
+  expect_refused("plan '" + model + "' --hparams h.yaml --ranks 2 --memory 0.001", {"a rank", "0.0 GB"});
+  expect_refused("plan nowhere --hparams h.yaml --ranks 2", {"config.json", "nowhere"});
 }
 
 TEST_F(Mistakes, StatisticsOfAnotherModel) {

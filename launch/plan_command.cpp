@@ -1,0 +1,164 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <nlohmann/json.hpp>
+
+#include "coordinator/planner.hpp"
+#include "io/error.hpp"
+#include "launch/command_line.hpp"
+#include "worker/editing/method.hpp"
+
+namespace anchorage::launch {
+namespace {
+
+struct Options {
+  std::filesystem::path model;
+  std::string hparams;
+  std::vector<std::string> assignments;
+  std::string method = "b-eac";
+  int ranks = 1, stages = 0;
+  std::int64_t batch = 32;
+  std::optional<double> memory, teraflops;
+  bool cpu = false;
+};
+
+// config.json alone, in a directory or by its own path: the weights need not be here.
+io::ModelConfig read_config(const std::filesystem::path& model) {
+  const auto path = std::filesystem::is_directory(model) ? model / "config.json" : model;
+  if (!std::filesystem::exists(path)) {
+    throw io::UserError({.expected = "a model's config.json, or the directory that has it",
+                         .found = "none",
+                         .where = model.string(),
+                         .remedy = "weights are not needed: the model's page has the file"});
+  }
+  return io::read_model_config(path);
+}
+
+io::Hparams read_hparams(const Options& options, const io::ModelConfig& config) {
+  io::Hparams hparams = io::load_hparams(options.hparams).hparams;
+  for (const std::string& assignment : options.assignments) io::set(hparams, assignment);
+  return io::resolve(hparams, config, options.hparams);
+}
+
+coordinator::PlanRequest request_of(const Options& options, const Session& session) {
+  coordinator::PlanRequest request{.workload = {}, .machine = {}, .ranks = options.ranks, .stages = options.stages};
+  auto& workload = request.workload;
+  workload.model = read_config(options.model);
+  workload.hparams = read_hparams(options, workload.model);
+  workload.weight_bytes = weight_bytes(workload.model, session.dtype());
+  workload.batch = options.batch;
+  const io::Hparams& hparams = workload.hparams;
+  workload.evaluations = worker::method_named(options.method).anchored
+                             ? hparams.eac_locate_steps + hparams.eac_compress_steps
+                             : hparams.v_num_grad_steps;
+  request.machine = options.cpu ? coordinator::Machine::cpu(session.threads()) : coordinator::Machine::gpu();
+  if (options.memory) request.machine.memory_bytes = 1e9 * *options.memory;
+  if (options.teraflops) request.machine.flops = 1e12 * *options.teraflops;
+  return request;
+}
+
+nlohmann::json document_of(const coordinator::RankBytes& bytes) {
+  return {{"weights", bytes.weights},
+          {"masters", bytes.masters},
+          {"second_moments", bytes.second_moments},
+          {"solving", bytes.solving},
+          {"activations", bytes.activations},
+          {"caches", bytes.caches},
+          {"runtime", bytes.runtime},
+          {"total", bytes.total()}};
+}
+
+nlohmann::json document_of(const coordinator::Plan& plan, const coordinator::PlanRequest& request) {
+  auto ranks = nlohmann::json::array();
+  for (std::size_t rank = 0; rank < plan.ranks.size(); ++rank) {
+    const auto& own = plan.ranks[rank];
+    ranks.push_back({{"rank", rank},
+                     {"stage", own.place.stage},
+                     {"replica", own.place.replica},
+                     {"layers", {own.layers.begin, own.layers.end - 1}},
+                     {"owns", own.owns},
+                     {"bytes", document_of(own.bytes)}});
+  }
+  return {{"stages", plan.topology.stages()},
+          {"replicas", plan.topology.replicas()},
+          {"ranks", ranks},
+          {"batch", request.workload.batch},
+          {"group", plan.group},
+          {"groups_in_flight", plan.groups_in_flight},
+          {"memory_bytes", request.machine.memory_bytes},
+          {"seconds_a_batch",
+           {{"total", plan.seconds.total()},
+            {"values", plan.seconds.values},
+            {"solve", plan.seconds.solve},
+            {"communicate", plan.seconds.communicate},
+            {"evaluate", plan.seconds.evaluate}}}};
+}
+
+std::string text_of(const coordinator::Plan& plan, const coordinator::PlanRequest& request) {
+  std::string text = fmt::format(
+      "{} ranks: {} stages x {} replicas, {:.0f} GB each; batches of {} edits in groups of {}, {} under way in a "
+      "replica\n",
+      request.ranks, plan.topology.stages(), plan.topology.replicas(), request.machine.memory_bytes / 1e9,
+      request.workload.batch, plan.group, plan.groups_in_flight);
+  text += fmt::format("{:>5} {:>6} {:>8} {:>9}  {:<12}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}  GB\n", "rank",
+                      "stage", "replica", "layers", "owns", "weights", "masters", "moments", "solving", "activat.",
+                      "caches", "runtime", "total");
+  for (std::size_t rank = 0; rank < plan.ranks.size(); ++rank) {
+    const auto& own = plan.ranks[rank];
+    const auto& bytes = own.bytes;
+    text += fmt::format("{:>5} {:>6} {:>8} {:>9}  {:<12}", rank, own.place.stage, own.place.replica,
+                        fmt::format("{}-{}", own.layers.begin, own.layers.end - 1),
+                        own.owns.empty() ? "-" : fmt::format("{}", fmt::join(own.owns, ",")));
+    for (const std::int64_t kind : {bytes.weights, bytes.masters, bytes.second_moments, bytes.solving,
+                                    bytes.activations, bytes.caches, bytes.runtime, bytes.total()}) {
+      text += fmt::format("{:>9.2f}", static_cast<double>(kind) / 1e9);
+    }
+    text += "\n";
+  }
+  const std::int64_t groups = (request.workload.batch + plan.group - 1) / plan.group;
+  if (const std::int64_t idle = plan.topology.replicas() - groups; idle > 0) {
+    text += fmt::format(
+        "{} of {} replicas get no group of edits: a smaller 'group' or a larger --batch gives them work\n", idle,
+        plan.topology.replicas());
+  }
+  const auto& seconds = plan.seconds;
+  return text + fmt::format(
+                    "about {:.3g} s a batch, {:.3g} s an edit: values {:.3g}, solve {:.3g}, communicate {:.3g}, "
+                    "evaluate {:.3g} (at {:.3g} Tflop/s a rank)\n",
+                    seconds.total(), seconds.total() / static_cast<double>(request.workload.batch), seconds.values,
+                    seconds.solve, seconds.communicate, seconds.evaluate, request.machine.flops / 1e12);
+}
+
+int run(const Options& options, Session& session) {
+  if (!session.is_root()) return done;
+  const coordinator::PlanRequest request = request_of(options, session);
+  const coordinator::Plan plan = coordinator::plan_ranks(request);
+  session.json() ? session.print(document_of(plan, request)) : session.print(text_of(plan, request));
+  return done;
+}
+
+}  // namespace
+
+void add_plan_command(CommandLine& line) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = line.app.add_subcommand(
+      "plan", "Which rank would hold which layers, what it needs of memory, and the time of a batch");
+  command->add_option("model", options->model, "MODEL; its config.json is enough")->required();
+  command->add_option("--hparams", options->hparams, "hyper-parameters, YAML or JSON")->required();
+  command->add_option("--ranks", options->ranks, "to plan for")->required()->check(CLI::PositiveNumber);
+  command->add_option("--stages", options->stages, "that share a model; as few as fit where not given")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--memory", options->memory, "GB of a rank: 80 where not given, 8 with --cpu")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--tflops", options->teraflops, "that a rank sustains in matrix products")
+      ->check(CLI::PositiveNumber);
+  command->add_flag("--cpu", options->cpu, "ranks without GPUs, of --threads each");
+  command->add_option("--batch", options->batch, "edits a batch")->check(CLI::PositiveNumber);
+  command->add_option("--method", options->method, "b-eac, memit, memit_seq, eac or alphaedit");
+  command->add_option("--set", options->assignments, "key=value: changes a hyper-parameter");
+  add_session_options(*command, line.session);
+  command->callback(
+      [&line, options] { line.action = [options](Session& session) { return run(*options, session); }; });
+}
+
+}  // namespace anchorage::launch
