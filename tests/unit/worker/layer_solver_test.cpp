@@ -55,9 +55,9 @@ TEST(LayerSolver, LayersThatMoveToAnotherOwnerAreSolvedToTheSameBits) {
     EditedWeights weights(model, directory, layers);
     LayerSolver solver(weights, {}, method_named("memit_seq"), statistics, {world, *device}, model.stages);
     const auto owners = [&] {
-      std::vector<int> owners;
-      for (const std::int64_t layer : layers) owners.push_back(solver.owner(layer));
-      return owners;
+      std::vector<int> ranks;
+      for (const std::int64_t layer : layers) ranks.push_back(solver.owner(layer));
+      return ranks;
     };
     sharding::BatchSeconds seconds;
     for (const LayerUpdate& update : updates(model.config, 1)) solver.absorb(update.layer, update.keys);
