@@ -68,6 +68,12 @@ struct Hparams {
   double rar_decay = 0.9;
   double rar_strength = 1.0;
 
+  // The guard: when a batch is undone and tried again in parts.
+  bool guard = true;
+  double guard_success = 0.5;     // least share of a batch's edits that take
+  double guard_loss_rise = 0.25;  // most in one batch, nats a token
+  double guard_drift = 5.0;       // most in one batch and layer, in norms of the base weight
+
   bool operator==(const Hparams&) const = default;
 };
 

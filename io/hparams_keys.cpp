@@ -53,6 +53,10 @@ constexpr std::array keys{
     HparamKey{"rar", &Hparams::rar},
     HparamKey{"rar_decay", &Hparams::rar_decay, decay},
     HparamKey{"rar_strength", &Hparams::rar_strength, not_negative},
+    HparamKey{"guard", &Hparams::guard},
+    HparamKey{"guard_success", &Hparams::guard_success, not_negative},
+    HparamKey{"guard_loss_rise", &Hparams::guard_loss_rise, not_negative},
+    HparamKey{"guard_drift", &Hparams::guard_drift, not_negative},
 };
 
 constexpr std::string_view statistics = "the statistics file says what it was collected from";

@@ -113,6 +113,7 @@ RunDirectory RunDirectory::resume(const std::filesystem::path& path) {
   remove_leftovers(path);
   cut_torn_line(run.metrics());
   make_folders(run);
+  remove_leftovers(run.checkpoint());
   return run;
 }
 

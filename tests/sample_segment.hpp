@@ -58,7 +58,9 @@ inline io::BatchSegment sample_batch(std::int64_t batch, std::int64_t f = 6, std
                                .entered = 6,
                                .left = 7});
   }
-  segment.guard = {.probes = {{.name = "held-out loss", .before = 3.5, .after = 3.75}}, .decision = "accepted"};
+  segment.guard = {.probes = {{.name = "held-out loss", .before = 3.5, .after = 3.75}},
+                   .decision = "accepted",
+                   .pending = {2, 4}};
   return segment;
 }
 
@@ -78,6 +80,31 @@ inline io::BatchSegment sample_base() {
       .hparams = "layers: [4, 10]\n",
       .layers = {
           {.layer = 4, .weight = "model.layers.4.mlp.down_proj.weight", .rows = 4, .columns = 6, .norm = 12.5}}};
+  return segment;
+}
+
+// Takes the first edit of segment 1 back.
+inline io::BatchSegment sample_removal(std::int64_t number, std::int64_t f = 6, std::int64_t d = 4) {
+  io::BatchSegment segment;
+  segment.header = sample_batch(number).header;
+  segment.header.kind = io::SegmentKind::removal;
+  segment.removal.edits = {{.id = "ceo-1", .segment = 1, .edit = 0}};
+  for (const std::int64_t layer : {4, 10}) {
+    const auto start = static_cast<double>(20 * number + layer);
+    segment.removal.layers.push_back({.layer = layer,
+                                      .keys = sample_matrix(1, f, start),
+                                      .u = sample_matrix(d, 1, start + 1),
+                                      .v = sample_matrix(f, 1, start + 2),
+                                      .norms = {.update = 0.05, .total = 0.15, .base = start}});
+  }
+  return segment;
+}
+
+inline io::BatchSegment sample_rollback(std::int64_t number, std::int64_t to) {
+  io::BatchSegment segment;
+  segment.header = sample_batch(number).header;
+  segment.header.kind = io::SegmentKind::rollback;
+  segment.header.rollback_to = to;
   return segment;
 }
 

@@ -58,6 +58,45 @@ std::string layer_complaint(const LayerRecord& layer, std::size_t edits) {
   return layer.residuals == SparseRows{} ? "" : complaint_about(layer.residuals, edits);
 }
 
+std::string removal_complaint(const BatchSegment& segment) {
+  const RemovalRecord& removal = segment.removal;
+  const auto count = static_cast<std::int64_t>(removal.edits.size());
+  for (const RecordedPlace& place : removal.edits) {
+    if (place.segment < 1 || place.segment >= segment.header.batch || place.edit < 0)
+      return fmt::format("a removed edit at row {} of segment {}", place.edit, place.segment);
+  }
+  for (const RemovedLayer& layer : removal.layers) {
+    if (!is_full(layer.keys) || !is_full(layer.u) || !is_full(layer.v))
+      return "a matrix whose values do not fill it";
+    if (layer.keys.rows != count || layer.u.columns != count || layer.v.columns != count) {
+      return fmt::format("{} keys and {} columns of u, {} of v for {} removed edits", layer.keys.rows,
+                         layer.u.columns, layer.v.columns, count);
+    }
+  }
+  if (segment.header.kind == SegmentKind::removal && count == 0) return "a removal that removes nothing";
+  return "";
+}
+
+std::string kind_complaint(const BatchSegment& segment) {
+  const SegmentKind kind = segment.header.kind;
+  if (segment.base.has_value() != (kind == SegmentKind::base)) {
+    return "a base record in another kind of segment, or a base segment without one";
+  }
+  if (segment.header.rollback_to.has_value() != (kind == SegmentKind::rollback)) {
+    return "rollback_to in another kind of segment, or a rollback without it";
+  }
+  if (kind == SegmentKind::rollback &&
+      (*segment.header.rollback_to < 0 || *segment.header.rollback_to >= segment.header.batch)) {
+    return fmt::format("a rollback to segment {}", *segment.header.rollback_to);
+  }
+  const bool has_own = !segment.edits.empty() || !segment.layers.empty();
+  if (has_own && kind != SegmentKind::batch) return "edits in a segment that is no batch";
+  if (!segment.removal.edits.empty() && kind != SegmentKind::batch && kind != SegmentKind::removal) {
+    return "removed edits in a base or a rollback";
+  }
+  return "";
+}
+
 // Ascending and without duplicates, as the reader gives them back.
 template <class Record>
 bool are_ordered(const std::vector<Record>& records) {
@@ -79,10 +118,10 @@ std::string complaint_about(const SparseRows& sparse, std::size_t rows) {
 }
 
 std::string complaint_about(const BatchSegment& segment) {
-  if (segment.base.has_value() != (segment.header.kind == SegmentKind::base)) {
-    return "a base record in another kind of segment, or a base segment without one";
-  }
-  if (!are_ordered(segment.layers) || !are_ordered(segment.anchors)) return "layers that do not ascend";
+  if (const std::string complaint = kind_complaint(segment); !complaint.empty()) return complaint;
+  if (const std::string complaint = removal_complaint(segment); !complaint.empty()) return "removal: " + complaint;
+  if (!are_ordered(segment.layers) || !are_ordered(segment.anchors) || !are_ordered(segment.removal.layers))
+    return "layers that do not ascend";
   for (const LayerRecord& layer : segment.layers) {
     const std::string complaint = layer_complaint(layer, segment.edits.size());
     if (!complaint.empty()) return fmt::format("layer {}: {}", layer.layer, complaint);

@@ -8,8 +8,6 @@
 namespace anchorage::io::layout {
 
 inline const std::string schema = "anchorage-segment/1";
-inline const std::string seal_prefix = "anchorage sha256 ";  // of the file's last line
-inline constexpr std::size_t seal_size = 17 + 64 + 1;        // bytes: prefix, digest, line feed
 
 // What is wrong with the rows, or nothing. `rows` is how many there should be.
 std::string complaint_about(const SparseRows& sparse, std::size_t rows);

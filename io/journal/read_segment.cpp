@@ -49,7 +49,9 @@ SegmentHeader read_header(const Group& root, const std::string& where) {
           .utc = root.text_attribute("utc"),
           .version = root.text_attribute("version"),
           .world = root.integer_attribute("world"),
-          .seed = root.integer_attribute("seed")};
+          .seed = root.integer_attribute("seed"),
+          .rollback_to = root.has_attribute("rollback_to") ? std::optional(root.integer_attribute("rollback_to"))
+                                                           : std::nullopt};
 }
 
 // The children of a group, whose names are layer numbers, ascending.
@@ -198,7 +200,8 @@ AnchorRecord SegmentReader::anchors(std::int64_t layer) const {
 
 GuardRecord SegmentReader::guard() const {
   const Group group = content_->file.root().group("guard");
-  GuardRecord guard{.probes = {}, .decision = group.text_attribute("decision")};
+  GuardRecord guard{.probes = {}, .decision = group.text_attribute("decision"), .pending = {}};
+  if (group.contains("pending")) guard.pending = group.read<std::int64_t>("pending", {any});
   const std::vector<std::string> names = group.read_texts("probes");
   const auto count = static_cast<std::int64_t>(names.size());
   const auto before = group.read<double>("before", {count}), after = group.read<double>("after", {count});
@@ -206,6 +209,37 @@ GuardRecord SegmentReader::guard() const {
     guard.probes.push_back({.name = names[i], .before = before[i], .after = after[i]});
   }
   return guard;
+}
+
+std::vector<RecordedPlace> SegmentReader::removed() const {
+  if (!content_->file.root().contains("removal")) return {};
+  const Group group = content_->file.root().group("removal");
+  const auto ids = group.read_texts("ids");
+  const auto count = static_cast<std::int64_t>(ids.size());
+  const auto segments = group.read<std::int64_t>("segments", {count});
+  const auto edits = group.read<std::int32_t>("edits", {count});
+  std::vector<RecordedPlace> removed;
+  for (std::size_t i = 0; i < ids.size(); ++i)
+    removed.push_back({.id = ids[i], .segment = segments[i], .edit = edits[i]});
+  return removed;
+}
+
+RemovalRecord SegmentReader::removal() const {
+  RemovalRecord removal{.edits = removed(), .layers = {}};
+  if (removal.edits.empty()) return removal;
+  const auto count = static_cast<std::int64_t>(removal.edits.size());
+  const Group layers = content_->file.root().group("removal").group("layers");
+  for (const std::int64_t layer : layer_numbers(layers, content_->name)) {
+    const Group group = layers.group(std::to_string(layer));
+    removal.layers.push_back({.layer = layer,
+                              .keys = group.read_matrix("keys", count, any),
+                              .u = group.read_matrix("u", any, count),
+                              .v = group.read_matrix("v", any, count),
+                              .norms = {.update = group.real_attribute("update"),
+                                        .total = group.real_attribute("total"),
+                                        .base = group.real_attribute("base")}});
+  }
+  return removal;
 }
 
 std::optional<BaseRecord> SegmentReader::base() const {
@@ -221,6 +255,7 @@ BatchSegment read_segment(const std::filesystem::path& path) {
                        .layers = {},
                        .anchors = {},
                        .guard = reader.guard(),
+                       .removal = reader.removal(),
                        .base = reader.base()};
   for (const std::int64_t layer : reader.layers()) segment.layers.push_back(reader.layer(layer));
   for (const std::int64_t layer : reader.anchor_layers()) segment.anchors.push_back(reader.anchors(layer));

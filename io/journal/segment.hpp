@@ -1,14 +1,18 @@
 // A segment: the record of one committed batch, removal or rollback, or of the base weights that a run started
 // from. One HDF5 file, written once (formats.md, "A batch segment").
 //
-//   /                      attributes schema, kind, batch, previous, utc, version, world, seed
+//   /                      attributes schema, kind, batch, previous, utc, version, world, seed; of a rollback also
+//                          rollback_to
 //   /edits                 id, request, state, reason (text); nll_before, nll_after f64; match_before, match_after
-//   u8; [edits] /layers/<n>            keys [edits, f] f32; residuals/{offsets i64 [edits + 1], indices i32, values
-//   f32};
+//                          u8; [edits]
+//   /layers/<n>            keys [edits, f] f32; residuals/{offsets i64 [edits + 1], indices i32, values f32};
 //                          update/u [d, rank] f32, update/v [f, rank] f32, update/edits i32 [rank]
 //   /anchors/<n>           offsets, indices, scores as above; rolling f64 [d]; attributes kept, entered, left
 //   /norms                 layers i64, update f64, total f64, base f64; [layers]
-//   /guard                 probes (text), before f64, after f64; attribute decision
+//   /guard                 probes (text), before f64, after f64; pending i64; attribute decision
+//   /removal               (where edits are taken back) ids (text), segments i64, edits i32; [removed]
+//   /removal/layers/<n>    keys [removed, f] f32, u [d, removed] f32, v [f, removed] f32; attributes update, total,
+//                          base: the norms
 //   /base                  (the base segment alone) attributes model, tokenizer, statistics, hparams; layers i64,
 //                          weights (text), rows i64, columns i64, norms f64; [layers]
 //
@@ -79,6 +83,35 @@ struct LayerRecord {
   bool operator==(const LayerRecord&) const = default;
 };
 
+// Where an edit stands in the journal.
+struct RecordedPlace {
+  std::string id;
+  std::int64_t segment = 0;
+  std::int32_t edit = 0;  // its row among the segment's edits
+
+  bool operator==(const RecordedPlace&) const = default;
+};
+
+// What taking edits back did to one edited weight:  W <- W + u v^T.
+struct RemovedLayer {
+  std::int64_t layer = 0;
+  Matrix keys;  // [removed, f], as the edits' own segments have them
+  Matrix u;     // [d, removed]
+  Matrix v;     // [f, removed]
+  LayerNorms norms;
+
+  bool operator==(const RemovedLayer&) const = default;
+};
+
+// The edits that a segment takes back: all that a removal does, and what a batch does first where its edits
+// supersede earlier ones.
+struct RemovalRecord {
+  std::vector<RecordedPlace> edits;
+  std::vector<RemovedLayer> layers;  // ascending by layer
+
+  bool operator==(const RemovalRecord&) const = default;
+};
+
 struct AnchorRecord {
   std::int64_t layer = 0;
   SparseRows chosen;            // by edit: dimensions and their scores
@@ -101,6 +134,7 @@ struct ProbeRecord {
 struct GuardRecord {
   std::vector<ProbeRecord> probes;
   std::string decision;
+  std::vector<std::int64_t> pending{};  // parts of a batch that was split, still to come: edits in each
 
   bool operator==(const GuardRecord&) const = default;
 };
@@ -134,6 +168,7 @@ struct SegmentHeader {
   std::string version;     // of the program that wrote it
   std::int64_t world = 1;  // ranks
   std::int64_t seed = 0;
+  std::optional<std::int64_t> rollback_to{};  // of a rollback: the segment whose state it goes back to
 
   bool operator==(const SegmentHeader&) const = default;
 };
@@ -144,6 +179,7 @@ struct BatchSegment {
   std::vector<LayerRecord> layers;    // ascending by layer
   std::vector<AnchorRecord> anchors;  // likewise; empty for methods without anchors
   GuardRecord guard;
+  RemovalRecord removal;           // comes before the segment's own updates; empty where nothing is taken back
   std::optional<BaseRecord> base;  // there for SegmentKind::base alone
 
   bool operator==(const BatchSegment&) const = default;
@@ -184,6 +220,8 @@ class SegmentReader {
   std::vector<std::int64_t> anchor_layers() const;  // empty for methods without anchors
   AnchorRecord anchors(std::int64_t layer) const;
   GuardRecord guard() const;
+  std::vector<RecordedPlace> removed() const;  // the edits of removal() alone
+  RemovalRecord removal() const;
   std::optional<BaseRecord> base() const;
 
  private:

@@ -1,8 +1,7 @@
-#include "io/atomic_file.hpp"
-#include "io/digest.hpp"
 #include "io/error.hpp"
 #include "io/hdf5/file.hpp"
 #include "io/journal/layout.hpp"
+#include "io/sealed_file.hpp"
 
 namespace anchorage::io {
 namespace {
@@ -28,6 +27,7 @@ void write_header(Group& root, const SegmentHeader& header) {
   root.set_attribute("version", header.version);
   root.set_attribute("world", header.world);
   root.set_attribute("seed", header.seed);
+  if (header.rollback_to) root.set_attribute("rollback_to", *header.rollback_to);
 }
 
 void write_edits(Group group, const std::vector<EditRecord>& edits) {
@@ -76,7 +76,24 @@ void write_guard(Group group, const GuardRecord& guard) {
   group.write("probes", column<std::string>(guard.probes, [](const ProbeRecord& p) { return p.name; }));
   group.write("before", column<double>(guard.probes, [](const ProbeRecord& p) { return p.before; }));
   group.write("after", column<double>(guard.probes, [](const ProbeRecord& p) { return p.after; }));
+  group.write("pending", guard.pending);
   group.set_attribute("decision", guard.decision);
+}
+
+void write_removal(Group group, const RemovalRecord& removal) {
+  group.write("ids", column<std::string>(removal.edits, [](const RecordedPlace& e) { return e.id; }));
+  group.write("segments", column<std::int64_t>(removal.edits, [](const RecordedPlace& e) { return e.segment; }));
+  group.write("edits", column<std::int32_t>(removal.edits, [](const RecordedPlace& e) { return e.edit; }));
+  Group layers = group.create_group("layers");
+  for (const RemovedLayer& layer : removal.layers) {
+    Group one = layers.create_group(std::to_string(layer.layer));
+    one.write("keys", layer.keys);
+    one.write("u", layer.u);
+    one.write("v", layer.v);
+    one.set_attribute("update", layer.norms.update);
+    one.set_attribute("total", layer.norms.total);
+    one.set_attribute("base", layer.norms.base);
+  }
 }
 
 void write_base(Group group, const BaseRecord& base) {
@@ -104,6 +121,7 @@ void fill(Group& root, const BatchSegment& segment) {
   }
   write_norms(root.create_group("norms"), segment.layers);
   write_guard(root.create_group("guard"), segment.guard);
+  if (!segment.removal.edits.empty()) write_removal(root.create_group("removal"), segment.removal);
   if (segment.base) write_base(root.create_group("base"), *segment.base);
 }
 
@@ -116,17 +134,7 @@ std::string write_segment(const std::filesystem::path& directory, const BatchSeg
 
   hdf5::NewFile content(path);
   fill(content.root(), segment);
-  const std::span<const std::byte> bytes = content.bytes();
-  Sha256 digest;
-  digest.update(bytes);
-  const std::string seal = layout::seal_prefix + digest.hex() + "\n";
-  digest.update(seal);
-
-  AtomicFile file(path, IfExists::refuse);
-  file.write(bytes);
-  file.write(seal);
-  file.commit();
-  return digest.hex();
+  return write_sealed(path, content.bytes(), IfExists::refuse);
 }
 
 }  // namespace anchorage::io

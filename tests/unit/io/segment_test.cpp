@@ -20,6 +20,8 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using tests::sample_base;
 using tests::sample_batch;
+using tests::sample_removal;
+using tests::sample_rollback;
 
 using tests::message_of;
 
@@ -38,7 +40,6 @@ TEST(Segment, OfTheBaseIsReadBackAsItWasWritten) {
 TEST(Segment, WithoutEditsOrAnchorsIsReadBackAsItWasWritten) {
   const tests::TemporaryDirectory directory;
   BatchSegment segment = sample_batch(1);
-  segment.header.kind = SegmentKind::removal;
   segment.edits.clear();
   segment.anchors.clear();
   segment.guard = {};
@@ -51,6 +52,48 @@ TEST(Segment, WithoutEditsOrAnchorsIsReadBackAsItWasWritten) {
   }
   write_segment(directory.path(), segment);
   EXPECT_EQ(read_segment(directory.path() / "seg-00000001.h5"), segment);
+}
+
+TEST(Segment, OfARemovalIsReadBackAsItWasWritten) {
+  const tests::TemporaryDirectory directory;
+  write_segment(directory.path(), sample_removal(2));
+  EXPECT_EQ(read_segment(directory.path() / "seg-00000002.h5"), sample_removal(2));
+}
+
+TEST(Segment, OfABatchThatSupersedesIsReadBackAsItWasWritten) {
+  const tests::TemporaryDirectory directory;
+  BatchSegment segment = sample_batch(2);
+  segment.removal = sample_removal(2).removal;
+  write_segment(directory.path(), segment);
+  EXPECT_EQ(read_segment(directory.path() / "seg-00000002.h5"), segment);
+}
+
+TEST(Segment, OfARollbackIsReadBackAsItWasWritten) {
+  const tests::TemporaryDirectory directory;
+  write_segment(directory.path(), sample_rollback(4, 2));
+  const BatchSegment read = read_segment(directory.path() / "seg-00000004.h5");
+  EXPECT_EQ(read, sample_rollback(4, 2));
+  EXPECT_EQ(read.header.rollback_to, 2);
+}
+
+TEST(Segment, RefusesARemovalOrARollbackThatDoesNotFitTogether) {
+  const tests::TemporaryDirectory directory;
+  const auto complaint = [&](const BatchSegment& segment) {
+    return message_of<InternalError>([&] { write_segment(directory.path(), segment); });
+  };
+  BatchSegment removal = sample_removal(2);
+  removal.removal.edits[0].segment = 2;
+  EXPECT_THAT(complaint(removal), HasSubstr("a removed edit at row 0 of segment 2"));
+  removal = sample_removal(2);
+  removal.removal.edits.push_back(removal.removal.edits[0]);
+  EXPECT_THAT(complaint(removal), HasSubstr("for 2 removed edits"));
+  removal = sample_removal(2);
+  removal.removal = {};
+  EXPECT_THAT(complaint(removal), HasSubstr("removes nothing"));
+  EXPECT_THAT(complaint(sample_rollback(2, 2)), HasSubstr("a rollback to segment 2"));
+  BatchSegment rollback = sample_rollback(2, 1);
+  rollback.header.rollback_to.reset();
+  EXPECT_THAT(complaint(rollback), HasSubstr("a rollback without it"));
 }
 
 TEST(Segment, KeepsWhatWasNotMeasuredAsNaN) {
