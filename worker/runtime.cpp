@@ -1,6 +1,10 @@
 #include "worker/runtime.hpp"
 
+#include <optional>
+
 #include "io/error.hpp"
+#include "worker/checkpoint_writer.hpp"
+#include "worker/editing/removal.hpp"
 #include "worker/matrix_conversion.hpp"
 
 namespace anchorage::worker {
@@ -59,14 +63,13 @@ sharding::BatchApplied record_of(const std::vector<io::Edit>& edits, const Batch
   }
   for (const LayerUpdate& update : result.layers) {
     const std::int64_t count = std::ssize(edits);
-    applied.layers.push_back(
-        {.layer = update.layer,
-         .keys = spread_rows(update.keys, written, count),
-         .residuals = to_sparse_rows(spread_rows(update.residuals, written, count)),
-         .u = to_matrix(update.u),
-         .v = to_matrix(update.v),
-         .edit_of_column = written,
-         .norms = {.update = update.update_norm, .total = update.total_norm, .base = update.base_norm}});
+    applied.layers.push_back({.layer = update.layer,
+                              .keys = spread_rows(update.keys, written, count),
+                              .residuals = to_sparse_rows(spread_rows(update.residuals, written, count)),
+                              .u = to_matrix(update.u),
+                              .v = to_matrix(update.v),
+                              .edit_of_column = written,
+                              .norms = update.norms});
   }
   for (io::AnchorRecord anchors : result.anchors) {
     anchors.chosen = spread_rows(anchors.chosen, written, std::ssize(edits));
@@ -75,31 +78,98 @@ sharding::BatchApplied record_of(const std::vector<io::Edit>& edits, const Batch
   return applied;
 }
 
-sharding::Reply carry_out(BatchEditor& editor, sharding::HostCommunicator& ranks,
-                          const sharding::ApplyBatch& command) {
-  const BatchResult result = editor.apply(command.edits);
-  if (ranks.rank() != 0) return sharding::BatchApplied{};
-  return record_of(command.edits, result);
-}
-
-// Every rank reads the segment: it lies in the run directory, which all of them see.
-sharding::Reply carry_out(BatchEditor& editor, sharding::HostCommunicator&,
-                          const sharding::ReplaySegment& command) {
-  const io::SegmentReader segment(command.path);
-  for (const std::int64_t number : segment.layers()) {
-    const io::LayerRecord layer = segment.layer(number);
-    const std::vector<std::int64_t> written(layer.edit_of_column.begin(), layer.edit_of_column.end());
-    const auto keys = to_tensor(layer.keys).index_select(0, torch::tensor(written));
-    editor.replay(number, keys, to_tensor(layer.u), to_tensor(layer.v));
+io::RemovalRecord record_of(const std::vector<io::RecordedPlace>& edits,
+                            const std::vector<LayerRemoval>& removals) {
+  io::RemovalRecord record{.edits = edits, .layers = {}};
+  for (const LayerRemoval& removal : removals) {
+    record.layers.push_back({.layer = removal.layer,
+                             .keys = to_matrix(removal.keys),
+                             .u = to_matrix(removal.u),
+                             .v = to_matrix(removal.v),
+                             .norms = removal.norms});
   }
-  for (const std::int64_t layer : segment.anchor_layers())
-    editor.replay_anchors(layer, segment.anchors(layer).rolling);
-  return sharding::SegmentReplayed{};
+  return record;
 }
 
-sharding::Reply carry_out(BatchEditor&, sharding::HostCommunicator&, const sharding::Stop&) {
-  return sharding::Stopped{};
-}
+// What a rank does at each command.
+class Worker {
+ public:
+  Worker(BatchEditor& editor, const LossProbe& probe, sharding::HostCommunicator& ranks)
+      : editor_(editor), probe_(probe), ranks_(ranks) {}
+
+  sharding::Reply carry_out(const sharding::ApplyBatch& command) {
+    before_ = editor_.state();
+    loss_before_ = loss();
+    sharding::BatchSeconds seconds;
+    std::vector<LayerRemoval> removals;
+    if (!command.superseded.edits.empty()) {
+      const auto& standing = command.superseded.standing;
+      removals = editor_.remove({command.superseded.edits, {standing.begin(), standing.end()}}, seconds);
+    }
+    const BatchResult result = editor_.apply(command.edits);
+    loss_.reset();
+    const double after = loss();
+    if (ranks_.rank() != 0) return sharding::BatchApplied{};
+    sharding::BatchApplied applied = record_of(command.edits, result);
+    applied.removal = record_of(command.superseded.edits, removals);
+    applied.heldout_loss = {.name = "held-out loss", .before = *loss_before_, .after = after};
+    applied.seconds.solve += seconds.solve;
+    applied.seconds.communicate += seconds.communicate;
+    return applied;
+  }
+
+  sharding::Reply carry_out(const sharding::UndoBatch&) {
+    io::check(before_.has_value(), "a batch to undo");
+    editor_.restore(*before_);
+    loss_ = loss_before_;
+    return sharding::BatchUndone{};
+  }
+
+  // Every rank reads the segment: it lies in the run directory, which all of them see.
+  sharding::Reply carry_out(const sharding::ReplaySegment& command) {
+    const io::SegmentReader segment(command.path);
+    for (const io::RemovedLayer& layer : segment.removal().layers)
+      editor_.replay_removal(layer.layer, to_tensor(layer.keys), to_tensor(layer.u), to_tensor(layer.v));
+    for (const std::int64_t number : segment.layers()) {
+      const io::LayerRecord layer = segment.layer(number);
+      editor_.replay(number, absorbed_keys(layer), to_tensor(layer.u), to_tensor(layer.v));
+    }
+    replay_anchors(segment);
+    return sharding::SegmentReplayed{};
+  }
+
+  sharding::Reply carry_out(const sharding::SaveCheckpoint& command) {
+    checkpoints_.begin(editor_, command.directory, command.segment, command.digest);
+    return sharding::CheckpointBegun{};
+  }
+
+  sharding::Reply carry_out(const sharding::LoadCheckpoint& command) {
+    load_checkpoint(editor_, command.directory, command.segment);
+    if (!command.anchors.empty()) replay_anchors(io::SegmentReader(command.anchors));
+    return sharding::CheckpointLoaded{};
+  }
+
+  sharding::Reply carry_out(const sharding::Stop&) { return sharding::Stopped{}; }
+
+ private:
+  void replay_anchors(const io::SegmentReader& segment) {
+    for (const std::int64_t layer : segment.anchor_layers())
+      editor_.replay_anchors(layer, segment.anchors(layer).rolling);
+  }
+
+  // Of the weights as they stand; measured once while they do. Collective.
+  double loss() {
+    if (!loss_) loss_ = probe_.loss();
+    return *loss_;
+  }
+
+  BatchEditor& editor_;
+  const LossProbe& probe_;
+  sharding::HostCommunicator& ranks_;
+  std::optional<BatchEditor::State> before_;  // the last batch
+  std::optional<double> loss_, loss_before_;
+  CheckpointWriter checkpoints_;
+};
 
 }  // namespace
 
@@ -117,8 +187,10 @@ CommandQueue::Entry CommandQueue::take() {
   return entry;
 }
 
-void run_command_loop(BatchEditor& editor, sharding::HostCommunicator& ranks, CommandQueue* queue) {
+void run_command_loop(BatchEditor& editor, const LossProbe& probe, sharding::HostCommunicator& ranks,
+                      CommandQueue* queue) {
   io::check((ranks.rank() == 0) == (queue != nullptr), "rank 0 alone has the coordinator's commands");
+  Worker worker(editor, probe, ranks);
   for (bool going = true; going;) {
     CommandQueue::Entry entry;
     std::vector<std::byte> bytes;
@@ -130,7 +202,7 @@ void run_command_loop(BatchEditor& editor, sharding::HostCommunicator& ranks, Co
     ranks.broadcast(bytes, 0, "receive command", sharding::Patience::endless);
     const sharding::Command command = sharding::decode(bytes);
     going = !std::holds_alternative<sharding::Stop>(command);
-    sharding::Reply reply = std::visit([&](const auto& one) { return carry_out(editor, ranks, one); }, command);
+    sharding::Reply reply = std::visit([&](const auto& one) { return worker.carry_out(one); }, command);
     if (queue != nullptr) entry.second(std::move(reply));
   }
 }

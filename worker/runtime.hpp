@@ -9,6 +9,7 @@
 #include "sharding/collective/host_communicator.hpp"
 #include "sharding/command.hpp"
 #include "worker/editing/batch_editor.hpp"
+#include "worker/evaluation/loss_probe.hpp"
 
 namespace anchorage::worker {
 
@@ -29,7 +30,8 @@ class CommandQueue : public sharding::Workers {
 };
 
 // Carries out commands until Stop. Collective: rank 0 takes them from `queue` (the others pass nothing) and sends
-// them to all.
-void run_command_loop(BatchEditor& editor, sharding::HostCommunicator& ranks, CommandQueue* queue);
+// them to all. The probe measures around every batch.
+void run_command_loop(BatchEditor& editor, const LossProbe& probe, sharding::HostCommunicator& ranks,
+                      CommandQueue* queue);
 
 }  // namespace anchorage::worker

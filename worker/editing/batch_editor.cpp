@@ -307,24 +307,20 @@ void BatchEditor::refresh_owners(const std::vector<LayerUpdate>& updates) {
   solver_.refresh_owners(loads);
 }
 
-void BatchEditor::measure(LayerUpdate& update) const {
+io::LayerNorms BatchEditor::norms_of(std::int64_t layer, const torch::Tensor& u, const torch::Tensor& v) const {
   torch::Tensor norms;
-  if (model_.holds(update.layer)) norms = norms_of(update).to(model_.device());
-  norms = model_.stages.share(norms, model_.stages.of(update.layer), {3}, torch::kDouble, "share norms").cpu();
-  update.update_norm = norms[0].item<double>();
-  update.total_norm = norms[1].item<double>();
-  update.base_norm = norms[2].item<double>();
-}
-
-// |u v^T|, |W - W(base)| and |W(base)| of a layer that this stage holds: [3] f64.
-torch::Tensor BatchEditor::norms_of(const LayerUpdate& update) const {
-  const auto u = update.u.to(torch::kDouble), v = update.v.to(torch::kDouble);
-  const double squared = (at::mm(u.t(), u) * at::mm(v.t(), v)).sum().item<double>();
-  const auto base = weights_.base(update.layer);
-  return torch::tensor({std::sqrt(std::max(0.0, squared)),
-                        (weights_.master(update.layer) - base).to(torch::kDouble).norm().item<double>(),
-                        base.to(torch::kDouble).norm().item<double>()},
-                       torch::kDouble);
+  if (model_.holds(layer)) {
+    const auto du = u.to(torch::kDouble), dv = v.to(torch::kDouble);
+    const double squared = (at::mm(du.t(), du) * at::mm(dv.t(), dv)).sum().item<double>();
+    const auto base = weights_.base(layer);
+    norms = torch::tensor({std::sqrt(std::max(0.0, squared)),
+                           (weights_.master(layer) - base).to(torch::kDouble).norm().item<double>(),
+                           base.to(torch::kDouble).norm().item<double>()},
+                          torch::kDouble)
+                .to(model_.device());
+  }
+  norms = model_.stages.share(norms, model_.stages.of(layer), {3}, torch::kDouble, "share norms").cpu();
+  return {.update = norms[0].item<double>(), .total = norms[1].item<double>(), .base = norms[2].item<double>()};
 }
 
 // nll and match of each edit's bare prompt, on the weights as they are: [edits, 2] f64 on the CPU.
@@ -348,7 +344,9 @@ BatchResult BatchEditor::apply(std::span<const io::Edit> edits) {
   Groups groups = make_groups(edits);
   find_values(groups, result.seconds);
   result.layers = method_.joint ? write_jointly(groups, result.seconds) : write_in_turn(groups, result.seconds);
-  if (ranks_.rank() == 0) std::ranges::for_each(result.layers, [&](LayerUpdate& update) { measure(update); });
+  if (ranks_.rank() == 0) {
+    for (LayerUpdate& update : result.layers) update.norms = norms_of(update.layer, update.u, update.v);
+  }
   if (selects_anchors() && !result.layers.empty()) {
     result.anchors = refresh_anchors(groups, result.layers.front().keys.size(0));
     refresh_owners(result.layers);
@@ -370,6 +368,30 @@ void BatchEditor::replay(std::int64_t layer, const torch::Tensor& keys, const to
                          const torch::Tensor& v) {
   weights_.add(layer, u, v);
   solver_.absorb(layer, keys);
+}
+
+std::vector<LayerRemoval> BatchEditor::remove(const RemovalRequest& request, sharding::BatchSeconds& seconds) {
+  const torch::NoGradGuard no_gradients;
+  std::vector<LayerRemoval> removals = solver_.solve_removal(request, seconds);
+  for (LayerRemoval& removal : removals) {
+    replay_removal(removal.layer, removal.keys, removal.u, removal.v);
+    if (ranks_.rank() == 0) removal.norms = norms_of(removal.layer, removal.u, removal.v);
+  }
+  return removals;
+}
+
+void BatchEditor::replay_removal(std::int64_t layer, const torch::Tensor& keys, const torch::Tensor& u,
+                                 const torch::Tensor& v) {
+  weights_.add(layer, u, v);
+  solver_.release(layer, keys);
+}
+
+void BatchEditor::restore_weight(std::int64_t layer, const torch::Tensor& master) {
+  if (weights_.holds(layer)) weights_.restore({{layer, master}});
+}
+
+void BatchEditor::restore_least_squares(std::int64_t layer, torch::Tensor system, torch::Tensor inverse) {
+  solver_.restore(layer, system.to(model_.device()), inverse.to(model_.device()));
 }
 
 void BatchEditor::replay_anchors(std::int64_t layer, std::span<const double> rolling) {

@@ -47,9 +47,15 @@ class BatchEditor {
   // Collective.
   BatchResult apply(std::span<const io::Edit> edits);
 
+  // Takes committed edits out of weights and least squares (removal.hpp). Collective; norms are on replica 0 only.
+  std::vector<LayerRemoval> remove(const RemovalRequest& request, sharding::BatchSeconds& seconds);
+
   // Adds a committed layer update again, and its keys to the layer's least squares. Not collective; all ranks call
   // it.
   void replay(std::int64_t layer, const torch::Tensor& keys, const torch::Tensor& u, const torch::Tensor& v);
+  // Takes the edits of a committed removal out again. Likewise.
+  void replay_removal(std::int64_t layer, const torch::Tensor& keys, const torch::Tensor& u,
+                      const torch::Tensor& v);
   // The rolling scores [d] of an edited layer, as a committed segment has them. Likewise.
   void replay_anchors(std::int64_t layer, std::span<const double> rolling);
 
@@ -61,6 +67,12 @@ class BatchEditor {
   };
   State state() const { return {weights_.snapshot(), solver_.state(), rolling_}; }
   void restore(const State& state);
+  // A layer as a checkpoint has it: the master [d, f] where it is held, and on its owner the least squares' system
+  // and inverse.
+  void restore_weight(std::int64_t layer, const torch::Tensor& master);
+  void restore_least_squares(std::int64_t layer, torch::Tensor system, torch::Tensor inverse);
+  bool owns(std::int64_t layer) const { return solver_.owns(layer); }
+  const std::vector<std::int64_t>& layers() const { return weights_.layers(); }
 
   std::int64_t group_size() const { return group_size_; }
 
@@ -79,8 +91,8 @@ class BatchEditor {
   torch::Tensor output_of(std::int64_t layer, const torch::Tensor& keys) const;
   bool selects_anchors() const { return method_.joint && hparams_.anchors; }
   void refresh_owners(const std::vector<LayerUpdate>& updates);
-  void measure(LayerUpdate& update) const;
-  torch::Tensor norms_of(const LayerUpdate& update) const;
+  // |u v^T|, |W - W(base)| and |W(base)| of a layer. Collective over the stages of a replica.
+  io::LayerNorms norms_of(std::int64_t layer, const torch::Tensor& u, const torch::Tensor& v) const;
 
   Transformer& model_;
   EditedWeights& weights_;

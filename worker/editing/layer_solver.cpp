@@ -5,14 +5,11 @@
 #include "worker/stopwatch.hpp"
 
 namespace anchorage::worker {
-namespace {
 
 KeyMetric metric_of(const Method& method, const io::Hparams& hparams, const torch::Tensor& second_moment) {
   return method.null_space ? KeyMetric::from_null_space(second_moment, hparams.nullspace_threshold, hparams.L2)
                            : KeyMetric::from_second_moment(second_moment, hparams.mom2_update_weight);
 }
-
-}  // namespace
 
 LayerSolver::LayerSolver(EditedWeights& weights, const io::Hparams& hparams, const Method& method,
                          const io::StatisticsFile& statistics, const Ranks& ranks, const Stages& stages)
@@ -98,6 +95,36 @@ void LayerSolver::solve(std::span<LayerUpdate> updates, sharding::BatchSeconds& 
     update.u = from_owner(update.u, update.layer, "broadcast update");
     update.v = from_owner(update.v, update.layer, "broadcast update");
   }
+}
+
+std::vector<LayerRemoval> LayerSolver::solve_removal(const RemovalRequest& request,
+                                                     sharding::BatchSeconds& seconds) const {
+  require_removable(method_);
+  std::vector<LayerRemoval> removals;
+  for (const std::int64_t layer : layers_) {
+    const Stopwatch watch(seconds.solve);
+    const RemovalTerms terms = removal_terms(request, layer);
+    const auto options = torch::TensorOptions(ranks_.device.device());
+    removals.push_back({.layer = layer,
+                        .keys = terms.keys.to(options),
+                        .u = terms.surplus.to(options.dtype(torch::kFloat)),
+                        .v = torch::empty({terms.keys.size(1), terms.keys.size(0)}, options)});
+    if (owns(layer)) removals.back().v.copy_(removal_update(metrics_.at(layer), terms).v);
+  }
+  const Stopwatch watch(seconds.communicate);
+  for (LayerRemoval& removal : removals) {
+    removal.u = from_owner(removal.u, removal.layer, "broadcast removal");
+    removal.v = from_owner(removal.v, removal.layer, "broadcast removal");
+  }
+  return removals;
+}
+
+void LayerSolver::release(std::int64_t layer, const torch::Tensor& keys) {
+  if (method_.carries_keys && owns(layer)) metrics_.at(layer).release(keys.t());
+}
+
+void LayerSolver::restore(std::int64_t layer, torch::Tensor system, torch::Tensor inverse) {
+  metrics_.at(layer).restore(std::move(system), std::move(inverse));
 }
 
 void LayerSolver::absorb(std::int64_t layer, const torch::Tensor& keys) {

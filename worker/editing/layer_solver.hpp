@@ -13,9 +13,13 @@
 #include "worker/editing/edited_weights.hpp"
 #include "worker/editing/least_squares.hpp"
 #include "worker/editing/method.hpp"
+#include "worker/editing/removal.hpp"
 #include "worker/ranks.hpp"
 
 namespace anchorage::worker {
+
+// The least squares that a method begins with, from the layer's second moment [f, f].
+KeyMetric metric_of(const Method& method, const io::Hparams& hparams, const torch::Tensor& second_moment);
 
 // One layer's part of a batch; b written edits, in their order. `u v^T = R K^T (A + K K^T)^-1` for these keys and
 // residuals, so that the journal can take an edit back.
@@ -25,9 +29,16 @@ struct LayerUpdate {
   torch::Tensor residuals;  // [b, d] f32
   torch::Tensor u;          // [d, b] f32
   torch::Tensor v;          // [f, b] f32
-  double update_norm = 0;   // |u v^T|
-  double total_norm = 0;    // |W - W(base)| after it
-  double base_norm = 0;     // |W(base)|; Frobenius norms, on replica 0 only
+  io::LayerNorms norms{};   // on replica 0 only
+};
+
+// One layer's part of a removal of r edits (removal.hpp).
+struct LayerRemoval {
+  std::int64_t layer = 0;
+  torch::Tensor keys;      // [r, f] f32
+  torch::Tensor u;         // [d, r] f32
+  torch::Tensor v;         // [f, r] f32
+  io::LayerNorms norms{};  // on replica 0 only
 };
 
 class LayerSolver {
@@ -50,9 +61,15 @@ class LayerSolver {
   // Collective. The weights stay as they are.
   void solve(std::span<LayerUpdate> updates, sharding::BatchSeconds& seconds) const;
 
+  // What takes the edits out of every layer: owners solve at the same time, then each sends its part to all.
+  // Collective. Weights and least squares stay as they are.
+  std::vector<LayerRemoval> solve_removal(const RemovalRequest& request, sharding::BatchSeconds& seconds) const;
+
   // Later solves leave what stands at these keys [b, f] as it is, where the method carries keys from batch to
   // batch.
   void absorb(std::int64_t layer, const torch::Tensor& keys);
+  // The reverse.
+  void release(std::int64_t layer, const torch::Tensor& keys);
 
   // The owners, and the least squares of the layers this rank owns. Shares tensors; a state is never changed in
   // place.
@@ -62,6 +79,8 @@ class LayerSolver {
   };
   State state() const { return {owners_, metrics_}; }
   void restore(const State& state);
+  // Of one layer that this rank owns, as KeyMetric::restore.
+  void restore(std::int64_t layer, torch::Tensor system, torch::Tensor inverse);
 
  private:
   std::vector<std::vector<std::int64_t>> layers_by_stage() const;  // the edited ones

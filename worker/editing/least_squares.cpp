@@ -82,6 +82,29 @@ void KeyMetric::absorb(const torch::Tensor& keys) {
   if (drift() > tolerated_drift) factor();
 }
 
+torch::Tensor KeyMetric::directions_without(const torch::Tensor& keys) const {
+  const auto k = keys.to(inverse_.options());
+  const auto v = at::mm(inverse_, k);
+  const auto gram = at::mm(k.t(), v);
+  // I - K^T P K is positive definite for absorbed keys: P = (A' + K K^T)^-1 gives K^T P K = G' (I + G')^-1.
+  const auto core = torch::eye(k.size(1), k.options()) - (gram + gram.t()) / 2;
+  return at::linalg_solve(core, v.t()).t();
+}
+
+void KeyMetric::release(const torch::Tensor& keys) {
+  const auto k = keys.to(inverse_.options());
+  const auto inside = basis_.defined() ? at::mm(basis_.t(), k) : k;  // N^T K
+  inverse_ = inverse_ + at::mm(directions_without(k), at::mm(inverse_, k).t());
+  inverse_ = (inverse_ + inverse_.t()) / 2;
+  system_ = system_ - at::mm(inside, inside.t());
+  if (drift() > tolerated_drift) factor();
+}
+
+void KeyMetric::restore(torch::Tensor system, torch::Tensor inverse) {
+  system_ = std::move(system);
+  inverse_ = std::move(inverse);
+}
+
 double KeyMetric::drift() const {
   // Entries of any size, none of them special: |sin| of the whole numbers.
   const auto probe = torch::arange(1, system_.size(0) + 1, system_.options()).sin();

@@ -37,10 +37,20 @@ class KeyMetric {
   // where `drift` passes a tolerance, P is factored anew.
   void absorb(const torch::Tensor& keys);
 
+  // A <- A - K K^T for absorbed keys [f, r]: nothing of them is left.
+  void release(const torch::Tensor& keys);
+
+  // (A - K K^T)^-1 K for absorbed keys [f, r]: [f, r]. The state stays as it is.
+  torch::Tensor directions_without(const torch::Tensor& keys) const;
+
   // |A P x - x| / |x| for a fixed x: how far P has drifted from the inverse of A by rounding.
   double drift() const;
 
   const torch::Tensor& inverse() const { return inverse_; }  // P [f, f]
+  const torch::Tensor& system() const { return system_; }    // B [r, r], below
+
+  // Takes both as another metric of the same layer and method had them.
+  void restore(torch::Tensor system, torch::Tensor inverse);
 
   // A and P [f, f], which make the same metric elsewhere, bit for bit. Not for one of a null space.
   std::pair<torch::Tensor, torch::Tensor> tensors() const;

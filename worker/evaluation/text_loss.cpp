@@ -10,7 +10,10 @@ TextLoss loss_on_text(const Transformer& model, const io::Tokenizer& tokenizer, 
   std::vector<TokenIds> sequences;
   TextSequences source(text, tokenizer, sequence_length);
   while (auto sequence = source.next()) sequences.push_back(std::move(*sequence));
+  return loss_on_sequences(model, sequences, ranks);
+}
 
+TextLoss loss_on_sequences(const Transformer& model, std::span<const TokenIds> sequences, const Ranks& ranks) {
   std::vector<torch::Tensor> own = {torch::empty({0, 2}, torch::kDouble)};
   std::vector<PendingScores> pending;
   for (const auto& share : own_groups(ranks, std::ssize(sequences), 1)) {

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
 
 #include "io/tokenizer/tokenizer.hpp"
+#include "worker/model/token_layout.hpp"
 #include "worker/model/transformer.hpp"
 #include "worker/ranks.hpp"
 
@@ -18,5 +20,8 @@ struct TextLoss {
 // split over the ranks; all get the same result, whatever their number.
 TextLoss loss_on_text(const Transformer& model, const io::Tokenizer& tokenizer, const std::filesystem::path& text,
                       std::int64_t sequence_length, const Ranks& ranks);
+
+// The same of sequences that are there already; those of less than two tokens predict nothing.
+TextLoss loss_on_sequences(const Transformer& model, std::span<const TokenIds> sequences, const Ranks& ranks);
 
 }  // namespace anchorage::worker

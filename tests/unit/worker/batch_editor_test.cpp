@@ -9,6 +9,7 @@
 #include <set>
 #include <thread>
 
+#include "io/error.hpp"
 #include "io/statistics_file.hpp"
 #include "sharding/collective/thread_communicator.hpp"
 #include "tests/temporary_directory.hpp"
@@ -173,7 +174,7 @@ TEST_F(BatchEditorTest, TheRecordedUpdatesAreWhatWasAdded) {
     auto weight = read_down_projection(directory, layer);
     for (const BatchResult& batch : outcome.batches) {
       const LayerUpdate& update = batch.layers[static_cast<std::size_t>(layer - 1)];
-      EXPECT_NEAR(update.update_norm, at::mm(update.u, update.v.t()).norm().item<double>(), 1e-4);
+      EXPECT_NEAR(update.norms.update, at::mm(update.u, update.v.t()).norm().item<double>(), 1e-4);
       weight.addmm_(update.u, update.v.t());
     }
     EXPECT_TRUE(at::equal(weight, outcome.weights.at(layer)));
@@ -297,6 +298,94 @@ TEST_F(BatchEditorTest, AnEditThatIsAnAttentionSinkInEveryContextIsSetAside) {
     for (const EditOutcome& edit : batch.edits) EXPECT_NE(edit.refusal.find("attention sink"), std::string::npos);
   }
   EXPECT_TRUE(at::equal(outcome.weights.at(1), read_down_projection(directory, 1)));
+}
+
+// A batch whose edits were all written, as the journal keeps it.
+std::filesystem::path write_batch(const std::filesystem::path& folder, std::int64_t number,
+                                  const BatchResult& result) {
+  io::BatchSegment segment;
+  segment.header.batch = number;
+  for (std::size_t i = 0; i < result.edits.size(); ++i)
+    segment.edits.push_back({.id = std::to_string(i), .request = "{}", .reason = {}});
+  for (const LayerUpdate& update : result.layers) {
+    io::LayerRecord record{.layer = update.layer,
+                           .keys = to_matrix(update.keys),
+                           .residuals = {},
+                           .u = to_matrix(update.u),
+                           .v = to_matrix(update.v),
+                           .edit_of_column = {},
+                           .norms = {}};
+    for (std::int32_t edit = 0; edit < update.residuals.size(0); ++edit) {
+      record.edit_of_column.push_back(edit);
+      for (std::int32_t j = 0; j < update.residuals.size(1); ++j) {
+        const auto value = update.residuals[edit][j].item<float>();
+        if (value == 0) continue;
+        record.residuals.indices.push_back(j);
+        record.residuals.values.push_back(value);
+      }
+      record.residuals.offsets.push_back(std::ssize(record.residuals.values));
+    }
+    segment.layers.push_back(std::move(record));
+  }
+  io::write_segment(folder, segment);
+  return folder / io::segment_file_name(number);
+}
+
+// What a run of these keys and targets alone, in one dense solve, adds to the base weight of a layer.
+struct FixedTargets {
+  torch::Tensor keys;     // [n, f] f64
+  torch::Tensor targets;  // [n, d] f64, less what the base weight gives
+
+  void add(const LayerUpdate& update, const torch::Tensor& change) {
+    const auto k = update.keys.to(torch::kDouble);
+    const auto t = at::mm(k, change.to(torch::kDouble).t()) + update.residuals.to(torch::kDouble);
+    keys = keys.defined() ? at::cat({keys, k}) : k;
+    targets = targets.defined() ? at::cat({targets, t}) : t;
+  }
+  torch::Tensor solved_without(const std::vector<std::int64_t>& gone, const torch::Tensor& metric) const {
+    std::vector<std::int64_t> left;
+    for (std::int64_t i = 0; i < keys.size(0); ++i) {
+      if (std::ranges::count(gone, i) == 0) left.push_back(i);
+    }
+    const auto k = keys.index_select(0, torch::tensor(left)).t(),
+               t = targets.index_select(0, torch::tensor(left)).t();
+    return at::linalg_solve(metric + at::mm(k, k.t()), at::mm(k, t.t())).t();
+  }
+};
+
+// Behind three batches of the real method, edits 1 and 5 (of the first two batches) are taken out again.
+TEST_P(BatchEditorOfMethod, ARemovalEqualsTheDenseSolutionThatNeverHadTheEdits) {
+  with_editor(GetParam(), [&](BatchEditor& editor, const EditedWeights& weights) {
+    const auto edits = seven_edits();
+    RemovalRequest request{.edits = {{.id = "1", .segment = 1, .edit = 1}, {.id = "2", .segment = 2, .edit = 2}},
+                           .standing = {}};
+    std::map<std::int64_t, FixedTargets> fixed;
+    const auto change = [&](std::int64_t layer) { return weights.master(layer) - weights.base(layer); };
+    for (const auto& [begin, count] : {std::pair{0, 3}, {3, 3}, {6, 1}}) {
+      std::map<std::int64_t, torch::Tensor> before;
+      for (const std::int64_t layer : {1, 2}) before[layer] = change(layer).clone();
+      const BatchResult result =
+          editor.apply(std::span(edits).subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(count)));
+      for (const LayerUpdate& update : result.layers) fixed[update.layer].add(update, before.at(update.layer));
+      request.standing.push_back(write_batch(folder.path(), std::ssize(request.standing) + 1, result));
+    }
+    sharding::BatchSeconds seconds;
+    if (!method_named(GetParam()).carries_keys) {
+      EXPECT_THROW(editor.remove(request, seconds), io::UserError);
+      return;
+    }
+    const auto with = change(1).clone();
+    editor.remove(request, seconds);
+    EXPECT_GT((change(1) - with).norm().item<double>(), 1e-3 * with.norm().item<double>());
+    if (method_named(GetParam()).null_space) return;  // removal_test has a dense reference for that one
+    for (const std::int64_t layer : {1, 2}) {
+      const auto metric =
+          options.mom2_update_weight * to_tensor(statistics.moment(layer).moment).to(torch::kDouble);
+      const auto expected = fixed.at(layer).solved_without({1, 5}, metric);
+      const double error = ((change(layer).to(torch::kDouble) - expected).norm() / expected.norm()).item<double>();
+      EXPECT_LT(error, 1e-5) << "layer " << layer;
+    }
+  });
 }
 
 }  // namespace

@@ -1,0 +1,60 @@
+#include "worker/checkpoint_writer.hpp"
+
+#include <memory>
+
+#include "io/checkpoint.hpp"
+#include "io/error.hpp"
+#include "io/log.hpp"
+#include "worker/matrix_conversion.hpp"
+
+namespace anchorage::worker {
+namespace {
+
+std::vector<double> values_of(const torch::Tensor& tensor) {
+  const auto host = tensor.cpu().contiguous();
+  const double* begin = host.data_ptr<double>();
+  return {begin, begin + host.numel()};
+}
+
+torch::Tensor square_tensor(const std::vector<double>& values, std::int64_t size) {
+  // from_blob wants a mutable pointer; the values are only read, and copied by clone().
+  return torch::from_blob(const_cast<double*>(values.data()), {size, size}, torch::kDouble).clone();
+}
+
+}  // namespace
+
+CheckpointWriter::~CheckpointWriter() = default;
+
+void CheckpointWriter::begin(const BatchEditor& editor, const std::filesystem::path& directory,
+                             std::int64_t segment, const std::string& digest) {
+  if (writing_.exchange(true)) return;
+  // Tensors of the least squares are never changed in place, and those of the weights are copies.
+  auto state = std::make_shared<const BatchEditor::State>(editor.state());
+  thread_ = std::jthread([this, state, directory, segment, digest] {
+    try {
+      for (const auto& [layer, metric] : state->least_squares.metrics) {
+        io::write_checkpoint_layer(directory, segment, digest,
+                                   {.layer = layer,
+                                    .weight = to_matrix(state->weights.at(layer)),
+                                    .system_size = metric.system().size(0),
+                                    .system = values_of(metric.system()),
+                                    .inverse = values_of(metric.inverse())});
+      }
+    } catch (const std::exception& error) {
+      spdlog::warn("a checkpoint could not be written, the run goes on without it: {}", error.what());
+    }
+    writing_ = false;
+  });
+}
+
+void load_checkpoint(BatchEditor& editor, const std::filesystem::path& directory, std::int64_t segment) {
+  for (const std::int64_t layer : editor.layers()) {
+    const io::CheckpointLayer read = io::read_checkpoint_layer(directory, segment, layer);
+    editor.restore_weight(layer, to_tensor(read.weight));
+    if (!editor.owns(layer)) continue;
+    editor.restore_least_squares(layer, square_tensor(read.system, read.system_size),
+                                 square_tensor(read.inverse, read.weight.columns));
+  }
+}
+
+}  // namespace anchorage::worker

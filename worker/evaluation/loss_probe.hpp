@@ -1,0 +1,28 @@
+// The held-out loss that the guard watches: a model's loss on a few sentences of general knowledge that no edit is
+// about. Small, so that it can be measured behind every batch.
+#pragma once
+
+#include <vector>
+
+#include "worker/editing/edit_prompts.hpp"
+#include "worker/model/token_layout.hpp"
+#include "worker/model/transformer.hpp"
+#include "worker/ranks.hpp"
+
+namespace anchorage::worker {
+
+class LossProbe {
+ public:
+  // Borrows all.
+  LossProbe(const Transformer& model, const PromptBuilder& prompts, const Ranks& ranks);
+
+  // Nats a token, on the weights as they are. Collective; the same on all ranks and for any number of them.
+  double loss() const;
+
+ private:
+  const Transformer& model_;
+  Ranks ranks_;
+  std::vector<TokenIds> sentences_;
+};
+
+}  // namespace anchorage::worker
