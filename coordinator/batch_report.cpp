@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "io/journal/standing.hpp"
+
 namespace anchorage::coordinator {
 namespace {
 
@@ -18,6 +20,18 @@ io::SegmentHeader header_of(io::SegmentKind kind, std::int64_t batch, const Prov
           .version = provenance.version,
           .world = provenance.world,
           .seed = provenance.seed};
+}
+
+// After the segment; empty where it wrote nothing.
+Drift drift_after(const io::SegmentReader& segment) {
+  Drift drift;
+  const auto layers = segment.layers();
+  const auto norms = segment.norms();
+  for (std::size_t i = 0; i < layers.size(); ++i) drift[layers[i]] = norms[i].total / norms[i].base;
+  if (!drift.empty()) return drift;
+  for (const io::RemovedLayer& layer : segment.removal().layers)
+    drift[layer.layer] = layer.norms.total / layer.norms.base;
+  return drift;
 }
 
 bool is_committed(const io::EditRecord& edit) {
@@ -33,7 +47,30 @@ io::BatchSegment base_segment(io::BaseRecord base, const Provenance& provenance)
   return segment;
 }
 
-io::BatchSegment batch_segment(sharding::BatchApplied applied, std::int64_t batch, const Provenance& provenance) {
+io::BatchSegment removal_segment(io::RemovalRecord removal, std::int64_t number, const Provenance& provenance) {
+  io::BatchSegment segment;
+  segment.header = header_of(io::SegmentKind::removal, number, provenance);
+  segment.removal = std::move(removal);
+  return segment;
+}
+
+io::BatchSegment rollback_segment(std::int64_t to, std::int64_t number, const Provenance& provenance) {
+  io::BatchSegment segment;
+  segment.header = header_of(io::SegmentKind::rollback, number, provenance);
+  segment.header.rollback_to = to;
+  return segment;
+}
+
+Drift drift_of(const io::Journal& journal) {
+  Drift drift;
+  const auto standing = io::standing_segments(journal);
+  for (auto entry = standing.rbegin(); entry != standing.rend() && drift.empty(); ++entry)
+    drift = drift_after(io::SegmentReader(entry->path));
+  return drift;
+}
+
+io::BatchSegment batch_segment(sharding::BatchApplied applied, io::GuardRecord guard, std::int64_t batch,
+                               const Provenance& provenance) {
   io::BatchSegment segment;
   segment.header = header_of(io::SegmentKind::batch, batch, provenance);
   segment.edits = std::move(applied.edits);
@@ -41,8 +78,9 @@ io::BatchSegment batch_segment(sharding::BatchApplied applied, std::int64_t batc
   if (wrote) {
     segment.layers = std::move(applied.layers);
     segment.anchors = std::move(applied.anchors);
+    segment.removal = std::move(applied.removal);
   }
-  segment.guard.decision = wrote ? "accepted" : "every edit set aside";
+  segment.guard = std::move(guard);
   return segment;
 }
 

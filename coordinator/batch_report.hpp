@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "coordinator/queue.hpp"
-#include "io/journal/segment.hpp"
+#include "io/journal/journal.hpp"
 #include "sharding/command.hpp"
 
 namespace anchorage::coordinator {
@@ -23,9 +23,15 @@ struct Provenance {
 // layers.
 io::BatchSegment base_segment(io::BaseRecord base, const Provenance& provenance);
 
-// The segment of a batch that is accepted as the workers wrote it; one without layers where every edit was set
-// aside.
-io::BatchSegment batch_segment(sharding::BatchApplied applied, std::int64_t batch, const Provenance& provenance);
+// The segment of a batch as the workers wrote it; one without layers where every edit was set aside.
+io::BatchSegment batch_segment(sharding::BatchApplied applied, io::GuardRecord guard, std::int64_t batch,
+                               const Provenance& provenance);
+
+// The segment that takes edits back, as the workers computed it.
+io::BatchSegment removal_segment(io::RemovalRecord removal, std::int64_t number, const Provenance& provenance);
+
+// The segment that goes back to the state after segment `to`.
+io::BatchSegment rollback_segment(std::int64_t to, std::int64_t number, const Provenance& provenance);
 
 // Wall-clock seconds. `total` is from a batch's submission to its commit; what the activities leave of it is the
 // rest.
@@ -38,6 +44,9 @@ Seconds& operator+=(Seconds& sum, const Seconds& seconds);
 
 // Per edited layer: the Frobenius norm of all that was added to the weight, over that of the base weight.
 using Drift = std::map<std::int64_t, double>;
+
+// As the last of the journal's standing segments that wrote anything left it.
+Drift drift_of(const io::Journal& journal);
 
 // One batch in numbers. The means are over its committed edits, and NaN where there are none.
 struct BatchReport {

@@ -1,34 +1,60 @@
 #include "coordinator/edit_run.hpp"
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <csignal>
 #include <iterator>
 #include <utility>
 #include <variant>
 
+#include "io/checkpoint.hpp"
 #include "io/error.hpp"
+#include "io/journal/standing.hpp"
 
 namespace anchorage::coordinator {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// As the last batch that wrote anything left it.
-Drift drift_of(const io::Journal& journal) {
-  Drift drift;
-  for (auto entry = journal.list().rbegin(); entry != journal.list().rend() && drift.empty(); ++entry) {
-    const io::SegmentReader segment(entry->path);
-    const auto layers = segment.layers();
-    const auto norms = segment.norms();
-    for (std::size_t i = 0; i < layers.size(); ++i) drift[layers[i]] = norms[i].total / norms[i].base;
+constexpr std::size_t checkpoints_kept = 2;
+
+std::vector<io::JournalEntry> behind(std::vector<io::JournalEntry> segments, std::int64_t number) {
+  std::erase_if(segments, [&](const io::JournalEntry& entry) { return entry.header.batch <= number; });
+  return segments;
+}
+
+// The path of the last of the segments, up to this number, that has anchors; empty where there is none.
+std::string last_with_anchors(const std::vector<io::JournalEntry>& segments, std::int64_t number) {
+  for (auto entry = segments.rbegin(); entry != segments.rend(); ++entry) {
+    if (entry->header.batch > number) continue;
+    if (!io::SegmentReader(entry->path).anchor_layers().empty()) return entry->path.string();
   }
-  return drift;
+  return "";
+}
+
+// Whether an edit that was to take another's place was refused: then that one must not go.
+bool loses_a_place(const std::vector<QueuedEdit>& part, const sharding::BatchApplied& applied) {
+  for (std::size_t i = 0; i < part.size(); ++i) {
+    if (!part[i].supersedes.empty() && applied.edits[i].state == io::EditState::set_aside) return true;
+  }
+  return false;
+}
+
+// The edits among `all` whose record is in this state, in their order.
+std::vector<QueuedEdit> edits_in_state(io::EditState state, const std::vector<QueuedEdit>& all,
+                                       const std::vector<io::EditRecord>& records) {
+  std::vector<QueuedEdit> edits;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (records[i].state == state) edits.push_back(all[i]);
+  }
+  return edits;
 }
 
 }  // namespace
 
 EditRun::EditRun(boost::asio::io_context& context, sharding::Workers& workers, io::RunDirectory& directory,
-                 io::Journal& journal, Queue queue, Provenance provenance, Observer& observer)
+                 io::Journal& journal, Queue queue, Provenance provenance, Observer& observer,
+                 EditRunOptions options)
     : context_(context),
       workers_(workers),
       directory_(directory),
@@ -36,6 +62,7 @@ EditRun::EditRun(boost::asio::io_context& context, sharding::Workers& workers, i
       queue_(std::move(queue)),
       provenance_(std::move(provenance)),
       observer_(observer),
+      options_(options),
       signals_(context, SIGINT, SIGTERM, SIGUSR1) {
   result_.set_aside = queue_.findings().set_aside;
 }
@@ -54,30 +81,126 @@ void EditRun::begin() {
   io::check(segments > 0, "a run without its base segment");
   result_.drift = drift_of(journal_);
   if (queue_.empty()) return finish();
-  if (segments > 1) observer_.replaying(segments - 1);
-  replay(1);  // segment 0, the base, is what the workers have loaded
+  // A run that was ended in the middle of a batch's parts goes on with the same parts.
+  for (const std::int64_t edits : io::SegmentReader(journal_.last().path).guard().pending)
+    parts_.push_back(queue_.take(edits));
+  std::erase_if(parts_, [](const auto& part) { return part.empty(); });
+
+  auto standing = io::standing_segments(journal_);
+  io::CheckpointChoice choice;
+  if (options_.checkpoint_every > 0 && !standing.empty())
+    choice = io::newest_checkpoint(directory_.checkpoint(), journal_, io::edited_layers(journal_));
+  for (const io::DamagedCheckpoint& damaged : choice.damaged)
+    observer_.checkpoint_ignored(damaged.path.string(), damaged.complaint);
+  if (!choice.segment) {
+    if (!standing.empty()) observer_.replaying(std::ssize(standing));
+    return replay(std::move(standing), 0);
+  }
+  const sharding::LoadCheckpoint load{directory_.checkpoint().string(), *choice.segment,
+                                      last_with_anchors(standing, *choice.segment)};
+  auto rest = behind(std::move(standing), *choice.segment);
+  if (!rest.empty()) observer_.replaying(std::ssize(rest));
+  ask(load, [this, rest = std::move(rest)](const sharding::Reply&) { replay(rest, 0); });
 }
 
-void EditRun::replay(std::size_t segment) {
+void EditRun::replay(std::vector<io::JournalEntry> segments, std::size_t next) {
   if (stopping_) return finish();
-  if (segment < journal_.list().size()) {
-    const std::string path = journal_.list()[segment].path.string();
-    return ask(sharding::ReplaySegment{path}, [this, segment](const sharding::Reply&) { replay(segment + 1); });
+  if (next < segments.size()) {
+    const std::string path = segments[next].path.string();
+    return ask(sharding::ReplaySegment{path}, [this, segments = std::move(segments), next](const sharding::Reply&) {
+      replay(segments, next + 1);
+    });
   }
-  observer_.editing(queue_.edits(), queue_.batches());
+  std::int64_t edits = queue_.edits();
+  for (const auto& part : parts_) edits += std::ssize(part);
+  observer_.editing(edits, queue_.batches() + std::ssize(parts_));
   edit();
 }
 
 void EditRun::edit() {
-  if (stopping_ || queue_.empty()) return finish();
-  ask(sharding::ApplyBatch{queue_.take_batch()}, [this, submitted = Clock::now()](sharding::Reply reply) {
-    commit(std::get<sharding::BatchApplied>(std::move(reply)), submitted);
-    edit();
+  if (stopping_ || (parts_.empty() && queue_.empty())) return finish();
+  if (parts_.empty()) parts_.push_back(queue_.take_batch());
+  std::vector<QueuedEdit> part = std::move(parts_.front());
+  parts_.pop_front();
+  sharding::ApplyBatch command = command_for(part);
+  ask(std::move(command), [this, part = std::move(part), submitted = Clock::now()](sharding::Reply reply) {
+    examine(part, std::get<sharding::BatchApplied>(std::move(reply)), submitted);
   });
 }
 
+sharding::ApplyBatch EditRun::command_for(const std::vector<QueuedEdit>& part) const {
+  sharding::ApplyBatch command;
+  for (const QueuedEdit& queued : part) {
+    command.edits.push_back(queued.edit);
+    auto& superseded = command.superseded.edits;
+    superseded.insert(superseded.end(), queued.supersedes.begin(), queued.supersedes.end());
+  }
+  if (!command.superseded.edits.empty()) {
+    for (const io::JournalEntry& entry : io::standing_segments(journal_))
+      command.superseded.standing.push_back(entry.path.string());
+  }
+  return command;
+}
+
+void EditRun::examine(std::vector<QueuedEdit> part, sharding::BatchApplied applied, Clock::time_point submitted) {
+  const Judgement judgement = judge(applied, options_.guard);
+  const bool loses = loses_a_place(part, applied);
+  if (judgement.accepted() && !loses) {
+    const bool wrote = std::ranges::any_of(
+        applied.edits, [](const io::EditRecord& edit) { return edit.state == io::EditState::committed; });
+    commit(std::move(applied),
+           {.probes = judgement.probes, .decision = wrote ? "accepted" : "every edit set aside"}, submitted);
+    return checkpoint();
+  }
+  const std::string why =
+      judgement.accepted() ? "an edit that was to take another's place was refused" : judgement.text();
+  ask(sharding::UndoBatch{},
+      [this, part = std::move(part), applied = std::move(applied), why, loses](const sharding::Reply&) mutable {
+        observer_.undone(std::ssize(part), why);
+        if (loses) {
+          // What was refused is told and left out; the rest is one part again.
+          auto rest = edits_in_state(io::EditState::committed, part, applied.edits);
+          std::erase_if(applied.edits,
+                        [](const io::EditRecord& edit) { return edit.state == io::EditState::committed; });
+          if (!rest.empty()) parts_.push_front(std::move(rest));
+          applied.layers.clear();
+          commit(std::move(applied), {.probes = {}, .decision = "every edit set aside"}, Clock::now());
+          return edit();
+        }
+        retry(std::move(part), std::move(applied), why);
+      });
+}
+
+// In halves; a single edit is set aside.
+void EditRun::retry(std::vector<QueuedEdit> part, sharding::BatchApplied undone, const std::string& why) {
+  if (part.size() > 1) {
+    const auto middle = part.begin() + std::ssize(part) / 2;
+    parts_.emplace_front(middle, part.end());
+    parts_.emplace_front(part.begin(), middle);
+    return edit();
+  }
+  io::EditRecord& record = undone.edits.front();
+  record.state = io::EditState::set_aside;
+  record.reason = why;
+  record.nll_after = io::not_measured;
+  record.match_after = false;
+  const Judgement judgement = judge(undone, options_.guard);
+  commit(std::move(undone), {.probes = judgement.probes, .decision = "undone: " + why}, Clock::now());
+  edit();
+}
+
+// After a commit: now and then, what was reached is kept in the background.
+void EditRun::checkpoint() {
+  if (options_.checkpoint_every == 0 || ++since_checkpoint_ < options_.checkpoint_every) return edit();
+  since_checkpoint_ = 0;
+  io::remove_old_checkpoints(directory_.checkpoint(), io::edited_layers(journal_), checkpoints_kept);
+  ask(sharding::SaveCheckpoint{directory_.checkpoint().string(), journal_.last().header.batch,
+                               journal_.last().digest},
+      [this](const sharding::Reply&) { edit(); });
+}
+
 void EditRun::finish() {
-  result_.stopped = !queue_.empty();
+  result_.stopped = !queue_.empty() || !parts_.empty();
   dismissed_ = true;
   ask(sharding::Stop{}, [this](const sharding::Reply&) {
     signals_.cancel();
@@ -104,9 +227,11 @@ void EditRun::step(const std::function<void()>& action) {
   }
 }
 
-void EditRun::commit(sharding::BatchApplied applied, Clock::time_point submitted) {
+void EditRun::commit(sharding::BatchApplied applied, io::GuardRecord guard, Clock::time_point submitted) {
   Seconds seconds{.activities = applied.seconds};
-  io::BatchSegment segment = batch_segment(std::move(applied), std::ssize(journal_.list()), provenance_);
+  for (const auto& part : parts_) guard.pending.push_back(std::ssize(part));
+  io::BatchSegment segment =
+      batch_segment(std::move(applied), std::move(guard), std::ssize(journal_.list()), provenance_);
   BatchReport report = report_of(segment, seconds);
   journal_.append(std::move(segment));
   report.seconds.total = std::chrono::duration<double>(Clock::now() - submitted).count();

@@ -1,7 +1,10 @@
 // The run of one edits file, from the journal's last commit to the end of the queue, on rank 0's io_context.
 //
-//   replay the committed segments -> a batch -> its segment is renamed into place (the commit) -> the next batch ->
-//   Stop
+//   the newest checkpoint, if any -> replay the segments that stand behind it -> a batch -> the guard looks at it
+//   -> its segment is renamed into place (the commit) -> the next batch -> Stop
+//
+// A batch that the guard does not accept is undone and tried again in halves, down to single edits, which are set
+// aside. So is an edit that the workers refuse where it would have taken another's place: that one stays.
 //
 // One command at a time is with the workers. SIGINT, SIGTERM and SIGUSR1 end the run behind the batch at hand,
 // which is finished and committed.
@@ -15,10 +18,13 @@
 #include <boost/asio/signal_set.hpp>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "coordinator/batch_report.hpp"
+#include "coordinator/guard.hpp"
 #include "coordinator/queue.hpp"
 #include "io/journal/journal.hpp"
 #include "io/run_directory.hpp"
@@ -35,12 +41,19 @@ struct RunResult {
   bool stopped = false;             // by a signal, with batches left in the queue
 };
 
+struct EditRunOptions {
+  GuardLimits guard{};
+  std::int64_t checkpoint_every = 0;  // segments; 0: none is written or read
+};
+
 // Watches a run. Called on the io_context's thread; what it throws ends the run.
 class Observer {
  public:
   virtual ~Observer() = default;
+  virtual void checkpoint_ignored(const std::string& /*file*/, const std::string& /*complaint*/) {}
   virtual void replaying(std::int64_t /*segments*/) {}
-  virtual void editing(std::int64_t /*edits*/, std::int64_t /*batches*/) {}  // the first batch begins
+  virtual void editing(std::int64_t /*edits*/, std::int64_t /*batches*/) {}   // the first batch begins
+  virtual void undone(std::int64_t /*edits*/, const std::string& /*why*/) {}  // a batch, to be tried in parts
   virtual void committed(const BatchReport& /*report*/) {}
   virtual void stopping(int /*signal*/) {}        // the batch at hand is the last one
   virtual void still_stopping(int /*signal*/) {}  // a further signal before the batch has ended
@@ -51,7 +64,8 @@ class EditRun {
  public:
   // Borrows all but the queue. `context` must outlive the workers' last reply. The journal has its base segment.
   EditRun(boost::asio::io_context& context, sharding::Workers& workers, io::RunDirectory& directory,
-          io::Journal& journal, Queue queue, Provenance provenance, Observer& observer);
+          io::Journal& journal, Queue queue, Provenance provenance, Observer& observer,
+          EditRunOptions options = {});
   // Tells the workers to stop if that has not happened yet.
   ~EditRun();
   EditRun(const EditRun&) = delete;
@@ -66,13 +80,19 @@ class EditRun {
  private:
   // Each asks the workers for one thing and goes on with the next when they have answered.
   void begin();
-  void replay(std::size_t segment);
+  void replay(std::vector<io::JournalEntry> segments, std::size_t next);
   void edit();
+  void examine(std::vector<QueuedEdit> part, sharding::BatchApplied applied,
+               std::chrono::steady_clock::time_point submitted);
+  void retry(std::vector<QueuedEdit> part, sharding::BatchApplied undone, const std::string& why);
+  void checkpoint();
   void finish();
 
   void ask(sharding::Command command, std::function<void(sharding::Reply)> then);
   void step(const std::function<void()>& action);
-  void commit(sharding::BatchApplied applied, std::chrono::steady_clock::time_point submitted);
+  void commit(sharding::BatchApplied applied, io::GuardRecord guard,
+              std::chrono::steady_clock::time_point submitted);
+  sharding::ApplyBatch command_for(const std::vector<QueuedEdit>& part) const;
   void watch_signals();
   void dismiss_workers();
 
@@ -83,6 +103,9 @@ class EditRun {
   Queue queue_;
   Provenance provenance_;
   Observer& observer_;
+  EditRunOptions options_;
+  std::deque<std::vector<QueuedEdit>> parts_;  // of the batch at hand, still to be tried
+  std::int64_t since_checkpoint_ = 0;          // segments
   boost::asio::signal_set signals_;
   bool stopping_ = false;
   bool dismissed_ = false;

@@ -71,6 +71,10 @@ Progress::~Progress() {
   if (bar_stands_) out_ << std::endl;
 }
 
+void Progress::checkpoint_ignored(const std::string& file, const std::string& complaint) {
+  tell(fmt::format("warning: the checkpoint {} is ignored: {}", file, complaint));
+}
+
 void Progress::replaying(std::int64_t segments) {
   tell(fmt::format("replaying {} committed batches", segments));
 }
@@ -79,6 +83,10 @@ void Progress::editing(std::int64_t edits, std::int64_t batches) {
   tell(fmt::format("{} edits to apply in {} batches", edits, batches));
   meter_.emplace(edits, ProgressMeter::Clock::now());
   wait();
+}
+
+void Progress::undone(std::int64_t edits, const std::string& why) {
+  tell(fmt::format("warning: a batch of {} edits is undone: {}", edits, why));
 }
 
 void Progress::committed(const BatchReport& report) {

@@ -56,8 +56,10 @@ class Progress : public Observer {
   // Ends the line where a bar stands.
   ~Progress() override;
 
+  void checkpoint_ignored(const std::string& file, const std::string& complaint) override;
   void replaying(std::int64_t segments) override;
   void editing(std::int64_t edits, std::int64_t batches) override;
+  void undone(std::int64_t edits, const std::string& why) override;
   void committed(const BatchReport& report) override;
   void stopping(int signal) override;
   void still_stopping(int signal) override;

@@ -5,14 +5,15 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
-#include <set>
-#include <string_view>
 #include <utility>
 
 #include "io/error.hpp"
 
 namespace anchorage::coordinator {
 namespace {
+
+constexpr std::pair<OnConflict, std::string_view> policies[] = {
+    {OnConflict::supersede, "supersede"}, {OnConflict::refuse, "refuse"}, {OnConflict::keep_both, "keep-both"}};
 
 // Edits with the same subject and prompt ask the same question; the target is the answer.
 using Question = std::pair<std::string_view, std::string_view>;
@@ -21,39 +22,59 @@ Question question_of(const io::Edit& edit) {
   return {edit.subject, edit.prompt};
 }
 
-// The edits that the file's last word on each question leaves, each where it stands first.
-std::vector<io::Edit> settle(std::span<const io::Edit> edits, QueueFindings& findings) {
-  std::map<Question, const io::Edit*> last_word;
-  for (const io::Edit& edit : edits) last_word[question_of(edit)] = &edit;
-
-  std::vector<io::Edit> settled;
-  std::set<Question> questions;
+// The edits that are left where the file answers a question more than once, each where it stands first: its last
+// word (supersede), its first (refuse), or all of its different answers (keep_both).
+std::vector<io::Edit> settle(std::span<const io::Edit> edits, OnConflict policy, QueueFindings& findings) {
+  std::map<Question, const io::Edit*> word;
   for (const io::Edit& edit : edits) {
-    const io::Edit& last = *last_word.at(question_of(edit));
-    if (edit.target != last.target) {
-      findings.conflicts.push_back({.earlier = edit, .later = last, .committed_in = {}});
-    } else if (questions.insert(question_of(edit)).second) {
-      settled.push_back(edit);
-    } else {
+    const auto [entry, first] = word.try_emplace(question_of(edit), &edit);
+    if (!first && policy == OnConflict::supersede) entry->second = &edit;
+  }
+  std::vector<io::Edit> settled;
+  std::map<Question, std::vector<std::string_view>> answers;
+  for (const io::Edit& edit : edits) {
+    const io::Edit& settling = *word.at(question_of(edit));
+    std::vector<std::string_view>& given = answers[question_of(edit)];
+    if (std::ranges::count(given, edit.target) > 0) {
       ++findings.repeated;
+      continue;
     }
+    if (edit.target != settling.target) {
+      const bool is_earlier = policy == OnConflict::supersede;
+      Conflict conflict{.earlier = is_earlier ? edit : settling,
+                        .later = is_earlier ? settling : edit,
+                        .committed_in = {},
+                        .policy = policy};
+      if (policy == OnConflict::refuse) {
+        findings.set_aside.push_back({edit.id, conflict.text()});
+      } else {
+        findings.conflicts.push_back(std::move(conflict));
+      }
+      if (policy != OnConflict::keep_both) continue;
+    }
+    given.push_back(edit.target);
+    settled.push_back(edit);
   }
   return settled;
 }
 
 // What the journal says to one question.
 struct Standing {
-  const RecordedEdit* committed = nullptr;
-  const RecordedEdit* set_aside = nullptr;  // after the committed one
+  std::vector<const RecordedEdit*> committed{};  // in the weights, the last one's answer is the run's
+  const RecordedEdit* set_aside = nullptr;       // after those
+  const RecordedEdit* removed = nullptr;         // likewise
 };
 
 std::map<Question, Standing> standing_of(std::span<const RecordedEdit> recorded) {
   std::map<Question, Standing> standing;
   for (const RecordedEdit& record : recorded) {
     Standing& now = standing[question_of(record.edit)];
-    if (record.state == io::EditState::committed) {
-      now = {.committed = &record};
-    } else {
+    if (record.stands()) {
+      now.committed.push_back(&record);
+      now.set_aside = now.removed = nullptr;
+    } else if (record.removed_in) {
+      now.removed = &record;
+    } else if (record.state == io::EditState::set_aside) {
       now.set_aside = &record;
     }
   }
@@ -64,27 +85,45 @@ bool answers(const RecordedEdit* record, const io::Edit& edit) {
   return record != nullptr && record->edit.target == edit.target;
 }
 
+bool is_committed(const Standing& standing, const io::Edit& edit, OnConflict policy) {
+  if (standing.committed.empty()) return false;
+  if (policy != OnConflict::keep_both) return answers(standing.committed.back(), edit);
+  return std::ranges::any_of(standing.committed, [&](const RecordedEdit* record) { return answers(record, edit); });
+}
+
+std::vector<io::RecordedPlace> places_of(const std::vector<const RecordedEdit*>& records) {
+  std::vector<io::RecordedPlace> places;
+  for (const RecordedEdit* record : records) places.push_back(record->place());
+  return places;
+}
+
 }  // namespace
 
-std::vector<RecordedEdit> recorded_edits(const io::Journal& journal) {
-  std::vector<RecordedEdit> recorded;
-  for (const io::JournalEntry& entry : journal.list()) {
-    if (entry.header.kind != io::SegmentKind::batch) continue;
-    for (io::EditRecord& record : io::SegmentReader(entry.path).edits()) {
-      recorded.push_back({.edit = io::edit_from_json(record.request, entry.path.string()),
-                          .batch = entry.header.batch,
-                          .state = record.state,
-                          .reason = std::move(record.reason)});
-    }
+std::string name_of(OnConflict policy) {
+  for (const auto& [value, name] : policies) {
+    if (value == policy) return std::string(name);
   }
-  return recorded;
+  throw io::InternalError("unknown policy for conflicts");
+}
+
+OnConflict conflict_policy_named(std::string_view name) {
+  for (const auto& [value, known] : policies) {
+    if (known == name) return value;
+  }
+  throw io::UserError({.expected = "supersede, refuse or keep-both",
+                       .found = fmt::format("'{}'", name),
+                       .where = "--on-conflict",
+                       .remedy = ""});
 }
 
 std::string Conflict::text() const {
   const std::string where =
       committed_in ? fmt::format("committed in batch {}", *committed_in) : "earlier in the file";
-  return fmt::format("edit {} ('{}' -> '{}') replaces edit {} (-> '{}'), {}", later.id, later.filled_prompt(),
-                     later.target, earlier.id, earlier.target, where);
+  const char* relation = policy == OnConflict::supersede   ? "replaces"
+                         : policy == OnConflict::keep_both ? "is written beside"
+                                                           : "contradicts";
+  return fmt::format("edit {} ('{}' -> '{}') {} edit {} (-> '{}'), {}", later.id, later.filled_prompt(),
+                     later.target, relation, earlier.id, earlier.target, where);
 }
 
 Queue::Queue(const io::EditsFile& file, std::span<const RecordedEdit> recorded, const QueueOptions& options)
@@ -96,23 +135,34 @@ Queue::Queue(const io::EditsFile& file, std::span<const RecordedEdit> recorded, 
   std::span<const io::Edit> edits = file.edits;
   if (options.limit) edits = edits.first(std::min(edits.size(), static_cast<std::size_t>(*options.limit)));
   const auto standing = standing_of(recorded);
-  for (const io::Edit& edit : settle(edits, findings_)) {
-    const auto found = standing.find(question_of(edit));
-    const auto [committed, set_aside] = found == standing.end() ? Standing{} : found->second;
-    if (answers(set_aside, edit)) {
-      findings_.set_aside.push_back({edit.id, fmt::format("batch {}: {}", set_aside->batch, set_aside->reason)});
-    } else if (answers(committed, edit)) {
+  for (const io::Edit& edit : settle(edits, options.on_conflict, findings_)) {
+    const auto entry = standing.find(question_of(edit));
+    const Standing found = entry == standing.end() ? Standing{} : entry->second;
+    if (answers(found.set_aside, edit)) {
+      findings_.set_aside.push_back(
+          {edit.id, fmt::format("batch {}: {}", found.set_aside->batch, found.set_aside->reason)});
+    } else if (is_committed(found, edit, options.on_conflict)) {
       ++findings_.already_committed;
+    } else if (answers(found.removed, edit)) {
+      findings_.removed.push_back(*found.removed);
+    } else if (found.committed.empty()) {
+      edits_.push_back({.edit = edit});
     } else {
-      if (committed) findings_.conflicts.push_back({committed->edit, edit, committed->batch});
-      edits_.push_back(edit);
+      Conflict conflict{found.committed.back()->edit, edit, found.committed.back()->batch, options.on_conflict};
+      if (options.on_conflict == OnConflict::refuse) {
+        findings_.set_aside.push_back({edit.id, conflict.text()});
+        continue;
+      }
+      findings_.conflicts.push_back(std::move(conflict));
+      const bool supersedes = options.on_conflict == OnConflict::supersede;
+      edits_.push_back({edit, supersedes ? places_of(found.committed) : std::vector<io::RecordedPlace>()});
     }
   }
 }
 
-std::vector<io::Edit> Queue::take_batch() {
-  const auto end = edits_.begin() + std::min(batch_size_, edits());
-  std::vector<io::Edit> batch(std::move_iterator(edits_.begin()), std::move_iterator(end));
+std::vector<QueuedEdit> Queue::take(std::int64_t count) {
+  const auto end = edits_.begin() + std::min(count, edits());
+  std::vector<QueuedEdit> batch(std::move_iterator(edits_.begin()), std::move_iterator(end));
   edits_.erase(edits_.begin(), end);
   return batch;
 }

@@ -11,24 +11,14 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "coordinator/recorded_edits.hpp"
 #include "io/facts/edit.hpp"
 #include "io/facts/reader.hpp"
-#include "io/journal/journal.hpp"
 
 namespace anchorage::coordinator {
-
-// An edit of a committed segment, and what became of it.
-struct RecordedEdit {
-  io::Edit edit;
-  std::int64_t batch = 0;
-  io::EditState state = io::EditState::committed;
-  std::string reason{};  // why it was set aside
-};
-
-// The edits of all committed batches, oldest first.
-std::vector<RecordedEdit> recorded_edits(const io::Journal& journal);
 
 // An edit that is not in the weights, and why.
 struct SetAside {
@@ -38,11 +28,22 @@ struct SetAside {
   bool operator==(const SetAside&) const = default;
 };
 
-// Two edits of one subject and prompt with different targets. The later one is written.
+// What happens to an edit whose subject and prompt an earlier one has, with another target.
+enum class OnConflict {
+  supersede,  // it takes the earlier one's place, whose contribution is taken out of the weights in the same commit
+  refuse,     // it is set aside
+  keep_both   // it is written beside the earlier one
+};
+
+std::string name_of(OnConflict policy);                   // "keep-both"
+OnConflict conflict_policy_named(std::string_view name);  // throws io::UserError that lists the names
+
+// Two edits of one subject and prompt with different targets.
 struct Conflict {
   io::Edit earlier;
   io::Edit later;
   std::optional<std::int64_t> committed_in;  // the earlier one's batch; none when both stand in the file
+  OnConflict policy = OnConflict::supersede;
 
   // "edit b1 ('The CEO of Alphabet is' -> 'Sundar Pichai') replaces edit a7 (-> 'Larry Page'), committed in batch
   // 3"
@@ -52,14 +53,23 @@ struct Conflict {
 struct QueueOptions {
   std::int64_t batch_size = 32;
   std::optional<std::int64_t> limit{};  // only the first so many edits of the file
+  OnConflict on_conflict = OnConflict::supersede;
 };
 
 // What was found while the queue was filled.
 struct QueueFindings {
   std::int64_t repeated = 0;           // stands in the file before
   std::int64_t already_committed = 0;  // stands in the weights
-  std::vector<Conflict> conflicts;
-  std::vector<SetAside> set_aside;  // unreadable records, and edits that a committed batch has set aside before
+  std::vector<Conflict> conflicts;     // of which both are not refused
+  std::vector<SetAside> set_aside;  // unreadable records, refused conflicts, and what a batch has set aside before
+  std::vector<RecordedEdit> removed;  // taken back by a removal, and not written again
+};
+
+struct QueuedEdit {
+  io::Edit edit;
+  std::vector<io::RecordedPlace> supersedes{};  // whose place it takes
+
+  bool operator==(const QueuedEdit&) const = default;
 };
 
 class Queue {
@@ -72,11 +82,13 @@ class Queue {
   const QueueFindings& findings() const { return findings_; }
 
   // The next batch, in the order of the file; the last one may be smaller.
-  std::vector<io::Edit> take_batch();
+  std::vector<QueuedEdit> take_batch() { return take(batch_size_); }
+  // The next `count` edits, or what is left.
+  std::vector<QueuedEdit> take(std::int64_t count);
 
  private:
   std::int64_t batch_size_;
-  std::deque<io::Edit> edits_;
+  std::deque<QueuedEdit> edits_;
   QueueFindings findings_;
 };
 

@@ -1,6 +1,7 @@
 #include "coordinator/edit_run.hpp"
 
 #include <gmock/gmock.h>
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -9,6 +10,7 @@
 #include <optional>
 #include <stdexcept>
 
+#include "io/checkpoint.hpp"
 #include "io/error.hpp"
 #include "tests/small_disk.hpp"
 #include "tests/temporary_directory.hpp"
@@ -34,7 +36,7 @@ io::EditsFile file_of(std::int64_t edits) {
   return file;
 }
 
-// "e0 e1" for a batch, "seg-00000001.h5" for a replay, "stop".
+// "e0 e1" for a batch, "undo", "seg-00000001.h5" for a replay, "save 2", "load 2", "stop".
 std::vector<std::string> texts(const std::vector<sharding::Command>& commands) {
   std::vector<std::string> all;
   for (const sharding::Command& command : commands) {
@@ -44,6 +46,13 @@ std::vector<std::string> texts(const std::vector<sharding::Command>& commands) {
     } else if (const auto* batch = std::get_if<ApplyBatch>(&command)) {
       text.clear();
       for (const io::Edit& edit : batch->edits) text += (text.empty() ? "" : " ") + edit.id;
+      for (const io::RecordedPlace& place : batch->superseded.edits) text += " for " + place.id;
+    } else if (std::holds_alternative<sharding::UndoBatch>(command)) {
+      text = "undo";
+    } else if (const auto* save = std::get_if<sharding::SaveCheckpoint>(&command)) {
+      text = fmt::format("save {}", save->segment);
+    } else if (const auto* load = std::get_if<sharding::LoadCheckpoint>(&command)) {
+      text = fmt::format("load {}", load->segment);
     }
     all.push_back(text);
   }
@@ -81,18 +90,19 @@ class StoredRun {
   }
 
   RunResult edit(const io::EditsFile& file, ScriptedWorkers& workers, Observer& observer,
-                 QueueOptions options = {2}) {
+                 QueueOptions options = {2}, EditRunOptions how = {}) {
     boost::asio::io_context context;
     Queue queue(file, recorded_edits(*journal_), options);
-    EditRun run(context, workers, *directory_, *journal_, std::move(queue), provenance(), observer);
+    EditRun run(context, workers, *directory_, *journal_, std::move(queue), provenance(), observer, how);
     run.start();
     context.run();
     return run.result();
   }
 
-  RunResult edit(const io::EditsFile& file, ScriptedWorkers& workers, QueueOptions options = {2}) {
+  RunResult edit(const io::EditsFile& file, ScriptedWorkers& workers, QueueOptions options = {2},
+                 EditRunOptions how = {}) {
     SilentObserver observer;
-    return edit(file, workers, observer, options);
+    return edit(file, workers, observer, options, how);
   }
 
   io::RunDirectory& directory() { return *directory_; }
@@ -236,6 +246,142 @@ TEST_F(EditRunTest, ABatchThatIsSetAsideAsAWholeIsASegmentWithoutLayers) {
   EXPECT_EQ(run.segment(2).layers.size(), 1);
   EXPECT_TRUE(run.metrics().at(0).at("nll").at("after").is_null());
   EXPECT_THAT(run.metrics().at(0).at("drift"), IsEmpty());
+}
+
+// Whatever has e2 in it raises the held-out loss.
+sharding::Reply poisoned(const sharding::Command& command) {
+  sharding::Reply reply = ScriptedWorkers::answer(command);
+  if (auto* applied = std::get_if<sharding::BatchApplied>(&reply)) {
+    if (std::ranges::count(applied->edits, "e2", &io::EditRecord::id) > 0) applied->heldout_loss.after = 10;
+  }
+  return reply;
+}
+
+TEST_F(EditRunTest, ABatchThatTheGuardRefusesIsUndoneAndTriedInHalvesDownToSingleEdits) {
+  StoredRun run(folder_.path() / "run");
+  ScriptedWorkers workers(poisoned);
+  const RunResult result = run.edit(file_of(8), workers, {.batch_size = 4});
+  EXPECT_THAT(texts(workers.commands()), ElementsAre("e0 e1 e2 e3", "undo", "e0 e1", "e2 e3", "undo", "e2", "undo",
+                                                     "e3", "e4 e5 e6 e7", "stop"));
+  EXPECT_EQ(result.committed, 7);
+  ASSERT_EQ(result.set_aside.size(), 1);
+  EXPECT_EQ(result.set_aside[0], (SetAside{"e2", "the held-out loss rose by 7.000 nats (limit 0.25)"}));
+  const io::BatchSegment aside = run.segment(2);
+  EXPECT_THAT(aside.layers, IsEmpty());
+  EXPECT_EQ(aside.edits.at(0).state, io::EditState::set_aside);
+  EXPECT_EQ(aside.guard.probes.at(1).after, 10);
+  EXPECT_EQ(aside.guard.decision, "undone: the held-out loss rose by 7.000 nats (limit 0.25)");
+}
+
+TEST_F(EditRunTest, WithTheGuardOffEverythingIsCommitted) {
+  StoredRun run(folder_.path() / "run");
+  ScriptedWorkers workers(poisoned);
+  EXPECT_EQ(run.edit(file_of(4), workers, {.batch_size = 4}, {.guard = {.on = false}}).committed, 4);
+  EXPECT_EQ(run.segment(1).guard.probes.at(1).after, 10) << "what was measured is still told";
+}
+
+TEST_F(EditRunTest, ARunThatEndedBetweenTwoPartsGoesOnWithTheSameParts) {
+  for (const int last : {1, 2, 3}) {
+    StoredRun run(folder_.path() / fmt::format("run{}", last));
+    {
+      ScriptedWorkers workers(poisoned);
+      run.edit(file_of(8), workers, {.batch_size = 4});
+    }
+    for (int segment = last + 1; segment <= 4; ++segment)
+      std::filesystem::remove(run.directory().journal() / io::segment_file_name(segment));
+    run.reopen();
+    ScriptedWorkers workers(poisoned);
+    run.edit(file_of(8), workers, {.batch_size = 4});
+    auto commands = texts(workers.commands());
+    commands.erase(commands.begin(), commands.begin() + last);  // the replays
+    std::vector<std::string> expected = {"e2 e3", "undo", "e2", "undo", "e3", "e4 e5 e6 e7", "stop"};
+    expected.erase(expected.begin(), expected.begin() + (last == 1 ? 0 : last == 2 ? 4 : 5));
+    EXPECT_EQ(commands, expected) << "behind segment " << last;
+  }
+}
+
+io::EditsFile second_thoughts(std::int64_t edits) {
+  io::EditsFile file = file_of(edits);
+  file.edits[1].id = "new";
+  file.edits[1].target = "Eve";
+  return file;
+}
+
+TEST_F(EditRunTest, AnEditThatSupersedesIsSentWithTheOneWhosePlaceItTakes) {
+  StoredRun run(folder_.path() / "run");
+  {
+    ScriptedWorkers workers;
+    run.edit(file_of(3), workers);
+  }
+  run.reopen();
+  ScriptedWorkers workers;
+  run.edit(second_thoughts(4), workers);
+  EXPECT_THAT(texts(workers.commands()),
+              ElementsAre("seg-00000001.h5", "seg-00000002.h5", "new e3 for e1", "stop"));
+  const auto command = std::get<ApplyBatch>(workers.commands()[2]);
+  EXPECT_EQ(command.superseded.edits, (std::vector<io::RecordedPlace>{{.id = "e1", .segment = 1, .edit = 1}}));
+  EXPECT_EQ(command.superseded.standing.size(), 2);
+}
+
+TEST_F(EditRunTest, AnEditWhoseSuccessorIsRefusedStays) {
+  StoredRun run(folder_.path() / "run");
+  {
+    ScriptedWorkers workers;
+    run.edit(file_of(3), workers);
+  }
+  run.reopen();
+  ScriptedWorkers workers([](const auto& command) { return refusing(command, ""); });  // the first of each batch
+  const RunResult result = run.edit(second_thoughts(5), workers, {.batch_size = 3});
+  EXPECT_THAT(texts(workers.commands()),
+              ElementsAre("seg-00000001.h5", "seg-00000002.h5", "new e3 e4 for e1", "undo", "e3 e4", "stop"));
+  EXPECT_THAT(result.set_aside.front(), (SetAside{"new", "at an attention sink"}));
+}
+
+// As the workers do, but at once.
+sharding::Reply keeping_checkpoints(const sharding::Command& command) {
+  if (const auto* save = std::get_if<sharding::SaveCheckpoint>(&command)) {
+    io::write_checkpoint_layer(save->directory, save->segment, save->digest,
+                               {.layer = 4,
+                                .weight = {3, 2, {1, 2, 3, 4, 5, 6}},
+                                .system_size = 1,
+                                .system = {1},
+                                .inverse = {1, 2, 3, 4}});
+  }
+  return ScriptedWorkers::answer(command);
+}
+
+TEST_F(EditRunTest, SavesCheckpointsAndResumesFromTheNewest) {
+  struct IgnoredCheckpoints : Observer {
+    void checkpoint_ignored(const std::string& file, const std::string&) override { files.push_back(file); }
+    std::vector<std::string> files;
+  };
+  StoredRun run(folder_.path() / "run");
+  {
+    ScriptedWorkers workers(keeping_checkpoints);
+    run.edit(file_of(7), workers, {.batch_size = 1}, {.checkpoint_every = 2});
+    EXPECT_THAT(texts(workers.commands()),
+                ElementsAre("e0", "e1", "save 2", "e2", "e3", "save 4", "e4", "e5", "save 6", "e6", "stop"));
+  }
+  run.reopen();
+  {
+    ScriptedWorkers workers(keeping_checkpoints);
+    run.edit(file_of(8), workers, {.batch_size = 1}, {.checkpoint_every = 2});
+    EXPECT_THAT(texts(workers.commands()), ElementsAre("load 6", "seg-00000007.h5", "e7", "stop"));
+  }
+  run.reopen();
+  const auto newest = run.directory().checkpoint() / "seg-00000006-layer-4.h5";
+  std::filesystem::resize_file(newest, 100);
+  {
+    IgnoredCheckpoints observer;
+    ScriptedWorkers workers(keeping_checkpoints);
+    run.edit(file_of(9), workers, observer, {.batch_size = 1}, {.checkpoint_every = 2});
+    EXPECT_EQ(texts(workers.commands()).front(), "load 4");
+    EXPECT_THAT(observer.files, ElementsAre(newest.string()));
+  }
+  run.reopen();
+  ScriptedWorkers workers;
+  run.edit(file_of(10), workers, {.batch_size = 1});
+  EXPECT_EQ(texts(workers.commands()).front(), "seg-00000001.h5") << "without checkpoints everything is replayed";
 }
 
 class EditRunSignalTest : public EditRunTest, public testing::WithParamInterface<int> {};

@@ -25,7 +25,7 @@ RecordedEdit committed(io::Edit edit, std::int64_t batch) {
 }
 
 RecordedEdit set_aside(io::Edit edit, std::int64_t batch, std::string reason) {
-  return {std::move(edit), batch, io::EditState::set_aside, std::move(reason)};
+  return {.edit = std::move(edit), .batch = batch, .state = io::EditState::set_aside, .reason = std::move(reason)};
 }
 
 // The ids of all batches that are still to come.
@@ -33,7 +33,7 @@ std::vector<std::vector<std::string>> drain(Queue queue) {
   std::vector<std::vector<std::string>> batches;
   while (!queue.empty()) {
     auto& ids = batches.emplace_back();
-    for (const io::Edit& one : queue.take_batch()) ids.push_back(one.id);
+    for (const QueuedEdit& one : queue.take_batch()) ids.push_back(one.edit.id);
   }
   return batches;
 }
@@ -135,6 +135,73 @@ TEST(Queue, AnEditThatWasSetAsideReplacesNothing) {
   const Queue third(file_of({edit("z", "Alphabet", "Z")}), recorded, {});
   ASSERT_EQ(third.findings().conflicts.size(), 1);
   EXPECT_EQ(third.findings().conflicts[0].earlier.id, "x");
+}
+
+TEST(Queue, AnEditThatSupersedesNamesTheOneWhosePlaceItTakes) {
+  const std::vector recorded{committed(edit("a", "Aral", "1"), 2), committed(edit("old", "Alphabet", "Page"), 3)};
+  Queue queue(file_of({edit("b", "Bonn", "2"), edit("new", "Alphabet", "Pichai")}), recorded, {});
+  const auto batch = queue.take_batch();
+  ASSERT_EQ(batch.size(), 2);
+  EXPECT_THAT(batch[0].supersedes, IsEmpty());
+  EXPECT_THAT(batch[1].supersedes, ElementsAre(io::RecordedPlace{.id = "old", .segment = 3, .edit = 0}));
+}
+
+TEST(Queue, AnEditSupersedesAllThatStandForItsQuestion) {
+  const std::vector recorded{committed(edit("x", "Alphabet", "X"), 1), committed(edit("y", "Alphabet", "Y"), 2)};
+  Queue queue(file_of({edit("x", "Alphabet", "X")}), recorded, {});
+  EXPECT_EQ(queue.take_batch().front().supersedes.size(), 2);
+}
+
+TEST(Queue, WhatWasSupersededNeedNotBeSupersededAgain) {
+  std::vector recorded{committed(edit("x", "Alphabet", "X"), 1), committed(edit("y", "Alphabet", "Y"), 2)};
+  recorded[0].superseded_in = 2;
+  Queue queue(file_of({edit("z", "Alphabet", "Z")}), recorded, {});
+  EXPECT_THAT(queue.take_batch().front().supersedes,
+              ElementsAre(io::RecordedPlace{.id = "y", .segment = 2, .edit = 0}));
+}
+
+TEST(Queue, UnderRefuseAConflictingEditIsSetAsideWithTheOneThatItContradicts) {
+  const std::vector recorded{committed(edit("old", "Alphabet", "Page"), 3)};
+  const Queue queue(file_of({edit("new", "Alphabet", "Pichai"), edit("b", "Bonn", "1"), edit("c", "Bonn", "2")}),
+                    recorded, {.on_conflict = OnConflict::refuse});
+  ASSERT_EQ(queue.findings().set_aside.size(), 2);
+  EXPECT_EQ(
+      queue.findings().set_aside[0],
+      (SetAside{"c", "edit c ('The CEO of Bonn is' -> '2') contradicts edit b (-> '1'), earlier in the file"}));
+  EXPECT_THAT(queue.findings().set_aside[1].reason,
+              HasSubstr("contradicts edit old (-> 'Page'), committed in batch 3"));
+  EXPECT_THAT(drain(queue), ElementsAre(ElementsAre("b")));
+}
+
+TEST(Queue, UnderKeepBothAConflictingEditIsWrittenBesideTheEarlierOne) {
+  const std::vector recorded{committed(edit("old", "Alphabet", "Page"), 3)};
+  const auto file = file_of({edit("old", "Alphabet", "Page"), edit("new", "Alphabet", "Pichai"),
+                             edit("b", "Bonn", "1"), edit("c", "Bonn", "2"), edit("b2", "Bonn", "1")});
+  Queue queue(file, recorded, {.on_conflict = OnConflict::keep_both});
+  EXPECT_EQ(queue.findings().already_committed, 1);
+  EXPECT_EQ(queue.findings().repeated, 1);
+  EXPECT_THAT(queue.findings().conflicts.back().text(), HasSubstr("is written beside edit old"));
+  const auto batch = queue.take_batch();
+  ASSERT_EQ(batch.size(), 3);
+  for (const QueuedEdit& queued : batch) EXPECT_THAT(queued.supersedes, IsEmpty());
+}
+
+TEST(Queue, AnEditThatWasTakenBackIsNotWrittenAgainButAnotherAnswerIs) {
+  std::vector recorded{committed(edit("x", "Alphabet", "X"), 1)};
+  recorded[0].removed_in = 2;
+  const Queue same(file_of({edit("x", "Alphabet", "X")}), recorded, {});
+  EXPECT_TRUE(same.empty());
+  ASSERT_EQ(same.findings().removed.size(), 1);
+  EXPECT_EQ(same.findings().removed[0].removed_in, 2);
+  Queue other(file_of({edit("y", "Alphabet", "Y")}), recorded, {});
+  EXPECT_THAT(other.findings().conflicts, IsEmpty());
+  EXPECT_THAT(other.take_batch(), ElementsAre(QueuedEdit{.edit = edit("y", "Alphabet", "Y")}));
+}
+
+TEST(Queue, PoliciesForConflictsHaveNames) {
+  for (const char* name : {"supersede", "refuse", "keep-both"})
+    EXPECT_EQ(name_of(conflict_policy_named(name)), name);
+  EXPECT_THROW(conflict_policy_named("both"), io::UserError);
 }
 
 TEST(Queue, CountsTheRecordsThatCouldNotBeReadAsSetAside) {

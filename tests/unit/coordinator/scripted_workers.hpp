@@ -28,7 +28,8 @@ inline sharding::BatchApplied apply(const sharding::ApplyBatch& command, std::in
   layer.u = matrix(3, count, 0.2F);
   layer.v = matrix(f, count, 0.3F);
   layer.norms = {.update = 1, .total = 2, .base = 8};
-  sharding::BatchApplied applied{.edits = {}, .layers = {}, .anchors = {}, .seconds = {1, 2, 3, 4}};
+  sharding::BatchApplied applied{.edits = {}, .layers = {}, .seconds = {1, 2, 3, 4}};
+  applied.heldout_loss = {.name = "held-out loss", .before = 3, .after = 3.01};
   for (std::int32_t i = 0; i < static_cast<std::int32_t>(count); ++i) {
     const io::Edit& edit = command.edits[static_cast<std::size_t>(i)];
     applied.edits.push_back({.id = edit.id,
@@ -59,7 +60,10 @@ class ScriptedWorkers : public sharding::Workers {
   // To every command what belongs to it.
   static sharding::Reply answer(const sharding::Command& command) {
     if (const auto* batch = std::get_if<sharding::ApplyBatch>(&command)) return apply(*batch);
+    if (std::holds_alternative<sharding::UndoBatch>(command)) return sharding::BatchUndone{};
     if (std::holds_alternative<sharding::ReplaySegment>(command)) return sharding::SegmentReplayed{};
+    if (std::holds_alternative<sharding::SaveCheckpoint>(command)) return sharding::CheckpointBegun{};
+    if (std::holds_alternative<sharding::LoadCheckpoint>(command)) return sharding::CheckpointLoaded{};
     return sharding::Stopped{};
   }
 

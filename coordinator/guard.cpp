@@ -1,0 +1,52 @@
+#include "coordinator/guard.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cmath>
+
+namespace anchorage::coordinator {
+namespace {
+
+// Share of the written edits whose target is more probable than before, or stands. None written: not measured.
+double success_of(const std::vector<io::EditRecord>& edits) {
+  double written = 0, taken = 0;
+  for (const io::EditRecord& edit : edits) {
+    if (edit.state != io::EditState::committed) continue;
+    written += 1;
+    taken += edit.nll_after < edit.nll_before || edit.match_after ? 1 : 0;
+  }
+  return taken / written;
+}
+
+}  // namespace
+
+std::string Judgement::text() const {
+  return fmt::format("{}", fmt::join(objections, "; "));
+}
+
+Judgement judge(const sharding::BatchApplied& applied, const GuardLimits& limits) {
+  Judgement judgement;
+  const auto look = [&](io::ProbeRecord probe, bool within, const std::string& objection) {
+    judgement.probes.push_back(std::move(probe));
+    if (limits.on && !within) judgement.objections.push_back(objection);
+  };
+  const double success = success_of(applied.edits);
+  if (std::isnan(success)) return judgement;  // nothing was written
+  look(
+      {.name = "success", .before = io::not_measured, .after = success}, success >= limits.success,
+      fmt::format("the target became more probable for {:.3f} of the edits (limit {:g})", success, limits.success));
+  const double rise = applied.heldout_loss.after - applied.heldout_loss.before;
+  look(applied.heldout_loss, rise <= limits.loss_rise,
+       fmt::format("the held-out loss rose by {:.3f} nats (limit {:g})", rise, limits.loss_rise));
+  for (const io::LayerRecord& layer : applied.layers) {
+    const double change = layer.norms.update / layer.norms.base, total = layer.norms.total / layer.norms.base;
+    look({.name = fmt::format("drift of layer {}", layer.layer), .before = io::not_measured, .after = total},
+         change <= limits.drift,
+         fmt::format("layer {} changed by {:.3f} of its weight's norm (limit {:g})", layer.layer, change,
+                     limits.drift));
+  }
+  return judgement;
+}
+
+}  // namespace anchorage::coordinator

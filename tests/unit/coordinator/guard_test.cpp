@@ -1,0 +1,82 @@
+#include "coordinator/guard.hpp"
+
+#include <gmock/gmock.h>
+
+#include <limits>
+
+#include "tests/unit/coordinator/scripted_workers.hpp"
+
+namespace anchorage::coordinator {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+sharding::BatchApplied sound_batch() {
+  return apply({.edits = {{.id = "a"}, {.id = "b"}, {.id = "c"}, {.id = "d"}}});
+}
+
+TEST(Guard, AcceptsABatchWithinItsLimitsAndTellsWhatItMeasured) {
+  const Judgement judgement = judge(sound_batch(), {});
+  EXPECT_THAT(judgement.objections, IsEmpty());
+  ASSERT_EQ(judgement.probes.size(), 3U);
+  EXPECT_EQ(judgement.probes[0].name, "success");
+  EXPECT_EQ(judgement.probes[0].after, 1);
+  EXPECT_EQ(judgement.probes[1], sound_batch().heldout_loss);
+  EXPECT_EQ(judgement.probes[2].name, "drift of layer 4");
+  EXPECT_EQ(judgement.probes[2].after, 0.25);
+}
+
+TEST(Guard, ObjectsToEditsThatDidNotTake) {
+  auto applied = sound_batch();
+  for (std::size_t i = 0; i < 3; ++i) {
+    applied.edits[i].nll_after = applied.edits[i].nll_before + 1;
+    applied.edits[i].match_after = false;
+  }
+  EXPECT_THAT(judge(applied, {}).objections, ElementsAre(HasSubstr("0.250 of the edits (limit 0.5)")));
+  applied.edits[0].match_after = true;  // its every token is the argmax: it stands
+  EXPECT_TRUE(judge(applied, {}).accepted());
+}
+
+TEST(Guard, DoesNotCountEditsThatWereSetAside) {
+  auto applied = sound_batch();
+  for (std::size_t i = 0; i < 3; ++i) {
+    applied.edits[i].state = io::EditState::set_aside;
+    applied.edits[i].nll_after = applied.edits[i].nll_before + 1;
+    applied.edits[i].match_after = false;
+  }
+  EXPECT_TRUE(judge(applied, {}).accepted());
+}
+
+TEST(Guard, HasNothingToSayWhereEveryEditWasSetAside) {
+  auto applied = sound_batch();
+  for (io::EditRecord& edit : applied.edits) edit.state = io::EditState::set_aside;
+  applied.heldout_loss.after = 100;
+  EXPECT_TRUE(judge(applied, {}).accepted());
+  EXPECT_THAT(judge(applied, {}).probes, IsEmpty());
+}
+
+TEST(Guard, ObjectsToALossThatRosePastItsLimit) {
+  auto applied = sound_batch();
+  applied.heldout_loss.after = applied.heldout_loss.before + 0.3;
+  EXPECT_EQ(judge(applied, {}).text(), "the held-out loss rose by 0.300 nats (limit 0.25)");
+  EXPECT_TRUE(judge(applied, {.loss_rise = 0.5}).accepted());
+}
+
+TEST(Guard, ObjectsToALayerThatChangedPastItsLimit) {
+  auto applied = sound_batch();
+  applied.layers[0].norms = {.update = 48, .total = 49, .base = 8};
+  EXPECT_EQ(judge(applied, {}).text(), "layer 4 changed by 6.000 of its weight's norm (limit 5)");
+}
+
+TEST(Guard, ObjectsToNumbersThatAreNotFinite) {
+  auto applied = sound_batch();
+  applied.heldout_loss.after = std::numeric_limits<double>::quiet_NaN();
+  applied.layers[0].norms.update = std::numeric_limits<double>::infinity();
+  EXPECT_EQ(judge(applied, {}).objections.size(), 2U);
+  EXPECT_TRUE(judge(applied, {.on = false}).accepted());
+}
+
+}  // namespace
+}  // namespace anchorage::coordinator
