@@ -29,5 +29,8 @@ void add_plan_command(CommandLine& line);
 void add_edit_command(CommandLine& line);
 void add_eval_command(CommandLine& line);
 void add_export_command(CommandLine& line);
+void add_journal_command(CommandLine& line);
+void add_rollback_command(CommandLine& line);
+void add_remove_command(CommandLine& line);
 
 }  // namespace anchorage::launch

@@ -68,18 +68,25 @@ void tell(const coordinator::QueueFindings& findings) {
   for (const coordinator::SetAside& edit : findings.set_aside)
     spdlog::warn("{} is set aside: {}", edit.edit, edit.reason);
   if (findings.already_committed > 0) spdlog::info("{} edits are committed already", findings.already_committed);
+  for (const coordinator::RecordedEdit& edit : findings.removed) {
+    spdlog::info(
+        "edit {} was taken back in segment {} and is not written again; 'anchorage rollback' brings it back",
+        edit.edit.id, *edit.removed_in);
+  }
   if (findings.repeated > 0) spdlog::info("{} edits stand in the file more than once", findings.repeated);
 }
 
 // The coordinator runs on a thread of its own, the worker's loop on this one, which is MPI's. Whichever fails, the
 // other is told to end, and the failure is thrown here.
 coordinator::RunResult coordinate(Desk& desk, io::Journal& journal, coordinator::Queue queue,
-                                  const coordinator::Provenance& provenance, worker::BatchEditor& editor,
-                                  Session& session) {
+                                  const coordinator::Provenance& provenance,
+                                  const coordinator::EditRunOptions& options, worker::BatchEditor& editor,
+                                  const worker::LossProbe& probe, Session& session) {
   boost::asio::io_context context;
   worker::CommandQueue commands;
   coordinator::Progress progress(context, std::cerr, coordinator::display_for_stderr());
-  coordinator::EditRun run(context, commands, desk.directory, journal, std::move(queue), provenance, progress);
+  coordinator::EditRun run(context, commands, desk.directory, journal, std::move(queue), provenance, progress,
+                           options);
   run.start();
   std::exception_ptr coordinator_failure;
   {
@@ -91,7 +98,7 @@ coordinator::RunResult coordinate(Desk& desk, io::Journal& journal, coordinator:
       }
     });
     try {
-      worker::run_command_loop(editor, session.host(), &commands);
+      worker::run_command_loop(editor, probe, session.host(), &commands);
     } catch (...) {
       context.stop();
       throw;
@@ -99,6 +106,25 @@ coordinator::RunResult coordinate(Desk& desk, io::Journal& journal, coordinator:
   }
   if (coordinator_failure) std::rethrow_exception(coordinator_failure);
   return run.result();
+}
+
+coordinator::GuardLimits guard_limits(const io::Hparams& hparams) {
+  return {.on = hparams.guard,
+          .success = hparams.guard_success,
+          .loss_rise = hparams.guard_loss_rise,
+          .drift = hparams.guard_drift};
+}
+
+// Superseding takes a committed edit out, which not every method allows.
+void require_possible(const coordinator::QueueFindings& findings, const EditPlan& plan) {
+  if (worker::method_named(plan.record.method).carries_keys) return;
+  for (const coordinator::Conflict& conflict : findings.conflicts) {
+    if (!conflict.committed_in || conflict.policy != coordinator::OnConflict::supersede) continue;
+    throw io::UserError({.expected = "edits that contradict no committed one, with method " + plan.record.method,
+                         .found = conflict.text(),
+                         .where = "--on-conflict supersede",
+                         .remedy = "this method cannot take an edit out again: choose refuse or keep-both"});
+  }
 }
 
 nlohmann::json traffic_of(const sharding::TrafficByOperation& operations) {
@@ -189,10 +215,11 @@ int run(EditOptions options, Session& session) {
                              worker::method_named(plan.record.method), statistics,
                              run_contexts(model, plan, desk ? &desk->directory : nullptr, session),
                              sink_limits(statistics, plan.hparams), session.ranks());
+  const worker::LossProbe probe(model.transformer, prompts, session.ranks());
   if (!session.is_root()) {
     // Launchers pass signals on to all ranks. Rank 0 decides what they mean, and tells the others by a command.
     for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) std::signal(signal, SIG_IGN);
-    worker::run_command_loop(editor, session.host(), nullptr);
+    worker::run_command_loop(editor, probe, session.host(), nullptr);
     return done;
   }
 
@@ -201,11 +228,16 @@ int run(EditOptions options, Session& session) {
   desk->keep_group_size(editor.group_size());
   auto journal = io::Journal::open(desk->directory.journal(), io::JournalAccess::append);
   if (journal.empty()) journal.append(coordinator::base_segment(base_record(plan, base, weights), provenance));
-  coordinator::QueueOptions wanted{.batch_size = plan.record.batch_size};
+  coordinator::QueueOptions wanted{.batch_size = plan.record.batch_size,
+                                   .on_conflict = coordinator::conflict_policy_named(options.on_conflict)};
   if (options.limit > 0) wanted.limit = options.limit;
   coordinator::Queue queue(desk->edits, coordinator::recorded_edits(journal), wanted);
   tell(queue.findings());
-  const coordinator::RunResult result = coordinate(*desk, journal, std::move(queue), provenance, editor, session);
+  require_possible(queue.findings(), plan);
+  const coordinator::EditRunOptions how{.guard = guard_limits(plan.hparams),
+                                        .checkpoint_every = options.checkpoint_every};
+  const coordinator::RunResult result =
+      coordinate(*desk, journal, std::move(queue), provenance, how, editor, probe, session);
   print_result(result, options, plan, weight_bytes, session);
   if (result.stopped) return stopped;
   return result.set_aside.empty() ? done : some_set_aside;
@@ -229,6 +261,15 @@ void add_edit_command(CommandLine& line) {
   command->add_option("--batch", options->batch, "edits a batch")->check(CLI::PositiveNumber);
   command->add_option("--limit", options->limit, "of the edits, the first N")->check(CLI::PositiveNumber);
   command->add_option("--seed", options->seed, "of the context prefixes")->check(CLI::NonNegativeNumber);
+  command
+      ->add_option("--on-conflict", options->on_conflict,
+                   "an edit whose subject and prompt an earlier one has, with another target: supersede, refuse or "
+                   "keep-both")
+      ->check(CLI::IsMember({"supersede", "refuse", "keep-both"}));
+  command
+      ->add_option("--checkpoint-every", options->checkpoint_every,
+                   "batches between two weight checkpoints, which make resuming quick; 0: none")
+      ->check(CLI::NonNegativeNumber);
   command->add_flag("--resume", options->resume, "go on behind the last committed batch")->excludes(model);
   command->add_flag("--strict", options->strict, "a record that cannot be used is an error");
   add_session_options(*command, line.session);

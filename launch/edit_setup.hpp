@@ -28,6 +28,8 @@ struct EditOptions {
   std::int64_t batch = 32;
   std::int64_t limit = 0;  // 0: all
   std::int64_t seed = 0;
+  std::string on_conflict = "supersede";
+  std::int64_t checkpoint_every = 16;  // segments; 0: no checkpoints
   bool resume = false;
   bool strict = false;
 };

@@ -6,7 +6,7 @@
 #include "io/error.hpp"
 #include "io/model_export.hpp"
 #include "launch/command_line.hpp"
-#include "launch/model_argument.hpp"
+#include "launch/rebuilt_weights.hpp"
 #include "worker/model/load.hpp"
 
 namespace anchorage::launch {
@@ -27,12 +27,7 @@ int run(const Options& options, Session& session) {
                          .remedy = "a model is already what 'export' would write"});
   }
   const auto base = io::ModelDirectory::open(argument.base);
-  std::map<std::int64_t, torch::Tensor> weights;
-  for (const RunUpdate& update : run_updates(argument)) {
-    auto [entry, added] = weights.try_emplace(update.layer);
-    if (added) entry->second = worker::read_down_projection(base, update.layer);
-    entry->second.addmm_(update.u, update.v.t());
-  }
+  auto weights = rebuilt_weights(base, run_updates(argument));
   const bool transposed = worker::down_projection_is_transposed(base.config());
   std::map<std::string, io::Replacement> edited;
   for (auto& [layer, weight] : weights) {

@@ -1,8 +1,9 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "coordinator/queue.hpp"
+#include "coordinator/recorded_edits.hpp"
 #include "io/error.hpp"
 #include "launch/command_line.hpp"
 #include "launch/model_argument.hpp"
@@ -58,14 +59,21 @@ nlohmann::json describe_model(const io::ModelDirectory& model) {
 nlohmann::json describe_run(const std::filesystem::path& path) {
   const auto directory = io::RunDirectory::view(path);
   const auto journal = io::Journal::open(directory.journal());
-  std::int64_t committed = 0, set_aside = 0;
+  std::int64_t committed = 0, set_aside = 0, taken_back = 0;
   for (const auto& recorded : coordinator::recorded_edits(journal)) {
-    (recorded.state == io::EditState::committed ? committed : set_aside) += 1;
+    const bool is_set_aside = recorded.state == io::EditState::set_aside;
+    (recorded.stands() ? committed : is_set_aside ? set_aside : taken_back) += 1;
   }
+  const auto of_kind = [&](io::SegmentKind kind) {
+    return std::ranges::count(journal.list(), kind, [](const auto& entry) { return entry.header.kind; });
+  };
   return {{"path", path.string()},
           {"method", directory.record().method},
-          {"batches", std::max<std::int64_t>(0, std::ssize(journal.list()) - 1)},
-          {"edits", {{"committed", committed}, {"set_aside", set_aside}}},
+          {"batches", of_kind(io::SegmentKind::batch)},
+          {"removals", of_kind(io::SegmentKind::removal)},
+          {"rollbacks", of_kind(io::SegmentKind::rollback)},
+          {"last", std::ssize(journal.list()) - 1},
+          {"edits", {{"committed", committed}, {"set_aside", set_aside}, {"taken_back", taken_back}}},
           {"last_commit", journal.empty() ? "" : journal.last().header.utc},
           {"batch_size", directory.record().batch_size},
           {"seed", directory.record().seed},
@@ -90,10 +98,13 @@ std::string text_of(const nlohmann::json& model) {
 }
 
 std::string text_of_run(const nlohmann::json& run) {
-  return fmt::format("{}\n  a run of {}: {} batches, {} edits committed, {} set aside, last commit {}\n",
-                     run["path"].get<std::string>(), run["method"].get<std::string>(),
-                     run["batches"].get<std::int64_t>(), run["edits"]["committed"].get<std::int64_t>(),
-                     run["edits"]["set_aside"].get<std::int64_t>(), run["last_commit"].get<std::string>());
+  return fmt::format(
+      "{}\n  a run of {}: {} batches, {} removals, {} rollbacks; {} edits stand, {} set aside, {} taken back; last "
+      "commit {}\n",
+      run["path"].get<std::string>(), run["method"].get<std::string>(), run["batches"].get<std::int64_t>(),
+      run["removals"].get<std::int64_t>(), run["rollbacks"].get<std::int64_t>(),
+      run["edits"]["committed"].get<std::int64_t>(), run["edits"]["set_aside"].get<std::int64_t>(),
+      run["edits"]["taken_back"].get<std::int64_t>(), run["last_commit"].get<std::string>());
 }
 
 int run(const std::string& name, Session& session) {

@@ -22,9 +22,9 @@ int run(int argc, char** argv, sharding::MpiSession& mpi) {
   CommandLine line;
   line.app.require_subcommand(1);
   line.app.set_version_flag("--version", ANCHORAGE_VERSION);
-  for (const auto add :
-       {add_info_command, add_tokenize_command, add_score_command, add_generate_command, add_stats_command,
-        add_plan_command, add_edit_command, add_eval_command, add_export_command}) {
+  for (const auto add : {add_info_command, add_tokenize_command, add_score_command, add_generate_command,
+                         add_stats_command, add_plan_command, add_edit_command, add_eval_command,
+                         add_export_command, add_journal_command, add_rollback_command, add_remove_command}) {
     add(line);
   }
   try {

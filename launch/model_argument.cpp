@@ -4,7 +4,7 @@
 #include <set>
 
 #include "io/error.hpp"
-#include "io/journal/journal.hpp"
+#include "io/journal/standing.hpp"
 #include "worker/matrix_conversion.hpp"
 #include "worker/model/load.hpp"
 
@@ -45,25 +45,34 @@ ModelArgument parse_model_argument(const std::string& argument) {
   return {.base = path, .run = std::nullopt, .batch = std::nullopt};
 }
 
-std::vector<RunUpdate> run_updates(const ModelArgument& argument) {
+void require_segment(const io::Journal& journal, std::int64_t number, const std::string& where) {
+  if (number >= 0 && number < std::ssize(journal.list())) return;
+  throw io::UserError({.expected = fmt::format("a batch from 0 to {}", std::ssize(journal.list()) - 1),
+                       .found = std::to_string(number),
+                       .where = where,
+                       .remedy = "'anchorage journal list' shows what a run has"});
+}
+
+std::vector<RunUpdate> updates_of(const std::vector<io::JournalEntry>& segments) {
   std::vector<RunUpdate> updates;
-  if (!argument.run) return updates;
-  const auto journal = io::Journal::open(io::RunDirectory::view(*argument.run).journal());
-  if (argument.batch && *argument.batch >= std::ssize(journal.list())) {
-    throw io::UserError({.expected = fmt::format("a batch up to {}", std::ssize(journal.list()) - 1),
-                         .found = std::to_string(*argument.batch),
-                         .where = argument.run->string(),
-                         .remedy = "'anchorage info' shows what a run has"});
-  }
-  for (const io::JournalEntry& entry : journal.list()) {
-    if (argument.batch && entry.header.batch > *argument.batch) break;
+  for (const io::JournalEntry& entry : segments) {
     const io::SegmentReader segment(entry.path);
+    for (const io::RemovedLayer& update : segment.removal().layers)
+      updates.push_back({update.layer, worker::to_tensor(update.u), worker::to_tensor(update.v)});
     for (const std::int64_t layer : segment.layers()) {
       const io::LayerRecord update = segment.update(layer);
       updates.push_back({layer, worker::to_tensor(update.u), worker::to_tensor(update.v)});
     }
   }
   return updates;
+}
+
+std::vector<RunUpdate> run_updates(const ModelArgument& argument) {
+  if (!argument.run) return {};
+  const auto journal = io::Journal::open(io::RunDirectory::view(*argument.run).journal());
+  if (!argument.batch) return updates_of(io::standing_segments(journal));
+  require_segment(journal, *argument.batch, argument.run->string());
+  return updates_of(io::standing_segments(journal, *argument.batch));
 }
 
 OpenedModel open_model(const ModelArgument& argument, const Session& session) {

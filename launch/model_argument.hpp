@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "io/journal/journal.hpp"
 #include "io/model_directory.hpp"
 #include "io/run_directory.hpp"
 #include "io/tokenizer/tokenizer.hpp"
@@ -25,14 +26,20 @@ struct ModelArgument {
 // Throws io::UserError when the argument names neither, or a batch that the run does not have.
 ModelArgument parse_model_argument(const std::string& argument);
 
-// One layer's part of a committed segment: W <- W + u v^T.
+// One step of one layer in a committed segment: W <- W + u v^T.
 struct RunUpdate {
   std::int64_t layer;
   torch::Tensor u;  // [d, r] f32
   torch::Tensor v;  // [f, r] f32
 };
 
-// What the run did up to the batch, in its order; nothing for a model.
+// Throws io::UserError when the journal has no segment of this number.
+void require_segment(const io::Journal& journal, std::int64_t number, const std::string& where);
+
+// What the segments did, in their order.
+std::vector<RunUpdate> updates_of(const std::vector<io::JournalEntry>& segments);
+
+// What makes up the run's state, or that after "@N", in its order; nothing for a model.
 std::vector<RunUpdate> run_updates(const ModelArgument& argument);
 
 struct OpenedModel {
