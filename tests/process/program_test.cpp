@@ -22,6 +22,7 @@ v_weight_decay: 0.001
 contexts: 2
 mom2_update_weight: 0.1
 sink_ratio: 1000
+guard: false
 group: 2
 )";
 

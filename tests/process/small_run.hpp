@@ -1,0 +1,85 @@
+// A run of many small batches on a small random model, through the program.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tests/process/program.hpp"
+
+namespace anchorage::tests {
+
+class SmallRun {
+ public:
+  static constexpr auto hparams = R"(
+layers: [1, 2]
+v_num_grad_steps: 6
+eac_locate_steps: 3
+eac_compress_steps: 3
+anchor_ratio: 0.5
+v_lr: 0.2
+clamp_norm_factor: 20
+v_weight_decay: 0.001
+contexts: 2
+mom2_update_weight: 0.1
+sink_ratio: 1000
+group: 2
+guard_drift: 100
+guard_loss_rise: 100
+guard_success: 0
+)";
+
+  // Writes hparams, so many edits and the model's statistics into a folder of its own.
+  explicit SmallRun(int edits) {
+    folder.write("h.yaml", hparams);
+    write_edits("edits.jsonl", edits);
+    const Execution collected =
+        program("stats '" + model() +
+                "' --corpus '" ANCHORAGE_SOURCE_DIR
+                "/docs/architecture.md' --layers 1,2 --tokens 1500 --sequence-length 64 --threads 1 --out s.h5");
+    if (collected.exit_code != 0) throw std::runtime_error("no statistics: " + collected.err);
+  }
+
+  static std::string model() { return ANCHORAGE_GOLDEN "/small_models/llama_tied"; }
+
+  // Edits e0 to e<count - 1>; `target` is put behind each one's own.
+  void write_edits(const std::string& name, int count, const std::string& target = "") const {
+    std::string lines;
+    for (int i = 0; i < count; ++i) lines += edit(i, "e" + std::to_string(i), target);
+    folder.write(name, lines);
+  }
+
+  static std::string edit(int i, const std::string& id, const std::string& target = "") {
+    const std::string name(1, static_cast<char>('A' + i % 26));
+    return nlohmann::json{{"id", id},
+                          {"subject", name + "corp " + std::to_string(i)},
+                          {"prompt", "The CEO of {} is"},
+                          {"target", "Mr " + name + target}}
+               .dump() +
+           "\n";
+  }
+
+  std::string edit_arguments(const std::string& run, const std::string& more = "",
+                             const std::string& edits = "edits.jsonl") const {
+    return "edit '" + model() + "' --edits " + edits + " --run " + run +
+           " --hparams h.yaml --stats s.h5 --threads 1 --json --batch 2 " + more;
+  }
+
+  // The exported weights of RUN or RUN@N.
+  std::string exported(const std::string& state) const {
+    const std::string out = state + "-model-" + std::to_string(++exports_);
+    const Execution execution = program("export " + state + " --out " + out);
+    EXPECT_EQ(execution.exit_code, 0) << execution.err;
+    return content_of(folder.path() / out / "model.safetensors");
+  }
+
+  std::filesystem::path journal(const std::string& run) const { return folder.path() / run / "journal"; }
+
+  const TemporaryDirectory folder;
+  const Program program{folder.path()};
+
+ private:
+  mutable int exports_ = 0;
+};
+
+}  // namespace anchorage::tests
