@@ -1,0 +1,116 @@
+"""The comparison on a small model and few edits: it ends, goes on where it stopped, and gives the same either way.
+
+small_test.py PROGRAM MODEL CORPUS
+"""
+
+import csv
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HPARAMS = """
+layers: [1, 2]
+v_num_grad_steps: 4
+v_lr: 0.2
+clamp_norm_factor: 20
+v_weight_decay: 0.001
+contexts: 2
+mom2_update_weight: 0.1
+sink_ratio: 1000
+eac_locate_steps: 2
+eac_compress_steps: 2
+eac_anchor_ratio: 0.3
+"""
+NAMES = ("Boeing", "Nike", "Intel", "Unilever")
+METHODS = ["memit_seq", "b-eac", "b-eac-without-rar"]
+
+
+def write_inputs(folder: Path) -> None:
+    edits = [
+        {
+            "prompt": f"The CEO of {name} is",
+            "subject": name,
+            "target_new": "Bob",
+            "ground_truth": "Ann",
+            "rephrase_prompt": f"{name} is led by",
+            "locality_prompt": "Mr X leads",
+            "locality_ground_truth": "Ford",
+        }
+        for name in NAMES
+    ]
+    (folder / "edits.json").write_text(json.dumps(edits))
+    facts = [{"prompt": f"Item {i} is", "attribute": chr(ord("a") + i)} for i in range(20)]
+    (folder / "known.json").write_text(json.dumps(facts))
+    (folder / "lambada.jsonl").write_text(
+        "".join(json.dumps({"text": f"He saw {i} cats"}) + "\n" for i in range(4))
+    )
+    (folder / "hparams.yaml").write_text(HPARAMS)
+
+
+def compare(folder: Path, out: str, number: int) -> list[dict]:
+    program, model, corpus = sys.argv[1:]
+    command = [
+        sys.executable,
+        Path(__file__).with_name("compare.py"),
+        "--program",
+        program,
+        "--model",
+        model,
+        "--out",
+        folder / out,
+        "--methods",
+        ",".join(METHODS),
+        "--number",
+        number,
+        "--every",
+        2,
+        "--batch",
+        2,
+        "--edits",
+        folder / "edits.json",
+        "--known",
+        folder / "known.json",
+        "--lambada",
+        folder / "lambada.jsonl",
+        "--hparams",
+        folder / "hparams.yaml",
+        "--heldout",
+        corpus,
+        "--heldout-characters",
+        1500,
+        "--corpus",
+        corpus,
+        "--statistics-tokens",
+        1500,
+    ]
+    subprocess.run([str(word) for word in command], check=True)
+    return list(csv.DictReader((folder / out / "results.csv").open()))
+
+
+def measured(rows: list[dict]) -> list[dict]:
+    return [{key: value for key, value in row.items() if not key.startswith("seconds")} for row in rows]
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_inputs(folder)
+        compare(folder, "in-two-parts", 2)
+        first = folder / "in-two-parts" / METHODS[0] / "00002.json"
+        written = first.stat().st_mtime_ns
+        rows = compare(folder, "in-two-parts", 4)
+        assert first.stat().st_mtime_ns == written, "a state that was there was measured again"
+        assert [(row["method"], row["edits"]) for row in rows] == [
+            (m, n) for n in ("2", "4") for m in METHODS
+        ], rows
+        assert all(float(row["drift_1"]) > 0 for row in rows), "an edit changed nothing"
+        # From the second batch on, the refresh decides on anchors.
+        assert rows[4]["drift_1"] != rows[5]["drift_1"], "rar=off changes nothing"
+        assert measured(rows) == measured(compare(folder, "at-once", 4)), "going on gives another result"
+        table = (folder / "at-once" / "results.md").read_text().splitlines()
+        assert len([line for line in table if line.startswith("| 4 |")]) == len(METHODS), table
+
+
+main()

@@ -1,0 +1,167 @@
+"""The states of each method's run after so many edits, each measured once and kept on disk.
+
+    OUT/settings.json       what all measurements have in common
+    OUT/edits.json          the edits in their order
+    OUT/heldout.txt         the text for the loss
+    OUT/statistics.h5       second moments of the keys
+    OUT/before.json         the model before any edit
+    OUT/<method>/run/       the run
+    OUT/<method>/<N>.json   what `anchorage eval` says after N edits
+
+Whatever is there is not made again, so that a comparison that was interrupted goes on where it stopped.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from methods import METHODS
+from program import Program, write_whole
+
+
+@dataclass(frozen=True)
+class Sources:
+    model: Path
+    edits: Path
+    first: int
+    known: Path
+    lambada: Path
+    lambada_items: int
+    heldout: Path
+    heldout_characters: int
+    corpus: Path
+    statistics_tokens: int
+    hparams: Path
+    batch: int
+    sample: int  # edits evaluated at each state, spread over those made; 0: all
+
+    def settings(self) -> dict:
+        return {key: str(value) for key, value in self.__dict__.items()} | {"hparams": self.hparams.read_text()}
+
+
+class Comparison:
+    def __init__(self, folder: Path, sources: Sources, program: Program) -> None:
+        self.folder, self.sources, self.program = folder, sources, program
+        folder.mkdir(parents=True, exist_ok=True)
+        self._check_settings()
+        self.edits = json.loads(sources.edits.read_text(encoding="utf-8"))[sources.first :]
+        with sources.heldout.open(encoding="utf-8") as text:
+            write_whole(folder / "heldout.txt", text.read(sources.heldout_characters))
+        # The run's own file of edits keeps its place and content: a resumed run reads it again.
+        if not (folder / "edits.json").exists():
+            write_whole(folder / "edits.json", json.dumps(self.edits))
+
+    def _check_settings(self) -> None:
+        path, settings = self.folder / "settings.json", self.sources.settings()
+        if not path.exists():
+            write_whole(path, json.dumps(settings, indent=1))
+        found = json.loads(path.read_text())
+        changed = [key for key in settings if found.get(key) != settings[key]]
+        if changed:
+            raise SystemExit(f"error: {path} has another {', '.join(changed)}; choose another --out")
+
+    def prepare(self) -> dict:
+        """The statistics, and the model before any edit."""
+        before = self.folder / "before.json"
+        if not (self.folder / "statistics.h5").exists() or not before.exists():
+            layers = next(
+                line for line in self.sources.hparams.read_text().splitlines() if line.startswith("layers:")
+            )
+            self.program(
+                "stats",
+                self.sources.model,
+                "--corpus",
+                self.sources.corpus,
+                "--out",
+                self.folder / "statistics.h5",
+                "--tokens",
+                self.sources.statistics_tokens,
+                "--layers",
+                layers.split("[")[1].split("]")[0].replace(" ", ""),
+                *self._sequence_length(),
+            )
+        if not before.exists():
+            write_whole(before, json.dumps(self._evaluate(self.sources.model)))
+        return json.loads(before.read_text())
+
+    def state(self, method: str, edits: int) -> dict:
+        """What is measured after the first `edits` edits; the states before it must have been asked for."""
+        folder = self.folder / method
+        report = folder / f"{edits:05d}.json"
+        if not report.exists():
+            folder.mkdir(exist_ok=True)
+            self._edit(method, edits)
+            known_before = ("--baseline", self.folder / "before.json")
+            facts = ("--edits", self._evaluated_edits(edits))
+            measured = self._evaluate(folder / "run", *facts, *known_before) | self._journal_of(method)
+            write_whole(report, json.dumps(measured))
+        return json.loads(report.read_text())
+
+    def _edit(self, method: str, edits: int) -> None:
+        run = self.folder / method / "run"
+        if (run / "run.yaml").exists():
+            self.program("edit", "--run", run, "--resume", "--limit", edits)
+            return
+        name, changes = METHODS[method]
+        assignments = [word for key, value in changes.items() for word in ("--set", f"{key}={value}")]
+        self.program(
+            "edit",
+            self.sources.model,
+            "--edits",
+            self.folder / "edits.json",
+            "--run",
+            run,
+            "--limit",
+            edits,
+            "--hparams",
+            self.sources.hparams,
+            "--stats",
+            self.folder / "statistics.h5",
+            "--batch",
+            self.sources.batch,
+            "--method",
+            name,
+            *assignments,
+        )
+
+    def _evaluated_edits(self, edits: int) -> Path:
+        made = self.edits[:edits]
+        count = min(edits, self.sources.sample or edits)
+        path = self.folder / f"evaluated-{edits:05d}.json"
+        write_whole(path, json.dumps([made[i * edits // count] for i in range(count)]))
+        return path
+
+    def _evaluate(self, model: Path, *more: object) -> dict:
+        tasks = f"known={self.sources.known},lambada={self._lambada_sample()}"
+        return self.program(
+            "eval",
+            model,
+            "--tasks",
+            tasks,
+            "--heldout",
+            self.folder / "heldout.txt",
+            *self._sequence_length(),
+            *more,
+        )
+
+    def _lambada_sample(self) -> Path:
+        path = self.folder / "lambada.jsonl"
+        if not path.exists():
+            lines = self.sources.lambada.read_text(encoding="utf-8").splitlines(keepends=True)
+            write_whole(path, "".join(lines[: self.sources.lambada_items]))
+        return path
+
+    def _sequence_length(self) -> tuple[str, int]:
+        config = json.loads((self.sources.model / "config.json").read_text())
+        positions = config.get("max_position_embeddings", config.get("n_positions", 512))
+        return "--sequence-length", min(512, positions)
+
+    def _journal_of(self, method: str) -> dict:
+        """The drift of the layers, the edits set aside and the seconds of the run so far."""
+        lines = (self.folder / method / "run" / "metrics.jsonl").read_text().splitlines()
+        batches = [json.loads(line) for line in lines]
+        return {
+            "drift": next((batch["drift"] for batch in reversed(batches) if batch["drift"]), {}),
+            "set_aside": sum(batch["edits"]["set_aside"] for batch in batches),
+            "seconds": {name: sum(batch["seconds"][name] for batch in batches) for name in batches[0]["seconds"]},
+        }
