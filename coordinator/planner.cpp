@@ -21,13 +21,16 @@ std::string gigabytes(double bytes) {
   return fmt::format("{:.1f} GB", bytes / 1e9);
 }
 
+// Seconds are estimated to about a fifth; what is within that is decided by memory.
+constexpr double slack = 0.2;
+
 std::optional<std::vector<Range>> cut(const PlanRequest& request, int stages, int replicas, double memory) {
   const StageCosts costs(request.workload, request.machine, stages, replicas);
   const auto cost = [&](Range layers) {
     const double seconds = costs.values_seconds(layers) + costs.scoring_seconds(layers);
     return sharding::StageCost{.bytes = costs.fullest(layers).total(), .work = std::llround(1e9 * seconds)};
   };
-  return sharding::layer_partition(request.workload.model.layers, stages, cost, std::llround(memory));
+  return sharding::layer_partition(request.workload.model.layers, stages, cost, std::llround(memory), slack);
 }
 
 int most_stages(const PlanRequest& request, int ranks) {

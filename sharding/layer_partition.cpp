@@ -72,8 +72,8 @@ Cut smallest_largest(std::int64_t layers, int stages, Value value) {
 }  // namespace
 
 std::optional<std::vector<Range>> layer_partition(std::int64_t layers, int stages, const CostOfLayers& cost,
-                                                  std::int64_t memory) {
-  io::check(stages > 0, fmt::format("{} layers in {} stages", layers, stages));
+                                                  std::int64_t memory, double slack) {
+  io::check(stages > 0 && slack >= 0, fmt::format("{} layers in {} stages", layers, stages));
   if (layers < stages) return std::nullopt;
   const Costs costs(layers, cost);
   const Cut fastest = smallest_largest(layers, stages, [&](Range range) {
@@ -81,10 +81,12 @@ std::optional<std::vector<Range>> layer_partition(std::int64_t layers, int stage
     return one.bytes <= memory ? one.work : impossible;
   });
   if (fastest.largest == impossible) return std::nullopt;
+  const std::int64_t slowest =
+      fastest.largest + static_cast<std::int64_t>(slack * static_cast<double>(fastest.largest));
   return smallest_largest(layers, stages,
                           [&](Range range) {
                             const StageCost& one = costs(range);
-                            return one.bytes <= memory && one.work <= fastest.largest ? one.bytes : impossible;
+                            return one.bytes <= memory && one.work <= slowest ? one.bytes : impossible;
                           })
       .stages;
 }

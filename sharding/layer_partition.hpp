@@ -21,11 +21,12 @@ struct StageCost {
 using CostOfLayers = std::function<StageCost(Range)>;
 
 // The layers [0, `layers`) in `stages` ranges, none empty, each within `memory` bytes, such that the slowest stage
-// is as fast as it can be and, among such cuts, the fullest stage as empty as it can be: in a pipeline everybody
-// waits for the slowest. Exact, by dynamic programming in O(stages layers^2). Nothing where no cut fits. 1 <=
-// stages, or InternalError.
+// is as fast as it can be, or takes no more than a share of `slack` longer, and among such cuts the fullest stage
+// is as empty as it can be: in a pipeline everybody waits for the slowest. Exact, by dynamic programming in
+// O(stages layers^2). Nothing where no cut fits. 1 <= stages and 0 <= slack, or InternalError.
 [[nodiscard]] std::optional<std::vector<Range>> layer_partition(std::int64_t layers, int stages,
-                                                                const CostOfLayers& cost, std::int64_t memory);
+                                                                const CostOfLayers& cost, std::int64_t memory,
+                                                                double slack = 0);
 
 // The stage that holds `layer`; InternalError where none does.
 [[nodiscard]] int stage_of(std::int64_t layer, const std::vector<Range>& stages);

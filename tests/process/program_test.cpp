@@ -109,7 +109,7 @@ TEST_F(ProgramTest, EditsOverStagesAndReplicasExportTheSameBytesAndHoldAStageOfT
     EXPECT_EQ(result["stages"], stages);
     EXPECT_EQ(result["replicas"], ranks / stages);
     ASSERT_EQ(result["weight_bytes"].size(), static_cast<std::size_t>(ranks));
-    for (const double held : result["weight_bytes"]) EXPECT_LT(held, 0.65 * whole);
+    for (const double held : result["weight_bytes"]) EXPECT_LT(held, 0.9 * whole);
     EXPECT_GT(result["traffic"]["stages"]["hand over residual stream"]["bytes"], 0);
     EXPECT_TRUE(exported(run) == one) << stages << " stages on " << ranks << " ranks";
   }

@@ -157,6 +157,21 @@ TEST(Planner, TakesTheFewestStagesThatFitAndGivesTheRestToReplicas) {
   EXPECT_EQ(plan_ranks(request(smollm2_135m(), {4, 5, 6}, 4, 80)).topology.stages(), 1);
 }
 
+// Where memory is no limit, the cut follows the work, which lies behind the edited layers; yet not so far that one
+// rank holds nearly the whole model.
+TEST(Planner, ARankOfTwoStagesHoldsAtMostTwoThirdsOfTheDemoModel) {
+  auto wanted = request(smollm2_135m(), {4, 5, 6, 7, 8}, 2, 80);
+  wanted.stages = 2;
+  wanted.workload.weight_bytes = 4;
+  wanted.machine = Machine::cpu(1);
+  for (const int contexts : {3, 6}) {
+    wanted.workload.hparams.contexts = contexts;
+    for (const RankPlan& rank : plan_ranks(wanted).ranks) {
+      EXPECT_LE(static_cast<double>(rank.bytes.weights), 0.65 * 4 * 134'515'008) << contexts << " contexts";
+    }
+  }
+}
+
 TEST(Planner, OwnersAreSpreadOverTheReplicasOfTheStage) {
   const Plan plan = plan_ranks(request(smollm2_135m(), {4, 5, 6, 7}, 4, 80));
   for (const RankPlan& rank : plan.ranks) EXPECT_EQ(rank.owns.size(), 1U);

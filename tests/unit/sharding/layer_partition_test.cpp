@@ -90,6 +90,23 @@ TEST(LayerPartition, NoOtherCutThatFitsIsFasterOrAsFastAndEmptier) {
   });
 }
 
+TEST(LayerPartition, WithinTheSlackNoOtherCutIsEmptier) {
+  in_all_small_worlds([](const Model& model, int stages, std::int64_t memory) {
+    const auto fastest = layer_partition(model.layers, stages, model, memory);
+    if (!fastest) return;
+    const std::int64_t allowed = worst_of(*fastest, model).first * 5 / 4;
+    std::int64_t emptiest = std::numeric_limits<std::int64_t>::max();
+    std::vector<Range> before;
+    in_all_cuts(0, model.layers, stages, before, [&](const std::vector<Range>& cut) {
+      const auto [work, bytes] = worst_of(cut, model);
+      if (work <= allowed) emptiest = std::min(emptiest, bytes);
+    });
+    const auto found = layer_partition(model.layers, stages, model, memory, 0.25);
+    EXPECT_LE(worst_of(*found, model).first, allowed);
+    EXPECT_EQ(worst_of(*found, model).second, emptiest);
+  });
+}
+
 TEST(LayerPartition, StagesAreContiguousAndHoldEveryLayerOnce) {
   in_all_small_worlds([](const Model& model, int stages, std::int64_t memory) {
     const auto found = layer_partition(model.layers, stages, model, memory);
