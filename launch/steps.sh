@@ -57,9 +57,10 @@ as_root() {
   fi
 }
 
+# missing_packages [MORE...]: what is not installed of launch/packages.txt and of those named
 missing_packages() {
   local package status
-  for package in $(grep -v '^#' "$source_dir/launch/packages.txt"); do
+  for package in $(grep -v '^#' "$source_dir/launch/packages.txt") "$@"; do
     status=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
     [[ $status == installed ]] || echo -n "$package "
   done
@@ -67,7 +68,7 @@ missing_packages() {
 
 install_packages() {
   local missing
-  missing=$(missing_packages)
+  missing=$(missing_packages "$@")
   [[ $missing ]] || return 0
   command -v apt-get >/dev/null || fail "expected Debian's apt-get, found none; install what is like $missing"
   as_root apt-get update
