@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by launch/refresh, launch/supervise and the job scripts in launch/slurm.
 
 # pass_signals_to COMMAND...: runs the command and returns its exit status. SIGUSR1, SIGTERM and SIGINT reach it as SIGUSR1,

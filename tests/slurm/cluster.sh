@@ -57,6 +57,7 @@ CONF
 }
 
 stop_cluster() {
+  [[ ${cluster:-} ]] || return 0
   scancel --full -u root 2>/dev/null || true
   local pid
   for pid in "$cluster"/slurmd.pid "$cluster"/slurmctld.pid "$cluster"/munge/pid; do

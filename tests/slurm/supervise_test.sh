@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# launch/supervise: a refresh whose program is killed in the middle is started again and ends with the bits of an
+# undisturbed one; one that can commit nothing is given up; one that is told to stop is not started again.
+#
+#   supervise_test.sh SOURCE PROGRAM MODEL
+set -euo pipefail
+source_dir=$1 program=$2 model=$3
+source "$source_dir/tests/slurm/small_refresh.sh"
+trap 'rm -rf "$folder"' EXIT
+prepare_refreshes
+
+# The program, killed in the middle of its first two edits commands.
+cat >"$folder/killed_twice" <<SCRIPT
+#!/usr/bin/env bash
+count=\$(ls "$folder"/kills.* 2>/dev/null | wc -l)
+if [[ \$1 == edit ]] && ((count < 2)); then
+  touch "$folder/kills.\$count"
+  "$program" "\$@" &
+  until ((\$(ls "$folder/killed/journal" 2>/dev/null | grep -c '^seg-') >= 5 * (count + 1))); do sleep 0.02; done
+  kill -KILL \$!
+  wait
+  exit 1
+fi
+exec "$program" "\$@"
+SCRIPT
+chmod +x "$folder/killed_twice"
+
+write_settings killed
+sed -i "s#^PROGRAM=.*#PROGRAM=$folder/killed_twice#; s#^LAUNCHER=.*#LAUNCHER=#" "$folder/killed.settings"
+expect "supervise to end well" "$source_dir/launch/supervise" "$folder/killed.settings" 2>"$folder/killed.out"
+expect "two restarts" test "$(grep -c 'starting it again' "$folder/killed.out")" == 2
+equals_undisturbed killed
+echo "killed twice: started again, and ended as if nothing had happened"
+
+write_settings hopeless
+sed -i "s#^PROGRAM=.*#PROGRAM=/bin/false#; s#^LAUNCHER=.*#LAUNCHER=#" "$folder/hopeless.settings"
+status=0
+"$source_dir/launch/supervise" "$folder/hopeless.settings" 1 2>"$folder/hopeless.out" || status=$?
+expect "exit code 1, found $status" test "$status" == 1
+expect "to be told that nothing was committed" grep -q 'committed nothing' "$folder/hopeless.out"
+echo "hopeless: given up"
+
+write_settings stopped
+"$source_dir/launch/supervise" "$folder/stopped.settings" 2>"$folder/stopped.out" &
+supervisor=$!
+wait_until 60 "the first commits" has_commits stopped 4
+kill -TERM "$supervisor"
+status=0
+wait "$supervisor" || status=$?
+expect "exit code 75, found $status" test "$status" == 75
+expect "an unfinished run" test "$(commits stopped)" -le "$edits"
+expect "the rest at the next refresh" "$source_dir/launch/refresh" "$folder/stopped.settings" 2>>"$folder/stopped.out"
+equals_undisturbed stopped
+echo "stopped: exit code 75, and the next refresh did the rest"
