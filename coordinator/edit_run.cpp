@@ -130,6 +130,7 @@ void EditRun::edit() {
 
 sharding::ApplyBatch EditRun::command_for(const std::vector<QueuedEdit>& part) const {
   sharding::ApplyBatch command;
+  command.batch = std::ssize(journal_.list());
   for (const QueuedEdit& queued : part) {
     command.edits.push_back(queued.edit);
     auto& superseded = command.superseded.edits;

@@ -14,6 +14,7 @@ nlohmann::json fields_of(const ApplyBatch& command) {
   for (const io::RecordedPlace& place : command.superseded.edits)
     superseded.push_back({{"id", place.id}, {"segment", place.segment}, {"edit", place.edit}});
   return {{"command", "apply_batch"},
+          {"batch", command.batch},
           {"edits", edits},
           {"superseded", superseded},
           {"standing", command.superseded.standing}};
@@ -47,6 +48,7 @@ nlohmann::json fields_of(const Stop&) {
 
 ApplyBatch apply_batch_of(const nlohmann::json& fields) {
   ApplyBatch command;
+  command.batch = fields.at("batch");
   for (const std::string edit : fields.at("edits")) command.edits.push_back(io::edit_from_json(edit, "a command"));
   for (const auto& place : fields.at("superseded")) {
     command.superseded.edits.push_back(

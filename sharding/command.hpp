@@ -26,7 +26,8 @@ struct Removal {
 // Write these edits into the weights, in the place of those that they supersede.
 struct ApplyBatch {
   std::vector<io::Edit> edits{};
-  Removal superseded{};  // first; of no edits: nothing
+  Removal superseded{};    // first; of no edits: nothing
+  std::int64_t batch = 0;  // the number its segment will have, for messages
 
   bool operator==(const ApplyBatch&) const = default;
 };

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "io/error.hpp"
+#include "sharding/collective/deadline.hpp"
 #include "worker/checkpoint_writer.hpp"
 #include "worker/editing/removal.hpp"
 #include "worker/matrix_conversion.hpp"
@@ -91,6 +92,16 @@ io::RemovalRecord record_of(const std::vector<io::RecordedPlace>& edits,
   return record;
 }
 
+// A rank that stays away is missed at an operation; whoever reads of it asks in which batch.
+template <class Action>
+auto naming_the_batch(std::int64_t batch, const Action& action) {
+  try {
+    return action();
+  } catch (const sharding::CollectiveError& error) {
+    throw sharding::CollectiveError(error.operation(), fmt::format("{} (batch {})", error.what(), batch));
+  }
+}
+
 // What a rank does at each command.
 class Worker {
  public:
@@ -106,7 +117,7 @@ class Worker {
       const auto& standing = command.superseded.standing;
       removals = editor_.remove({command.superseded.edits, {standing.begin(), standing.end()}}, seconds);
     }
-    const BatchResult result = editor_.apply(command.edits);
+    const BatchResult result = naming_the_batch(command.batch, [&] { return editor_.apply(command.edits); });
     loss_.reset();
     const double after = loss();
     if (ranks_.rank() != 0) return sharding::BatchApplied{};

@@ -1,6 +1,7 @@
 // A run of two ranks is killed with SIGKILL at random moments and resumed until it is done; what is left is what an
 // undisturbed run leaves, bit for bit. ANCHORAGE_KILLS sets how often (20; the long form takes 200).
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/inotify.h>
@@ -98,9 +99,9 @@ class Kill : public testing::Test {
  protected:
   static constexpr int batches = 30;
 
-  std::string command(const std::string& run) const {
+  std::string command(const std::string& run, int deadline = 30) const {
     const bool begun = std::filesystem::exists(runs.folder.path() / run / "run.yaml");
-    const std::string options = " --checkpoint-every 3 --deadline 30";
+    const std::string options = " --checkpoint-every 3 --deadline " + std::to_string(deadline);
     return "mpirun -n 2 --bind-to none --oversubscribe '" ANCHORAGE_PROGRAM "' " +
            (begun ? "edit --run " + run + " --resume --json" + options : runs.edit_arguments(run, options));
   }
@@ -187,6 +188,30 @@ TEST_F(Kill, AtRandomMomentsAndResumedARunEndsBitIdenticalWithAnUndisturbedOne) 
   }
   std::cout << done << " kills: " << struck[Moment::any] << " at any moment, " << struck[Moment::segment_write]
             << " in a segment's write, " << struck[Moment::checkpoint_write] << " in a checkpoint's write\n";
+}
+
+TEST_F(Kill, ARankThatHangsEndsTheJobWithinTheDeadlineByRankOperationAndBatch) {
+  Job job(runs.folder.path(), command("hung", /*deadline=*/4));
+  const auto segments = [&] {
+    std::error_code none_yet;
+    return std::distance(std::filesystem::directory_iterator(runs.journal("hung"), none_yet), {});
+  };
+  for (int i = 0; i < 1500 && job.is_running() && segments() < 4; ++i)
+    std::this_thread::sleep_for(milliseconds(20));
+  const auto ranks = job.ranks();
+  ASSERT_EQ(ranks.size(), 2U) << tests::content_of(runs.folder.path() / "job.log");
+  ::kill(ranks[1], SIGSTOP);
+  const auto exit_code = job.wait(std::chrono::seconds(60));
+  ASSERT_TRUE(exit_code.has_value()) << "the job did not end";
+  EXPECT_EQ(*exit_code, 1);
+  const std::string log = tests::content_of(runs.folder.path() / "job.log");
+  EXPECT_THAT(log,
+              testing::ContainsRegex("error: expected '[a-z ]+' to end within 4 s, found rank 0 still waiting"));
+  EXPECT_THAT(log, testing::ContainsRegex("[(]batch [0-9]+[)]"));
+  for (const pid_t rank : ranks) {
+    for (int i = 0; i < 500 && ::kill(rank, 0) == 0; ++i) std::this_thread::sleep_for(milliseconds(20));
+    EXPECT_NE(::kill(rank, 0), 0) << "process " << rank << " is left behind";
+  }
 }
 
 }  // namespace
