@@ -180,12 +180,12 @@ void EditRun::retry(std::vector<QueuedEdit> part, sharding::BatchApplied undone,
     parts_.emplace_front(part.begin(), middle);
     return edit();
   }
+  const Judgement judgement = judge(undone, options_.guard);
   io::EditRecord& record = undone.edits.front();
   record.state = io::EditState::set_aside;
   record.reason = why;
   record.nll_after = io::not_measured;
   record.match_after = false;
-  const Judgement judgement = judge(undone, options_.guard);
   commit(std::move(undone), {.probes = judgement.probes, .decision = "undone: " + why}, Clock::now());
   edit();
 }
