@@ -155,10 +155,13 @@ TEST_F(JournalOfARun, AnEditThatWasTakenBackIsGoneIsNotWrittenAgainAndCanBeBroug
   EXPECT_EQ(list[3]["edits"][0]["state"], "removed");
   EXPECT_EQ(list[0]["edits"][1]["now"], "removed in 4");
   const auto nll = [&](const std::string& state, int edit) {
-    runs.folder.write("one.jsonl", SmallRun::edit(edit, "x"));
-    return json("eval " + state + " --edits one.jsonl --threads 1")["efficacy"]["magnitude"].get<double>();
+    const auto request = nlohmann::json::parse(SmallRun::edit(edit, "x"));
+    const std::string subject = request["subject"], target = request["target"];
+    const nlohmann::json wanted = {{"prompt", "The CEO of " + subject + " is"}, {"completion", " " + target}};
+    runs.folder.write("one.jsonl", wanted.dump() + "\n");
+    return json("score " + state + " --requests one.jsonl --threads 1")["nll"].get<double>();
   };
-  EXPECT_LT(nll("run", 1), nll("run@3", 1));
+  EXPECT_GT(nll("run", 1), nll("run@3", 1));
   EXPECT_EQ(resume("run").json()["batches"], 0);
   EXPECT_THAT(runs.program("remove run --edit e1").err, HasSubstr("taken back in segment 4"));
   EXPECT_THAT(runs.program("remove run --edit nobody").err, HasSubstr("no edit of this id"));
@@ -240,7 +243,7 @@ TEST_F(JournalOfARun, ResumesWithTheSameBitsFromACheckpointWithoutOneAndFromATru
 // Single edits and pairs that change a layer by more than the median single edit does are refused. What is left is
 // the run of the accepted parts alone, which never saw the others.
 TEST_F(JournalOfARun, WhatTheGuardRefusesLeavesNothingBehind) {
-  edit("single", "--batch 1");
+  ASSERT_EQ(runs.program(runs.edit_arguments("single", "", "edits.jsonl", 1)).exit_code, 0);
   std::vector<double> changes;
   for (int batch = 1; batch <= 6; ++batch) {
     double largest = 0;
@@ -277,10 +280,10 @@ TEST_F(JournalOfARun, ASecondJobIsToldWhoHasTheRunAndAKilledJobLeavesNoLockBehin
   const std::string slow = runs.edit_arguments(
       "run", "--set eac_locate_steps=5000 --set eac_compress_steps=5000 --set early_stop_loss=0");
   const Execution second = runs.program.shell(
-      "'" ANCHORAGE_PROGRAM "' " + slow +
+      "{ '" ANCHORAGE_PROGRAM "' " + slow +
       " > /dev/null 2>&1 & for i in $(seq 3000); do test -e run/journal/seg-00000000.h5 && break; sleep 0.02; "
       "done; "
-      "echo $!; '" ANCHORAGE_PROGRAM "' edit --run run --resume; code=$?; kill -KILL $!; wait $!; exit $code");
+      "echo $!; '" ANCHORAGE_PROGRAM "' edit --run run --resume; code=$?; kill -KILL $!; wait $!; exit $code; }");
   EXPECT_EQ(second.exit_code, 2);
   const std::string pid = second.out.substr(0, second.out.find('\n'));
   EXPECT_THAT(second.err, HasSubstr("in use by host "));

@@ -60,9 +60,9 @@ guard_success: 0
   }
 
   std::string edit_arguments(const std::string& run, const std::string& more = "",
-                             const std::string& edits = "edits.jsonl") const {
+                             const std::string& edits = "edits.jsonl", int batch = 2) const {
     return "edit '" + model() + "' --edits " + edits + " --run " + run +
-           " --hparams h.yaml --stats s.h5 --threads 1 --json --batch 2 " + more;
+           " --hparams h.yaml --stats s.h5 --threads 1 --json --batch " + std::to_string(batch) + " " + more;
   }
 
   // The exported weights of RUN or RUN@N.
