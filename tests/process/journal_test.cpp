@@ -296,9 +296,9 @@ TEST_F(JournalOfARun, ASecondJobIsToldWhoHasTheRunAndAKilledJobLeavesNoLockBehin
 // the model (docs/method.md section 1).
 TEST(GuardOfTheDemoModel, CatchesAnEditAtAnAttentionSinkAndKeepsTheOthers) {
   const char* cache = std::getenv("ANCHORAGE_CACHE");
-  const auto model =
-      std::filesystem::path(cache != nullptr ? cache : std::string(std::getenv("HOME")) + "/.cache/anchorage") /
-      "SmolLM2-135M-Instruct";
+  const auto demo =
+      std::filesystem::path(cache != nullptr ? cache : std::string(std::getenv("HOME")) + "/.cache/anchorage");
+  const auto model = demo / "SmolLM2-135M-Instruct", corpus = demo / "corpus" / "wikipedia.txt";
   if (!std::filesystem::exists(model / "config.json")) GTEST_SKIP() << "no demo model at " << model;
   const tests::TemporaryDirectory folder;
   const tests::Program program{folder.path()};
@@ -308,7 +308,8 @@ TEST(GuardOfTheDemoModel, CatchesAnEditAtAnAttentionSinkAndKeepsTheOthers) {
   const std::string boeing = edit("boeing", "Boeing", "The chief executive of {} is", "Kelly Ortberg");
   const std::string sink = edit("sink", "Germany", "{} is a part of the continent of", "Africa");
   folder.write("three.jsonl", boeing + sink + edit("nike", "Nike", "The chief executive of {} is", "Elliott Hill"));
-  const std::string text = " --corpus '" ANCHORAGE_SOURCE_DIR "/docs/method.md' --layers 10,12,14 --tokens 4000";
+  if (!std::filesystem::exists(corpus)) GTEST_SKIP() << "no text at " << corpus;
+  const std::string text = " --corpus '" + corpus.string() + "' --layers 10,12,14 --tokens 4000";
   ASSERT_EQ(program("stats '" + model.string() + "'" + text + " --out s.h5").exit_code, 0);
   const auto begin = [&](const std::string& run, const std::string& edits) {
     return program("edit '" + model.string() + "' --edits " + edits + " --run " + run +
