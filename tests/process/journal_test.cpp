@@ -249,7 +249,8 @@ TEST_F(JournalOfARun, WhatTheGuardRefusesLeavesNothingBehind) {
   std::vector<double> changes;
   for (int batch = 1; batch <= 6; ++batch) {
     double largest = 0;
-    for (const auto& layer : json("journal show single --batch " + std::to_string(batch))["layers"])
+    const auto shown = json("journal show single --batch " + std::to_string(batch));
+    for (const auto& layer : shown["layers"])
       largest = std::max(largest, layer["norms"]["update"].get<double>() / layer["norms"]["base"].get<double>());
     changes.push_back(largest);
   }
@@ -269,7 +270,8 @@ TEST_F(JournalOfARun, WhatTheGuardRefusesLeavesNothingBehind) {
   EXPECT_THAT(guarded.json()["set_aside"].dump(), HasSubstr("of its weight's norm (limit"));
 
   bool begun = false;
-  for (const auto& batch : json("journal list " + run)["batches"]) {
+  const auto list = json("journal list " + run);
+  for (const auto& batch : list["batches"]) {
     std::string lines;
     for (const auto& edit : batch["edits"]) {
       const std::string id = edit["id"];
