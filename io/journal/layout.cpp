@@ -118,7 +118,7 @@ std::string complaint_about(const SparseRows& sparse, std::size_t rows) {
 }
 
 std::string complaint_about(const BatchSegment& segment) {
-  if (const std::string complaint = kind_complaint(segment); !complaint.empty()) return complaint;
+  if (std::string complaint = kind_complaint(segment); !complaint.empty()) return complaint;
   if (const std::string complaint = removal_complaint(segment); !complaint.empty()) return "removal: " + complaint;
   if (!are_ordered(segment.layers) || !are_ordered(segment.anchors) || !are_ordered(segment.removal.layers))
     return "layers that do not ascend";
