@@ -4,6 +4,7 @@
     OUT/edits.json          the edits in their order
     OUT/heldout.txt         the text for the loss
     OUT/statistics.h5       second moments of the keys
+    OUT/known.json          of the known facts, those that the model answers before any edit: only they are asked again
     OUT/before.json         the model before any edit
     OUT/<method>/run/       the run
     OUT/<method>/<N>.json   what `anchorage eval` says after N edits
@@ -81,8 +82,17 @@ class Comparison:
                 *self._sequence_length(),
             )
         if not before.exists():
-            write_whole(before, json.dumps(self._evaluate(self.sources.model)))
+            asked = self._keep_known_facts()
+            write_whole(before, json.dumps(self._evaluate(self.sources.model) | {"known_asked": asked}))
         return json.loads(before.read_text())
+
+    def _keep_known_facts(self) -> int:
+        """Keeps those that the unedited model answers, and returns how many it was asked."""
+        facts = json.loads(self.sources.known.read_text(encoding="utf-8"))
+        report = self.program("eval", self.sources.model, "--tasks", f"known={self.sources.known}")
+        answered = report["tasks"]["known"]["answered"]
+        write_whole(self.folder / "known.json", json.dumps([facts[number] for number in answered]))
+        return len(facts)
 
     def state(self, method: str, edits: int) -> dict:
         """What is measured after the first `edits` edits; the states before it must have been asked for."""
@@ -132,7 +142,7 @@ class Comparison:
         return path
 
     def _evaluate(self, model: Path, *more: object) -> dict:
-        tasks = f"known={self.sources.known},lambada={self._lambada_sample()}"
+        tasks = f"known={self.folder / 'known.json'},lambada={self._lambada_sample()}"
         return self.program(
             "eval",
             model,

@@ -38,9 +38,8 @@ def csv_of(rows: list[dict]) -> str:
 
 def markdown_of(rows: list[dict], before: dict) -> str:
     tasks = before["tasks"]
-    known = tasks["known"]
     lines = [
-        f"Before any edit: {len(known['answered'])} of {known['questions']} known facts answered, held-out loss "
+        f"Before any edit: {len(tasks['known']['answered'])} of {before['known_asked']} known facts answered, held-out loss "
         f"{before['heldout']['loss']:.4f} over {before['heldout']['tokens']} tokens, LAMBADA "
         f"{tasks['lambada']['accuracy']:.3f} over {tasks['lambada']['questions']} passages.",
         "",
