@@ -33,6 +33,7 @@ def arguments() -> argparse.Namespace:
     add("--every", type=int, default=100, help="edits between measurements, whole batches")
     add("--sample", type=int, default=0, help="evaluate so many of the edits made so far; 0: all")
     add("--ranks", type=int, default=2)
+    add("--dtype", default="auto", help="of the weights: auto (as in the model), fp32, bf16 or fp16")
     add("--program", type=Path, default=SOURCE / "build/release/anchorage")
     add("--model", type=Path, default=CACHE / "SmolLM2-135M-Instruct")
     add("--edits", type=Path, default=DATA / "edits/counterfact-edit.json", help="a JSON array")
@@ -68,9 +69,8 @@ def main() -> None:
         )
     fields = {name: getattr(given, name) for name in Sources.__dataclass_fields__}
     paths = {name: value.resolve() for name, value in fields.items() if isinstance(value, Path)}
-    comparison = Comparison(
-        given.out.resolve(), Sources(**fields | paths), Program(given.program.resolve(), given.ranks)
-    )
+    program = Program(given.program.resolve(), given.ranks, given.dtype)
+    comparison = Comparison(given.out.resolve(), Sources(**fields | paths), program)
     before = comparison.prepare()
     rows: list[dict] = []
     # All methods to a number of edits before any goes on: what is there can be compared at any time.

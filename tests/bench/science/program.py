@@ -13,11 +13,12 @@ DONE, SOME_SET_ASIDE = 0, 3
 class Program:
     path: Path
     ranks: int
+    dtype: str  # of the weights
 
     def __call__(self, *arguments: object) -> dict:
         """What the program prints with --json; its log goes to this one's stderr."""
         launcher = ["mpirun", "-n", str(self.ranks), "--bind-to", "none", "--oversubscribe"]
-        command = [*launcher, self.path, *arguments, "--threads", 1, "--quiet", "--json"]
+        command = [*launcher, self.path, *arguments, "--dtype", self.dtype, "--threads", 1, "--quiet", "--json"]
         environment = os.environ | {
             "OMPI_ALLOW_RUN_AS_ROOT": "1",
             "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",

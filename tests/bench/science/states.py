@@ -53,7 +53,7 @@ class Comparison:
             write_whole(folder / "edits.json", json.dumps(self.edits))
 
     def _check_settings(self) -> None:
-        path, settings = self.folder / "settings.json", self.sources.settings()
+        path, settings = self.folder / "settings.json", self.sources.settings() | {"dtype": self.program.dtype}
         if not path.exists():
             write_whole(path, json.dumps(settings, indent=1))
         found = json.loads(path.read_text())
