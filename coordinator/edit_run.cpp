@@ -63,7 +63,8 @@ EditRun::EditRun(boost::asio::io_context& context, sharding::Workers& workers, i
       provenance_(std::move(provenance)),
       observer_(observer),
       options_(options),
-      signals_(context, SIGINT, SIGTERM, SIGUSR1) {
+      signals_(context, SIGINT, SIGTERM, SIGUSR1),
+      grace_(context) {
   result_.set_aside = queue_.findings().set_aside;
 }
 
@@ -204,7 +205,7 @@ void EditRun::finish() {
   result_.stopped = !queue_.empty() || !parts_.empty();
   dismissed_ = true;
   ask(sharding::Stop{}, [this](const sharding::Reply&) {
-    signals_.cancel();
+    stop_watching();
     observer_.finished(result_);
   });
 }
@@ -222,7 +223,7 @@ void EditRun::step(const std::function<void()>& action) {
   try {
     action();
   } catch (...) {
-    signals_.cancel();
+    stop_watching();
     dismiss_workers();
     throw;
   }
@@ -253,9 +254,27 @@ void EditRun::watch_signals() {
       observer_.still_stopping(signal);
     } else {
       observer_.stopping(signal);
+      limit_the_batch();
     }
     watch_signals();
   });
+}
+
+void EditRun::limit_the_batch() {
+  if (!options_.grace) return;
+  grace_.expires_after(std::chrono::duration_cast<Clock::duration>(*options_.grace));
+  grace_.async_wait([this](const boost::system::error_code& cancelled) {
+    if (cancelled || dismissed_) return;
+    throw GraceIsOver(
+        fmt::format("the batch at hand is dropped, which was not finished {:g} s behind the signal; "
+                    "--resume begins it again",
+                    options_.grace->count()));
+  });
+}
+
+void EditRun::stop_watching() {
+  signals_.cancel();
+  grace_.cancel();
 }
 
 void EditRun::dismiss_workers() {

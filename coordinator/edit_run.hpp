@@ -7,7 +7,8 @@
 // aside. So is an edit that the workers refuse where it would have taken another's place: that one stays.
 //
 // One command at a time is with the workers. SIGINT, SIGTERM and SIGUSR1 end the run behind the batch at hand,
-// which is finished and committed.
+// which is finished and committed; where that takes longer than the grace time, GraceIsOver leaves
+// io_context::run() while the workers are still at it.
 //
 // A failure between two commands (SystemError: the disk is full) leaves io_context::run() as an exception. By then
 // the workers have been told to stop, and the journal ends with the last whole segment: `--resume` goes on from
@@ -16,10 +17,13 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -44,6 +48,14 @@ struct RunResult {
 struct EditRunOptions {
   GuardLimits guard{};
   std::int64_t checkpoint_every = 0;  // segments; 0: none is written or read
+  // From a signal on; none: as long as the batch at hand takes.
+  std::optional<std::chrono::duration<double>> grace{};
+};
+
+// The batch at hand was not finished in the grace time behind a signal. The journal ends with the batch before it.
+class GraceIsOver : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
 };
 
 // Watches a run. Called on the io_context's thread; what it throws ends the run.
@@ -94,6 +106,8 @@ class EditRun {
               std::chrono::steady_clock::time_point submitted);
   sharding::ApplyBatch command_for(const std::vector<QueuedEdit>& part) const;
   void watch_signals();
+  void limit_the_batch();
+  void stop_watching();
   void dismiss_workers();
 
   boost::asio::io_context& context_;
@@ -107,6 +121,7 @@ class EditRun {
   std::deque<std::vector<QueuedEdit>> parts_;  // of the batch at hand, still to be tried
   std::int64_t since_checkpoint_ = 0;          // segments
   boost::asio::signal_set signals_;
+  boost::asio::steady_timer grace_;
   bool stopping_ = false;
   bool dismissed_ = false;
   RunResult result_;

@@ -93,6 +93,9 @@ coordinator::RunResult coordinate(Desk& desk, io::Journal& journal, coordinator:
     std::jthread thread([&] {
       try {
         context.run();
+      } catch (const coordinator::GraceIsOver& dropped) {
+        spdlog::warn("{}", dropped.what());
+        session.abandon_job(stopped);
       } catch (...) {
         coordinator_failure = std::current_exception();
       }
@@ -235,7 +238,8 @@ int run(EditOptions options, Session& session) {
   tell(queue.findings());
   require_possible(queue.findings(), plan);
   const coordinator::EditRunOptions how{.guard = guard_limits(plan.hparams),
-                                        .checkpoint_every = options.checkpoint_every};
+                                        .checkpoint_every = options.checkpoint_every,
+                                        .grace = std::chrono::duration<double>(options.grace)};
   const coordinator::RunResult result =
       coordinate(*desk, journal, std::move(queue), provenance, how, editor, probe, session);
   print_result(result, options, plan, weight_bytes, session);
@@ -270,6 +274,12 @@ void add_edit_command(CommandLine& line) {
       ->add_option("--checkpoint-every", options->checkpoint_every,
                    "batches between two weight checkpoints, which make resuming quick; 0: none")
       ->check(CLI::NonNegativeNumber);
+  command
+      ->add_option(
+          "--grace", options->grace,
+          "seconds from SIGTERM, SIGINT or SIGUSR1 on for the batch at hand, which is dropped where it takes "
+          "longer")
+      ->check(CLI::PositiveNumber);
   command->add_flag("--resume", options->resume, "go on behind the last committed batch")->excludes(model);
   command->add_flag("--strict", options->strict, "a record that cannot be used is an error");
   add_session_options(*command, line.session);

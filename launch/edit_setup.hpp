@@ -30,6 +30,7 @@ struct EditOptions {
   std::int64_t seed = 0;
   std::string on_conflict = "supersede";
   std::int64_t checkpoint_every = 16;  // segments; 0: no checkpoints
+  double grace = 150;                  // seconds from a signal on for the batch at hand
   bool resume = false;
   bool strict = false;
 };

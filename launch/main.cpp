@@ -33,7 +33,8 @@ int run(int argc, char** argv, sharding::MpiSession& mpi) {
     if (mpi.rank() != 0) return error.get_exit_code() == 0 ? done : bad_input;
     return line.app.exit(error) == 0 ? done : bad_input;
   }
-  Session session(line.session, mpi.world({.deadline = sharding::Seconds(line.session.deadline)}));
+  Session session(line.session, mpi.world({.deadline = sharding::Seconds(line.session.deadline)}),
+                  [&mpi](int exit_code) { mpi.abandon_job(exit_code); });
   return line.action(session);
 }
 

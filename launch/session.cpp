@@ -21,10 +21,15 @@ int environment_number(std::initializer_list<const char*> names, int otherwise) 
 }
 
 int ranks_here() {
-  return environment_number({"OMPI_COMM_WORLD_LOCAL_SIZE", "SLURM_NTASKS_PER_NODE"}, 1);
+  return environment_number({"OMPI_COMM_WORLD_LOCAL_SIZE", "SLURM_STEP_TASKS_PER_NODE"}, 1);
 }
 int rank_here() {
   return environment_number({"OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID"}, 0);
+}
+// What Slurm gives a task; elsewhere, and where nobody asked for that, a fair share of the cores.
+int cores_of_a_rank() {
+  const int cores = static_cast<int>(std::thread::hardware_concurrency()) / ranks_here();
+  return std::max(1, environment_number({"SLURM_CPUS_PER_TASK"}, cores));
 }
 
 torch::Device chosen_device(const std::string& name) {
@@ -57,7 +62,9 @@ void add_session_options(CLI::App& command, SessionOptions& options) {
   command.add_option("--dtype", options.dtype, "of the weights: auto (as in the model), fp32, bf16 or fp16")
       ->check(CLI::IsMember({"auto", "fp32", "bf16", "fp16"}));
   command
-      .add_option("--threads", options.threads, "of each rank; 0: the cores divided by the ranks on the machine")
+      .add_option(
+          "--threads", options.threads,
+          "of each rank; 0: the CPUs that Slurm gives a task, else the cores divided by the ranks on the machine")
       ->check(CLI::NonNegativeNumber);
   command.add_option("--deadline", options.deadline, "seconds that a rank waits for the others")
       ->check(CLI::PositiveNumber);
@@ -76,14 +83,18 @@ std::int64_t weight_bytes(const io::ModelConfig& model, const std::optional<torc
   return model.dtype && *model.dtype != io::DType::f32 ? 2 : 4;
 }
 
-Session::Session(const SessionOptions& options, std::unique_ptr<sharding::HostCommunicator> host)
-    : options_(options), host_(std::move(host)), device_(torch::kCPU), dtype_(chosen_dtype(options.dtype)) {
+Session::Session(const SessionOptions& options, std::unique_ptr<sharding::HostCommunicator> host,
+                 std::function<void(int)> abandon_job)
+    : options_(options),
+      host_(std::move(host)),
+      abandon_job_(std::move(abandon_job)),
+      device_(torch::kCPU),
+      dtype_(chosen_dtype(options.dtype)) {
   const auto verbosity = options_.verbose ? io::Verbosity::verbose
                          : options_.quiet ? io::Verbosity::quiet
                                           : io::Verbosity::normal;
   io::start_log(host_->rank(), verbosity);
-  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / ranks_here());
-  set_threads(options_.threads > 0 ? options_.threads : cores);
+  set_threads(options_.threads > 0 ? options_.threads : cores_of_a_rank());
   device_ = chosen_device(options_.device);
   if (device_.is_cuda()) at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -36,8 +37,9 @@ std::int64_t weight_bytes(const io::ModelConfig& model, const std::optional<torc
 
 class Session {
  public:
-  // Collective. Takes over the communicator of all ranks.
-  Session(const SessionOptions& options, std::unique_ptr<sharding::HostCommunicator> host);
+  // Collective. Takes over the communicator of all ranks; `abandon_job` ends them all with an exit code.
+  Session(const SessionOptions& options, std::unique_ptr<sharding::HostCommunicator> host,
+          std::function<void(int)> abandon_job);
 
   // Parts the ranks into stages x replicas; stage s holds layers_of[s]. Once, before a model is loaded. Collective.
   void arrange(std::vector<sharding::Range> layers_of);
@@ -50,12 +52,15 @@ class Session {
   int asked_stages() const { return options_.stages; }
   // What went between the replicas, and between the stages of this one.
   const sharding::TrafficByOperation& peer_traffic() const { return groups_->peers->traffic(); }
+  const sharding::TrafficByOperation& peer_host_traffic() const { return groups_->peers_host->traffic(); }
   const sharding::TrafficByOperation& stage_traffic() const { return groups_->replica->traffic(); }
   bool is_root() const { return host_->rank() == 0; }
   bool json() const { return options_.json; }
   const torch::Device& device() const { return device_; }
   std::optional<torch::ScalarType> dtype() const { return dtype_; }
   int threads() const { return threads_; }
+  // Ends all ranks at once, from whatever thread. What they are at is dropped.
+  void abandon_job(int exit_code) const { abandon_job_(exit_code); }
   void set_threads(int threads);  // of this rank; a resumed run asks for those it began with
 
   // On rank 0: prints to stdout.
@@ -65,6 +70,7 @@ class Session {
  private:
   SessionOptions options_;
   std::unique_ptr<sharding::HostCommunicator> host_;
+  std::function<void(int)> abandon_job_;
   torch::Device device_;
   std::optional<torch::ScalarType> dtype_;
   int threads_ = 1;

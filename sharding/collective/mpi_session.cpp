@@ -48,4 +48,11 @@ void MpiSession::end_job(int exit_code) const {
   std::abort();  // MPI_Abort is not declared to stay away
 }
 
+// Neither MPI_Finalize nor the destructors of static objects, which the other thread is using.
+void MpiSession::abandon_job(int exit_code) const {
+  std::fflush(nullptr);
+  if (size_ > 1) MPI_Abort(MPI_COMM_WORLD, exit_code);
+  std::_Exit(exit_code);
+}
+
 }  // namespace anchorage::sharding

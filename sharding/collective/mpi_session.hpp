@@ -40,6 +40,10 @@ class MpiSession {
   // Ends this process and all other ranks at once with `exit_code`. Print the reason before.
   [[noreturn]] void end_job(int exit_code) const;
 
+  // The same from another thread than the one that uses MPI: whatever that is at, also in a call that waits for
+  // other ranks, is dropped.
+  [[noreturn]] void abandon_job(int exit_code) const;
+
  private:
   int rank_ = 0;
   int size_ = 1;

@@ -422,6 +422,43 @@ TEST_F(EditRunTest, ASecondSignalInTheSameBatchIsAnsweredAndChangesNothing) {
   EXPECT_THAT(texts(workers.commands()), ElementsAre("e0 e1", "stop"));
 }
 
+TEST_F(EditRunTest, ABatchThatIsNotFinishedInTheGraceTimeIsDropped) {
+  StoredRun run(folder_.path() / "run");
+  std::promise<void> released;
+  const std::shared_future<void> release = released.get_future().share();
+  SilentObserver observer;
+  boost::asio::io_context context;
+  ScriptedWorkers workers([&](const sharding::Command& command) {
+    if (texts({command}).front() == "e2 e3") {
+      raise(SIGTERM);
+      release.wait();
+    }
+    return ScriptedWorkers::answer(command);
+  });
+  {
+    EditRun edits(context, workers, run.directory(), run.journal(), Queue(file_of(8), {}, {2}), {}, observer,
+                  {.grace = std::chrono::milliseconds(100)});
+    edits.start();
+    EXPECT_THROW(context.run(), GraceIsOver);
+  }
+  EXPECT_EQ(run.journal().last().header.batch, 1);
+  released.set_value();  // the reply comes after the run's end
+}
+
+TEST_F(EditRunTest, ABatchThatIsFinishedInTheGraceTimeIsCommitted) {
+  StoredRun run(folder_.path() / "run");
+  SignalObserver observer;
+  ScriptedWorkers workers([&](const sharding::Command& command) {
+    if (texts({command}).front() == "e0 e1") {
+      raise(SIGTERM);
+      observer.first.get_future().wait();
+    }
+    return ScriptedWorkers::answer(command);
+  });
+  EXPECT_TRUE(run.edit(file_of(8), workers, observer, {2}, {.grace = std::chrono::hours(1)}).stopped);
+  EXPECT_EQ(run.journal().last().header.batch, 1);
+}
+
 TEST_F(EditRunTest, ASignalInTheLastBatchStopsNothing) {
   StoredRun run(folder_.path() / "run");
   SignalObserver observer;
