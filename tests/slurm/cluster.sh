@@ -1,21 +1,35 @@
-# A real Slurm on this machine: one controller, one node, munge between them. Sourced by the tests; root alone can start it.
-# start_cluster FOLDER, stop_cluster. The cluster's configuration is named by SLURM_CONF.
+# A real Slurm of two nodes on this machine: a controller, two slurmd, munge between them. Sourced by the tests; root
+# alone can start it. require_slurm, start_cluster FOLDER, stop_cluster, and what the tests ask of a job. The cluster's
+# configuration is named by SLURM_CONF.
+
+# Ends the test with exit code 77, which CTest knows as skipped, where there can be no such cluster.
+require_slurm() {
+  local tool
+  if ((EUID != 0)); then
+    echo "skipped: a Slurm controller and its munge can be started by root alone"
+    exit 77
+  fi
+  export PATH=$PATH:/usr/sbin
+  for tool in slurmctld slurmd munged sbatch; do
+    [[ $(command -v "$tool") ]] && continue
+    echo "skipped: $tool is not installed (Debian: slurm-wlm, munge)"
+    exit 77
+  done
+}
 
 start_cluster() {
   cluster=$1
-  mkdir -p "$cluster"/{state,spool,munge,log}
+  # A folder for each node: PMIx makes folders there whose names know the job step and not the node.
+  mkdir -p "$cluster"/{state,munge,log,socket} "$cluster"/{spool,tmp}/node{1,2}
   local host cores
   host=$(hostname -s)
-  cores=$(nproc)
+  cores=$(env -u OMP_NUM_THREADS nproc) # which that variable would lower
   dd if=/dev/urandom of="$cluster/munge/key" bs=1 count=1024 status=none
-  chown -R munge: "$cluster/munge"
+  # munged insists on a socket's folder that everybody can enter and nobody but its owner can write.
+  chown -R munge: "$cluster/munge" "$cluster/socket"
   chmod 700 "$cluster/munge"
   chmod 400 "$cluster/munge/key"
-  chmod 755 "$cluster"
-  # munged insists on a socket's folder that everybody can enter and nobody but its owner can write.
-  mkdir -p "$cluster/socket"
-  chown munge: "$cluster/socket"
-  chmod 755 "$cluster/socket"
+  chmod 755 "$cluster" "$cluster/socket"
   runuser -u munge -- /usr/sbin/munged --key-file="$cluster/munge/key" --socket="$cluster/socket/munge" \
     --pid-file="$cluster/munge/pid" --log-file="$cluster/munge/log" --seed-file="$cluster/munge/seed"
   export SLURM_CONF=$cluster/slurm.conf
@@ -23,36 +37,43 @@ start_cluster() {
 ClusterName=anchorage
 SlurmctldHost=$host(127.0.0.1)
 SlurmctldPort=16817
-SlurmdPort=16818
 SlurmUser=root
 AuthType=auth/munge
 AuthInfo=socket=$cluster/socket/munge
 CredType=cred/munge
 StateSaveLocation=$cluster/state
-SlurmdSpoolDir=$cluster/spool
+SlurmdSpoolDir=$cluster/spool/%n
+TmpFS=$cluster/tmp/%n
 SlurmctldPidFile=$cluster/slurmctld.pid
-SlurmdPidFile=$cluster/slurmd.pid
+SlurmdPidFile=$cluster/%n.pid
 SlurmctldLogFile=$cluster/log/slurmctld
-SlurmdLogFile=$cluster/log/slurmd
+SlurmdLogFile=$cluster/log/%n
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
+GresTypes=gpu
 ReturnToService=2
 JobRequeue=1
 KillWait=5
 SchedulerParameters=sched_interval=2,bf_interval=2
-NodeName=$host NodeAddr=127.0.0.1 CPUs=$cores State=UNKNOWN
-PartitionName=all Nodes=$host Default=YES MaxTime=INFINITE State=UP
+NodeName=node1 NodeHostname=$host NodeAddr=127.0.0.1 Port=16821 CPUs=$cores Gres=gpu:2 State=UNKNOWN
+NodeName=node2 NodeHostname=$host NodeAddr=127.0.0.1 Port=16822 CPUs=$cores Gres=gpu:2 State=UNKNOWN
+PartitionName=all Nodes=node[1-2] Default=YES MaxTime=INFINITE State=UP
 CONF
+  # What Slurm takes for GPUs, since it wants devices: it hands them out by number, and nobody computes on them.
+  ln -s /dev/null "$cluster/gpu0"
+  ln -s /dev/zero "$cluster/gpu1"
+  echo "Name=gpu File=$cluster/gpu[0-1]" >"$cluster/gres.conf"
   slurmctld -c
-  slurmd -c
+  slurmd -c -N node1
+  slurmd -c -N node2
   for ((second = 0; second < 30; ++second)); do
-    [[ $(sinfo -h -o %t 2>/dev/null) == idle ]] && return
+    [[ $(sinfo -h -o '%D %t' 2>/dev/null) == '2 idle' ]] && return
     sleep 1
   done
   cat "$cluster"/log/* >&2
-  echo "error: expected an idle node after 30 s, found '$(sinfo -h -o %t 2>&1)'" >&2
+  echo "error: expected two idle nodes after 30 s, found '$(sinfo -h -o '%D %t' 2>&1)'" >&2
   return 1
 }
 
@@ -60,8 +81,14 @@ stop_cluster() {
   [[ ${cluster:-} ]] || return 0
   scancel --full -u root 2>/dev/null || true
   local pid
-  for pid in "$cluster"/slurmd.pid "$cluster"/slurmctld.pid "$cluster"/munge/pid; do
-    [[ -r $pid ]] && kill "$(cat "$pid")" 2>/dev/null
+  for pid in "$cluster"/node{1,2}.pid "$cluster"/slurmctld.pid "$cluster"/munge/pid; do
+    [[ ! -r $pid ]] || kill "$(cat "$pid")" 2>/dev/null || true
   done
-  return 0
 }
+
+state_of() { scontrol show job "$1" | sed -n 's/.*JobState=\([A-Z_]*\).*/\1/p'; }
+is_completed() { [[ $(state_of "$1") == COMPLETED ]]; }
+has_failed() { [[ $(state_of "$1") == FAILED ]]; }
+# Slurm lets a job that was queued again wait for two minutes; here it need not.
+starts_again() { scontrol update JobId="$1" StartTime=now >/dev/null 2>&1; is_running_again "$1"; }
+is_running_again() { [[ $(scontrol show job "$1") == *Restarts=1* && $(state_of "$1") =~ RUNNING|COMPLETED ]]; }

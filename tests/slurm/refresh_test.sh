@@ -7,23 +7,10 @@ set -euo pipefail
 source_dir=$1 program=$2 model=$3
 source "$source_dir/tests/slurm/cluster.sh"
 
-skip() {
-  echo "skipped: $*"
-  exit 77
-}
-((EUID == 0)) || skip "a Slurm controller and its munge can be started by root alone"
-for tool in slurmctld slurmd munged sbatch; do
-  [[ $(PATH=$PATH:/usr/sbin command -v "$tool") ]] || skip "$tool is not installed (Debian: slurm-wlm, munge)"
-done
-export PATH=$PATH:/usr/sbin ANCHORAGE_SOURCE=$source_dir
+require_slurm
+export ANCHORAGE_SOURCE=$source_dir
 source "$source_dir/tests/slurm/small_refresh.sh"
 trap 'stop_cluster; rm -rf "$folder"' EXIT
-
-state_of() { scontrol show job "$1" | sed -n 's/.*JobState=\([A-Z_]*\).*/\1/p'; }
-is_completed() { [[ $(state_of "$1") == COMPLETED ]]; }
-# Slurm lets a job that was queued again wait for two minutes; here it need not.
-starts_again() { scontrol update JobId="$1" StartTime=now >/dev/null 2>&1; is_running_again "$1"; }
-is_running_again() { [[ $(scontrol show job "$1") == *Restarts=1* && $(state_of "$1") =~ RUNNING|COMPLETED ]]; }
 
 prepare_refreshes
 start_cluster "$folder/cluster"
