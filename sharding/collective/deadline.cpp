@@ -23,11 +23,14 @@ void Deadline::check(std::string_view waited_for) const {
 }
 
 void Deadline::fail(std::string_view waited_for) const {
-  throw CollectiveError(
-      operation_,
-      fmt::format("expected '{}' to end within {:g} s, found rank {} still waiting for {} after {:.1f} s; "
-                  "see what the other ranks report, one of them stopped or fell behind",
-                  operation_, limit_.value_or(Seconds{0}).count(), rank_, waited_for, elapsed().count()));
+  throw CollectiveError(operation_, overrun(waited_for));
+}
+
+std::string Deadline::overrun(std::string_view waited_for) const {
+  return fmt::format(
+      "expected '{}' to end within {:g} s, found rank {} still waiting for {} after {:.1f} s; "
+      "see what the other ranks report, one of them stopped or fell behind",
+      operation_, limit_.value_or(Seconds{0}).count(), rank_, waited_for, elapsed().count());
 }
 
 void pause_between_polls(Seconds waited) {

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -14,9 +15,27 @@ using Seconds = std::chrono::duration<double>;
 
 inline constexpr Seconds default_deadline{120};
 
-// Whether a call gives up at the communicator's deadline. A rank that waits for its next command has nothing to
-// give up: the command may come in hours.
-enum class Patience { until_deadline, endless };
+// How many of the communicator's deadlines a call waits before it gives up. Usually one. A rank for which others
+// work in several steps, each with a deadline of its own, waits as many; one that waits for its next command has
+// nothing to give up: the command may come in hours.
+class Patience {
+ public:
+  static const Patience until_deadline, endless;
+  static constexpr Patience steps(std::int64_t count) { return Patience(static_cast<double>(count)); }
+
+  // nullopt: endless.
+  [[nodiscard]] std::optional<Seconds> of(Seconds deadline) const {
+    return deadlines_ ? std::optional<Seconds>(*deadlines_ * deadline) : std::nullopt;
+  }
+
+ private:
+  constexpr explicit Patience(std::optional<double> deadlines) : deadlines_(deadlines) {}
+
+  std::optional<double> deadlines_;
+};
+
+inline constexpr Patience Patience::until_deadline = Patience::steps(1);
+inline constexpr Patience Patience::endless{std::nullopt};
 
 // A collective did not come to its end: a rank stayed away past the deadline, or MPI or NCCL reported an error.
 // The communicator is of no use afterwards, and memory that was given to the call may still be in use by the
@@ -47,6 +66,7 @@ class Deadline {
   // Throws CollectiveError when the time is up; `waited_for` completes "rank 2 still waiting for ...".
   void check(std::string_view waited_for) const;
   [[noreturn]] void fail(std::string_view waited_for) const;
+  [[nodiscard]] std::string overrun(std::string_view waited_for) const;  // what they say
 
  private:
   using Clock = std::chrono::steady_clock;

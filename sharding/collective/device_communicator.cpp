@@ -40,11 +40,38 @@ torch::Tensor DeviceCommunicator::count(std::string_view operation, const std::f
   return payload;
 }
 
-void DeviceCommunicator::broadcast(const torch::Tensor& tensor, int root, std::string_view operation) {
+void DeviceCommunicator::broadcast(const torch::Tensor& tensor, int root, std::string_view operation,
+                                   Patience patience) {
   check_place(tensor, operation);
   check_rank(root, operation);
   count(operation, [&] {
-    if (size() > 1 && tensor.numel() > 0) copy_from(std::span(&root, 1), std::span(&tensor, 1), operation);
+    if (size() > 1 && tensor.numel() > 0) {
+      copy_from(std::span(&root, 1), std::span(&tensor, 1), operation, patience);
+    }
+    return tensor;
+  });
+}
+
+// By messages from the root: a communicator for each such part of a world would cost memory on every device.
+void DeviceCommunicator::broadcast_among(Range ranks, const torch::Tensor& tensor, int root,
+                                         std::string_view operation) {
+  if (ranks == Range{0, size()}) return broadcast(tensor, root, operation);
+  check_place(tensor, operation);
+  io::check(Range{0, size()}.contains(ranks.begin) && ranks.end <= size() && ranks.contains(root) &&
+                ranks.contains(rank()),
+            fmt::format("'{}' goes from rank {} to ranks {} to {} of {}, called by rank {}", operation, root,
+                        ranks.begin, ranks.end - 1, size(), rank()));
+  count(operation, [&] {
+    if (tensor.numel() == 0 || ranks.size() == 1) return tensor;
+    if (root != rank()) {
+      receive_from(root, tensor, operation);
+      return tensor;
+    }
+    std::vector<int> others;
+    for (auto other = static_cast<int>(ranks.begin); other < ranks.end; ++other) {
+      if (other != root) others.push_back(other);
+    }
+    send_to(others, tensor, operation);
     return tensor;
   });
 }
@@ -71,7 +98,7 @@ torch::Tensor DeviceCommunicator::gather_rows(const torch::Tensor& mine, std::st
     roots.push_back(root);
     parts.push_back(part);
   }
-  if (!parts.empty()) copy_from(roots, parts, operation);
+  if (!parts.empty()) copy_from(roots, parts, operation, Patience::until_deadline);
   return all;
 }
 
@@ -108,7 +135,7 @@ void DeviceCommunicator::send(const torch::Tensor& tensor, int to, std::string_v
   check_place(own, operation);
   check_peer(to, operation);
   count(operation, [&] {
-    if (own.numel() > 0) send_to(to, own, operation);
+    if (own.numel() > 0) send_to(std::span(&to, 1), own, operation);
     return own;
   });
 }

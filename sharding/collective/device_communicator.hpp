@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "sharding/collective/host_communicator.hpp"
+#include "sharding/range.hpp"
 
 namespace anchorage::sharding {
 
@@ -33,7 +34,10 @@ class DeviceCommunicator {
   [[nodiscard]] const TrafficByOperation& traffic() const { return traffic_; }
 
   // `tensor` becomes root's, in place; same shape and dtype on every rank.
-  void broadcast(const torch::Tensor& tensor, int root, std::string_view operation);
+  void broadcast(const torch::Tensor& tensor, int root, std::string_view operation,
+                 Patience patience = Patience::until_deadline);
+  // The same among `ranks`, root one of them, which alone make the call.
+  void broadcast_among(Range ranks, const torch::Tensor& tensor, int root, std::string_view operation);
 
   // The ranks' tensors one after the other along the first dimension, in rank order, on every rank. First
   // dimensions may differ and be 0; a different dtype or other dimension is an InternalError on every rank.
@@ -56,9 +60,10 @@ class DeviceCommunicator {
   // What an implementation provides, for size() > 1 and tensors that are contiguous and not empty.
   // All at once: tensors[i] from roots[i].
   virtual void copy_from(std::span<const int> roots, std::span<const torch::Tensor> tensors,
-                         std::string_view operation) = 0;
+                         std::string_view operation, Patience patience) = 0;
   virtual void sum(const torch::Tensor& tensor, std::string_view operation) = 0;
-  virtual void send_to(int to, const torch::Tensor& tensor, std::string_view operation) = 0;
+  // To each of them, at least one.
+  virtual void send_to(std::span<const int> to, const torch::Tensor& tensor, std::string_view operation) = 0;
   virtual void receive_from(int from, const torch::Tensor& tensor, std::string_view operation) = 0;
 
   // Counts `body`, which returns the payload that this rank sees.

@@ -26,8 +26,7 @@ void HostCommunicator::call(std::string_view operation, Patience patience,
                                       "which an earlier operation failed; end the job",
                                       operation, rank_));
   }
-  const Deadline deadline(operation, rank_,
-                          patience == Patience::endless ? std::nullopt : std::optional<Seconds>(deadline_));
+  const Deadline deadline(operation, rank_, patience.of(deadline_));
   try {
     const std::int64_t bytes = body(deadline);
     Traffic& traffic = traffic_.try_emplace(std::string(operation)).first->second;
@@ -40,8 +39,8 @@ void HostCommunicator::call(std::string_view operation, Patience patience,
   }
 }
 
-void HostCommunicator::barrier(std::string_view operation) {
-  call(operation, Patience::until_deadline, [&](const Deadline& deadline) {
+void HostCommunicator::barrier(std::string_view operation, Patience patience) {
+  call(operation, patience, [&](const Deadline& deadline) {
     if (size_ > 1) wait_for_all(deadline);
     return 0;
   });

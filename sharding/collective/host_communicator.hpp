@@ -33,7 +33,7 @@ class HostCommunicator {
   [[nodiscard]] const TrafficByOperation& traffic() const { return traffic_; }
 
   // Returns when every rank has called it.
-  void barrier(std::string_view operation);
+  void barrier(std::string_view operation, Patience patience = Patience::until_deadline);
 
   // Every rank's `bytes` become root's, whatever their length was.
   void broadcast(Bytes& bytes, int root, std::string_view operation, Patience patience = Patience::until_deadline);

@@ -23,9 +23,9 @@ HostTensorCommunicator::HostTensorCommunicator(std::unique_ptr<HostCommunicator>
 }
 
 void HostTensorCommunicator::copy_from(std::span<const int> roots, std::span<const torch::Tensor> tensors,
-                                       std::string_view operation) {
+                                       std::string_view operation, Patience patience) {
   for (std::size_t i = 0; i < roots.size(); ++i) {
-    host().broadcast_in_place(bytes_of(tensors[i]), roots[i], operation);
+    host().broadcast_in_place(bytes_of(tensors[i]), roots[i], operation, patience);
   }
 }
 
@@ -33,8 +33,9 @@ void HostTensorCommunicator::sum(const torch::Tensor& tensor, std::string_view o
   host().all_reduce_sum({tensor.data_ptr<std::int64_t>(), static_cast<std::size_t>(tensor.numel())}, operation);
 }
 
-void HostTensorCommunicator::send_to(int to, const torch::Tensor& tensor, std::string_view operation) {
-  host().send(bytes_of(tensor), to, operation);
+void HostTensorCommunicator::send_to(std::span<const int> to, const torch::Tensor& tensor,
+                                     std::string_view operation) {
+  for (const int rank : to) host().send(bytes_of(tensor), rank, operation);
 }
 
 void HostTensorCommunicator::receive_from(int from, const torch::Tensor& tensor, std::string_view operation) {

@@ -12,10 +12,10 @@ class HostTensorCommunicator final : public DeviceCommunicator {
   HostTensorCommunicator(std::unique_ptr<HostCommunicator> host, torch::Device device);
 
  private:
-  void copy_from(std::span<const int> roots, std::span<const torch::Tensor> tensors,
-                 std::string_view operation) override;
+  void copy_from(std::span<const int> roots, std::span<const torch::Tensor> tensors, std::string_view operation,
+                 Patience patience) override;
   void sum(const torch::Tensor& tensor, std::string_view operation) override;
-  void send_to(int to, const torch::Tensor& tensor, std::string_view operation) override;
+  void send_to(std::span<const int> to, const torch::Tensor& tensor, std::string_view operation) override;
   void receive_from(int from, const torch::Tensor& tensor, std::string_view operation) override;
 };
 

@@ -6,6 +6,7 @@
 #include <exception>
 
 #include "sharding/collective/mpi_check.hpp"
+#include "sharding/collective/watchdog.hpp"
 
 namespace anchorage::sharding {
 namespace {
@@ -45,7 +46,10 @@ MpiCommunicator::MpiCommunicator(MPI_Comm communicator, int rank, int size, cons
 
 // After a failure, freeing could wait for the ranks that failed.
 MpiCommunicator::~MpiCommunicator() {
-  if (!failed() && std::uncaught_exceptions() == 0) MPI_Comm_free(&communicator_);
+  if (failed() || std::uncaught_exceptions() > 0) return;
+  const Deadline freeing("leave a communicator", rank(), deadline());
+  const Watchdog watchdog(freeing, "the other ranks");
+  MPI_Comm_free(&communicator_);
 }
 
 void MpiCommunicator::wait_for_all(const Deadline& deadline) {
@@ -94,11 +98,15 @@ void MpiCommunicator::receive_bytes(std::span<std::byte> bytes, int from, const 
   });
 }
 
-// MPI 3.1 has no split that can be polled: the barrier sees to it that all ranks are there when it is called.
+// MPI 3.1 has no split that can be polled: the barrier sees to it that all ranks are there when it is called, and
+// the watchdog ends a rank that waits in it all the same.
 std::unique_ptr<HostCommunicator> MpiCommunicator::split_by(int colour, const Deadline& deadline) {
   wait_for_all(deadline);
   MPI_Comm part = MPI_COMM_NULL;
-  ANCHORAGE_CHECK_MPI(deadline.operation(), rank(), MPI_Comm_split(communicator_, colour, rank(), &part));
+  {
+    const Watchdog watchdog(deadline, "the other ranks");
+    ANCHORAGE_CHECK_MPI(deadline.operation(), rank(), MPI_Comm_split(communicator_, colour, rank(), &part));
+  }
   int part_rank = 0;
   int part_size = 0;
   ANCHORAGE_CHECK_MPI(deadline.operation(), rank(), MPI_Comm_rank(part, &part_rank));

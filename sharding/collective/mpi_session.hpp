@@ -24,6 +24,9 @@ struct MpiOptions {
 //   catch (const std::exception& error) { print(error); session.end_job(1); }
 //
 // An exception that passes through the session itself ends the job too, with exit code 1.
+//
+// Two waits have no deadline of ours: MPI_Init, which ends when mpirun has started all ranks, and MPI_Finalize, in
+// which ranks that are through wait for those that still work alone. mpirun ends both when a rank dies.
 class MpiSession {
  public:
   MpiSession(int& argc, char**& argv);

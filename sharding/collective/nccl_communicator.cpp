@@ -33,9 +33,9 @@ class NcclCommunicator final : public DeviceCommunicator {
   ~NcclCommunicator() override { close(); }
 
  private:
-  void copy_from(std::span<const int> roots, std::span<const torch::Tensor> tensors,
-                 std::string_view operation) override {
-    run(operation, [&](cudaStream_t stream) {
+  void copy_from(std::span<const int> roots, std::span<const torch::Tensor> tensors, std::string_view operation,
+                 Patience patience) override {
+    run(operation, patience, [&](cudaStream_t stream) {
       for (std::size_t i = 0; i < roots.size(); ++i) {
         started(ncclBroadcast(data_of(tensors[i]), data_of(tensors[i]), tensors[i].nbytes(), ncclUint8, roots[i],
                               communicator_, stream),
@@ -45,22 +45,24 @@ class NcclCommunicator final : public DeviceCommunicator {
   }
 
   void sum(const torch::Tensor& tensor, std::string_view operation) override {
-    run(operation, [&](cudaStream_t stream) {
+    run(operation, Patience::until_deadline, [&](cudaStream_t stream) {
       started(ncclAllReduce(data_of(tensor), data_of(tensor), static_cast<std::size_t>(tensor.numel()), ncclInt64,
                             ncclSum, communicator_, stream),
               "ncclAllReduce", operation);
     });
   }
 
-  void send_to(int to, const torch::Tensor& tensor, std::string_view operation) override {
-    run(operation, [&](cudaStream_t stream) {
-      started(ncclSend(data_of(tensor), tensor.nbytes(), ncclUint8, to, communicator_, stream), "ncclSend",
-              operation);
+  void send_to(std::span<const int> to, const torch::Tensor& tensor, std::string_view operation) override {
+    run(operation, Patience::until_deadline, [&](cudaStream_t stream) {
+      for (const int rank : to) {
+        started(ncclSend(data_of(tensor), tensor.nbytes(), ncclUint8, rank, communicator_, stream), "ncclSend",
+                operation);
+      }
     });
   }
 
   void receive_from(int from, const torch::Tensor& tensor, std::string_view operation) override {
-    run(operation, [&](cudaStream_t stream) {
+    run(operation, Patience::until_deadline, [&](cudaStream_t stream) {
       started(ncclRecv(data_of(tensor), tensor.nbytes(), ncclUint8, from, communicator_, stream), "ncclRecv",
               operation);
     });
@@ -93,11 +95,11 @@ class NcclCommunicator final : public DeviceCommunicator {
 
   // Enqueues on the current stream and waits until it has been done there.
   template <typename Enqueue>
-  void run(std::string_view operation, Enqueue enqueue) {
+  void run(std::string_view operation, Patience patience, Enqueue enqueue) {
     io::check(
         communicator_ != nullptr,
         fmt::format("'{}' uses a communicator of rank {} on which an earlier operation failed", operation, rank()));
-    const Deadline deadline(operation, rank(), host().deadline());
+    const Deadline deadline(operation, rank(), patience.of(host().deadline()));
     const c10::DeviceGuard guard(device());
     const c10::Stream stream = c10::impl::VirtualGuardImpl(device().type()).getStream(device());
     started(ncclGroupStart(), "ncclGroupStart", operation);

@@ -12,14 +12,18 @@
 namespace anchorage::sharding {
 
 std::vector<DeviceWorld> device_worlds_under_test() {
-  return {{.name = "nccl", .run = [](const auto& body) {
-             if (!torch::cuda::is_available()) GTEST_SKIP() << "CUDA finds no device on this machine";
-             const auto devices = static_cast<int>(torch::cuda::device_count());
-             const int rank = mpi_session().rank();
-             if (devices < mpi_session().size()) setenv("NCCL_HOSTID", std::to_string(rank).c_str(), 1);
-             const torch::Device device(torch::kCUDA, static_cast<c10::DeviceIndex>(rank % devices));
-             run_mpi_world([&](HostCommunicator& world) { body(*make_device_communicator(world, device)); });
-           }}};
+  return {{.name = "nccl",
+           .run =
+               [](const auto& body, Seconds deadline) {
+                 if (!torch::cuda::is_available()) GTEST_SKIP() << "CUDA finds no device on this machine";
+                 const auto devices = static_cast<int>(torch::cuda::device_count());
+                 const int rank = mpi_session().rank();
+                 if (devices < mpi_session().size()) setenv("NCCL_HOSTID", std::to_string(rank).c_str(), 1);
+                 const torch::Device device(torch::kCUDA, static_cast<c10::DeviceIndex>(rank % devices));
+                 run_mpi_world([&](HostCommunicator& world) { body(*make_device_communicator(world, device)); },
+                               {.deadline = deadline});
+               },
+           .short_deadline = Seconds{15}}};  // NCCL takes seconds to connect
 }
 
 }  // namespace anchorage::sharding

@@ -1,5 +1,6 @@
 #include "tests/mpi/device_suite.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "io/error.hpp"
@@ -23,7 +24,9 @@ void expect_equal(const torch::Tensor& found, const torch::Tensor& expected) {
 
 class DeviceCollectives : public testing::TestWithParam<DeviceWorld> {
  protected:
-  static void run(const std::function<void(DeviceCommunicator&)>& body) { GetParam().run(body); }
+  static void run(const std::function<void(DeviceCommunicator&)>& body, Seconds deadline = Seconds{60}) {
+    GetParam().run(body, deadline);
+  }
 };
 
 INSTANTIATE_TEST_SUITE_P(Worlds, DeviceCollectives, testing::ValuesIn(device_worlds_under_test()),
@@ -38,6 +41,32 @@ TEST_P(DeviceCollectives, BroadcastGivesEveryRankTheTensorOfAnyRootInEveryDtype)
         expect_equal(tensor, rows_of(root, 5, dtype, world.device()));
       }
     }
+  });
+}
+
+TEST_P(DeviceCollectives, BroadcastAmongSomeRanksLeavesTheOthersAlone) {
+  run([](DeviceCommunicator& world) {
+    for (int begin = 0; begin < world.size(); ++begin) {
+      for (int end = begin + 1; end <= world.size(); ++end) {
+        for (int root = begin; root < end; ++root) {
+          const torch::Tensor tensor = rows_of(world.rank(), 5, torch::kFloat32, world.device());
+          if (world.rank() < begin || world.rank() >= end) continue;
+          world.broadcast_among({begin, end}, tensor, root, "broadcast");
+          expect_equal(tensor, rows_of(root, 5, torch::kFloat32, world.device()));
+        }
+      }
+    }
+  });
+}
+
+TEST_P(DeviceCollectives, BroadcastAmongRanksWithoutItsRootOrThisRankIsAnInternalError) {
+  run([](DeviceCommunicator& world) {
+    if (world.size() < 3) GTEST_SKIP() << "a part of two ranks needs three";
+    const torch::Tensor tensor = rows_of(0, 1, torch::kFloat32, world.device());
+    EXPECT_THROW(world.broadcast_among({0, 2}, tensor, 2, "broadcast"), io::InternalError);
+    const Range others = world.rank() == 0 ? Range{1, 3} : Range{0, world.rank()};
+    EXPECT_THROW(world.broadcast_among(others, tensor, static_cast<int>(others.begin), "broadcast"),
+                 io::InternalError);
   });
 }
 
@@ -135,7 +164,49 @@ TEST_P(DeviceCollectives, TrafficIsCountedByTheOperationsName) {
     EXPECT_EQ(world.traffic().at("updates").calls, 2);
     EXPECT_EQ(world.traffic().at("updates").bytes, 2 * 10 * 3 * 2);
     EXPECT_EQ(world.traffic().at("keys").bytes, world.size() * 10 * 3 * 2);
+    if (world.size() == 1) return;
+    const int last = world.size() - 1;
+    if (world.rank() == 0) world.send(tensor, last, "states");
+    if (world.rank() == last) world.receive(tensor, 0, "states");
+    EXPECT_EQ(world.traffic().contains("states"), world.rank() == 0 || world.rank() == last);
+    if (world.rank() > 0) world.broadcast_among({1, world.size()}, tensor, 1, "losses");
+    EXPECT_EQ(world.traffic().contains("losses"), world.rank() > 0);
+    for (const auto& [operation, traffic] : world.traffic()) {
+      EXPECT_GE(traffic.seconds, 0) << operation;
+      EXPECT_GE(traffic.bytes, 10 * 3 * 2) << operation;
+    }
   });
+}
+
+// The last rank stays away from each operation; the others are told its name within seconds.
+TEST_P(DeviceCollectives, EveryOperationWithoutOneRankEndsAtTheDeadlineWithItsName) {
+  const std::vector<std::function<void(DeviceCommunicator&, const torch::Tensor&)>> operations = {
+      [](auto& world, const auto& rows) { world.broadcast(rows, world.size() - 1, "gather keys"); },
+      [](auto& world, const auto& rows) { (void)world.all_gather(rows, "gather keys"); },
+      [](auto& world, const auto& rows) { world.all_reduce_sum(rows.to(torch::kInt64), "gather keys"); },
+      [](auto& world, const auto& rows) { world.receive(rows, world.size() - 1, "gather keys"); },
+      [](auto& world, const auto& rows) {
+        world.broadcast_among({world.rank(), world.size()}, rows, world.size() - 1, "gather keys");
+      }};
+  const Seconds limit = GetParam().short_deadline;
+  for (const auto& operation : operations) {
+    run(
+        [&](DeviceCommunicator& world) {
+          if (world.size() == 1) GTEST_SKIP() << "nobody to wait for";
+          if (world.rank() == world.size() - 1) return;
+          const auto start = std::chrono::steady_clock::now();
+          try {
+            operation(world, rows_of(world.rank(), 5, torch::kFloat32, world.device()));
+            ADD_FAILURE() << "no error on rank " << world.rank();
+          } catch (const CollectiveError& error) {
+            EXPECT_EQ(error.operation(), "gather keys");
+            const auto text = fmt::format("'gather keys' to end within {:g} s", limit.count());
+            EXPECT_NE(std::string(error.what()).find(text), std::string::npos) << error.what();
+          }
+          EXPECT_LT(Seconds(std::chrono::steady_clock::now() - start), limit + Seconds{5});
+        },
+        limit);
+  }
 }
 
 }  // namespace

@@ -12,7 +12,9 @@ namespace anchorage::sharding {
 
 struct DeviceWorld {
   std::string name;
-  std::function<void(const std::function<void(DeviceCommunicator&)>& body)> run;
+  // Makes a fresh world with this deadline and runs the body on all ranks, or on the one that this process is.
+  std::function<void(const std::function<void(DeviceCommunicator&)>& body, Seconds deadline)> run;
+  Seconds short_deadline{0.3};  // long enough for a fresh world to be made
 
   // GoogleTest's and CTest's name for it.
   friend void PrintTo(const DeviceWorld& world, std::ostream* out) { *out << world.name; }

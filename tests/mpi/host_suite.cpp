@@ -1,5 +1,6 @@
 #include "tests/mpi/host_suite.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -181,8 +182,20 @@ TEST_P(HostCollectives, WaitForACommandOutlivesTheDeadline) {
       Seconds{0.2});
 }
 
+TEST_P(HostCollectives, WaitForTheStepsOfOthersLastsAsManyDeadlines) {
+  run(
+      [](HostCommunicator& world) {
+        Bytes bytes(3);
+        if (world.rank() == 0) std::this_thread::sleep_for(milliseconds{600});
+        world.broadcast(bytes, 0, "values", Patience::steps(20));
+        world.barrier("all have them", Patience::steps(20));
+        EXPECT_EQ(bytes.size(), 3U);
+      },
+      Seconds{0.2});
+}
+
 // The last rank stays away from `operation`; what the others get.
-void expect_deadline(HostCommunicator& world, const std::function<void()>& operation) {
+void expect_deadline(HostCommunicator& world, const std::function<void()>& operation, double limit = 0.3) {
   if (world.size() == 1) GTEST_SKIP() << "nobody to wait for";
   if (world.rank() == world.size() - 1) return;
   const auto start = std::chrono::steady_clock::now();
@@ -191,7 +204,7 @@ void expect_deadline(HostCommunicator& world, const std::function<void()>& opera
     ADD_FAILURE() << "no error on rank " << world.rank();
   } catch (const CollectiveError& error) {
     EXPECT_EQ(error.operation(), "gather keys");
-    EXPECT_THAT(error.what(), HasSubstr("'gather keys' to end within 0.3 s"));
+    EXPECT_THAT(error.what(), HasSubstr(fmt::format("'gather keys' to end within {:g} s", limit)));
     EXPECT_THAT(error.what(), HasSubstr("rank " + std::to_string(world.rank()) + " still waiting for"));
   }
   EXPECT_LT(Seconds(std::chrono::steady_clock::now() - start).count(), 5);
@@ -218,6 +231,39 @@ TEST_P(HostCollectives, AllGatherWithoutOneRankEndsAtTheDeadline) {
   run(
       [](HostCommunicator& world) {
         expect_deadline(world, [&] { (void)world.all_gather(bytes_of(1, 10), "gather keys"); });
+      },
+      short_deadline);
+}
+
+TEST_P(HostCollectives, GatherWithoutOneRankEndsAtTheDeadline) {
+  run(
+      [](HostCommunicator& world) {
+        if (world.rank() > 0) return;  // those who give need not wait for the root
+        expect_deadline(world, [&] { (void)world.gather(bytes_of(1, 10), 0, "gather keys"); });
+      },
+      short_deadline);
+}
+
+TEST_P(HostCollectives, SumWithoutOneRankEndsAtTheDeadline) {
+  run(
+      [](HostCommunicator& world) {
+        std::vector<std::int64_t> values(10);
+        expect_deadline(world, [&] { world.all_reduce_sum(values, "gather keys"); });
+      },
+      short_deadline);
+}
+
+TEST_P(HostCollectives, SplitWithoutOneRankEndsAtTheDeadline) {
+  run([](HostCommunicator& world) { expect_deadline(world, [&] { (void)world.split(0, "gather keys"); }); },
+      short_deadline);
+}
+
+TEST_P(HostCollectives, WaitForTheStepsOfARankThatStaysAwayEndsAtTheLastOfTheirDeadlines) {
+  run(
+      [](HostCommunicator& world) {
+        Bytes bytes(10);
+        expect_deadline(
+            world, [&] { world.broadcast(bytes, world.size() - 1, "gather keys", Patience::steps(3)); }, 0.9);
       },
       short_deadline);
 }

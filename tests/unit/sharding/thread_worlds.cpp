@@ -18,10 +18,11 @@ std::vector<HostWorld> host_worlds_under_test() {
 std::vector<DeviceWorld> device_worlds_under_test() {
   std::vector<DeviceWorld> worlds;
   for (const int size : {1, 2, 3}) {
-    worlds.push_back({.name = "threads_" + std::to_string(size), .run = [size](const auto& body) {
-                        run_thread_world(size, [&](HostCommunicator& world) {
-                          body(*make_device_communicator(world, torch::kCPU));
-                        });
+    worlds.push_back({.name = "threads_" + std::to_string(size), .run = [size](const auto& body, Seconds deadline) {
+                        run_thread_world(
+                            size,
+                            [&](HostCommunicator& world) { body(*make_device_communicator(world, torch::kCPU)); },
+                            deadline);
                       }});
   }
   return worlds;
