@@ -67,7 +67,8 @@ begin killed --deadline=5
 kill -KILL "$(cat "$folder/process-on-node2")"
 wait_until 30 "job $job to fail" has_failed "$job"
 expect "an unfinished run when a rank was killed" test "$(commits killed)" -le "$edits"
-job=$(submit killed --ntasks-per-node=1 --gpus-per-task=0)
+# By the way in which ranks are started where there is no PMIx.
+job=$(ANCHORAGE_LAUNCHER="mpirun --bind-to none" submit killed --ntasks-per-node=1 --gpus-per-task=0)
 ends_undisturbed killed "$job"
 echo "killed: the job failed, and the next one did the rest"
 
