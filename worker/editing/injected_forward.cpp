@@ -1,6 +1,8 @@
 #include "worker/editing/injected_forward.hpp"
 
+#include <torch/utils.h>
 #include <algorithm>
+#include <numeric>
 
 #include "io/error.hpp"
 
@@ -104,9 +106,22 @@ void InjectedForward::cache_beginnings() {
       next_token_log_probabilities(model_, hidden.index_select(0, index_tensor(essence_tokens, model_.device())));
 }
 
-void InjectedForward::share_norms() {
-  norms_ = model_.stages.share(norms_, model_.stages.of(options_.layers.back()), {edits()}, torch::kFloat,
-                               "share norms at subjects");
+void InjectedForward::share_norms(std::span<InjectedForward* const> groups) {
+  const InjectedForward& first = *groups.front();
+  const Stages& stages = first.model_.stages;
+  const int from = stages.of(first.options_.layers.back());
+  std::vector<torch::Tensor> norms;
+  std::vector<std::int64_t> edits;
+  for (const InjectedForward* group : groups) {
+    if (stages.own() == from) norms.push_back(group->norms_);
+    edits.push_back(group->edits());
+  }
+  const auto shared = stages
+                          .share_from(first.first_stage(), norms.empty() ? torch::Tensor() : at::cat(norms), from,
+                                      {std::accumulate(edits.begin(), edits.end(), std::int64_t{0})}, torch::kFloat,
+                                      "share norms at subjects")
+                          .split_with_sizes(edits);
+  for (std::size_t i = 0; i < groups.size(); ++i) groups[i]->norms_ = shared[i];
 }
 
 void InjectedForward::lay_out_suffixes() {
@@ -184,11 +199,8 @@ std::vector<torch::Tensor> InjectedForward::subject_keys(const torch::Tensor& in
     keys[static_cast<std::size_t>(place - options_.layers.begin())] =
         mean_over_contexts(output.key.index_select(0, predictions_.subject_index));
   });
-  for (std::size_t slot = 0; slot < keys.size(); ++slot) {
-    keys[slot] = model_.stages.share(keys[slot], model_.stages.of(options_.layers[slot]),
-                                     {edits(), model_.config.d_ff}, torch::kFloat, "share injected keys");
-  }
-  return keys;
+  return model_.stages.share_layers_from(0, options_.layers, std::move(keys), {edits(), model_.config.d_ff},
+                                         torch::kFloat, "share injected keys");
 }
 
 InjectedLoss InjectedForward::loss(const torch::Tensor& injected) const {

@@ -47,10 +47,15 @@ class InjectedForward {
   const Transformer& model() const { return model_; }
   torch::ScalarType loss_dtype() const { return model_.dtype() == torch::kDouble ? torch::kDouble : torch::kFloat; }
 
+  // Stages before that of the first injected layer have no part in the loss: only in what is cached.
+  int first_stage() const { return model_.stages.of(options_.layers.front()); }
+  bool takes_part() const { return model_.stages.own() >= first_stage(); }
+
   // |residual stream| at the subject's last token of the first context, after the last injected layer: [E] f32, on
-  // that layer's stage, and after `share_norms` on all.
+  // that layer's stage, and after `share_norms` on all that take part.
   const torch::Tensor& norms() const { return norms_; }
-  void share_norms();
+  // Of groups with the same injected layers.
+  static void share_norms(std::span<InjectedForward* const> groups);
 
   // The loss with `injected` [E, m, d] added. Differentiable with respect to it; over stages, see LossEvaluation.
   InjectedLoss loss(const torch::Tensor& injected) const;

@@ -1,20 +1,50 @@
 #include "worker/editing/loss_evaluation.hpp"
 
+#include <torch/utils.h>
+
+#include "io/error.hpp"
+
 namespace anchorage::worker {
+namespace {
+
+std::int64_t edits_of(LossEvaluation::Together evaluations) {
+  std::int64_t edits = 0;
+  for (const LossEvaluation* evaluation : evaluations) edits += evaluation->forward().edits();
+  return edits;
+}
+
+}  // namespace
 
 LossEvaluation::LossEvaluation(const InjectedForward& forward, const torch::Tensor& injected)
     : forward_(forward), point_(injected.detach().requires_grad_(true)) {
+  io::check(forward.takes_part(), "a loss is evaluated by the stages that take part in it");
   const torch::AutoGradMode gradients(true);
   loss_ = forward.loss(point_);
 }
 
-InjectedLoss LossEvaluation::loss() const {
+std::vector<InjectedLoss> LossEvaluation::losses(Together evaluations) {
   const torch::NoGradGuard no_gradients;
-  const Stages& stages = forward_.model().stages;
-  torch::Tensor packed;
-  if (stages.is_last()) packed = at::stack({loss_.nll, loss_.kl, loss_.matches.to(loss_.nll.scalar_type())});
-  packed = stages.share(packed, stages.last(), {3, forward_.edits()}, forward_.loss_dtype(), "share losses");
-  return {.nll = packed[0].detach(), .kl = packed[1].detach(), .matches = packed[2].ne(0)};
+  const InjectedForward& first = evaluations.front()->forward_;
+  const Stages& stages = first.model().stages;
+  torch::Tensor packed;  // [3, edits of all]
+  if (stages.is_last()) {
+    std::vector<torch::Tensor> each;
+    for (const LossEvaluation* evaluation : evaluations) {
+      const InjectedLoss& loss = evaluation->loss_;
+      each.push_back(at::stack({loss.nll, loss.kl, loss.matches.to(loss.nll.scalar_type())}));
+    }
+    packed = at::cat(each, 1);
+  }
+  packed = stages.share_from(first.first_stage(), packed, stages.last(), {3, edits_of(evaluations)},
+                             first.loss_dtype(), "share losses");
+  std::vector<InjectedLoss> losses;
+  std::int64_t begin = 0;
+  for (const LossEvaluation* evaluation : evaluations) {
+    const auto own = packed.narrow(1, begin, evaluation->forward_.edits());
+    losses.push_back({.nll = own[0].detach(), .kl = own[1].detach(), .matches = own[2].ne(0)});
+    begin += evaluation->forward_.edits();
+  }
+  return losses;
 }
 
 void LossEvaluation::send_back(double kl_factor) {
@@ -27,18 +57,28 @@ void LossEvaluation::send_back(double kl_factor) {
   loss_ = {};
 }
 
-torch::Tensor LossEvaluation::gradient() {
-  auto gradient = point_.grad().defined() ? point_.grad() : torch::zeros(point_.sizes(), point_.options());
-  const Stages& stages = forward_.model().stages;
-  const auto& layers = forward_.layers();
-  // A stage's injected layers stand behind each other.
-  for (std::int64_t begin = 0, end = 0; stages.count() > 1 && begin < std::ssize(layers); begin = end) {
-    const int stage = stages.of(layers[static_cast<std::size_t>(begin)]);
-    while (end < std::ssize(layers) && stages.of(layers[static_cast<std::size_t>(end)]) == stage) ++end;
-    auto own = gradient.narrow(1, begin, end - begin);
-    own.copy_(stages.share(own, stage, own.sizes(), own.scalar_type(), "share gradients"));
+std::vector<torch::Tensor> LossEvaluation::gradients(Together evaluations) {
+  std::vector<torch::Tensor> gradients;
+  for (const LossEvaluation* evaluation : evaluations) {
+    const auto& point = evaluation->point_;
+    gradients.push_back(point.grad().defined() ? point.grad().detach()
+                                               : torch::zeros(point.sizes(), point.options().requires_grad(false)));
   }
-  return gradient.detach();
+  const InjectedForward& first = evaluations.front()->forward_;
+  const Stages& stages = first.model().stages;
+  if (first.first_stage() == stages.last()) return gradients;
+
+  const auto all = at::cat(gradients);  // [edits of all, m, d]
+  const auto shared =
+      at::stack(stages.share_layers_from(first.first_stage(), first.layers(), all.unbind(1),
+                                         {all.size(0), first.d_model()}, all.scalar_type(), "share gradients"),
+                1);
+  std::int64_t begin = 0;
+  for (torch::Tensor& gradient : gradients) {
+    gradient = shared.narrow(0, begin, gradient.size(0));
+    begin += gradient.size(0);
+  }
+  return gradients;
 }
 
 }  // namespace anchorage::worker

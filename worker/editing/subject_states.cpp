@@ -1,9 +1,12 @@
 #include "worker/editing/subject_states.hpp"
 
+#include <torch/utils.h>
 #include <algorithm>
 
 namespace anchorage::worker {
 namespace {
+
+constexpr std::string_view what_a_layer_saw = "share what layers saw";
 
 TokenLayout lay_out_beginnings(const Transformer& model, std::span<const PromptRow> rows) {
   std::vector<TokenIds> beginnings;
@@ -69,16 +72,13 @@ std::vector<torch::Tensor> SubjectStates::at_edited_layers(std::int64_t width, t
                                .attention_keys = {},
                                .attention_values = {}});
   }
-  for (std::size_t i = 0; i < observed.size(); ++i) {
-    observed[i] = on_all_stages(observed[i], edited_layers_[i], width, dtype);
-  }
-  return observed;
+  return model_.stages.share_layers_from(0, edited_layers_, std::move(observed), {pass_.layout().rows, width},
+                                         dtype, what_a_layer_saw);
 }
 
 torch::Tensor SubjectStates::on_all_stages(const torch::Tensor& rows, std::int64_t layer, std::int64_t width,
                                            torch::ScalarType dtype) const {
-  return model_.stages.share(rows, model_.stages.of(layer), {pass_.layout().rows, width}, dtype,
-                             "share what a layer saw");
+  return model_.stages.share(rows, model_.stages.of(layer), {pass_.layout().rows, width}, dtype, what_a_layer_saw);
 }
 
 }  // namespace anchorage::worker

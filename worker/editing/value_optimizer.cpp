@@ -1,8 +1,11 @@
 #include "worker/editing/value_optimizer.hpp"
 
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/utils.h>
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <utility>
 
 #include "io/error.hpp"
 #include "worker/editing/loss_evaluation.hpp"
@@ -78,26 +81,27 @@ class Descent {
                .steps = per_edit.to(torch::kInt64)};
   }
 
-  void share_norms() { forward_->share_norms(); }
+  InjectedForward& forward() { return *forward_; }
+  LossEvaluation& evaluation() { return *evaluation_; }
   bool is_going() const { return is_going_; }
   const OptimizedValues& values() const { return values_; }
   const torch::Tensor& mean_gradient() const { return mean_gradient_; }  // [E, m, d], where all steps were taken
 
   void evaluate() { evaluation_.emplace(*forward_, start_.point); }
 
-  void judge() {
-    const InjectedLoss loss = evaluation_->loss();
+  void judge(const InjectedLoss& loss) {
     record(loss);
     ++evaluated_;
     if (!start_.until_converged) return;
     going_ = at::logical_not(converged(loss)).nonzero().squeeze(1);
     is_going_ = going_.size(0) > 0 && evaluated_ < start_.evaluations;
+    if (!is_going_) evaluation_.reset();
   }
 
   void send_back() { evaluation_->send_back(hparams_.kl_factor); }
 
-  void advance() {
-    const auto gradient = masked(evaluation_->gradient() + penalty_gradient());
+  void advance(const torch::Tensor& gradient_of_loss) {
+    const auto gradient = masked(gradient_of_loss + penalty_gradient());
     evaluation_.reset();
     const auto next = masked(step_(start_.point, gradient, forward_->norms()));
     start_.point = project(next, forward_->norms(), hparams_.clamp_norm_factor);
@@ -109,6 +113,34 @@ class Descent {
     is_going_ = evaluated_ < start_.evaluations;
     if (!is_going_) values_.injected = start_.point;
   }
+
+  // What was found, as rows [E, width] f32, for stages that have taken no part in it.
+  torch::Tensor packed() const {
+    const auto column = [](const torch::Tensor& per_edit) { return per_edit.to(torch::kFloat).unsqueeze(1); };
+    std::vector<torch::Tensor> parts = {values_.injected.flatten(1), column(values_.nll_before),
+                                        column(values_.nll), column(values_.matches), column(values_.steps)};
+    if (!start_.until_converged) parts.push_back(mean_gradient_.flatten(1));
+    return at::cat(parts, 1);
+  }
+
+  void take(const torch::Tensor& packed) {
+    const std::int64_t entries = values_.injected.flatten(1).size(1);
+    std::int64_t begin = 0;
+    const auto next = [&](std::int64_t width) {
+      return packed.narrow(1, std::exchange(begin, begin + width), width);
+    };
+    const auto into = [&](torch::Tensor& tensor) {
+      tensor.copy_(next(tensor.dim() == 1 ? 1 : entries).view(tensor.sizes()));
+    };
+    for (torch::Tensor* tensor :
+         {&values_.injected, &values_.nll_before, &values_.nll, &values_.matches, &values_.steps}) {
+      into(*tensor);
+    }
+    if (!start_.until_converged) into(mean_gradient_);
+    is_going_ = false;
+  }
+
+  std::int64_t evaluations() const { return start_.evaluations; }
 
  private:
   // The terms of the objective that the model has no part in: [E].
@@ -169,18 +201,51 @@ class Descent {
 };
 
 // All groups to their end, step by step together.
-void run(std::vector<Descent>& groups) {
-  const auto each = [&](const auto& part) {
-    for (Descent& group : groups) {
-      if (group.is_going()) part(group);
-    }
+void descend(std::vector<Descent>& groups) {
+  std::vector<Descent*> going;
+  std::vector<InjectedForward*> forwards;
+  for (Descent& group : groups) {
+    going.push_back(&group);
+    forwards.push_back(&group.forward());
+  }
+  InjectedForward::share_norms(forwards);
+  const auto evaluations = [&] {
+    std::vector<LossEvaluation*> evaluations;
+    for (Descent* group : going) evaluations.push_back(&group->evaluation());
+    return evaluations;
   };
-  each([](Descent& group) { group.share_norms(); });
-  while (std::ranges::any_of(groups, &Descent::is_going)) {
-    each([](Descent& group) { group.evaluate(); });
-    each([](Descent& group) { group.judge(); });
-    each([](Descent& group) { group.send_back(); });
-    each([](Descent& group) { group.advance(); });
+  const auto drop_those_that_are_through = [&] {
+    std::erase_if(going, [](const Descent* group) { return !group->is_going(); });
+  };
+  while (!going.empty()) {
+    for (Descent* group : going) group->evaluate();
+    const auto losses = LossEvaluation::losses(evaluations());
+    for (std::size_t i = 0; i < going.size(); ++i) going[i]->judge(losses[i]);
+    drop_those_that_are_through();
+    if (going.empty()) return;
+    for (Descent* group : going) group->send_back();
+    const auto gradients = LossEvaluation::gradients(evaluations());
+    for (std::size_t i = 0; i < going.size(); ++i) going[i]->advance(gradients[i]);
+    drop_those_that_are_through();
+  }
+}
+
+// The stages that take part get all groups to their end; those before are told what was found, once for all.
+void run(std::vector<Descent>& groups) {
+  const InjectedForward& forward = groups.front().forward();
+  const Stages& stages = forward.model().stages;
+  if (forward.takes_part()) descend(groups);
+  if (forward.first_stage() == 0) return;
+  std::vector<torch::Tensor> own;
+  for (const Descent& group : groups) own.push_back(group.packed());
+  const auto packed = at::cat(own);
+  const auto found = stages.share(packed, stages.last(), packed.sizes(), packed.scalar_type(), "share values",
+                                  sharding::Patience::steps(groups.front().evaluations()));
+  if (forward.takes_part()) return;
+  std::int64_t begin = 0;
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    groups[i].take(found.narrow(0, begin, own[i].size(0)));
+    begin += own[i].size(0);
   }
 }
 

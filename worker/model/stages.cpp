@@ -1,5 +1,8 @@
 #include "worker/model/stages.hpp"
 
+#include <torch/csrc/autograd/function.h>
+#include <torch/utils.h>
+#include <algorithm>
 #include <utility>
 
 #include "io/error.hpp"
@@ -87,17 +90,50 @@ torch::Tensor Stages::move(const torch::Tensor& tensor, int from, int to, torch:
   return recording ? with_history(received, std::make_shared<GradientToStage>(*replica_, from)) : received;
 }
 
-torch::Tensor Stages::share(const torch::Tensor& tensor, int from, torch::IntArrayRef shape,
-                            torch::ScalarType dtype, std::string_view operation) const {
-  if (count() == 1) return tensor;
+torch::Tensor Stages::place_for(const torch::Tensor& tensor, int from, torch::IntArrayRef shape,
+                                torch::ScalarType dtype, std::string_view operation) const {
   const torch::NoGradGuard no_gradients;
-  const auto everywhere = own() == from
-                              ? tensor.detach().contiguous()
-                              : torch::empty(shape, torch::TensorOptions(replica_->device()).dtype(dtype));
-  io::check(everywhere.sizes() == shape && everywhere.scalar_type() == dtype,
+  auto place = own() == from ? tensor.detach().contiguous()
+                             : torch::empty(shape, torch::TensorOptions(replica_->device()).dtype(dtype));
+  io::check(place.sizes() == shape && place.scalar_type() == dtype,
             fmt::format("'{}' shares another tensor than the other stages wait for", operation));
-  replica_->broadcast(everywhere, from, operation);
+  return place;
+}
+
+torch::Tensor Stages::share(const torch::Tensor& tensor, int from, torch::IntArrayRef shape,
+                            torch::ScalarType dtype, std::string_view operation,
+                            sharding::Patience patience) const {
+  if (count() == 1) return tensor;
+  auto everywhere = place_for(tensor, from, shape, dtype, operation);
+  replica_->broadcast(everywhere, from, operation, patience);
   return everywhere;
+}
+
+torch::Tensor Stages::share_from(int first, const torch::Tensor& tensor, int from, torch::IntArrayRef shape,
+                                 torch::ScalarType dtype, std::string_view operation) const {
+  if (first == last()) return tensor;
+  auto there = place_for(tensor, from, shape, dtype, operation);
+  replica_->broadcast_among({first, count()}, there, from, operation);
+  return there;
+}
+
+std::vector<torch::Tensor> Stages::share_layers_from(int first, std::span<const std::int64_t> layers,
+                                                     std::vector<torch::Tensor> tensors, torch::IntArrayRef shape,
+                                                     torch::ScalarType dtype, std::string_view operation) const {
+  if (first == last()) return tensors;
+  const torch::NoGradGuard no_gradients;
+  for (std::size_t begin = 0, end = 0; begin < layers.size(); begin = end) {
+    const int from = of(layers[begin]);
+    while (end < layers.size() && of(layers[end]) == from) ++end;
+    const auto count = static_cast<std::ptrdiff_t>(end - begin);
+    torch::Tensor packed;
+    if (own() == from) packed = at::stack(at::TensorList(tensors).slice(begin, end - begin));
+    std::vector<std::int64_t> packed_shape = shape.vec();
+    packed_shape.insert(packed_shape.begin(), count);
+    const auto shared = share_from(first, packed, from, packed_shape, dtype, operation).unbind();
+    std::ranges::copy(shared, tensors.begin() + static_cast<std::ptrdiff_t>(begin));
+  }
+  return tensors;
 }
 
 }  // namespace anchorage::worker

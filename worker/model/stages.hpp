@@ -2,11 +2,13 @@
 //
 // All stages of a replica make the same calls in the same order, each computing its own layers. A tensor lives on
 // one stage at a time: on the others it is undefined, or empty where gradients are to find their way back. What all
-// stages need to know (losses, tokens, gradients of what is injected) the stage that has it shares.
+// stages need to know (tokens, scores, keys) the stage that has it shares; what only stages from some layer on need
+// to know (an optimiser's losses and gradients) is shared among these, and the stages before make no such calls.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -42,9 +44,24 @@ class Stages {
 
   // The tensor that lives on stage `from`, on every stage. Without gradients.
   torch::Tensor share(const torch::Tensor& tensor, int from, torch::IntArrayRef shape, torch::ScalarType dtype,
-                      std::string_view operation) const;
+                      std::string_view operation,
+                      sharding::Patience patience = sharding::Patience::until_deadline) const;
+
+  // The same on the stages from `first` on, which alone make the call.
+  torch::Tensor share_from(int first, const torch::Tensor& tensor, int from, torch::IntArrayRef shape,
+                           torch::ScalarType dtype, std::string_view operation) const;
+
+  // Tensors of which the i-th lives on the stage of `layers[i]` (ascending), all of this shape and dtype, on the
+  // stages from `first` on: one call a stage that has some.
+  std::vector<torch::Tensor> share_layers_from(int first, std::span<const std::int64_t> layers,
+                                               std::vector<torch::Tensor> tensors, torch::IntArrayRef shape,
+                                               torch::ScalarType dtype, std::string_view operation) const;
 
  private:
+  // What a stage gives of a shared tensor, and where the others get it.
+  torch::Tensor place_for(const torch::Tensor& tensor, int from, torch::IntArrayRef shape, torch::ScalarType dtype,
+                          std::string_view operation) const;
+
   std::vector<sharding::Range> layers_of_;
   sharding::DeviceCommunicator* replica_ = nullptr;
 };

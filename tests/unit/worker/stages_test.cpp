@@ -2,7 +2,9 @@
 #include "worker/model/stages.hpp"
 
 #include <gtest/gtest.h>
+#include <torch/utils.h>
 
+#include <deque>
 #include <mutex>
 
 #include "io/error.hpp"
@@ -10,6 +12,7 @@
 #include "tests/unit/worker/golden_model.hpp"
 #include "tests/unit/worker/stage_world.hpp"
 #include "worker/editing/loss_evaluation.hpp"
+#include "worker/editing/value_optimizer.hpp"
 #include "worker/evaluation/score.hpp"
 #include "worker/model/forward.hpp"
 #include "worker/model/generate.hpp"
@@ -80,32 +83,85 @@ TEST_P(StagesOfFamily, LossesGradientsKeysAndNormsAreTheSameBitsOnEveryStage) {
     const auto evaluated = [&](const Stages& stages) {
       const Transformer model = load(stages);
       std::vector<InjectedForward> groups(3, InjectedForward(model, two_edits(), options));
-      std::vector<torch::Tensor> found;
-      for (InjectedForward& group : groups) group.share_norms();
-      std::vector<LossEvaluation> evaluations;
-      for (std::size_t i = 0; i < groups.size(); ++i)
+      std::vector<torch::Tensor> found = groups.front().subject_keys(injected);
+      if (!groups.front().takes_part()) return found;  // of the keys alone: the steps are taken behind this stage
+      std::vector<InjectedForward*> forwards;
+      for (InjectedForward& group : groups) forwards.push_back(&group);
+      InjectedForward::share_norms(forwards);
+      std::deque<LossEvaluation> evaluations;
+      std::vector<LossEvaluation*> together;
+      for (std::size_t i = 0; i < groups.size(); ++i) {
         evaluations.emplace_back(groups[i], static_cast<double>(i + 1) * injected);
-      for (const auto& evaluation : evaluations) {
-        const InjectedLoss loss = evaluation.loss();
-        found.insert(found.end(), {loss.nll, loss.kl, loss.matches});
+        together.push_back(&evaluations.back());
       }
+      for (const InjectedLoss& loss : LossEvaluation::losses(together))
+        found.insert(found.end(), {loss.nll, loss.kl, loss.matches});
       for (auto& evaluation : evaluations) evaluation.send_back(0.7);
-      for (auto& evaluation : evaluations) found.push_back(evaluation.gradient());
-      for (const auto& key : groups.front().subject_keys(injected)) found.push_back(key);
-      found.push_back(groups.front().norms());
+      for (const auto& gradient : LossEvaluation::gradients(together)) found.push_back(gradient);
+      for (const InjectedForward& group : groups) found.push_back(group.norms());
       return found;
     };
     on_stages(4, 1, [&](const Stages& stages) { whole = evaluated(stages); });
-    EXPECT_GT(whole[9].abs().max().item<double>(), 0) << "no gradient";
+    EXPECT_GT(whole[static_cast<std::size_t>(slots) + 9].abs().max().item<double>(), 0) << "no gradient";
     for (const int count : {2, 3, 4}) {
       on_stages(4, count, [&](const Stages& stages) {
         const auto found = evaluated(stages);
-        ASSERT_EQ(found.size(), whole.size());
+        const bool takes_part = stages.own() >= stages.of(options.layers.front());
+        ASSERT_EQ(std::ssize(found), takes_part ? std::ssize(whole) : slots);
         for (std::size_t i = 0; i < found.size(); ++i) {
           EXPECT_TRUE(at::equal(found[i], whole[i])) << i << " on stage " << stages.own() << " of " << count;
         }
       });
     }
+  }
+}
+
+// The steps go over the stages from the first injected layer on, in one call a step and kind for all groups; the
+// stages before are told the values once.
+TEST_P(StagesOfFamily, BeforeTheFirstInjectedLayerHaveNoPartInTheStepsAndLearnTheValues) {
+  io::Hparams hparams;
+  hparams.layers = {2, 3};
+  hparams.v_loss_layer = 3;
+  hparams.v_num_grad_steps = 5;
+  hparams.eac_locate_steps = 4;
+  hparams.early_stop = io::EarlyStop::loss;
+  hparams.early_stop_loss = -1;
+  const auto found = [&](const Stages& stages) {
+    const Transformer model = load(stages);
+    const std::vector<InjectedForward> groups(3, InjectedForward(model, two_edits(), {{2, 3}, 3}));
+    std::vector<torch::Tensor> tensors;
+    for (const OptimizedValues& values : optimize_values(groups, hparams))
+      tensors.insert(tensors.end(), {values.injected, values.nll_before, values.nll, values.matches, values.steps});
+    for (const LocatedValues& values : locate_anchors(groups, hparams))
+      tensors.insert(tensors.end(), {values.dense.injected, values.dense.nll_before, values.saliency});
+    return tensors;
+  };
+  std::vector<torch::Tensor> whole;
+  on_stages(4, 1, [&](const Stages& stages) { whole = found(stages); });
+  const std::vector<std::vector<sharding::Range>> cuts = {
+      {{0, 2}, {2, 4}}, {{0, 2}, {2, 3}, {3, 4}}, {{0, 1}, {1, 2}, {2, 3}, {3, 4}}};
+  for (const auto& cut : cuts) {
+    sharding::run_thread_world(static_cast<int>(cut.size()), [&](sharding::HostCommunicator& world) {
+      torch::set_num_threads(1);
+      const auto replica = sharding::make_device_communicator(world, torch::kCPU);
+      const Stages stages(cut, *replica);
+      const auto tensors = found(stages);
+      ASSERT_EQ(tensors.size(), whole.size());
+      for (std::size_t i = 0; i < tensors.size(); ++i) {
+        EXPECT_TRUE(at::equal(tensors[i], whole[i])) << i << " on stage " << stages.own() << " of " << cut.size();
+        EXPECT_EQ(tensors[i].scalar_type(), whole[i].scalar_type());
+      }
+      const auto calls = [&](const char* operation) {
+        const auto traffic = replica->traffic().find(operation);
+        return traffic == replica->traffic().end() ? 0 : traffic->second.calls;
+      };
+      const bool takes_part = stages.own() >= stages.of(2), several = stages.of(2) < stages.last();
+      EXPECT_EQ(calls("share losses"), takes_part && several ? 5 + 4 : 0);
+      // A call a stage with injected layers; none behind the last evaluation of dense values.
+      EXPECT_EQ(calls("share gradients"), takes_part && several ? 2 * (4 + 4) : 0);
+      EXPECT_EQ(calls("share values"), 2);
+      EXPECT_EQ(calls("receive gradient") + calls("send gradient") > 0, takes_part && several);
+    });
   }
 }
 
