@@ -47,7 +47,7 @@ def compiler_arguments(command: str) -> list[str]:
     words = iter(shlex.split(command))
     kept = []
     for word in words:
-        if word in ("-isystem", "-I"):
+        if word in ("-isystem", "-idirafter", "-I"):
             kept += [word, next(words)]
         elif word in ("-include", "-o", "-c"):
             next(words)

@@ -247,9 +247,10 @@ void EditRun::commit(sharding::BatchApplied applied, io::GuardRecord guard, Cloc
   observer_.committed(report);
 }
 
+// A wait that has ended already when it is cancelled does not know.
 void EditRun::watch_signals() {
   signals_.async_wait([this](const boost::system::error_code& cancelled, int signal) {
-    if (cancelled) return;
+    if (cancelled || !watching_) return;
     if (std::exchange(stopping_, true)) {
       observer_.still_stopping(signal);
     } else {
@@ -273,6 +274,7 @@ void EditRun::limit_the_batch() {
 }
 
 void EditRun::stop_watching() {
+  watching_ = false;
   signals_.cancel();
   grace_.cancel();
 }

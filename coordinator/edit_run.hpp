@@ -122,6 +122,7 @@ class EditRun {
   std::int64_t since_checkpoint_ = 0;          // segments
   boost::asio::signal_set signals_;
   boost::asio::steady_timer grace_;
+  bool watching_ = true;
   bool stopping_ = false;
   bool dismissed_ = false;
   RunResult result_;

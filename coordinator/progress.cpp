@@ -105,6 +105,7 @@ void Progress::still_stopping(int signal) {
 }
 
 void Progress::finished(const RunResult& result) {
+  over_ = true;
   timer_.cancel();
   if (result.batches > 0) show();
 }
@@ -126,10 +127,11 @@ void Progress::tell(const std::string& text) {
   if (bar_stands_) show();
 }
 
+// A wait that has ended already when it is cancelled does not know.
 void Progress::wait() {
   timer_.expires_after(interval_);
   timer_.async_wait([this](const boost::system::error_code& cancelled) {
-    if (cancelled) return;
+    if (cancelled || over_) return;
     show();
     wait();
   });

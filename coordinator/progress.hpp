@@ -76,6 +76,7 @@ class Progress : public Observer {
   boost::asio::steady_timer timer_;
   std::optional<ProgressMeter> meter_;  // once the first batch has begun
   bool bar_stands_ = false;
+  bool over_ = false;
 };
 
 }  // namespace anchorage::coordinator

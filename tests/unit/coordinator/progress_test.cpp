@@ -2,8 +2,10 @@
 
 #include <gmock/gmock.h>
 
+#include <boost/asio/post.hpp>
 #include <csignal>
 #include <sstream>
+#include <thread>
 
 namespace anchorage::coordinator {
 namespace {
@@ -88,6 +90,20 @@ TEST(Progress, KeepsTheContextRunningNoLongerThanTheRun) {
   EXPECT_GT(context.run_for(10s), 0);  // the cancelled timer
   EXPECT_TRUE(context.stopped());
   EXPECT_THAT(out.str(), HasSubstr("\n40 of 40 edits"));
+}
+
+// A timer that has run out cannot be cancelled any more: its handler stands in the queue.
+TEST(Progress, EndsWithTheRunWhenALineIsDueAtThatMoment) {
+  boost::asio::io_context context;
+  std::ostringstream out;
+  Progress progress(context, out, Display::lines, 5ms);
+  progress.editing(40, 2);
+  boost::asio::post(context, [&] {
+    std::this_thread::sleep_for(50ms);
+    boost::asio::post(context, [&] { progress.finished(RunResult{}); });
+  });
+  context.run_for(2s);
+  EXPECT_TRUE(context.stopped());
 }
 
 TEST(Progress, RedrawsTheBarInPlaceAndEndsItsLine) {
