@@ -15,6 +15,7 @@
 #include "launch/edit_setup.hpp"
 #include "launch/format_option.hpp"
 #include "launch/stage_choice.hpp"
+#include "launch/traffic_report.hpp"
 #include "worker/model/load.hpp"
 #include "worker/runtime.hpp"
 
@@ -130,14 +131,6 @@ void require_possible(const coordinator::QueueFindings& findings, const EditPlan
   }
 }
 
-nlohmann::json traffic_of(const sharding::TrafficByOperation& operations) {
-  auto document = nlohmann::json::object();
-  for (const auto& [name, traffic] : operations) {
-    document[name] = {{"calls", traffic.calls}, {"bytes", traffic.bytes}, {"seconds", traffic.seconds}};
-  }
-  return document;
-}
-
 // Bytes of the weights that each rank holds, on rank 0. Collective.
 std::vector<std::int64_t> weight_bytes_by_rank(const worker::Transformer& model,
                                                sharding::HostCommunicator& ranks) {
@@ -150,7 +143,7 @@ std::vector<std::int64_t> weight_bytes_by_rank(const worker::Transformer& model,
 }
 
 void print_result(const coordinator::RunResult& result, const EditOptions& options, const EditPlan& plan,
-                  const std::vector<std::int64_t>& weight_bytes, Session& session) {
+                  const std::vector<std::int64_t>& weight_bytes, const nlohmann::json& traffic, Session& session) {
   const auto& seconds = result.seconds;
   if (session.json()) {
     auto layers = nlohmann::json::array();
@@ -175,10 +168,7 @@ void print_result(const coordinator::RunResult& result, const EditOptions& optio
                          {"solve", seconds.activities.solve},
                          {"communicate", seconds.activities.communicate},
                          {"evaluate", seconds.activities.evaluate}}},
-                       {"traffic",
-                        {{"host", traffic_of(session.host().traffic())},
-                         {"replicas", traffic_of(session.peer_traffic())},
-                         {"stages", traffic_of(session.stage_traffic())}}}});
+                       {"traffic", traffic}});
     return;
   }
   std::string text =
@@ -223,6 +213,7 @@ int run(EditOptions options, Session& session) {
     // Launchers pass signals on to all ranks. Rank 0 decides what they mean, and tells the others by a command.
     for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) std::signal(signal, SIG_IGN);
     worker::run_command_loop(editor, probe, session.host(), nullptr);
+    gather_traffic(session);
     return done;
   }
 
@@ -242,7 +233,9 @@ int run(EditOptions options, Session& session) {
                                         .grace = std::chrono::duration<double>(options.grace)};
   const coordinator::RunResult result =
       coordinate(*desk, journal, std::move(queue), provenance, how, editor, probe, session);
-  print_result(result, options, plan, weight_bytes, session);
+  const auto traffic = gather_traffic(session);
+  if (session.host().size() > 1) log_traffic(traffic);
+  print_result(result, options, plan, weight_bytes, traffic, session);
   if (result.stopped) return stopped;
   return result.set_aside.empty() ? done : some_set_aside;
 }

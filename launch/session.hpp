@@ -50,7 +50,7 @@ class Session {
   worker::Stages stages() const;
   sharding::Place place() const { return groups_->place; }
   int asked_stages() const { return options_.stages; }
-  // What went between the replicas, and between the stages of this one.
+  // What went between the replicas, tensors and host values, and between the stages of this one.
   const sharding::TrafficByOperation& peer_traffic() const { return groups_->peers->traffic(); }
   const sharding::TrafficByOperation& peer_host_traffic() const { return groups_->peers_host->traffic(); }
   const sharding::TrafficByOperation& stage_traffic() const { return groups_->replica->traffic(); }

@@ -110,7 +110,21 @@ TEST_F(ProgramTest, EditsOverStagesAndReplicasExportTheSameBytesAndHoldAStageOfT
     EXPECT_EQ(result["replicas"], ranks / stages);
     ASSERT_EQ(result["weight_bytes"].size(), static_cast<std::size_t>(ranks));
     for (const double held : result["weight_bytes"]) EXPECT_LT(held, 0.9 * whole);
-    EXPECT_GT(result["traffic"]["stages"]["hand over residual stream"]["bytes"], 0);
+    const auto& traffic = result["traffic"];
+    for (const char* operation : {"hand over residual stream", "share what layers saw", "share injected keys"}) {
+      EXPECT_GT(traffic["stages"][operation]["bytes"], 0) << operation;
+    }
+    EXPECT_EQ(traffic["host"]["receive command"]["calls"].get<int>() % ranks, 0);
+    EXPECT_TRUE(traffic["replicas"].contains("gather anchor candidates"));
+    for (const auto& [place, operations] : traffic.items()) {
+      for (const auto& [name, of_operation] : operations.items()) {
+        EXPECT_GT(of_operation["calls"], 0) << place << " " << name;
+        EXPECT_GE(of_operation["bytes"], 0) << place << " " << name;
+        EXPECT_GE(of_operation["seconds"], of_operation["longest"]) << place << " " << name;
+        EXPECT_GE(of_operation["longest"], 0) << place << " " << name;
+      }
+    }
+    EXPECT_NE(execution.err.find("between the ranks: "), std::string::npos) << execution.err;
     EXPECT_TRUE(exported(run) == one) << stages << " stages on " << ranks << " ranks";
   }
 }
