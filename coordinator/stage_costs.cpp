@@ -1,6 +1,7 @@
 #include "coordinator/stage_costs.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "sharding/edit_groups.hpp"
@@ -8,12 +9,19 @@
 namespace anchorage::coordinator {
 namespace {
 
-// Usual lengths in tokens.
-constexpr std::int64_t prompt_tokens = 16;  // without a prefix, with the target
-constexpr std::int64_t target_tokens = 4;
-// Passes over whole rows that a group goes through besides the optimiser's steps: contexts chosen, beginnings
-// cached in both phases, keys of the injected pass, keys of two sweeps.
-constexpr std::int64_t whole_passes = 6;
+// Usual lengths in tokens. CounterFact has prompts of 7.9, targets of 1.1 and 2.1 from the subject's last token to
+// the prompt's end; the demo's facts 8.3, 3.7 and 2.3 (means, SmolLM2's tokenizer).
+constexpr std::int64_t prompt_tokens = 8;
+constexpr std::int64_t target_tokens = 3;
+constexpr std::int64_t subject_end = 7;                      // tokens up to the subject's last one
+constexpr std::int64_t essence_tokens = 6, essence_end = 4;  // "{subject} is a", the same of it
+// The last target token predicts nothing and is not computed.
+constexpr std::int64_t row_tokens = prompt_tokens + target_tokens - 1;
+// The sentences on which the guard measures the loss before and behind a batch; one of the two is known already.
+constexpr std::int64_t probe_tokens = 240;
+
+// For memory, which has to hold what is longer than usual too.
+constexpr std::int64_t roomy_row_tokens = 16;
 
 double as_double(std::int64_t value) {
   return static_cast<double>(value);
@@ -25,12 +33,12 @@ std::int64_t ceil_divided(std::int64_t value, std::int64_t by) {
 
 }  // namespace
 
-// One core is taken to sustain about 60 Gflop/s in f32 and 25 in f64 (AVX-512): assumed, not measured.
 Machine Machine::cpu(int threads) {
   return {.is_gpu = false,
           .memory_bytes = 8e9,
-          .flops = 60e9 * threads,
-          .double_flops = 25e9 * threads,
+          .flops = 65e9 * threads,
+          .double_flops = 14e9 * threads,
+          .memory_rate = 4e9,
           .link_bytes = 2e9,
           .runtime_bytes = 400'000'000};
 }
@@ -43,8 +51,13 @@ StageCosts::StageCosts(Workload workload, Machine machine, int stages, int repli
   groups_ = ceil_divided(ceil_divided(workload_.batch, group_), replicas_);
   in_flight_ = std::min<std::int64_t>(groups_, sharding::groups_in_flight(stages_));
   rows_ = group_ * (hparams.contexts + 1);
-  suffix_tokens_ = rows_ * sharding::usual_suffix_tokens;
-  whole_tokens_ = rows_ * (prompt_tokens + hparams.context_length);
+  // The first context is the bare prompt; one more than is wanted is tried.
+  const std::int64_t contexts = hparams.contexts, prefixes = (contexts - 1) * hparams.context_length;
+  tokens_ = {
+      .steps = group_ * (contexts * (row_tokens - subject_end + 1) + essence_tokens - essence_end + 1),
+      .whole = group_ * (contexts * row_tokens + prefixes + essence_tokens),
+      .beginnings = group_ * (contexts * subject_end + prefixes),
+      .candidates = group_ * ((contexts + 1) * subject_end + prefixes + hparams.context_length + essence_end)};
 }
 
 std::int64_t StageCosts::layer_parameters() const {
@@ -88,18 +101,20 @@ std::int64_t StageCosts::predicted() const {
 
 RankBytes StageCosts::bytes(sharding::Range layers, std::int64_t owned) const {
   const io::ModelConfig& model = workload_.model;
+  const std::int64_t suffix_tokens = rows_ * sharding::usual_suffix_tokens,
+                     whole_tokens = rows_ * (roomy_row_tokens + workload_.hparams.context_length);
   const std::int64_t d = model.d_model, f = model.d_ff, w = workload_.weight_bytes,
                      attention = model.heads * model.head_dim, past = workload_.hparams.context_length + 6,
                      seen = past + sharding::usual_suffix_tokens;
   const std::int64_t master = 4 * d * f, moment = 8 * f * f, behind = layers_behind_first_edit(layers);
   // Kept of a token in a layer: both norms' inputs in f32, queries, keys and values, the softmax, the MLP's gate.
   const std::int64_t kept = 16 * d + 3 * attention * w * 2 + 3 * f * w + model.heads * seen * (4 + w);
-  const std::int64_t passing = whole_tokens_ * ((4 * f + 8 * d) * w + 8 * d);  // of the one layer at work
+  const std::int64_t passing = whole_tokens * ((4 * f + 8 * d) * w + 8 * d);  // of the one layer at work
   RankBytes bytes{.weights = weights_of(layers),
                   .masters = edited_in(layers) * (w == 4 ? 1 : 2) * master,
                   .second_moments = owned * 2 * moment,
                   .solving = owned > 0 ? 4 * moment : 0,
-                  .activations = in_flight_ * behind * suffix_tokens_ * kept + passing,
+                  .activations = in_flight_ * behind * suffix_tokens * kept + passing,
                   .caches = in_flight_ * behind * rows_ * past * 2 * model.kv_heads * model.head_dim * w,
                   .runtime = machine_.runtime_bytes};
   if (has_head(layers)) bytes.caches += (3 * predicted() + in_flight_ * group_) * model.vocabulary * 4;
@@ -110,25 +125,51 @@ RankBytes StageCosts::fullest(sharding::Range layers) const {
   return bytes(layers, ceil_divided(edited_in(layers), replicas_));
 }
 
-// Forward is two operations a weight and token, backward as much again: frozen weights need no gradient of theirs.
+// Of layers that see `tokens`, and of the head for `predicted` of them: two operations a weight and token.
+double StageCosts::forward(std::int64_t layers, std::int64_t tokens) const {
+  return 2 * as_double(layers * tokens * layer_parameters());
+}
+
+double StageCosts::head(sharding::Range layers, std::int64_t predicted) const {
+  return has_head(layers) ? 2 * as_double(predicted * workload_.model.vocabulary * workload_.model.d_model) : 0;
+}
+
+// The optimiser's steps on suffixes, backward as much as forward (frozen weights need no gradient of theirs); the
+// passes over whole rows that cache what the steps do not compute again; the beginnings of candidates up to the
+// last edited layer, to choose contexts; and those in use, for keys on the edited weights of each sweep.
 double StageCosts::values_seconds(sharding::Range layers) const {
-  const double step = 4 * as_double(layers_behind_first_edit(layers) * suffix_tokens_ * layer_parameters());
-  const double head =
-      has_head(layers) ? 4 * as_double(predicted() * workload_.model.vocabulary * workload_.model.d_model) : 0;
-  const double passes = 2 * as_double(whole_passes * layers.size() * whole_tokens_ * layer_parameters());
-  return (as_double(workload_.evaluations) * (step + head) + passes) / machine_.flops;
+  const auto& edited = workload_.hparams.layers;
+  if (edited.empty()) return 0;
+  const auto before = [&](std::int64_t end) {
+    return std::clamp<std::int64_t>(end - layers.begin, 0, layers.size());
+  };
+  const std::int64_t up_to_last = before(edited.back() + 1), up_to_first = before(edited.front());
+  const double step = 2 * (forward(layers_behind_first_edit(layers), tokens_.steps) + head(layers, predicted()));
+  const double caches =
+      as_double(workload_.whole_passes) * forward(layers.size(), tokens_.whole) + head(layers, group_);
+  const double contexts = forward(up_to_last, tokens_.candidates);
+  const double keys = forward(up_to_first + (1 + workload_.hparams.correction_sweeps) * (up_to_last - up_to_first),
+                              tokens_.beginnings);
+  return (as_double(workload_.evaluations) * step + caches + contexts + keys) / machine_.flops;
 }
 
 double StageCosts::scoring_seconds(sharding::Range layers) const {
-  const double pass = 2 * as_double(layers.size() * group_ * prompt_tokens * layer_parameters());
-  return 2 * pass / machine_.flops;
+  return 2 * (forward(layers.size(), group_ * row_tokens) + head(layers, group_ * target_tokens)) / machine_.flops;
 }
 
-// Of each owned layer: P K for each sweep, and P and A with the batch's keys taken in.
+double StageCosts::probe_seconds(sharding::Range layers) const {
+  return (forward(layers.size(), probe_tokens) + head(layers, probe_tokens)) / machine_.flops / replicas_;
+}
+
+// Of each owned layer: P K for each sweep, and P and A with the batch's keys taken in. Batches are small beside the
+// key's width, so that reading and writing the matrices counts as well: of one [f, f], 18 times, and 7 new ones are
+// made.
 double StageCosts::solve_seconds(std::int64_t owned) const {
-  const std::int64_t products = 3 + workload_.hparams.correction_sweeps;
-  return as_double(owned * products * 2 * workload_.model.d_ff * workload_.model.d_ff * workload_.batch) /
-         machine_.double_flops;
+  constexpr std::int64_t matrix_passes = 18 + 7;
+  const std::int64_t products = 3 + workload_.hparams.correction_sweeps,
+                     entries = workload_.model.d_ff * workload_.model.d_ff;
+  return as_double(owned * products * 2 * entries * workload_.batch) / machine_.double_flops +
+         as_double(owned * matrix_passes * 8 * entries) / machine_.memory_rate;
 }
 
 double StageCosts::link_seconds() const {
@@ -136,7 +177,7 @@ double StageCosts::link_seconds() const {
   if (stages_ * replicas_ == 1) return 0;
   const std::int64_t hops =
       stages_ == 1 ? 0
-                   : 2 * workload_.evaluations * groups_ * suffix_tokens_ * model.d_model * workload_.weight_bytes;
+                   : 2 * workload_.evaluations * groups_ * tokens_.steps * model.d_model * workload_.weight_bytes;
   const std::int64_t updates = std::ssize(workload_.hparams.layers) *
                                (2 + 2 * workload_.hparams.correction_sweeps) * workload_.batch *
                                (model.d_model + model.d_ff) * 4;

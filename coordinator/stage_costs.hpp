@@ -16,12 +16,17 @@ namespace anchorage::coordinator {
 struct Machine {
   bool is_gpu = true;
   double memory_bytes = 80e9;
-  double flops = 150e12;        // a second, sustained in products of the weights' dtype; a multiply-add is two
-  double double_flops = 20e12;  // the same in f64
-  double link_bytes = 25e9;     // a second, between two ranks
+  // A second, sustained in a block of the model and counted as two for each weight and token: norms, attention and
+  // activations take their time and are not counted. The GPU's figures are assumed, not measured.
+  double flops = 150e12;
+  double double_flops = 20e12;                 // in products of f64
+  double memory_rate = 1.5e12;                 // bytes a second of matrices that are read and written as a whole
+  double link_bytes = 25e9;                    // a second, between two ranks
   std::int64_t runtime_bytes = 1'500'000'000;  // of the process: CUDA context, libraries
 
   static Machine gpu() { return {}; }
+  // As measured with the demo model on a shared AMD EPYC with AVX-512: 58 Gflop/s a core over whole edits, 65 in
+  // single blocks. `plan --measure` tells what another machine does.
   static Machine cpu(int threads);
 };
 
@@ -30,7 +35,8 @@ struct Workload {
   io::Hparams hparams;            // layers may be empty: nothing is edited
   std::int64_t weight_bytes = 2;  // of one weight, as loaded
   std::int64_t batch = 32;        // edits
-  std::int64_t evaluations = 25;  // of an edit's loss and gradient
+  std::int64_t evaluations = 20;  // of an edit's loss and gradient; that it may stop earlier is not reckoned with
+  std::int64_t whole_passes = 3;  // over whole rows: before both phases, and for the injected keys
 };
 
 struct RankBytes {
@@ -51,8 +57,9 @@ class StageCosts {
  public:
   StageCosts(Workload workload, Machine machine, int stages, int replicas);
 
-  [[nodiscard]] std::int64_t group() const { return group_; }              // edits
-  [[nodiscard]] std::int64_t groups_a_replica() const { return groups_; }  // of the replica that has most
+  [[nodiscard]] std::int64_t group() const { return group_; }               // edits
+  [[nodiscard]] std::int64_t step_tokens() const { return tokens_.steps; }  // of a group, in a step
+  [[nodiscard]] std::int64_t groups_a_replica() const { return groups_; }   // of the replica that has most
   [[nodiscard]] std::int64_t groups_in_flight() const { return in_flight_; }
 
   // Of a rank that holds `layers` and owns `owned` of the edited ones among them.
@@ -64,6 +71,8 @@ class StageCosts {
   // Of one group from its prompts to its values, and of scoring it before and after.
   [[nodiscard]] double values_seconds(sharding::Range layers) const;
   [[nodiscard]] double scoring_seconds(sharding::Range layers) const;
+  // Of the guard's look at the loss, once a batch.
+  [[nodiscard]] double probe_seconds(sharding::Range layers) const;
   // Of a whole batch: an owner's part, and what travels between ranks.
   [[nodiscard]] double solve_seconds(std::int64_t owned) const;
   [[nodiscard]] double link_seconds() const;
@@ -73,13 +82,23 @@ class StageCosts {
   [[nodiscard]] std::int64_t weights_of(sharding::Range layers) const;
   [[nodiscard]] bool has_head(sharding::Range layers) const { return layers.end == workload_.model.layers; }
   [[nodiscard]] std::int64_t layers_behind_first_edit(sharding::Range layers) const;
-  [[nodiscard]] std::int64_t predicted() const;  // tokens of a group that the head is asked for
+  [[nodiscard]] std::int64_t predicted() const;  // tokens of a group that the head is asked for in a step
+  // Operations.
+  [[nodiscard]] double forward(std::int64_t layers, std::int64_t tokens) const;
+  [[nodiscard]] double head(sharding::Range layers, std::int64_t predicted) const;
 
   Workload workload_;
   Machine machine_;
   int stages_, replicas_;
   std::int64_t group_, groups_, in_flight_;
-  std::int64_t rows_, suffix_tokens_, whole_tokens_;  // of a group
+  std::int64_t rows_;  // of a group
+  // Of a group, as they usually are.
+  struct Tokens {
+    std::int64_t steps = 0;       // from the subject's last token on
+    std::int64_t whole = 0;       // of whole rows
+    std::int64_t beginnings = 0;  // up to the subject's last token, in the contexts that are used
+    std::int64_t candidates = 0;  // the same in all contexts that are tried
+  } tokens_;
 };
 
 }  // namespace anchorage::coordinator

@@ -7,6 +7,7 @@
 #include "io/error.hpp"
 #include "launch/command_line.hpp"
 #include "worker/editing/method.hpp"
+#include "worker/model/block_speed.hpp"
 
 namespace anchorage::launch {
 namespace {
@@ -19,7 +20,7 @@ struct Options {
   int ranks = 1, stages = 0;
   std::int64_t batch = 32;
   std::optional<double> memory, teraflops;
-  bool cpu = false;
+  bool cpu = false, measure = false;
 };
 
 // config.json alone, in a directory or by its own path: the weights need not be here.
@@ -40,6 +41,19 @@ io::Hparams read_hparams(const Options& options, const io::ModelConfig& config) 
   return io::resolve(hparams, config, options.hparams);
 }
 
+void count_steps(const worker::Method& method, coordinator::Workload& workload) {
+  const io::Hparams& hparams = workload.hparams;
+  workload.evaluations =
+      method.anchored ? hparams.eac_locate_steps + hparams.eac_compress_steps : hparams.v_num_grad_steps;
+  workload.whole_passes = method.joint ? 3 : 1;
+}
+
+void measure(coordinator::PlanRequest& request) {
+  const coordinator::StageCosts costs(request.workload, request.machine, 1, 1);
+  request.machine.flops = worker::measured_block_flops(request.workload.model, costs.step_tokens());
+  request.machine.double_flops = worker::measured_double_flops(request.workload.model, request.workload.batch);
+}
+
 coordinator::PlanRequest request_of(const Options& options, const Session& session) {
   coordinator::PlanRequest request{.workload = {}, .machine = {}, .ranks = options.ranks, .stages = options.stages};
   auto& workload = request.workload;
@@ -47,12 +61,10 @@ coordinator::PlanRequest request_of(const Options& options, const Session& sessi
   workload.hparams = read_hparams(options, workload.model);
   workload.weight_bytes = weight_bytes(workload.model, session.dtype());
   workload.batch = options.batch;
-  const io::Hparams& hparams = workload.hparams;
-  workload.evaluations = worker::method_named(options.method).anchored
-                             ? hparams.eac_locate_steps + hparams.eac_compress_steps
-                             : hparams.v_num_grad_steps;
+  count_steps(worker::method_named(options.method), workload);
   request.machine = options.cpu ? coordinator::Machine::cpu(session.threads()) : coordinator::Machine::gpu();
   if (options.memory) request.machine.memory_bytes = 1e9 * *options.memory;
+  if (options.measure) measure(request);
   if (options.teraflops) request.machine.flops = 1e12 * *options.teraflops;
   return request;
 }
@@ -86,6 +98,7 @@ nlohmann::json document_of(const coordinator::Plan& plan, const coordinator::Pla
           {"group", plan.group},
           {"groups_in_flight", plan.groups_in_flight},
           {"memory_bytes", request.machine.memory_bytes},
+          {"flops", request.machine.flops},
           {"seconds_a_batch",
            {{"total", plan.seconds.total()},
             {"values", plan.seconds.values},
@@ -94,7 +107,8 @@ nlohmann::json document_of(const coordinator::Plan& plan, const coordinator::Pla
             {"evaluate", plan.seconds.evaluate}}}};
 }
 
-std::string text_of(const coordinator::Plan& plan, const coordinator::PlanRequest& request) {
+// `speed`: where the machine's speed is known from.
+std::string text_of(const coordinator::Plan& plan, const coordinator::PlanRequest& request, const char* speed) {
   std::string text = fmt::format(
       "{} ranks: {} stages x {} replicas, {:.0f} GB each; batches of {} edits in groups of {}, {} under way in a "
       "replica\n",
@@ -124,16 +138,17 @@ std::string text_of(const coordinator::Plan& plan, const coordinator::PlanReques
   const auto& seconds = plan.seconds;
   return text + fmt::format(
                     "about {:.3g} s a batch, {:.3g} s an edit: values {:.3g}, solve {:.3g}, communicate {:.3g}, "
-                    "evaluate {:.3g} (at {:.3g} Tflop/s a rank)\n",
+                    "evaluate {:.3g} (at {:.3g} Tflop/s a rank, {})\n",
                     seconds.total(), seconds.total() / static_cast<double>(request.workload.batch), seconds.values,
-                    seconds.solve, seconds.communicate, seconds.evaluate, request.machine.flops / 1e12);
+                    seconds.solve, seconds.communicate, seconds.evaluate, request.machine.flops / 1e12, speed);
 }
 
 int run(const Options& options, Session& session) {
   if (!session.is_root()) return done;
   const coordinator::PlanRequest request = request_of(options, session);
   const coordinator::Plan plan = coordinator::plan_ranks(request);
-  session.json() ? session.print(document_of(plan, request)) : session.print(text_of(plan, request));
+  const char* speed = options.teraflops ? "as given" : options.measure ? "as measured now" : "assumed";
+  session.json() ? session.print(document_of(plan, request)) : session.print(text_of(plan, request, speed));
   return done;
 }
 
@@ -152,7 +167,12 @@ void add_plan_command(CommandLine& line) {
       ->check(CLI::PositiveNumber);
   command->add_option("--tflops", options->teraflops, "that a rank sustains in matrix products")
       ->check(CLI::PositiveNumber);
-  command->add_flag("--cpu", options->cpu, "ranks without GPUs, of --threads each");
+  auto* cpu = command->add_flag("--cpu", options->cpu, "ranks without GPUs, of --threads each");
+  command
+      ->add_flag(
+          "--measure", options->measure,
+          "for the time, find out how fast this machine is: takes seconds; a rank's cores are taken for its own")
+      ->needs(cpu);
   command->add_option("--batch", options->batch, "edits a batch")->check(CLI::PositiveNumber);
   command->add_option("--method", options->method, "b-eac, memit, memit_seq, eac or alphaedit");
   command->add_option("--set", options->assignments, "key=value: changes a hyper-parameter");

@@ -168,12 +168,15 @@ TEST_F(ProgramTest, PlansFromAConfigAloneWhoHoldsAndOwnsWhat) {
   }
   EXPECT_THAT(owned, testing::UnorderedElementsAre(1, 2));
   EXPECT_GT(plan["seconds_a_batch"]["total"], 0);
-  EXPECT_THAT(program("plan config --hparams h.yaml --ranks 4").out, HasSubstr("1 stages x 4 replicas"));
+  EXPECT_THAT(program("plan config --hparams h.yaml --ranks 4").out,
+              testing::AllOf(HasSubstr("1 stages x 4 replicas"), HasSubstr("Tflop/s a rank, assumed")));
+  const Execution measured = program("plan config --hparams h.yaml --ranks 1 --cpu --measure --threads 1");
+  EXPECT_THAT(measured.out, HasSubstr("Tflop/s a rank, as measured now")) << measured.err;
+  EXPECT_EQ(program("plan config --hparams h.yaml --ranks 1 --measure").exit_code, 2);
 }
 
 // What is planned of a rank's weights is what a rank holds.
 TEST_F(ProgramTest, PlannedWeightsAreTheMeasuredOnes) {
-  ASSERT_EQ(collect().exit_code, 0);
   const auto result = program(edit_arguments("run", "--stages 2"), 2).json();
   const auto plan =
       program("plan '" + model + "' --hparams h.yaml --ranks 2 --stages 2 --cpu --batch 2 --json").json();

@@ -106,6 +106,42 @@ TEST(StageCosts, OnlyLayersBehindTheFirstEditedOneKeepActivations) {
   EXPECT_LT(costs.values_seconds({10, 20}), costs.values_seconds({21, 31}));
 }
 
+// Measured on one thread of a shared AMD EPYC, which `plan --measure` found to do 65 Gflop/s in blocks of the
+// model: launch/hparams/smollm2-135m.yaml, 8 facts of launch/demo/facts.jsonl in one batch. Finding the values
+// took 24.3 s, scoring 0.72 s, solving 0.80 s, all together 30.1 s.
+TEST(StageCosts, AnEditOfTheDemoModelIsEstimatedWithinAFactorOfOneAndAHalf) {
+  auto wanted = request(smollm2_135m(), {4, 5, 6, 7, 8}, 1, 80);
+  wanted.machine = Machine::cpu(1);
+  wanted.machine.flops = 65e9;
+  wanted.workload.weight_bytes = 4;
+  wanted.workload.batch = 8;
+  wanted.workload.hparams.contexts = 3;
+  wanted.workload.evaluations = 8 + 12;
+  const PlanSeconds seconds = plan_ranks(wanted).seconds;
+  const auto close = [](double measured) {
+    return testing::AllOf(testing::Gt(measured / 1.5), testing::Lt(measured * 1.5));
+  };
+  EXPECT_THAT(seconds.values, close(24.3));
+  EXPECT_THAT(seconds.total(), close(30.1));
+  EXPECT_THAT(seconds.solve, close(0.80));
+}
+
+// Steps cost what their tokens and layers cost: twice the evaluations, nearly twice the time of many.
+TEST(StageCosts, SecondsFollowTheStepsAndTheLayersBehindTheFirstEditedOne) {
+  auto wanted = request(smollm2_135m(), {4, 5, 6}, 1, 80);
+  const auto seconds = [&](Range layers) {
+    return StageCosts(wanted.workload, wanted.machine, 1, 1).values_seconds(layers);
+  };
+  wanted.workload.evaluations = 1000;
+  const double once = seconds({0, 30}), before = seconds({0, 5});
+  EXPECT_LT(before, 0.01 * once);
+  wanted.workload.evaluations = 2000;
+  EXPECT_NEAR(seconds({0, 30}) / once, 2, 0.02);
+  EXPECT_EQ(seconds({0, 5}), before);
+  wanted.workload.hparams.layers = {17};  // 12 of 25 layers are left behind it, and the head as before
+  EXPECT_LT(seconds({0, 30}), 2 * 0.62 * once);
+}
+
 TEST(Planner, InAllSmallWorldsEveryRankFitsAndEveryEditedLayerHasOneOwnerThatHoldsIt) {
   int planned = 0;
   for (const double gigabytes : {10, 14, 18, 24, 40, 80}) {
