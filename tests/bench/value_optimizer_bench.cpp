@@ -1,16 +1,21 @@
 // Seconds an edit: the value optimiser as it is (a group of edits at once, suffixes only), beside the same
 // optimiser run one edit at a time over whole sequences and all layers, as other tools do. Both in one run, on the
-// same edits.
+// same edits. Behind them the group that the engine itself takes on this kind of machine, also with a vector in
+// each of up to five layers, as B-EAC injects them. All steps are taken: no edit leaves early.
 //
 //   value_optimizer_bench MODEL EDITS [edits = 16] [steps = 20] [contexts = 4] [threads = all]
 //
-// Prints times and how far the values lie apart; asserts nothing.
+// An edit has a rewriting prompt a context, and one more for the KL term. Prints times, caches and all, and how far
+// the values lie apart; asserts nothing.
 
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/utils.h>
 #include <chrono>
 #include <cstdio>
 #include <string>
 
 #include "io/facts/reader.hpp"
+#include "sharding/edit_groups.hpp"
 #include "worker/editing/context_prefixes.hpp"
 #include "worker/editing/value_optimizer.hpp"
 #include "worker/model/load.hpp"
@@ -83,6 +88,26 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
+// Seconds an edit to find the values of all, in groups of `size`, with vectors behind each of `layers`. `look` sees
+// the values of each group and the number of its first edit.
+template <class Look>
+double seconds_in_groups(const Transformer& model, const std::vector<EditPrompts>& prompts, std::size_t size,
+                         const std::vector<std::int64_t>& layers, const io::Hparams& hparams, const Look& look) {
+  double seconds = 0;
+  for (std::size_t begin = 0; begin < prompts.size(); begin += size) {
+    const auto end = std::min(prompts.size(), begin + size);
+    const auto start = std::chrono::steady_clock::now();
+    const InjectedForward forward(
+        model,
+        {prompts.begin() + static_cast<std::ptrdiff_t>(begin), prompts.begin() + static_cast<std::ptrdiff_t>(end)},
+        {.layers = layers, .loss_layer = model.layers() - 1});
+    const auto values = optimize_values({forward}, hparams).front();
+    seconds += seconds_since(start);
+    look(values, begin);
+  }
+  return seconds / static_cast<double>(prompts.size());
+}
+
 int run(int argc, char** argv) {
   const auto number = [&](int position, int otherwise) {
     return argc > position ? std::stoi(argv[position]) : otherwise;
@@ -107,34 +132,37 @@ int run(int argc, char** argv) {
   std::vector<EditPrompts> prompts;
   for (const io::Edit& edit : edits) prompts.push_back(builder.build(edit, prefixes));
 
-  auto start = std::chrono::steady_clock::now();
+  const auto start = std::chrono::steady_clock::now();
   std::vector<torch::Tensor> slow;
   for (const EditPrompts& edit : prompts) slow.push_back(one_at_a_time(model, edit, hparams));
   const double slow_seconds = seconds_since(start) / static_cast<double>(prompts.size());
-  std::printf("%zu edits, %d steps, %d contexts, %d threads; seconds an edit\n", prompts.size(),
-              hparams.v_num_grad_steps, contexts, torch::get_num_threads());
+  std::printf("%zu edits, %d steps, %d prompts an edit and 1 for the KL term, %d threads; seconds an edit\n",
+              prompts.size(), hparams.v_num_grad_steps, contexts, torch::get_num_threads());
   std::printf("  one at a time, whole sequences      %7.3f\n", slow_seconds);
-  for (const std::size_t group : {1, 2, 4, 8, 16}) {
-    if (group > prompts.size()) break;
-    start = std::chrono::steady_clock::now();
+  const std::int64_t layer = hparams.layers.front();
+  const auto of_group = [&](std::size_t group, const char* remark) {
     double apart = 0;
-    for (std::size_t begin = 0; begin < prompts.size(); begin += group) {
-      const auto end = std::min(prompts.size(), begin + group);
-      const InjectedForward forward(model,
-                                    {prompts.begin() + static_cast<std::ptrdiff_t>(begin),
-                                     prompts.begin() + static_cast<std::ptrdiff_t>(end)},
-                                    {.layers = {hparams.layers.front()}, .loss_layer = last});
-      const auto values = optimize_values({forward}, hparams).front();
-      for (std::size_t i = begin; i < end; ++i) {
-        const auto difference = values.injected[static_cast<std::int64_t>(i - begin)][0] - slow[i];
-        apart = std::max(apart, (difference.norm() / slow[i].norm()).item<double>());
-      }
-    }
-    const double seconds = seconds_since(start) / static_cast<double>(prompts.size());
+    const double seconds = seconds_in_groups(
+        model, prompts, group, {layer}, hparams, [&](const OptimizedValues& values, std::size_t begin) {
+          for (std::int64_t i = 0; i < values.injected.size(0); ++i) {
+            const auto& alone = slow[begin + static_cast<std::size_t>(i)];
+            apart = std::max(apart, ((values.injected[i][0] - alone).norm() / alone.norm()).item<double>());
+          }
+        });
     std::printf(
-        "  suffixes only, groups of %-2zu         %7.3f   %5.1f times as fast; values apart by %.1e at most\n",
-        group, seconds, slow_seconds / seconds, apart);
+        "  suffixes only, groups of %-2zu         %7.3f   %5.1f times as fast; values apart by %.1e at most%s\n",
+        group, seconds, slow_seconds / seconds, apart, remark);
+  };
+  for (const std::size_t group : {1, 2, 4, 8, 16}) {
+    if (group <= prompts.size()) of_group(group, "");
   }
+  const auto own = static_cast<std::size_t>(sharding::edits_a_group(0, contexts, model.device().is_cuda()));
+  of_group(own, "; the engine's choice");
+  std::vector<std::int64_t> joint;
+  for (std::int64_t each = std::max<std::int64_t>(0, layer - 4); each <= layer; ++each) joint.push_back(each);
+  const double seconds =
+      seconds_in_groups(model, prompts, own, joint, hparams, [](const OptimizedValues&, std::size_t) {});
+  std::printf("  the same with vectors in %zu layers   %7.3f\n", joint.size(), seconds);
   return 0;
 }
 

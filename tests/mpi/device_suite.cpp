@@ -178,35 +178,56 @@ TEST_P(DeviceCollectives, TrafficIsCountedByTheOperationsName) {
   });
 }
 
-// The last rank stays away from each operation; the others are told its name within seconds.
-TEST_P(DeviceCollectives, EveryOperationWithoutOneRankEndsAtTheDeadlineWithItsName) {
-  const std::vector<std::function<void(DeviceCommunicator&, const torch::Tensor&)>> operations = {
-      [](auto& world, const auto& rows) { world.broadcast(rows, world.size() - 1, "gather keys"); },
-      [](auto& world, const auto& rows) { (void)world.all_gather(rows, "gather keys"); },
-      [](auto& world, const auto& rows) { world.all_reduce_sum(rows.to(torch::kInt64), "gather keys"); },
-      [](auto& world, const auto& rows) { world.receive(rows, world.size() - 1, "gather keys"); },
-      [](auto& world, const auto& rows) {
-        world.broadcast_among({world.rank(), world.size()}, rows, world.size() - 1, "gather keys");
-      }};
-  const Seconds limit = GetParam().short_deadline;
-  for (const auto& operation : operations) {
-    run(
-        [&](DeviceCommunicator& world) {
-          if (world.size() == 1) GTEST_SKIP() << "nobody to wait for";
-          if (world.rank() == world.size() - 1) return;
-          const auto start = std::chrono::steady_clock::now();
-          try {
-            operation(world, rows_of(world.rank(), 5, torch::kFloat32, world.device()));
-            ADD_FAILURE() << "no error on rank " << world.rank();
-          } catch (const CollectiveError& error) {
-            EXPECT_EQ(error.operation(), "gather keys");
-            const auto text = fmt::format("'gather keys' to end within {:g} s", limit.count());
-            EXPECT_NE(std::string(error.what()).find(text), std::string::npos) << error.what();
-          }
-          EXPECT_LT(Seconds(std::chrono::steady_clock::now() - start), limit + Seconds{5});
-        },
-        limit);
-  }
+// The last rank stays away from `operation`; the others are told its name at the deadline.
+void expect_deadline(const DeviceWorld& worlds,
+                     const std::function<void(DeviceCommunicator&, const torch::Tensor& rows)>& operation) {
+  const Seconds limit = worlds.short_deadline;
+  worlds.run(
+      [&](DeviceCommunicator& world) {
+        if (world.size() == 1) GTEST_SKIP() << "nobody to wait for";
+        if (world.rank() == world.size() - 1) return;
+        const auto start = std::chrono::steady_clock::now();
+        try {
+          operation(world, rows_of(world.rank(), 5, torch::kFloat32, world.device()));
+          ADD_FAILURE() << "no error on rank " << world.rank();
+        } catch (const CollectiveError& error) {
+          EXPECT_EQ(error.operation(), "gather keys");
+          const auto text = fmt::format("'gather keys' to end within {:g} s", limit.count());
+          EXPECT_NE(std::string(error.what()).find(text), std::string::npos) << error.what();
+        }
+        EXPECT_LT(Seconds(std::chrono::steady_clock::now() - start), limit + Seconds{5});
+      },
+      limit);
+}
+
+TEST_P(DeviceCollectives, BroadcastWithoutItsRootEndsAtTheDeadline) {
+  expect_deadline(GetParam(), [](DeviceCommunicator& world, const torch::Tensor& rows) {
+    world.broadcast(rows, world.size() - 1, "gather keys");
+  });
+}
+
+TEST_P(DeviceCollectives, BroadcastAmongRanksWithoutItsRootEndsAtTheDeadline) {
+  expect_deadline(GetParam(), [](DeviceCommunicator& world, const torch::Tensor& rows) {
+    world.broadcast_among({world.rank(), world.size()}, rows, world.size() - 1, "gather keys");
+  });
+}
+
+TEST_P(DeviceCollectives, AllGatherWithoutOneRankEndsAtTheDeadline) {
+  expect_deadline(GetParam(), [](DeviceCommunicator& world, const torch::Tensor& rows) {
+    (void)world.all_gather(rows, "gather keys");
+  });
+}
+
+TEST_P(DeviceCollectives, SumWithoutOneRankEndsAtTheDeadline) {
+  expect_deadline(GetParam(), [](DeviceCommunicator& world, const torch::Tensor& rows) {
+    world.all_reduce_sum(rows.to(torch::kInt64), "gather keys");
+  });
+}
+
+TEST_P(DeviceCollectives, ReceiveWithoutASenderEndsAtTheDeadline) {
+  expect_deadline(GetParam(), [](DeviceCommunicator& world, const torch::Tensor& rows) {
+    world.receive(rows, world.size() - 1, "gather keys");
+  });
 }
 
 }  // namespace
