@@ -1,6 +1,7 @@
 #include "launch/session.hpp"
 
-#include <torch/torch.h>
+#include <torch/cuda.h>
+#include <torch/utils.h>
 
 #include <cstdio>
 #include <cstdlib>

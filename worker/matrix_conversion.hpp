@@ -1,7 +1,7 @@
 // Between io's matrices and tensors.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "io/matrix.hpp"
 

@@ -9,7 +9,7 @@
 // order and reduced by one rank (docs/architecture.md, "Same bits").
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <functional>
 #include <memory>

@@ -5,6 +5,7 @@
 #include <cuda_runtime_api.h>
 #include <fmt/format.h>
 #include <nccl.h>
+#include <torch/cuda.h>
 
 #include <cstring>
 #include <exception>

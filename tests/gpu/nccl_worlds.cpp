@@ -2,6 +2,7 @@
 //
 // NCCL refuses two ranks on one device unless they seem to be on different hosts. Where there are more ranks than
 // devices each rank gives itself a host's name of its own, and they talk over sockets.
+#include <torch/cuda.h>
 #include <cstdlib>
 
 #include "tests/mpi/device_suite.hpp"

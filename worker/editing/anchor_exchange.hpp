@@ -1,7 +1,7 @@
 // Layer-wise anchor selection over the edits of all ranks.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <span>
 #include <vector>

@@ -1,5 +1,7 @@
 #include "worker/editing/edited_weights.hpp"
 
+#include <torch/utils.h>
+
 #include "worker/model/load.hpp"
 
 namespace anchorage::worker {

@@ -11,7 +11,7 @@
 // O(f^2 b) a batch instead of O(f^3). Everything here is f64, on the device of P.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 namespace anchorage::worker {
 

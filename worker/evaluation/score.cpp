@@ -1,5 +1,6 @@
 #include "worker/evaluation/score.hpp"
 
+#include <torch/utils.h>
 #include <algorithm>
 #include <functional>
 #include <numeric>

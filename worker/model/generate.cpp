@@ -1,5 +1,6 @@
 #include "worker/model/generate.hpp"
 
+#include <torch/utils.h>
 #include <algorithm>
 #include <cmath>
 #include <functional>

@@ -5,7 +5,7 @@
 // positions before are cached (a *suffix*).
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <span>
 #include <vector>

@@ -5,7 +5,7 @@
 // SiLU). Notation: V vocabulary, d = d_model, f = d_ff, H heads, G key-value heads, e = head_dim.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <vector>
 

@@ -1,5 +1,6 @@
 #include "worker/statistics/key_statistics.hpp"
 
+#include <torch/utils.h>
 #include <algorithm>
 #include <chrono>
 #include <map>

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <torch/cuda.h>
 
 #include "io/error.hpp"
 #include "sharding/collective/thread_communicator.hpp"

@@ -2,6 +2,8 @@
 #include "worker/editing/injected_forward.hpp"
 
 #include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/utils.h>
 
 #include "tests/unit/worker/golden_model.hpp"
 

@@ -1,6 +1,7 @@
 #include "worker/statistics/key_statistics.hpp"
 
 #include <gtest/gtest.h>
+#include <torch/utils.h>
 
 #include "io/error.hpp"
 #include "sharding/collective/thread_communicator.hpp"

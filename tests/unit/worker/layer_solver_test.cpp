@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <torch/utils.h>
 
 #include "sharding/collective/thread_communicator.hpp"
 #include "tests/temporary_directory.hpp"

@@ -1,6 +1,7 @@
 #include "worker/editing/least_squares.hpp"
 
 #include <gtest/gtest.h>
+#include <torch/utils.h>
 
 #include "io/error.hpp"
 #include "tests/unit/worker/golden_model.hpp"

@@ -2,6 +2,7 @@
 #include "worker/evaluation/open_questions.hpp"
 
 #include <gtest/gtest.h>
+#include <torch/utils.h>
 
 #include "sharding/collective/thread_communicator.hpp"
 #include "tests/unit/worker/golden_model.hpp"

@@ -2,6 +2,7 @@
 #include "worker/editing/removal.hpp"
 
 #include <gtest/gtest.h>
+#include <torch/utils.h>
 
 #include <set>
 

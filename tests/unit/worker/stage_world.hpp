@@ -1,6 +1,7 @@
 // One replica of a model, its stages as threads of this process.
 #pragma once
 
+#include <torch/utils.h>
 #include <functional>
 
 #include "sharding/collective/thread_communicator.hpp"

@@ -1,6 +1,8 @@
 #include "worker/editing/value_optimizer.hpp"
 
 #include <gtest/gtest.h>
+#include <torch/optim/adam.h>
+#include <torch/utils.h>
 
 #include "tests/unit/worker/golden_model.hpp"
 
