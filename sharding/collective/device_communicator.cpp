@@ -131,7 +131,7 @@ void DeviceCommunicator::all_reduce_sum(const torch::Tensor& tensor, std::string
 }
 
 void DeviceCommunicator::send(const torch::Tensor& tensor, int to, std::string_view operation) {
-  const torch::Tensor own = tensor.contiguous();
+  torch::Tensor own = tensor.contiguous();
   check_place(own, operation);
   check_peer(to, operation);
   count(operation, [&] {

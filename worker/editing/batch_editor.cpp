@@ -390,7 +390,8 @@ void BatchEditor::restore_weight(std::int64_t layer, const torch::Tensor& master
   if (weights_.holds(layer)) weights_.restore({{layer, master}});
 }
 
-void BatchEditor::restore_least_squares(std::int64_t layer, torch::Tensor system, torch::Tensor inverse) {
+void BatchEditor::restore_least_squares(std::int64_t layer, const torch::Tensor& system,
+                                        const torch::Tensor& inverse) {
   solver_.restore(layer, system.to(model_.device()), inverse.to(model_.device()));
 }
 

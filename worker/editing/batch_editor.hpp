@@ -70,7 +70,7 @@ class BatchEditor {
   // A layer as a checkpoint has it: the master [d, f] where it is held, and on its owner the least squares' system
   // and inverse.
   void restore_weight(std::int64_t layer, const torch::Tensor& master);
-  void restore_least_squares(std::int64_t layer, torch::Tensor system, torch::Tensor inverse);
+  void restore_least_squares(std::int64_t layer, const torch::Tensor& system, const torch::Tensor& inverse);
   bool owns(std::int64_t layer) const { return solver_.owns(layer); }
   const std::vector<std::int64_t>& layers() const { return weights_.layers(); }
 

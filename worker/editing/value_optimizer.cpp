@@ -147,7 +147,7 @@ class Descent {
   torch::Tensor penalty(const torch::Tensor& point) const {
     // The square root's gradient at zero is infinite: the tiny summand makes it zero.
     const auto length = (point.square().flatten(1).sum(1) + 1e-24).sqrt();
-    const auto decay = hparams_.v_weight_decay * length / forward_->norms().square();
+    auto decay = hparams_.v_weight_decay * length / forward_->norms().square();
     if (!start_.l1_weights.defined()) return decay;
     return decay + (start_.l1_weights * point.abs()).flatten(1).sum(1);
   }
@@ -210,9 +210,9 @@ void descend(std::vector<Descent>& groups) {
   }
   InjectedForward::share_norms(forwards);
   const auto evaluations = [&] {
-    std::vector<LossEvaluation*> evaluations;
-    for (Descent* group : going) evaluations.push_back(&group->evaluation());
-    return evaluations;
+    std::vector<LossEvaluation*> each;
+    for (Descent* group : going) each.push_back(&group->evaluation());
+    return each;
   };
   const auto drop_those_that_are_through = [&] {
     std::erase_if(going, [](const Descent* group) { return !group->is_going(); });
