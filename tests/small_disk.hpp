@@ -30,6 +30,14 @@ class SmallDisk {
   const std::string& refusal() const { return refusal_; }
   const std::filesystem::path& path() const { return directory_.path(); }
 
+  // With other options: "ro", or another "size=1m". Why not; empty where it was done.
+  std::string remount(const std::string& options) const {
+    const bool read_only = options == "ro";
+    const unsigned long flags = MS_REMOUNT | (read_only ? static_cast<unsigned long>(MS_RDONLY) : 0UL);
+    const int result = ::mount("tmpfs", path().c_str(), "tmpfs", flags, read_only ? nullptr : options.c_str());
+    return result == 0 ? "" : std::string("remounting a tmpfs: ") + std::strerror(errno);
+  }
+
   // Leaves `bytes` free.
   void fill_up_to(std::uintmax_t bytes) const {
     const std::uintmax_t available = std::filesystem::space(path()).available;

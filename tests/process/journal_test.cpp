@@ -184,6 +184,29 @@ TEST_F(JournalOfARun, GoesOnBehindARemovalWithTheSameBitsInOneGoAndResumed) {
   EXPECT_TRUE(json("journal verify two")["sound"]);
 }
 
+// Everything that is done to a run over months, by a model that two ranks hold half each, and by four ranks; then
+// the same by one rank.
+TEST_F(JournalOfARun, AModelInStagesIsEditedTakenBackAndResumedWithTheBitsOfOneRank) {
+  runs.write_edits("more.jsonl", 10);
+  const auto a_life = [&](const std::string& run, const std::string& stages, int ranks, int more_ranks) {
+    edit(run, stages + " --limit 4 --checkpoint-every 2", ranks);
+    EXPECT_EQ(json("remove " + run + " --edit e1")["segment"], 3);
+    resume(run, stages + " --checkpoint-every 2",
+           more_ranks);  // e4 e5, replayed from the checkpoint of segment 2 on
+    EXPECT_EQ(json("rollback " + run + " --to-batch 3")["segment"], 5);
+    runs.folder.write("new.jsonl", SmallRun::edit(2, "new", "x"));
+    resume(run, stages + " --edits new.jsonl --checkpoint-every 1", ranks);  // in the place of e2
+    const Execution last = resume(run, stages + " --edits more.jsonl --checkpoint-every 1 --limit 8", more_ranks);
+    EXPECT_EQ(last.err.find("replaying"), std::string::npos)
+        << "from the checkpoint of the last segment: " << last.err;
+    EXPECT_TRUE(json("journal verify " + run)["sound"]);
+    return runs.exported(run);
+  };
+  const std::string one = a_life("one", "", 1, 1);
+  EXPECT_TRUE(a_life("two", "--stages 2", 2, 4) == one);
+  EXPECT_EQ(json("journal list two")["batches"][3]["edits"][0]["now"], "rolled back");
+}
+
 TEST_F(JournalOfARun, AnEditSupersedesAnEarlierOneWhoseContributionIsTakenOutInTheSameCommit) {
   edit("run");
   runs.folder.write("new.jsonl", SmallRun::edit(1, "new", "x") + SmallRun::edit(2, "same"));

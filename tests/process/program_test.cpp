@@ -53,9 +53,10 @@ class ProgramTest : public testing::Test {
   ProgramTest() {
     folder.write("h.yaml", hparams);
     folder.write("edits.jsonl", edits);
+    std::filesystem::copy_file(ANCHORAGE_SMALL_STATISTICS, folder.path() / "s.h5");
   }
 
-  Execution collect(int ranks = 0, const std::string& out = "s.h5", const std::string& more = "") {
+  Execution collect(int ranks, const std::string& out, const std::string& more = "") {
     return program("stats '" + model + "' --corpus '" + corpus +
                        "' --layers 1,2 --tokens 1500 --sequence-length 64 --threads 1 "
                        "--json --out " +
@@ -79,7 +80,6 @@ class ProgramTest : public testing::Test {
 };
 
 TEST_F(ProgramTest, EditsOnOneTwoAndThreeRanksExportTheSameBytes) {
-  ASSERT_EQ(collect().exit_code, 0);
   std::string one;
   for (const int ranks : {1, 2, 3}) {
     const std::string run = "run" + std::to_string(ranks);
@@ -97,7 +97,6 @@ TEST_F(ProgramTest, EditsOnOneTwoAndThreeRanksExportTheSameBytes) {
 }
 
 TEST_F(ProgramTest, EditsOverStagesAndReplicasExportTheSameBytesAndHoldAStageOfTheWeightsEach) {
-  ASSERT_EQ(collect().exit_code, 0);
   ASSERT_EQ(program(edit_arguments("run1"), 1).exit_code, 0);
   const std::string one = exported("run1");
   const auto whole = program("info '" + model + "' --json").json()["weight_bytes"].get<double>();
@@ -143,9 +142,8 @@ TEST_F(ProgramTest, StagesScoreGenerateAndCollectWhatOneRankDoes) {
   same("score '" + model + "' --requests requests.jsonl");
   same("generate '" + model + "' --prompt 'The' --max-new-tokens 8 --temperature 3");
   same("eval '" + model + "' --edits edits.jsonl --heldout '" + corpus + "' --sequence-length 100");
-  ASSERT_EQ(collect(1, "one.h5").exit_code, 0);
   ASSERT_EQ(collect(2, "two.h5", "--stages 2").exit_code, 0);
-  EXPECT_EQ(program.shell("h5diff one.h5 two.h5").exit_code, 0);
+  EXPECT_EQ(program.shell("h5diff s.h5 two.h5").exit_code, 0);
 }
 
 TEST_F(ProgramTest, PlansFromAConfigAloneWhoHoldsAndOwnsWhat) {
@@ -186,13 +184,11 @@ TEST_F(ProgramTest, PlannedWeightsAreTheMeasuredOnes) {
 }
 
 TEST_F(ProgramTest, StatisticsAreTheSameOnOneAndThreeRanks) {
-  ASSERT_EQ(collect(1, "one.h5").exit_code, 0);
   ASSERT_EQ(collect(3, "three.h5").exit_code, 0);
-  EXPECT_EQ(program.shell("h5diff one.h5 three.h5").exit_code, 0);
+  EXPECT_EQ(program.shell("h5diff s.h5 three.h5").exit_code, 0);
 }
 
 TEST_F(ProgramTest, ARunInTwoPartsEqualsAnUndisturbedOne) {
-  ASSERT_EQ(collect().exit_code, 0);
   ASSERT_EQ(program(edit_arguments("whole"), 2).exit_code, 0);
   ASSERT_EQ(program(edit_arguments("parts", "--limit 2"), 2).exit_code, 0);
   const Execution rest = program("edit --run parts --resume --json", 1);
@@ -202,7 +198,6 @@ TEST_F(ProgramTest, ARunInTwoPartsEqualsAnUndisturbedOne) {
 }
 
 TEST_F(ProgramTest, ASignalEndsTheRunBehindABatchAndResumeGoesOn) {
-  ASSERT_EQ(collect().exit_code, 0);
   // Signalled as soon as the first batch is committed.
   const Execution stopped = program.shell(
       "'" ANCHORAGE_PROGRAM "' " + edit_arguments("stopped", slow, 1) +
@@ -216,7 +211,6 @@ TEST_F(ProgramTest, ASignalEndsTheRunBehindABatchAndResumeGoesOn) {
 }
 
 TEST_F(ProgramTest, ASignalToMpirunEndsTheRunOfTwoRanksBehindABatch) {
-  ASSERT_EQ(collect().exit_code, 0);
   const Execution stopped = program.shell(
       "mpirun -n 2 --bind-to none --oversubscribe '" ANCHORAGE_PROGRAM "' " + edit_arguments("stopped", slow, 1) +
       " & for i in $(seq 3000); do test -e stopped/journal/seg-00000001.h5 && break; sleep 0.02; done; "
@@ -226,7 +220,6 @@ TEST_F(ProgramTest, ASignalToMpirunEndsTheRunOfTwoRanksBehindABatch) {
 }
 
 TEST_F(ProgramTest, ARunIsAModelWhereverAModelIsRead) {
-  ASSERT_EQ(collect().exit_code, 0);
   ASSERT_EQ(program(edit_arguments("run")).exit_code, 0);
   const auto scores = [&](const std::string& what) {
     const Execution execution = program("eval " + what + " --edits edits.jsonl --json --threads 1");
@@ -280,7 +273,6 @@ TEST_F(ProgramTest, KeptIsTheShareOfTheAnswersBeforeThatAreStillGiven) {
 }
 
 TEST_F(ProgramTest, TheGroupSizeOfARunStaysThatOfItsBeginning) {
-  ASSERT_EQ(collect().exit_code, 0);
   ASSERT_EQ(program(edit_arguments("run", "--set group=0 --limit 2")).exit_code, 0);
   const auto group = [&] { return program.shell("grep '^group: ' run/run.yaml").out; };
   EXPECT_NE(group(), "group: 0\n");
@@ -291,7 +283,6 @@ TEST_F(ProgramTest, TheGroupSizeOfARunStaysThatOfItsBeginning) {
 }
 
 TEST_F(ProgramTest, AFormatThatIsNamedIsTheOneThatIsReadAlsoWhenResuming) {
-  ASSERT_EQ(collect().exit_code, 0);
   // Fields of two formats: which answer is meant cannot be told.
   folder.write("edits.jsonl",
                R"({"subject": "Nike", "prompt": "The CEO of {} is", "target": "A", "target_new": "B"})"
@@ -317,7 +308,6 @@ TEST_F(ProgramTest, InfoTellsOfModelsAndRuns) {
   EXPECT_EQ(info["layers"], 4);
   EXPECT_EQ(info["family"], "llama");
   EXPECT_EQ(info["editable"]["module"], "model.layers.0.mlp.down_proj.weight");
-  ASSERT_EQ(collect().exit_code, 0);
   ASSERT_EQ(program(edit_arguments("run")).exit_code, 0);
   const auto run = program("info run --json").json()["run"];
   EXPECT_EQ(run["batches"], 3);
@@ -378,7 +368,6 @@ TEST_F(Mistakes, NoModelAtAll) {
 }
 
 TEST_F(Mistakes, SubjectThatIsNotInItsPromptIsSetAsideOrRefused) {
-  ASSERT_EQ(collect().exit_code, 0);
   folder.write("edits.jsonl", std::string(edits) +
                                   R"({"id": "f", "subject": "Novo", "prompt": "The CEO is", "target": "X"})"
                                   "\n");
@@ -390,14 +379,12 @@ TEST_F(Mistakes, SubjectThatIsNotInItsPromptIsSetAsideOrRefused) {
 }
 
 TEST_F(Mistakes, LayerPastTheEnd) {
-  ASSERT_EQ(collect().exit_code, 0);
   expect_refused(edit_arguments("run", "--set layers=1,9"), {"9", "h.yaml"});
   expect_refused("stats '" + model + "' --corpus '" + corpus + "' --layers 4 --tokens 10 --out t.h5",
                  {"layers from 0 to 3", "4"});
 }
 
 TEST_F(Mistakes, RanksThatCannotBePartedIntoStagesAndModelsThatDoNotFit) {
-  ASSERT_EQ(collect().exit_code, 0);
   expect_refused(edit_arguments("run", "--stages 2"), {"a multiple of 2 ranks", "take 2 or 4 ranks"}, 3);
   expect_refused("plan '" + model + "' --hparams h.yaml --ranks 2 --memory 0.001", {"a rank", "0.0 GB"});
   expect_refused("plan nowhere --hparams h.yaml --ranks 2", {"config.json", "nowhere"});
@@ -405,31 +392,28 @@ TEST_F(Mistakes, RanksThatCannotBePartedIntoStagesAndModelsThatDoNotFit) {
 
 TEST_F(Mistakes, StatisticsOfAnotherModel) {
   const std::string other = ANCHORAGE_GOLDEN "/small_models/llama_untied_bias";
+  std::filesystem::remove(folder.path() / "s.h5");
   ASSERT_EQ(
       program("stats '" + other + "' --corpus '" + corpus + "' --layers 1,2 --tokens 600 --out s.h5").exit_code, 0);
   expect_refused(edit_arguments("run"), {"llama_tied", "llama_untied_bias"});
 }
 
 TEST_F(Mistakes, StatisticsWithoutAnEditedLayer) {
-  ASSERT_EQ(collect().exit_code, 0);
   expect_refused(edit_arguments("run", "--set layers=0,1"), {"statistics of layer 0", "layers 1, 2"});
 }
 
 TEST_F(Mistakes, EmptyEditsFile) {
-  ASSERT_EQ(collect().exit_code, 0);
   folder.write("edits.jsonl", "");
   expect_refused(edit_arguments("run"), {"edits.jsonl"});
 }
 
 TEST_F(Mistakes, RunDirectoryThatExistsAlsoOnTwoRanks) {
-  ASSERT_EQ(collect().exit_code, 0);
   ASSERT_EQ(program(edit_arguments("run")).exit_code, 0);
   expect_refused(edit_arguments("run"), {"--resume"});
   expect_refused(edit_arguments("run"), {"--resume"}, 2);
 }
 
 TEST_F(Mistakes, UnknownMethodAndHyperParameter) {
-  ASSERT_EQ(collect().exit_code, 0);
   expect_refused(edit_arguments("run", "--method rome"), {"memit_seq", "'rome'"});
   expect_refused(edit_arguments("run", "--set v_lrr=1"), {"v_lr"});
 }
@@ -452,18 +436,6 @@ TEST_F(Mistakes, CorpusTooShort) {
   folder.write("short.txt", "Too short.\n");
   expect_refused("stats '" + model + "' --corpus short.txt --layers 1 --tokens 5000 --out t.h5",
                  {"5000 tokens", "short.txt"});
-}
-
-TEST_F(Mistakes, FullDiskLeavesTheCommittedBatchesAndSaysSo) {
-  ASSERT_EQ(collect().exit_code, 0);
-  std::filesystem::create_directory(folder.path() / "small");
-  if (program.shell("mount -t tmpfs -o size=200k tmpfs small").exit_code != 0)
-    GTEST_SKIP() << "mounting needs root";
-  const Execution execution = program(edit_arguments("small/run", "", 1));
-  EXPECT_EQ(execution.exit_code, 1) << execution.err;
-  EXPECT_THAT(execution.err, HasSubstr("No space left on device"));
-  EXPECT_EQ(program("info small/run").exit_code, 0);
-  program.shell("umount small");
 }
 
 }  // namespace

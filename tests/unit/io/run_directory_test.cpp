@@ -122,6 +122,16 @@ TEST_F(Run, IsUsedByOneJobAtATime) {
   EXPECT_NO_THROW(RunDirectory::view(path()));
 }
 
+// A lock that outlives its job, as on some network file systems: the message tells what to do, and that helps.
+TEST_F(Run, IsFreeAgainWhereAStaleLockIsRemoved) {
+  const RunDirectory gone = RunDirectory::create(path(), sample_record());
+  const std::string message = message_of([&] { RunDirectory::resume(path()); });
+  EXPECT_THAT(message, HasSubstr("if it surely does not run any more, remove run.lock"));
+  std::filesystem::remove(path() / "run.lock");
+  const RunDirectory run = RunDirectory::resume(path());
+  EXPECT_THAT(message_of([&] { RunDirectory::resume(path()); }), HasSubstr("in use by host"));
+}
+
 TEST_F(Run, IsFreeAgainWhenItsJobIsKilled) {
   int ends[2];
   ASSERT_EQ(::pipe(ends), 0);
