@@ -1,140 +1,64 @@
-// Batches on one, two and three ranks, as threads of this process.
+// Batches on one to four ranks, as threads of this process.
 #include "worker/editing/batch_editor.hpp"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <functional>
 #include <mutex>
 #include <set>
-#include <thread>
 
 #include "io/error.hpp"
-#include "io/statistics_file.hpp"
-#include "sharding/collective/thread_communicator.hpp"
-#include "tests/temporary_directory.hpp"
-#include "tests/unit/worker/golden_model.hpp"
-#include "tests/unit/worker/stage_world.hpp"
-#include "worker/matrix_conversion.hpp"
-#include "worker/model/forward.hpp"
+#include "tests/unit/worker/editor_test.hpp"
+#include "worker/checkpoint_writer.hpp"
 
 namespace anchorage::worker {
 namespace {
 
-io::Hparams hparams() {
-  io::Hparams hparams;
-  hparams.layers = {1, 2};
-  hparams.v_loss_layer = 3;
-  hparams.v_num_grad_steps = 15;
-  hparams.v_lr = 0.2;
-  hparams.clamp_norm_factor = 20;
-  hparams.v_weight_decay = 1e-3;  // the residual stream of these models is short
-  hparams.contexts = 2;
-  hparams.group = 2;
-  hparams.mom2_update_weight = 0.5;
-  hparams.eac_locate_steps = 8;
-  hparams.eac_compress_steps = 12;
-  hparams.eac_anchor_ratio = 0.5;
-  hparams.nullspace_threshold = 1e-2;
-  hparams.L2 = 1e-3;
-  hparams.las_capacity = 3;
-  return hparams;
-}
-
-std::vector<io::Edit> seven_edits() {
-  std::vector<io::Edit> edits;
-  for (const char* name : {"Boeing", "Nike", "Intel", "Starbucks", "Alphabet", "Unilever", "Novartis"}) {
-    edits.push_back(
-        {.id = name, .subject = name, .prompt = "The CEO of {} is", .target = std::string("Mr ") + name[1]});
-  }
-  return edits;
-}
-
-// Statistics of the model's keys on random tokens.
-io::StatisticsFile statistics_in(const std::filesystem::path& path, const io::ModelDirectory& directory) {
-  torch::manual_seed(5);
-  const Transformer model = load_transformer(directory);
-  const auto drawn = torch::randint(3, model.config.vocabulary, {1000}, torch::kInt32);
-  std::vector<TokenIds> rows;
-  for (const int* id = drawn.data_ptr<int>(); id != drawn.data_ptr<int>() + 1000; id += 20)
-    rows.emplace_back(id, id + 20);
-  const ForwardPass pass(model, lay_out(rows, {}, torch::kCPU));
-  io::Statistics statistics;
-  statistics.fingerprint = {
-      .model_name = "m", .model = "m", .tokenizer = "t", .corpus = "c", .sequence_length = 20};
-  statistics.tokens = 1000;
-  for (const std::int64_t layer : {1, 2}) {
-    const auto keys = pass.block(layer, pass.blocks(0, layer, pass.embed())).key;
-    statistics.moments.push_back({layer, to_matrix(at::mm(keys.t(), keys) / 1000)});
-  }
-  io::save_statistics(path, statistics);
-  return io::StatisticsFile::load(path);
-}
+using tests::EditorRank;
+using tests::name_of;
+using tests::seven_edits;
+using tests::shapes;
 
 struct Outcome {
   std::map<std::int64_t, torch::Tensor> weights;
   std::vector<BatchResult> batches;  // rank 0's
 };
 
-class BatchEditorTest : public testing::Test {
+class BatchEditorTest : public tests::EditorTest {
  protected:
-  // Both batches on so many ranks; `work` may replace them.
+  // Both batches on so many ranks.
   Outcome edit(const std::string& method, const sharding::Topology& topology, std::size_t batch_size = 4) {
     Outcome outcome;
     std::mutex mutex;
-    const auto worlds = sharding::thread_world(topology.size());
-    std::vector<std::jthread> threads;
-    for (int rank = 0; rank < topology.size(); ++rank) {
-      threads.emplace_back([&, rank] {
-        torch::set_num_threads(1);
-        auto& host = *worlds[static_cast<std::size_t>(rank)];
-        auto groups = sharding::form_rank_groups(host, topology, torch::kCPU);
-        const Stages stages(tests::even_stages(4, topology.stages()), *groups.replica);
-        Transformer model =
-            load_transformer(directory, {.device = torch::kCPU, .dtype = std::nullopt, .stages = stages});
-        EditedWeights weights(model, directory, {1, 2});
-        const PromptBuilder prompts(tokenizer);
-        BatchEditor editor(model, weights, prompts, options, method_named(method), statistics,
-                           {.prefixes = {"", "It was said", "I know"}, .wanted = 2}, limits, {groups, host});
-        const auto edits = seven_edits();
-        for (std::size_t begin = 0; begin < edits.size(); begin += batch_size) {
-          const auto count = std::min(batch_size, edits.size() - begin);
-          auto result = editor.apply(std::span(edits).subspan(begin, count));
-          if (rank == 0) outcome.batches.push_back(std::move(result));
-        }
-        const std::scoped_lock lock(mutex);
-        for (const std::int64_t layer : {1, 2}) {
-          if (!weights.holds(layer)) continue;
-          const auto [held, fresh] = outcome.weights.try_emplace(layer, weights.master(layer).clone());
-          EXPECT_TRUE(fresh || at::equal(held->second, weights.master(layer))) << "replicas differ in " << layer;
-        }
-      });
-    }
-    threads.clear();
+    on_ranks(method, topology, [&](const EditorRank& rank) {
+      const auto edits = seven_edits();
+      for (std::size_t begin = 0; begin < edits.size(); begin += batch_size) {
+        const auto count = std::min(batch_size, edits.size() - begin);
+        auto result = rank.editor.apply(std::span(edits).subspan(begin, count));
+        if (rank.is_root()) outcome.batches.push_back(std::move(result));
+      }
+      const std::scoped_lock lock(mutex);
+      keep_weights(outcome, rank.weights);
+    });
     return outcome;
   }
 
-  // One rank in this thread.
-  void with_editor(const std::string& method,
-                   const std::function<void(BatchEditor& editor, const EditedWeights& weights)>& work) {
-    const auto worlds = sharding::thread_world(1);
-    const auto device = sharding::make_device_communicator(*worlds.front(), torch::kCPU);
-    torch::set_num_threads(1);
-    Transformer model = load_transformer(directory);
-    EditedWeights weights(model, directory, {1, 2});
-    const PromptBuilder prompts(tokenizer);
-    BatchEditor editor(model, weights, prompts, options, method_named(method), statistics,
-                       {.prefixes = {"", "It was said", "I know"}, .wanted = 2}, limits,
-                       {*worlds.front(), *device});
-    work(editor, weights);
+  // What this rank holds, which is what every other holds of it.
+  static void keep_weights(Outcome& outcome, const EditedWeights& weights) {
+    for (const std::int64_t layer : {1, 2}) {
+      if (!weights.holds(layer)) continue;
+      const auto [held, fresh] = outcome.weights.try_emplace(layer, weights.master(layer).clone());
+      EXPECT_TRUE(fresh || at::equal(held->second, weights.master(layer))) << "replicas differ in " << layer;
+    }
   }
 
-  const tests::TemporaryDirectory folder;
-  const io::ModelDirectory directory = tests::golden_model("llama_tied").directory;
-  const io::Tokenizer tokenizer = io::Tokenizer::load(directory.tokenizer());
-  const io::StatisticsFile statistics = statistics_in(folder.path() / "s.h5", directory);
-  SinkLimits limits = torch::full({2}, 1e9);
-  io::Hparams options = hparams();
+  // Each rank holds of these weights what it should.
+  static void expect_weights(const EditedWeights& weights, const Outcome& expected, const std::string& where) {
+    for (const std::int64_t layer : {1, 2}) {
+      if (!weights.holds(layer)) continue;
+      EXPECT_TRUE(at::equal(weights.master(layer), expected.weights.at(layer))) << where << ", layer " << layer;
+    }
+  }
 };
 
 class BatchEditorOfMethod : public BatchEditorTest, public testing::WithParamInterface<std::string> {};
@@ -181,32 +105,68 @@ TEST_F(BatchEditorTest, TheRecordedUpdatesAreWhatWasAdded) {
   }
 }
 
-TEST_P(BatchEditorOfMethod, ReplayedBatchesLeaveTheEditorWhereItWas) {
+TEST_P(BatchEditorOfMethod, ReplayedBatchesLeaveTheEditorWhereItWasInAnyShape) {
   const Outcome whole = edit(GetParam(), {1, 1});
-  with_editor(GetParam(), [&](BatchEditor& editor, const EditedWeights& weights) {
-    const BatchResult& first = whole.batches.front();
-    for (const LayerUpdate& update : first.layers) editor.replay(update.layer, update.keys, update.u, update.v);
-    for (const io::AnchorRecord& anchors : first.anchors) editor.replay_anchors(anchors.layer, anchors.rolling);
-    const auto edits = seven_edits();
-    editor.apply(std::span(edits).subspan(4));
-    for (const std::int64_t layer : {1, 2}) EXPECT_TRUE(at::equal(weights.master(layer), whole.weights.at(layer)));
-  });
+  for (const sharding::Topology& shape : shapes) {
+    on_ranks(GetParam(), shape, [&](const EditorRank& rank) {
+      const BatchResult& first = whole.batches.front();
+      for (const LayerUpdate& update : first.layers)
+        rank.editor.replay(update.layer, update.keys, update.u, update.v);
+      for (const io::AnchorRecord& anchors : first.anchors)
+        rank.editor.replay_anchors(anchors.layer, anchors.rolling);
+      const auto edits = seven_edits();
+      rank.editor.apply(std::span(edits).subspan(4));
+      expect_weights(rank.weights, whole, name_of(shape));
+    });
+  }
 }
 
-TEST_P(BatchEditorOfMethod, AnUndoneBatchLeavesNothingBehind) {
+TEST_P(BatchEditorOfMethod, AnUndoneBatchLeavesNothingBehindInAnyShape) {
   const Outcome whole = edit(GetParam(), {1, 1});
-  with_editor(GetParam(), [&](BatchEditor& editor, const EditedWeights& weights) {
-    const auto edits = seven_edits();
-    const BatchEditor::State untouched = editor.state();
-    editor.apply(std::span(edits).subspan(2, 5));
-    editor.restore(untouched);
-    editor.apply(std::span(edits).first(4));
-    const BatchEditor::State between = editor.state();
-    editor.apply(std::span(edits).first(3));
-    editor.restore(between);
-    editor.apply(std::span(edits).subspan(4));
-    for (const std::int64_t layer : {1, 2}) EXPECT_TRUE(at::equal(weights.master(layer), whole.weights.at(layer)));
+  for (const sharding::Topology& shape : shapes) {
+    on_ranks(GetParam(), shape, [&](const EditorRank& rank) {
+      const auto edits = seven_edits();
+      const BatchEditor::State untouched = rank.editor.state();
+      rank.editor.apply(std::span(edits).subspan(2, 5));
+      rank.editor.restore(untouched);
+      rank.editor.apply(std::span(edits).first(4));
+      const BatchEditor::State between = rank.editor.state();
+      rank.editor.apply(std::span(edits).first(3));
+      rank.editor.restore(between);
+      rank.editor.apply(std::span(edits).subspan(4));
+      expect_weights(rank.weights, whole, name_of(shape));
+    });
+  }
+}
+
+// Written in one shape, each rank the layers that it owns, and read in the next.
+TEST_P(BatchEditorOfMethod, ACheckpointOfOneShapeGoesOnInAnother) {
+  const Outcome whole = edit(GetParam(), {1, 1});
+  const auto edits = seven_edits();
+  for (std::size_t i = 0; i < shapes.size(); ++i) {
+    const sharding::Topology &written = shapes[i], &read = shapes[(i + 1) % shapes.size()];
+    const auto checkpoint = folder.path() / name_of(written);
+    std::filesystem::create_directory(checkpoint);
+    on_ranks(GetParam(), written, [&](const EditorRank& rank) {
+      rank.editor.apply(std::span(edits).first(4));
+      CheckpointWriter().begin(rank.editor, checkpoint, 1, "digest");
+    });
+    on_ranks(GetParam(), read, [&](const EditorRank& rank) {
+      load_checkpoint(rank.editor, checkpoint, 1);
+      for (const io::AnchorRecord& anchors : whole.batches.front().anchors)
+        rank.editor.replay_anchors(anchors.layer, anchors.rolling);
+      rank.editor.apply(std::span(edits).subspan(4));
+      expect_weights(rank.weights, whole, name_of(written) + ", then " + name_of(read));
+    });
+  }
+}
+
+// The disk refuses: the run goes on without.
+TEST_F(BatchEditorTest, ACheckpointThatCannotBeWrittenIsNoError) {
+  on_ranks("b-eac", {1, 1}, [&](const EditorRank& rank) {
+    EXPECT_NO_THROW(CheckpointWriter().begin(rank.editor, folder.path() / "nowhere", 1, "digest"));
   });
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "nowhere"));
 }
 
 // The residual that MEMIT leaves of a batch is what a dense solve of the same normal equations leaves.
@@ -301,8 +261,7 @@ TEST_F(BatchEditorTest, AnEditThatIsAnAttentionSinkInEveryContextIsSetAside) {
 }
 
 // A batch whose edits were all written, as the journal keeps it.
-std::filesystem::path write_batch(const std::filesystem::path& folder, std::int64_t number,
-                                  const BatchResult& result) {
+void write_batch(const std::filesystem::path& folder, std::int64_t number, const BatchResult& result) {
   io::BatchSegment segment;
   segment.header.batch = number;
   for (std::size_t i = 0; i < result.edits.size(); ++i)
@@ -328,7 +287,6 @@ std::filesystem::path write_batch(const std::filesystem::path& folder, std::int6
     segment.layers.push_back(std::move(record));
   }
   io::write_segment(folder, segment);
-  return folder / io::segment_file_name(number);
 }
 
 // What a run of these keys and targets alone, in one dense solve, adds to the base weight of a layer.
@@ -353,29 +311,43 @@ struct FixedTargets {
   }
 };
 
+// Three batches, edits 0 to 2, 3 to 5 and 6, each written as a segment; and what asks to take edits 1 and 5 out
+// again. `watch` is given a function that applies the next batch.
+template <class Watch>
+RemovalRequest three_batches(const std::filesystem::path& segments, const EditorRank& rank, const Watch& watch) {
+  const auto edits = seven_edits();
+  RemovalRequest request{.edits = {{.id = "1", .segment = 1, .edit = 1}, {.id = "2", .segment = 2, .edit = 2}},
+                         .standing = {}};
+  for (const auto& [begin, count] : {std::pair{0U, 3U}, {3U, 3U}, {6U, 1U}}) {
+    watch([&] {
+      BatchResult result = rank.editor.apply(std::span(edits).subspan(begin, count));
+      const std::int64_t number = std::ssize(request.standing) + 1;
+      if (rank.is_root()) write_batch(segments, number, result);
+      request.standing.push_back(segments / io::segment_file_name(number));
+      return result;
+    });
+  }
+  rank.world.barrier("wait for the segments");
+  return request;
+}
+
 // Behind three batches of the real method, edits 1 and 5 (of the first two batches) are taken out again.
 TEST_P(BatchEditorOfMethod, ARemovalEqualsTheDenseSolutionThatNeverHadTheEdits) {
-  with_editor(GetParam(), [&](BatchEditor& editor, const EditedWeights& weights) {
-    const auto edits = seven_edits();
-    RemovalRequest request{.edits = {{.id = "1", .segment = 1, .edit = 1}, {.id = "2", .segment = 2, .edit = 2}},
-                           .standing = {}};
+  on_ranks(GetParam(), {1, 1}, [&](const EditorRank& rank) {
     std::map<std::int64_t, FixedTargets> fixed;
-    const auto change = [&](std::int64_t layer) { return weights.master(layer) - weights.base(layer); };
-    for (const auto& [begin, count] : {std::pair{0, 3}, {3, 3}, {6, 1}}) {
+    const auto change = [&](std::int64_t layer) { return rank.weights.master(layer) - rank.weights.base(layer); };
+    const RemovalRequest request = three_batches(folder.path(), rank, [&](const auto& apply) {
       std::map<std::int64_t, torch::Tensor> before;
       for (const std::int64_t layer : {1, 2}) before[layer] = change(layer).clone();
-      const BatchResult result =
-          editor.apply(std::span(edits).subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(count)));
-      for (const LayerUpdate& update : result.layers) fixed[update.layer].add(update, before.at(update.layer));
-      request.standing.push_back(write_batch(folder.path(), std::ssize(request.standing) + 1, result));
-    }
+      for (const LayerUpdate& update : apply().layers) fixed[update.layer].add(update, before.at(update.layer));
+    });
     sharding::BatchSeconds seconds;
     if (!method_named(GetParam()).carries_keys) {
-      EXPECT_THROW(editor.remove(request, seconds), io::UserError);
+      EXPECT_THROW(rank.editor.remove(request, seconds), io::UserError);
       return;
     }
     const auto with = change(1).clone();
-    editor.remove(request, seconds);
+    rank.editor.remove(request, seconds);
     EXPECT_GT((change(1) - with).norm().item<double>(), 1e-3 * with.norm().item<double>());
     if (method_named(GetParam()).null_space) return;  // removal_test has a dense reference for that one
     for (const std::int64_t layer : {1, 2}) {
@@ -386,6 +358,43 @@ TEST_P(BatchEditorOfMethod, ARemovalEqualsTheDenseSolutionThatNeverHadTheEdits) 
       EXPECT_LT(error, 1e-5) << "layer " << layer;
     }
   });
+}
+
+// What is journaled of a removal, and what a later batch finds, do not depend on who holds which layer.
+TEST_P(BatchEditorOfMethod, ARemovalAndTheBatchBehindItAreTheSameBitsInAnyShape) {
+  if (!method_named(GetParam()).carries_keys) GTEST_SKIP() << GetParam() << " cannot take an edit out";
+  const auto removed = [&](const sharding::Topology& shape) {
+    const auto segments = folder.path() / name_of(shape);
+    std::filesystem::create_directory(segments);
+    std::pair<Outcome, std::vector<LayerRemoval>> found;
+    std::mutex mutex;
+    on_ranks(GetParam(), shape, [&](const EditorRank& rank) {
+      const RemovalRequest request = three_batches(segments, rank, [](const auto& apply) { apply(); });
+      sharding::BatchSeconds seconds;
+      auto removals = rank.editor.remove(request, seconds);
+      const auto edits = seven_edits();
+      rank.editor.apply(std::span(edits).first(2));
+      const std::scoped_lock lock(mutex);
+      if (rank.is_root()) found.second = std::move(removals);
+      keep_weights(found.first, rank.weights);
+    });
+    return found;
+  };
+  const auto one = removed({1, 1});
+  ASSERT_EQ(one.second.size(), 2U);
+  for (const sharding::Topology& shape : {sharding::Topology{2, 1}, {2, 2}}) {
+    SCOPED_TRACE(name_of(shape));
+    const auto several = removed(shape);
+    ASSERT_EQ(several.second.size(), 2U);
+    for (std::size_t i = 0; i < 2; ++i) {
+      const LayerRemoval &found = several.second[i], &expected = one.second[i];
+      EXPECT_TRUE(at::equal(found.keys, expected.keys));
+      EXPECT_TRUE(at::equal(found.u, expected.u));
+      EXPECT_TRUE(at::equal(found.v, expected.v));
+      EXPECT_EQ(found.norms.total, expected.norms.total);
+      EXPECT_TRUE(at::equal(several.first.weights.at(found.layer), one.first.weights.at(found.layer)));
+    }
+  }
 }
 
 }  // namespace
