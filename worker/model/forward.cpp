@@ -59,7 +59,7 @@ ForwardPass::ForwardPass(const Transformer& model, TokenLayout layout) : model_(
 
 torch::Tensor ForwardPass::embed() const {
   if (!model_.stages.is_first()) return {};
-  const auto tokens = model_.token_embedding.index_select(0, layout_.ids);
+  auto tokens = model_.token_embedding.index_select(0, layout_.ids);
   if (!model_.position_embedding.defined()) return tokens;
   return tokens + model_.position_embedding.index_select(0, layout_.positions);
 }
