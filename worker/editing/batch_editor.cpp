@@ -1,5 +1,6 @@
 #include "worker/editing/batch_editor.hpp"
 
+#include <torch/utils.h>
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
