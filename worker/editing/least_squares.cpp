@@ -43,7 +43,7 @@ void KeyMetric::factor() {
                          .remedy = fmt::format("collect statistics from more tokens: at least {} for {} dimensions",
                                                10 * system_.size(0), system_.size(0))});
   }
-  inverse_ = at::cholesky_inverse(lower);
+  inverse_ = at::cholesky_inverse(lower).contiguous();
   if (basis_.defined()) inverse_ = at::mm(at::mm(basis_, inverse_), basis_.t());
 }
 

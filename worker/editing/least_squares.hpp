@@ -62,7 +62,8 @@ class KeyMetric {
   void factor();
 
   // P = N B^-1 N^T: B is A and N the identity (undefined), or N spans a null space and B = l2 I + N^T (sum of K
-  // K^T) N.
+  // K^T) N. All lie row by row, as copies of them do: a product of the same numbers in another layout rounds
+  // otherwise.
   torch::Tensor basis_;    // N [f, r]
   torch::Tensor system_;   // B [r, r]
   torch::Tensor inverse_;  // P

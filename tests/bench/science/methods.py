@@ -10,6 +10,7 @@ METHODS: dict[str, tuple[str, dict[str, str]]] = {
     "b-eac-adam": ("b-eac", {"v_optimizer": "adam"}),
     "b-eac-without-rar": ("b-eac", {"v_optimizer": "ngd", "rar": "off"}),
     "b-eac-without-las": ("b-eac", {"v_optimizer": "ngd", "las": "off"}),
+    "b-eac-without-sweeps": ("b-eac", {"v_optimizer": "ngd", "correction_sweeps": "0"}),
     "b-eac-without-anchors": ("b-eac", {"v_optimizer": "ngd", "anchors": "off"}),
     "b-eac-without-anchors-adam": ("b-eac", {"v_optimizer": "adam", "anchors": "off"}),
 }

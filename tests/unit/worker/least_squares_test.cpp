@@ -89,6 +89,26 @@ TEST_F(LeastSquares, AStateThatWasKeptIsUntouchedByWhatIsAbsorbedLater) {
   EXPECT_FALSE(at::equal(metric.inverse(), inverse));
 }
 
+// What a checkpoint holds, and what a new owner is sent.
+TEST_F(LeastSquares, ACopyOfItsMatricesGoesOnWithTheSameBits) {
+  constexpr std::int64_t width = 160;
+  const auto general = random({width, 4 * width}), first = random({width, 3}), second = random({width, 2});
+  auto metric = KeyMetric::from_second_moment(at::mm(general, general.t()), 1.0);
+  metric.absorb(first);
+  const auto [system, inverse] = metric.tensors();
+  EXPECT_TRUE(system.is_contiguous() && inverse.is_contiguous());
+  const auto row_by_row = [](const torch::Tensor& tensor) {
+    return torch::empty(tensor.sizes(), tensor.options()).copy_(tensor);
+  };
+  auto copy = KeyMetric::from_tensors(row_by_row(system), row_by_row(inverse));
+  for (KeyMetric* each : {&metric, &copy}) {
+    each->absorb(second);
+    each->release(first);
+  }
+  EXPECT_TRUE(at::equal(copy.inverse(), metric.inverse()));
+  EXPECT_TRUE(at::equal(copy.directions_without(second), metric.directions_without(second)));
+}
+
 TEST_F(LeastSquares, NullSpaceUpdateLeavesTheKeptDirectionsAlone) {
   // A second moment with four directions that carry nothing.
   const auto basis = std::get<0>(at::linalg_qr(random({f, f})));
