@@ -65,15 +65,14 @@ CONF
   ln -s /dev/null "$cluster/gpu0"
   ln -s /dev/zero "$cluster/gpu1"
   echo "Name=gpu File=$cluster/gpu[0-1]" >"$cluster/gres.conf"
-  slurmctld -c
-  slurmd -c -N node1
-  slurmd -c -N node2
-  for ((second = 0; second < 30; ++second)); do
-    [[ $(sinfo -h -o '%D %t' 2>/dev/null) == '2 idle' ]] && return
-    sleep 1
-  done
+  if slurmctld -c && slurmd -c -N node1 && slurmd -c -N node2; then
+    for ((second = 0; second < 30; ++second)); do
+      [[ $(sinfo -h -o '%D %t' 2>/dev/null) == '2 idle' ]] && return
+      sleep 1
+    done
+  fi
   cat "$cluster"/log/* >&2
-  echo "error: expected two idle nodes after 30 s, found '$(sinfo -h -o '%D %t' 2>&1)'" >&2
+  echo "error: expected two idle nodes within 30 s, found '$(sinfo -h -o '%D %t' 2>&1)'" >&2
   return 1
 }
 
@@ -89,6 +88,12 @@ stop_cluster() {
 state_of() { scontrol show job "$1" | sed -n 's/.*JobState=\([A-Z_]*\).*/\1/p'; }
 is_completed() { [[ $(state_of "$1") == COMPLETED ]]; }
 has_failed() { [[ $(state_of "$1") == FAILED ]]; }
-# Slurm lets a job that was queued again wait for two minutes; here it need not.
-starts_again() { scontrol update JobId="$1" StartTime=now >/dev/null 2>&1; is_running_again "$1"; }
+# Slurm lets a job that was queued again wait for two minutes; here two seconds do, but they have to be: slurmd launches
+# no job in the second in which it was killed.
+starts_again() {
+  is_running_again "$1" && return
+  sleep 2
+  scontrol update JobId="$1" StartTime=now >/dev/null 2>&1
+  is_running_again "$1"
+}
 is_running_again() { [[ $(scontrol show job "$1") == *Restarts=1* && $(state_of "$1") =~ RUNNING|COMPLETED ]]; }

@@ -87,11 +87,11 @@ class Comparison:
         return json.loads(before.read_text())
 
     def _keep_known_facts(self) -> int:
-        """Keeps those that the unedited model answers, and returns how many it was asked."""
+        """Keeps those that the unedited model answers (all, if it answers none); returns how many it was asked."""
         facts = json.loads(self.sources.known.read_text(encoding="utf-8"))
         report = self.program("eval", self.sources.model, "--tasks", f"known={self.sources.known}")
         answered = report["tasks"]["known"]["answered"]
-        write_whole(self.folder / "known.json", json.dumps([facts[number] for number in answered]))
+        write_whole(self.folder / "known.json", json.dumps([facts[number] for number in answered] or facts))
         return len(facts)
 
     def state(self, method: str, edits: int) -> dict:
