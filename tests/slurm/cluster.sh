@@ -79,9 +79,16 @@ CONF
 stop_cluster() {
   [[ ${cluster:-} ]] || return 0
   scancel --full -u root 2>/dev/null || true
-  local pid
-  for pid in "$cluster"/node{1,2}.pid "$cluster"/slurmctld.pid "$cluster"/munge/pid; do
-    [[ ! -r $pid ]] || kill "$(cat "$pid")" 2>/dev/null || true
+  local file pids=()
+  for file in "$cluster"/node{1,2}.pid "$cluster"/slurmctld.pid "$cluster"/munge/pid; do
+    [[ ! -r $file ]] || pids+=("$(cat "$file")")
+  done
+  ((${#pids[@]})) || return 0
+  kill "${pids[@]}" 2>/dev/null || true
+  # The controller saves its state on its way out, into a folder that is removed next.
+  for ((tenth = 0; tenth < 100; ++tenth)); do
+    kill -0 "${pids[@]}" 2>/dev/null || return 0
+    sleep 0.1
   done
 }
 
