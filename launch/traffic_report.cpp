@@ -11,6 +11,9 @@
 namespace anchorage::launch {
 namespace {
 
+// A rank may still be writing the checkpoint of the layers that it owns, gigabytes of a large model.
+constexpr std::int64_t deadlines_to_end = 10;
+
 void add(nlohmann::json& operations, const sharding::TrafficByOperation& own) {
   for (const auto& [name, traffic] : own) {
     operations[name] = {{"calls", traffic.calls}, {"bytes", traffic.bytes}, {"seconds", traffic.seconds}};
@@ -45,7 +48,7 @@ void merge(nlohmann::json& all, const nlohmann::json& of_a_rank) {
 }  // namespace
 
 nlohmann::json gather_traffic(Session& session) {
-  session.host().barrier("wait for all to be through", sharding::Patience::endless);
+  session.host().barrier("wait for all to be through", sharding::Patience::steps(deadlines_to_end));
   const std::string own = own_traffic(session).dump();
   nlohmann::json all;
   for (const auto& bytes : session.host().gather(std::as_bytes(std::span(own)), 0, "gather traffic")) {
