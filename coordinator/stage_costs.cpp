@@ -136,7 +136,8 @@ double StageCosts::head(sharding::Range layers, std::int64_t predicted) const {
 
 // The optimiser's steps on suffixes, backward as much as forward (frozen weights need no gradient of theirs); the
 // passes over whole rows that cache what the steps do not compute again; the beginnings of candidates up to the
-// last edited layer, to choose contexts; and those in use, for keys on the edited weights of each sweep.
+// last edited layer, to choose contexts; and those in use, for keys on the edited weights: behind the first write,
+// where sweeps follow it, and in each of them.
 double StageCosts::values_seconds(sharding::Range layers) const {
   const auto& edited = workload_.hparams.layers;
   if (edited.empty()) return 0;
@@ -148,8 +149,10 @@ double StageCosts::values_seconds(sharding::Range layers) const {
   const double caches =
       as_double(workload_.whole_passes) * forward(layers.size(), tokens_.whole) + head(layers, group_);
   const double contexts = forward(up_to_last, tokens_.candidates);
-  const double keys = forward(up_to_first + (1 + workload_.hparams.correction_sweeps) * (up_to_last - up_to_first),
-                              tokens_.beginnings);
+  std::int64_t behind_first = 0;  // each edited layer's keys are computed anew from the first one on
+  for (const int layer : edited) behind_first += before(layer + 1) - up_to_first;
+  const std::int64_t sweeps = workload_.hparams.correction_sweeps, times = sweeps > 0 ? sweeps + 1 : 0;
+  const double keys = forward(up_to_first + times * behind_first, tokens_.beginnings);
   return (as_double(workload_.evaluations) * step + caches + contexts + keys) / machine_.flops;
 }
 

@@ -6,8 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "io/error.hpp"
-#include "io/log.hpp"
 #include "worker/editing/anchor_exchange.hpp"
+#include "worker/editing/joint_write.hpp"
 #include "worker/evaluation/score.hpp"
 #include "worker/stopwatch.hpp"
 
@@ -136,6 +136,17 @@ torch::Tensor BatchEditor::gather(const std::vector<torch::Tensor>& own, std::in
   return ranks_.device.all_gather(rows, operation);
 }
 
+// The keys of all ranks' edits on the weights as they are: [b, f].
+torch::Tensor BatchEditor::gather_keys(const Groups& groups, std::int64_t layer,
+                                       sharding::BatchSeconds& seconds) const {
+  std::vector<torch::Tensor> own;
+  {
+    const Stopwatch watch(seconds.values);
+    for (const EditGroup& group : groups) own.push_back(group.keys(layer));
+  }
+  return gather(own, model_.config.d_ff, "gather keys", seconds);
+}
+
 // MEMIT's way: one target an edit, and layer after layer writes its share of what is left of the residual.
 std::vector<LayerUpdate> BatchEditor::write_in_turn(const Groups& groups, sharding::BatchSeconds& seconds) {
   const auto of_groups = [&](auto&& rows) {
@@ -152,8 +163,7 @@ std::vector<LayerUpdate> BatchEditor::write_in_turn(const Groups& groups, shardi
   std::vector<LayerUpdate> updates;
   const auto& layers = weights_.layers();
   for (std::size_t i = 0; i < layers.size(); ++i) {
-    const auto keys = gather(of_groups([&](const EditGroup& group) { return group.keys(layers[i]); }),
-                             model_.config.d_ff, "gather keys", seconds);
+    const auto keys = gather_keys(groups, layers[i], seconds);
     std::size_t next = 0;
     const double layers_left = static_cast<double>(layers.size() - i);
     const auto residuals = gather(of_groups([&](const EditGroup& group) {
@@ -169,96 +179,32 @@ std::vector<LayerUpdate> BatchEditor::write_in_turn(const Groups& groups, shardi
   return updates;
 }
 
-// B-EAC's way: every layer has a target of its own, T = W K + D, at the keys K of the injected pass, so no layer
-// waits for another. A regularised solve reaches only a part of it; a correction sweep adds what is missing to the
-// residuals and solves again from the unedited weights:
-//
-//   R <- R + (T - W' K) M,   W' = W + R K^T (A + K K^T)^-1
-//
-// The keys stay: where every layer comes nearer to its target, those of the edited weights come nearer to K. One
-// set of keys and residuals tells the whole update, however many sweeps it took.
+// B-EAC's way: every layer writes vectors of its own (joint_write.hpp).
 std::vector<LayerUpdate> BatchEditor::write_jointly(const Groups& groups, sharding::BatchSeconds& seconds) {
-  const auto& layers = weights_.layers();
-  const auto gather_keys = [&](auto&& keys_of) {
-    std::vector<std::vector<torch::Tensor>> own(layers.size());
-    {
-      const Stopwatch watch(seconds.values);
-      for (const EditGroup& group : groups) {
-        const auto keys = keys_of(group);
-        for (std::size_t i = 0; i < layers.size(); ++i) own[i].push_back(keys[i]);
+  const std::size_t layers = weights_.layers().size();
+  std::vector<std::vector<torch::Tensor>> own_keys(layers), own_values(layers);
+  {
+    const Stopwatch watch(seconds.values);
+    for (const EditGroup& group : groups) {
+      const auto keys = group.injected_keys();
+      const auto values = group.values();
+      for (std::size_t i = 0; i < layers; ++i) {
+        own_keys[i].push_back(keys[i]);
+        own_values[i].push_back(values.select(1, group.accepted().empty() ? 0 : static_cast<std::int64_t>(i)));
       }
     }
-    std::vector<torch::Tensor> all;
-    for (const auto& keys : own) all.push_back(gather(keys, model_.config.d_ff, "gather keys", seconds));
-    return all;
-  };
-  const auto keys = gather_keys([](const EditGroup& group) { return group.injected_keys(); });
-  std::vector<LayerUpdate> updates;
-  std::vector<torch::Tensor> targets(layers.size());  // [b, d] f64, with the layer's owner
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    std::vector<torch::Tensor> own;
-    for (const EditGroup& group : groups) {
-      own.push_back(group.values().select(1, group.accepted().empty() ? 0 : static_cast<std::int64_t>(i)));
-    }
-    const auto residuals = gather(own, model_.config.d_model, "gather residuals", seconds);
-    updates.push_back({.layer = layers[i], .keys = keys[i], .residuals = residuals, .u = {}, .v = {}});
-    if (solver_.owns(layers[i])) targets[i] = output_of(layers[i], keys[i]) + residuals.to(torch::kDouble);
+  }
+  std::vector<torch::Tensor> keys, values;
+  for (std::size_t i = 0; i < layers; ++i) {
+    keys.push_back(gather(own_keys[i], model_.config.d_ff, "gather keys", seconds));
+    values.push_back(gather(own_values[i], model_.config.d_model, "gather values", seconds));
   }
   if (keys.front().size(0) == 0) return {};
-
-  const auto before = weights_.snapshot();
-  const auto write = [&](std::span<const LayerUpdate> written) {
-    weights_.restore(before);
-    for (const LayerUpdate& update : written) weights_.add(update.layer, update.u, update.v);
-  };
-  // What the weights miss of the targets at these keys, on the anchors: [b, d] f32 of each layer.
-  const auto missing_at = [&](const std::vector<torch::Tensor>& at_keys) {
-    std::vector<torch::Tensor> missing;
-    for (std::size_t i = 0; i < layers.size(); ++i) {
-      const auto& residuals = updates[i].residuals;
-      missing.push_back(torch::empty_like(residuals));
-      if (solver_.owns(layers[i]))
-        missing[i].copy_((targets[i] - output_of(layers[i], at_keys[i])) * residuals.ne(0));
-      const Stopwatch watch(seconds.communicate);
-      missing[i] = solver_.from_owner(missing[i], layers[i], "broadcast missing residuals");
-    }
-    return missing;
-  };
-  const auto squared_norm = [](const std::vector<torch::Tensor>& rows) {
-    double sum = 0;
-    for (const torch::Tensor& layer : rows) sum += layer.to(torch::kDouble).square().sum().item<double>();
-    return sum;
-  };
-
-  solver_.solve(updates, seconds);
-  write(updates);
-  const auto missing_now = [&] {  // at the keys that the edited weights give
-    return squared_norm(missing_at(gather_keys([](const EditGroup& group) { return group.keys(); })));
-  };
-  double missing = hparams_.correction_sweeps > 0 ? missing_now() : 0;
-  for (int sweep = 0; sweep < hparams_.correction_sweeps; ++sweep) {
-    auto corrected = updates;
-    const auto correction = missing_at(keys);
-    for (std::size_t i = 0; i < layers.size(); ++i) corrected[i].residuals = updates[i].residuals + correction[i];
-    solver_.solve(corrected, seconds);
-    write(corrected);
-    const double still_missing = missing_now();
-    spdlog::debug("correction sweep {}: |missing residuals|^2 {:.5g}, {:.5g} before", sweep + 1, still_missing,
-                  missing);
-    if (!(still_missing < missing)) {
-      write(updates);
-      break;
-    }
-    updates = std::move(corrected);
-    missing = still_missing;
-  }
+  const auto keys_now = [&](std::int64_t layer) { return gather_keys(groups, layer, seconds); };
+  auto updates =
+      JointWrite(weights_, solver_, std::move(values), keys_now, seconds).run(keys, hparams_.correction_sweeps);
   for (const LayerUpdate& update : updates) solver_.absorb(update.layer, update.keys);
   return updates;
-}
-
-// W_l K^T as rows: [b, d] f64.
-torch::Tensor BatchEditor::output_of(std::int64_t layer, const torch::Tensor& keys) const {
-  return at::mm(keys.to(torch::kDouble), weights_.master(layer).to(torch::kDouble).t());
 }
 
 std::vector<io::AnchorRecord> BatchEditor::refresh_anchors(const Groups& groups, std::int64_t written) {

@@ -88,7 +88,7 @@ class BatchEditor {
   torch::Tensor scores(std::span<const io::Edit> edits, sharding::BatchSeconds& seconds) const;
   torch::Tensor gather(const std::vector<torch::Tensor>& own, std::int64_t width, std::string_view operation,
                        sharding::BatchSeconds& seconds) const;
-  torch::Tensor output_of(std::int64_t layer, const torch::Tensor& keys) const;
+  torch::Tensor gather_keys(const Groups& groups, std::int64_t layer, sharding::BatchSeconds& seconds) const;
   bool selects_anchors() const { return method_.joint && hparams_.anchors; }
   void refresh_owners(const std::vector<LayerUpdate>& updates);
   // |u v^T|, |W - W(base)| and |W(base)| of a layer. Collective over the stages of a replica.

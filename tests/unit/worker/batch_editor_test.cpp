@@ -195,7 +195,11 @@ TEST_F(BatchEditorTest, AJointUpdateSolvesTheNormalEquationsOfWhatIsRecorded) {
 }
 
 TEST_F(BatchEditorTest, AJointUpdateIsWrittenOnItsAnchorsAlone) {
-  const BatchResult batch = edit("b-eac", {1, 2}).batches.front();
+  const auto first_batch = [&](int sweeps) {
+    options.correction_sweeps = sweeps;
+    return edit("b-eac", {1, 2}).batches.front();
+  };
+  const BatchResult batch = first_batch(0), swept = first_batch(1);
   ASSERT_EQ(batch.anchors.size(), 2U);
   const std::int64_t budget = std::llround(options.anchor_ratio.value() * 32);
   auto layers_of_dimension = torch::zeros({4, 32});
@@ -217,6 +221,11 @@ TEST_F(BatchEditorTest, AJointUpdateIsWrittenOnItsAnchorsAlone) {
     }
   }
   EXPECT_EQ(layers_of_dimension.max().item<float>(), 1) << "an edit writes a dimension in one layer";
+  // What a layer leaves undone the next one takes up: on the edit's anchors all the same.
+  EXPECT_TRUE(at::equal(swept.layers[0].residuals, batch.layers[0].residuals));
+  const auto taken_up = swept.layers[1].residuals - batch.layers[1].residuals;
+  EXPECT_GT(taken_up.abs().max().item<float>(), 0);
+  EXPECT_EQ((taken_up * layers_of_dimension.eq(0)).abs().max().item<float>(), 0);
 }
 
 TEST_F(BatchEditorTest, CorrectionSweepsBringTheTargetsNearer) {

@@ -1,0 +1,130 @@
+// B-EAC's write against the formulas of its header in dense fp64, with keys that are given.
+#include "worker/editing/joint_write.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/worker/editor_test.hpp"
+
+namespace anchorage::worker {
+namespace {
+
+constexpr std::int64_t edits = 3, width = 32;
+const std::vector<std::int64_t> layers = {1, 2};
+
+torch::Tensor drawn(std::uint64_t seed, std::vector<std::int64_t> shape) {
+  auto generator = at::detail::createCPUGenerator(seed);
+  return torch::randn(shape, generator);
+}
+
+// Every edit has its anchors at dimensions of its own, in one of the layers.
+std::vector<torch::Tensor> anchored_values() {
+  std::vector<torch::Tensor> values;
+  for (std::int64_t i = 0; i < 2; ++i) {
+    const auto dimension = torch::arange(width).unsqueeze(0), edit = torch::arange(edits).unsqueeze(1);
+    values.push_back(drawn(static_cast<std::uint64_t>(i), {edits, width}) * (dimension + edit).remainder(4).eq(i));
+  }
+  return values;
+}
+
+class JointWriteTest : public tests::EditorTest {
+ protected:
+  struct Result {
+    std::vector<LayerUpdate> updates;
+    std::vector<torch::Tensor> weights;  // masters [d, f]
+  };
+
+  // `keys(layer, call)`: what a call for keys gives, counted from 0 over all layers.
+  using Keys = std::function<torch::Tensor(std::int64_t layer, int call)>;
+  Result write(int sweeps, const Keys& keys, int ranks = 1) {
+    Result result;
+    sharding::run_thread_world(ranks, [&](sharding::HostCommunicator& world) {
+      torch::set_num_threads(1);
+      const auto device = sharding::make_device_communicator(world, torch::kCPU);
+      Transformer model = load_transformer(directory);
+      EditedWeights weights(model, directory, layers);
+      const LayerSolver solver(weights, options, method_named("b-eac"), statistics, {world, *device}, model.stages);
+      sharding::BatchSeconds seconds;
+      int calls = 0;
+      JointWrite joint(
+          weights, solver, values, [&](std::int64_t layer) { return keys(layer, calls++); }, seconds);
+      auto updates = joint.run({injected_keys(1), injected_keys(2)}, sweeps);
+      if (world.rank() != 0) return;
+      result.updates = std::move(updates);
+      for (const std::int64_t layer : layers) result.weights.push_back(weights.master(layer).clone());
+    });
+    return result;
+  }
+
+  torch::Tensor injected_keys(std::int64_t layer) const {
+    return drawn(static_cast<std::uint64_t>(10 + layer), {edits, directory.config().d_ff});
+  }
+  torch::Tensor keys_of_sweep(std::int64_t layer) const {
+    return injected_keys(layer) +
+           0.5 * drawn(static_cast<std::uint64_t>(20 + layer), {edits, directory.config().d_ff});
+  }
+
+  // R K^T (lambda C + K K^T)^-1 for rows of keys and residuals: [d, f] f64.
+  torch::Tensor solved(std::int64_t layer, const torch::Tensor& keys, const torch::Tensor& residuals) const {
+    const auto k = keys.to(torch::kDouble), r = residuals.to(torch::kDouble);
+    const auto c = to_tensor(statistics.moment(layer).moment).to(torch::kDouble);
+    return at::linalg_solve(options.mom2_update_weight * c + at::mm(k.t(), k), at::mm(k.t(), r)).t();
+  }
+
+  void expect_written(const Result& result, const std::vector<torch::Tensor>& residuals,
+                      const std::function<torch::Tensor(std::int64_t)>& keys) const {
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+      tests::expect_close(result.updates[i].residuals, residuals[i], 1e-4);
+      const auto change = solved(layers[i], keys(layers[i]), residuals[i]);
+      const double tolerance = 1e-4 * change.abs().max().item<double>();
+      tests::expect_close(at::mm(result.updates[i].u, result.updates[i].v.t()), change, tolerance);
+      const auto base = read_down_projection(directory, layers[i]);
+      tests::expect_close(result.weights[i] - base, change, tolerance + 1e-6);
+    }
+  }
+
+  const std::vector<torch::Tensor> values = anchored_values();
+};
+
+TEST_F(JointWriteTest, WithoutSweepsEachLayerWritesItsValuesAtTheInjectedKeys) {
+  const Result result = write(0, [](std::int64_t, int) -> torch::Tensor { throw std::logic_error("not needed"); });
+  expect_written(result, values, [&](std::int64_t layer) { return injected_keys(layer); });
+}
+
+TEST_F(JointWriteTest, ASweepGivesEachLayerWhatTheOneBelowLeftUndone) {
+  options.mom2_update_weight = 2e4;  // so that much is left
+  const auto keys = [&](std::int64_t layer) { return keys_of_sweep(layer); };
+  const auto anchors = (values[0] + values[1]).ne(0);
+  const auto left = [&](std::int64_t layer, const torch::Tensor& aims, const torch::Tensor& residuals) {
+    return (aims - at::mm(keys(layer).to(torch::kDouble), solved(layer, keys(layer), residuals).t())) * anchors;
+  };
+  const auto carried = left(1, values[0], values[0]);
+  EXPECT_GT(carried.norm().item<double>(), 0.1 * values[0].norm().item<double>());
+  const std::vector<torch::Tensor> once = {values[0], values[1] + carried};
+  for (const int ranks : {1, 2}) {
+    expect_written(write(
+                       1, [&](std::int64_t layer, int) { return keys(layer); }, ranks),
+                   once, keys);
+  }
+
+  // The second one gives what is left in the end back to the layers whose anchors it lies on.
+  const auto in_the_end = left(2, once[1], once[1]);
+  const auto first = values[0] + in_the_end * values[0].ne(0);
+  const auto second = values[1] + in_the_end * values[1].ne(0) + left(1, values[0], first);
+  expect_written(write(2, [&](std::int64_t layer, int) { return keys(layer); }), {first, second}, keys);
+}
+
+TEST_F(JointWriteTest, ASweepThatLeavesMoreUndoneIsUndone) {
+  const Result without = write(0, {});
+  // The keys at which what is undone is measured are those of the write; those of the sweep lead nowhere.
+  const Result tried = write(1, [&](std::int64_t layer, int call) {
+    return call < 2 ? injected_keys(layer) : 1e-3 * injected_keys(layer);
+  });
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    EXPECT_TRUE(at::equal(tried.weights[i], without.weights[i]));
+    EXPECT_TRUE(at::equal(tried.updates[i].keys, without.updates[i].keys));
+    EXPECT_TRUE(at::equal(tried.updates[i].residuals, without.updates[i].residuals));
+  }
+}
+
+}  // namespace
+}  // namespace anchorage::worker
