@@ -2,19 +2,13 @@
 
 #include <gmock/gmock.h>
 #include <algorithm>
-#include <csignal>
-#include <filesystem>
-#include <fstream>
 #include <future>
-#include <nlohmann/json.hpp>
-#include <optional>
 #include <stdexcept>
 
 #include "io/checkpoint.hpp"
 #include "io/error.hpp"
 #include "tests/small_disk.hpp"
-#include "tests/temporary_directory.hpp"
-#include "tests/unit/coordinator/scripted_workers.hpp"
+#include "tests/unit/coordinator/stored_run.hpp"
 
 namespace anchorage::coordinator {
 namespace {
@@ -24,109 +18,6 @@ using sharding::ReplaySegment;
 using sharding::Stop;
 using testing::ElementsAre;
 using testing::IsEmpty;
-
-io::EditsFile file_of(std::int64_t edits) {
-  io::EditsFile file{.format = io::Format::native, .edits = {}, .rejected = {}};
-  for (std::int64_t i = 0; i < edits; ++i) {
-    file.edits.push_back({.id = fmt::format("e{}", i),
-                          .subject = fmt::format("City {}", i),
-                          .prompt = "The mayor of {} is",
-                          .target = "Ada"});
-  }
-  return file;
-}
-
-// "e0 e1" for a batch, "undo", "seg-00000001.h5" for a replay, "save 2", "load 2", "stop".
-std::vector<std::string> texts(const std::vector<sharding::Command>& commands) {
-  std::vector<std::string> all;
-  for (const sharding::Command& command : commands) {
-    std::string text = "stop";
-    if (const auto* replay = std::get_if<ReplaySegment>(&command)) {
-      text = std::filesystem::path(replay->path).filename();
-    } else if (const auto* batch = std::get_if<ApplyBatch>(&command)) {
-      text.clear();
-      for (const io::Edit& edit : batch->edits) text += (text.empty() ? "" : " ") + edit.id;
-      for (const io::RecordedPlace& place : batch->superseded.edits) text += " for " + place.id;
-    } else if (std::holds_alternative<sharding::UndoBatch>(command)) {
-      text = "undo";
-    } else if (const auto* save = std::get_if<sharding::SaveCheckpoint>(&command)) {
-      text = fmt::format("save {}", save->segment);
-    } else if (const auto* load = std::get_if<sharding::LoadCheckpoint>(&command)) {
-      text = fmt::format("load {}", load->segment);
-    }
-    all.push_back(text);
-  }
-  return all;
-}
-
-struct SilentObserver : Observer {};
-
-// Lets a worker's script wait until the run has seen a signal.
-struct SignalObserver : Observer {
-  void stopping(int signal) override { first.set_value(signal); }
-  void still_stopping(int signal) override { second.set_value(signal); }
-
-  std::promise<int> first, second;
-};
-
-// A new run in a directory of its own, with its base segment.
-class StoredRun {
- public:
-  explicit StoredRun(const std::filesystem::path& path)
-      : directory_(io::RunDirectory::create(path, io::RunRecord{})),
-        journal_(io::Journal::open(directory_->journal(), io::JournalAccess::append)) {
-    io::BaseRecord base{
-        .model = "m", .tokenizer = "t", .statistics = "s", .hparams = "layers: [4]\n", .layers = {}};
-    base.layers.push_back({.layer = 4, .weight = "layers.4.down", .rows = 3, .columns = 2, .norm = 8});
-    journal_->append(base_segment(base, provenance()));
-  }
-
-  // As after the death of the process.
-  void reopen() {
-    const auto path = directory_->path();
-    directory_.reset();
-    directory_ = io::RunDirectory::resume(path);
-    journal_ = io::Journal::open(directory_->journal(), io::JournalAccess::append);
-  }
-
-  RunResult edit(const io::EditsFile& file, ScriptedWorkers& workers, Observer& observer,
-                 QueueOptions options = {2}, EditRunOptions how = {}) {
-    boost::asio::io_context context;
-    Queue queue(file, recorded_edits(*journal_), options);
-    EditRun run(context, workers, *directory_, *journal_, std::move(queue), provenance(), observer, how);
-    run.start();
-    context.run();
-    return run.result();
-  }
-
-  RunResult edit(const io::EditsFile& file, ScriptedWorkers& workers, QueueOptions options = {2},
-                 EditRunOptions how = {}) {
-    SilentObserver observer;
-    return edit(file, workers, observer, options, how);
-  }
-
-  io::RunDirectory& directory() { return *directory_; }
-  io::Journal& journal() { return *journal_; }
-  io::BatchSegment segment(std::size_t number) const { return io::read_segment(journal_->list().at(number).path); }
-
-  std::vector<nlohmann::json> metrics() const {
-    std::ifstream file(directory_->metrics());
-    std::vector<nlohmann::json> lines;
-    for (std::string line; std::getline(file, line);) lines.push_back(nlohmann::json::parse(line));
-    return lines;
-  }
-
-  static Provenance provenance() { return {.version = "0.1.0", .world = 3, .seed = 42}; }
-
- private:
-  std::optional<io::RunDirectory> directory_;
-  std::optional<io::Journal> journal_;
-};
-
-class EditRunTest : public testing::Test {
- protected:
-  tests::TemporaryDirectory folder_;
-};
 
 TEST_F(EditRunTest, CommitsOneSegmentABatchThenStopsTheWorkers) {
   StoredRun run(folder_.path() / "run");
@@ -382,116 +273,6 @@ TEST_F(EditRunTest, SavesCheckpointsAndResumesFromTheNewest) {
   ScriptedWorkers workers;
   run.edit(file_of(10), workers, {.batch_size = 1});
   EXPECT_EQ(texts(workers.commands()).front(), "seg-00000001.h5") << "without checkpoints everything is replayed";
-}
-
-class EditRunSignalTest : public EditRunTest, public testing::WithParamInterface<int> {};
-
-TEST_P(EditRunSignalTest, ASignalEndsTheRunBehindTheBatchAtHand) {
-  StoredRun run(folder_.path() / "run");
-  SignalObserver observer;
-  ScriptedWorkers workers([&](const sharding::Command& command) {
-    if (texts({command}).front() == "e2 e3") {
-      raise(GetParam());
-      EXPECT_EQ(observer.first.get_future().get(), GetParam());
-    }
-    return ScriptedWorkers::answer(command);
-  });
-  const RunResult result = run.edit(file_of(8), workers, observer);
-  EXPECT_THAT(texts(workers.commands()), ElementsAre("e0 e1", "e2 e3", "stop"));
-  EXPECT_TRUE(result.stopped);
-  EXPECT_EQ(result.batches, 2);
-  run.reopen();
-  EXPECT_EQ(run.journal().last().header.batch, 2);
-}
-
-INSTANTIATE_TEST_SUITE_P(Signals, EditRunSignalTest, testing::Values(SIGINT, SIGTERM, SIGUSR1));
-
-TEST_F(EditRunTest, ASecondSignalInTheSameBatchIsAnsweredAndChangesNothing) {
-  StoredRun run(folder_.path() / "run");
-  SignalObserver observer;
-  ScriptedWorkers workers([&](const sharding::Command& command) {
-    if (texts({command}).front() == "e0 e1") {
-      raise(SIGUSR1);
-      EXPECT_EQ(observer.first.get_future().get(), SIGUSR1);
-      raise(SIGTERM);
-      EXPECT_EQ(observer.second.get_future().get(), SIGTERM);
-    }
-    return ScriptedWorkers::answer(command);
-  });
-  EXPECT_TRUE(run.edit(file_of(8), workers, observer).stopped);
-  EXPECT_THAT(texts(workers.commands()), ElementsAre("e0 e1", "stop"));
-}
-
-TEST_F(EditRunTest, ABatchThatIsNotFinishedInTheGraceTimeIsDropped) {
-  StoredRun run(folder_.path() / "run");
-  std::promise<void> released;
-  const std::shared_future<void> release = released.get_future().share();
-  SilentObserver observer;
-  boost::asio::io_context context;
-  ScriptedWorkers workers([&](const sharding::Command& command) {
-    if (texts({command}).front() == "e2 e3") {
-      raise(SIGTERM);
-      release.wait();
-    }
-    return ScriptedWorkers::answer(command);
-  });
-  {
-    EditRun edits(context, workers, run.directory(), run.journal(), Queue(file_of(8), {}, {2}), {}, observer,
-                  {.grace = std::chrono::milliseconds(100)});
-    edits.start();
-    EXPECT_THROW(context.run(), GraceIsOver);
-  }
-  EXPECT_EQ(run.journal().last().header.batch, 1);
-  released.set_value();  // the reply comes after the run's end
-}
-
-TEST_F(EditRunTest, ABatchThatIsFinishedInTheGraceTimeIsCommitted) {
-  StoredRun run(folder_.path() / "run");
-  SignalObserver observer;
-  ScriptedWorkers workers([&](const sharding::Command& command) {
-    if (texts({command}).front() == "e0 e1") {
-      raise(SIGTERM);
-      observer.first.get_future().wait();
-    }
-    return ScriptedWorkers::answer(command);
-  });
-  EXPECT_TRUE(run.edit(file_of(8), workers, observer, {2}, {.grace = std::chrono::hours(1)}).stopped);
-  EXPECT_EQ(run.journal().last().header.batch, 1);
-}
-
-TEST_F(EditRunTest, ASignalInTheLastBatchStopsNothing) {
-  StoredRun run(folder_.path() / "run");
-  SignalObserver observer;
-  ScriptedWorkers workers([&](const sharding::Command& command) {
-    if (std::holds_alternative<ApplyBatch>(command)) {
-      raise(SIGTERM);
-      observer.first.get_future().wait();
-    }
-    return ScriptedWorkers::answer(command);
-  });
-  const RunResult result = run.edit(file_of(2), workers, observer);
-  EXPECT_FALSE(result.stopped);
-  EXPECT_EQ(result.committed, 2);
-}
-
-TEST_F(EditRunTest, ASignalDuringTheReplayEndsTheRunBeforeItsFirstBatch) {
-  StoredRun run(folder_.path() / "run");
-  {
-    ScriptedWorkers workers;
-    run.edit(file_of(4), workers);
-  }
-  SignalObserver observer;
-  ScriptedWorkers workers([&](const sharding::Command& command) {
-    if (std::holds_alternative<ReplaySegment>(command)) {
-      raise(SIGTERM);
-      observer.first.get_future().wait();
-    }
-    return ScriptedWorkers::answer(command);
-  });
-  const RunResult result = run.edit(file_of(6), workers, observer);
-  EXPECT_THAT(texts(workers.commands()), ElementsAre("seg-00000001.h5", "stop"));
-  EXPECT_TRUE(result.stopped);
-  EXPECT_EQ(result.batches, 0);
 }
 
 TEST_F(EditRunTest, TheWorkersAreStoppedWhenTheRunNeverStarts) {

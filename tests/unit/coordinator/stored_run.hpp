@@ -1,0 +1,115 @@
+// A run of scripted workers in a directory of its own.
+#pragma once
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "coordinator/edit_run.hpp"
+#include "tests/temporary_directory.hpp"
+#include "tests/unit/coordinator/scripted_workers.hpp"
+
+namespace anchorage::coordinator {
+
+inline io::EditsFile file_of(std::int64_t edits) {
+  io::EditsFile file{.format = io::Format::native, .edits = {}, .rejected = {}};
+  for (std::int64_t i = 0; i < edits; ++i) {
+    file.edits.push_back({.id = fmt::format("e{}", i),
+                          .subject = fmt::format("City {}", i),
+                          .prompt = "The mayor of {} is",
+                          .target = "Ada"});
+  }
+  return file;
+}
+
+// "e0 e1" for a batch, "undo", "seg-00000001.h5" for a replay, "save 2", "load 2", "stop".
+inline std::vector<std::string> texts(const std::vector<sharding::Command>& commands) {
+  std::vector<std::string> all;
+  for (const sharding::Command& command : commands) {
+    std::string text = "stop";
+    if (const auto* replay = std::get_if<sharding::ReplaySegment>(&command)) {
+      text = std::filesystem::path(replay->path).filename();
+    } else if (const auto* batch = std::get_if<sharding::ApplyBatch>(&command)) {
+      text.clear();
+      for (const io::Edit& edit : batch->edits) text += (text.empty() ? "" : " ") + edit.id;
+      for (const io::RecordedPlace& place : batch->superseded.edits) text += " for " + place.id;
+    } else if (std::holds_alternative<sharding::UndoBatch>(command)) {
+      text = "undo";
+    } else if (const auto* save = std::get_if<sharding::SaveCheckpoint>(&command)) {
+      text = fmt::format("save {}", save->segment);
+    } else if (const auto* load = std::get_if<sharding::LoadCheckpoint>(&command)) {
+      text = fmt::format("load {}", load->segment);
+    }
+    all.push_back(text);
+  }
+  return all;
+}
+
+struct SilentObserver : Observer {};
+
+// A new run in a directory of its own, with its base segment.
+class StoredRun {
+ public:
+  explicit StoredRun(const std::filesystem::path& path)
+      : directory_(io::RunDirectory::create(path, io::RunRecord{})),
+        journal_(io::Journal::open(directory_->journal(), io::JournalAccess::append)) {
+    io::BaseRecord base{
+        .model = "m", .tokenizer = "t", .statistics = "s", .hparams = "layers: [4]\n", .layers = {}};
+    base.layers.push_back({.layer = 4, .weight = "layers.4.down", .rows = 3, .columns = 2, .norm = 8});
+    journal_->append(base_segment(base, provenance()));
+  }
+
+  // As after the death of the process.
+  void reopen() {
+    const auto path = directory_->path();
+    directory_.reset();
+    directory_ = io::RunDirectory::resume(path);
+    journal_ = io::Journal::open(directory_->journal(), io::JournalAccess::append);
+  }
+
+  RunResult edit(const io::EditsFile& file, ScriptedWorkers& workers, Observer& observer,
+                 QueueOptions options = {2}, EditRunOptions how = {}) {
+    boost::asio::io_context context;
+    Queue queue(file, recorded_edits(*journal_), options);
+    EditRun run(context, workers, *directory_, *journal_, std::move(queue), provenance(), observer, how);
+    run.start();
+    context.run();
+    return run.result();
+  }
+
+  RunResult edit(const io::EditsFile& file, ScriptedWorkers& workers, QueueOptions options = {2},
+                 EditRunOptions how = {}) {
+    SilentObserver observer;
+    return edit(file, workers, observer, options, how);
+  }
+
+  io::RunDirectory& directory() { return *directory_; }
+  io::Journal& journal() { return *journal_; }
+  io::BatchSegment segment(std::size_t number) const { return io::read_segment(journal_->list().at(number).path); }
+
+  std::vector<nlohmann::json> metrics() const {
+    std::ifstream file(directory_->metrics());
+    std::vector<nlohmann::json> lines;
+    for (std::string line; std::getline(file, line);) lines.push_back(nlohmann::json::parse(line));
+    return lines;
+  }
+
+  static Provenance provenance() { return {.version = "0.1.0", .world = 3, .seed = 42}; }
+
+ private:
+  std::optional<io::RunDirectory> directory_;
+  std::optional<io::Journal> journal_;
+};
+
+class EditRunTest : public testing::Test {
+ protected:
+  tests::TemporaryDirectory folder_;
+};
+
+}  // namespace anchorage::coordinator
