@@ -28,12 +28,11 @@ std::vector<LayerUpdate> JointWrite::run(const std::vector<torch::Tensor>& injec
   double missing = squared_norm(undone_now(updates));
   auto extra = torch::zeros_like(holders_);
   for (int sweep = 0; sweep < correction_sweeps; ++sweep) {
-    const auto written = weights_.snapshot();
     auto corrected = write_upward(extra);
     const double still_missing = squared_norm(corrected.undone);
     spdlog::debug("correction sweep {}: |undone|^2 {:.5g}, {:.5g} before", sweep + 1, still_missing, missing);
     if (!(still_missing < missing)) {
-      weights_.restore(written);
+      write(updates);
       break;
     }
     updates = std::move(corrected.updates);
@@ -50,8 +49,13 @@ std::vector<LayerUpdate> JointWrite::write_at_once(const std::vector<torch::Tens
         {.layer = weights_.layers()[i], .keys = injected_keys[i], .residuals = values_[i], .u = {}, .v = {}});
   }
   solver_.solve(updates, seconds_);
-  for (const LayerUpdate& update : updates) weights_.add(update.layer, update.u, update.v);
+  write(updates);
   return updates;
+}
+
+void JointWrite::write(std::span<const LayerUpdate> updates) {
+  weights_.restore(unedited_);
+  for (const LayerUpdate& update : updates) weights_.add(update.layer, update.u, update.v);
 }
 
 JointWrite::Written JointWrite::write_upward(const torch::Tensor& extra) {

@@ -42,6 +42,7 @@ class JointWrite {
     torch::Tensor undone;  // [b, d] f32: what all layers together leave of the values, on the anchors
   };
   std::vector<LayerUpdate> write_at_once(const std::vector<torch::Tensor>& injected_keys);
+  void write(std::span<const LayerUpdate> updates);
   Written write_upward(const torch::Tensor& extra);
   torch::Tensor undone_now(std::span<const LayerUpdate> updates) const;
   // What `update` leaves of `aims` [b, d] at these keys, on the anchors. Collective.
