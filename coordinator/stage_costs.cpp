@@ -149,10 +149,10 @@ double StageCosts::values_seconds(sharding::Range layers) const {
   const double caches =
       as_double(workload_.whole_passes) * forward(layers.size(), tokens_.whole) + head(layers, group_);
   const double contexts = forward(up_to_last, tokens_.candidates);
-  std::int64_t behind_first = 0;  // each edited layer's keys are computed anew from the first one on
-  for (const int layer : edited) behind_first += before(layer + 1) - up_to_first;
-  const std::int64_t sweeps = workload_.hparams.correction_sweeps, times = sweeps > 0 ? sweeps + 1 : 0;
-  const double keys = forward(up_to_first + times * behind_first, tokens_.beginnings);
+  std::int64_t sweep = 0;  // layer by layer, each from the first edited one on
+  for (const int layer : edited) sweep += before(layer + 1) - up_to_first;
+  const std::int64_t sweeps = workload_.hparams.correction_sweeps, once = sweeps > 0 ? up_to_last - up_to_first : 0;
+  const double keys = forward(up_to_first + once + sweeps * sweep, tokens_.beginnings);
   return (as_double(workload_.evaluations) * step + caches + contexts + keys) / machine_.flops;
 }
 

@@ -179,30 +179,40 @@ std::vector<LayerUpdate> BatchEditor::write_in_turn(const Groups& groups, shardi
   return updates;
 }
 
-// B-EAC's way: every layer writes vectors of its own (joint_write.hpp).
-std::vector<LayerUpdate> BatchEditor::write_jointly(const Groups& groups, sharding::BatchSeconds& seconds) {
-  const std::size_t layers = weights_.layers().size();
-  std::vector<std::vector<torch::Tensor>> own_keys(layers), own_values(layers);
+// What `rows` gives of all ranks' groups for each edited layer: [b, width] each.
+std::vector<torch::Tensor> BatchEditor::gather_of_each_layer(const Groups& groups, const OfEachLayer& rows,
+                                                             std::int64_t width, std::string_view operation,
+                                                             sharding::BatchSeconds& seconds) const {
+  std::vector<std::vector<torch::Tensor>> own(weights_.layers().size());
   {
     const Stopwatch watch(seconds.values);
     for (const EditGroup& group : groups) {
-      const auto keys = group.injected_keys();
-      const auto values = group.values();
-      for (std::size_t i = 0; i < layers; ++i) {
-        own_keys[i].push_back(keys[i]);
-        own_values[i].push_back(values.select(1, group.accepted().empty() ? 0 : static_cast<std::int64_t>(i)));
-      }
+      const auto of_layers = rows(group);
+      for (std::size_t i = 0; i < own.size(); ++i) own[i].push_back(of_layers[i]);
     }
   }
-  std::vector<torch::Tensor> keys, values;
-  for (std::size_t i = 0; i < layers; ++i) {
-    keys.push_back(gather(own_keys[i], model_.config.d_ff, "gather keys", seconds));
-    values.push_back(gather(own_values[i], model_.config.d_model, "gather values", seconds));
-  }
-  if (keys.front().size(0) == 0) return {};
-  const auto keys_now = [&](std::int64_t layer) { return gather_keys(groups, layer, seconds); };
+  std::vector<torch::Tensor> all;
+  for (const auto& layer : own) all.push_back(gather(layer, width, operation, seconds));
+  return all;
+}
+
+// B-EAC's way: every layer writes vectors of its own (joint_write.hpp).
+std::vector<LayerUpdate> BatchEditor::write_jointly(const Groups& groups, sharding::BatchSeconds& seconds) {
+  const auto keys_of_all = [&](const OfEachLayer& keys) {
+    return gather_of_each_layer(groups, keys, model_.config.d_ff, "gather keys", seconds);
+  };
+  const auto injected = keys_of_all([](const EditGroup& group) { return group.injected_keys(); });
+  const std::size_t layers = injected.size();
+  const auto values_of = [layers](const EditGroup& group) {
+    return group.accepted().empty() ? std::vector(layers, group.values().select(1, 0)) : group.values().unbind(1);
+  };
+  auto values = gather_of_each_layer(groups, values_of, model_.config.d_model, "gather values", seconds);
+  if (values.front().size(0) == 0) return {};
+  const JointWrite::Keys keys_now = {
+      .of_layer = [&](std::int64_t layer) { return gather_keys(groups, layer, seconds); },
+      .of_all = [&] { return keys_of_all([](const EditGroup& group) { return group.keys(); }); }};
   auto updates =
-      JointWrite(weights_, solver_, std::move(values), keys_now, seconds).run(keys, hparams_.correction_sweeps);
+      JointWrite(weights_, solver_, std::move(values), keys_now, seconds).run(injected, hparams_.correction_sweeps);
   for (const LayerUpdate& update : updates) solver_.absorb(update.layer, update.keys);
   return updates;
 }

@@ -6,6 +6,7 @@
 // same, bit for bit, on any number of ranks in any shape.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -89,6 +90,10 @@ class BatchEditor {
   torch::Tensor gather(const std::vector<torch::Tensor>& own, std::int64_t width, std::string_view operation,
                        sharding::BatchSeconds& seconds) const;
   torch::Tensor gather_keys(const Groups& groups, std::int64_t layer, sharding::BatchSeconds& seconds) const;
+  using OfEachLayer = std::function<std::vector<torch::Tensor>(const EditGroup& group)>;
+  std::vector<torch::Tensor> gather_of_each_layer(const Groups& groups, const OfEachLayer& rows, std::int64_t width,
+                                                  std::string_view operation,
+                                                  sharding::BatchSeconds& seconds) const;
   bool selects_anchors() const { return method_.joint && hparams_.anchors; }
   void refresh_owners(const std::vector<LayerUpdate>& updates);
   // |u v^T|, |W - W(base)| and |W(base)| of a layer. Collective over the stages of a replica.

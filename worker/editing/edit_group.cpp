@@ -187,7 +187,7 @@ torch::Tensor EditGroup::values() const {
 }
 
 std::vector<torch::Tensor> EditGroup::injected_keys() const {
-  if (accepted_.empty()) return {layers_.size(), keys(layers_.front())};
+  if (accepted_.empty()) return keys();
   return forward_with(layers_).subject_keys(values_.injected);
 }
 
@@ -198,6 +198,13 @@ torch::Tensor EditGroup::mean_over_contexts(const torch::Tensor& rows) const {
 torch::Tensor EditGroup::keys(std::int64_t layer) const {
   if (accepted_.empty()) return torch::empty({0, model_.config.d_ff}, torch::TensorOptions(model_.device()));
   return mean_over_contexts(subjects_->keys(layer));
+}
+
+std::vector<torch::Tensor> EditGroup::keys() const {
+  if (accepted_.empty()) return {layers_.size(), keys(layers_.front())};
+  std::vector<torch::Tensor> keys;
+  for (const torch::Tensor& rows : subjects_->keys()) keys.push_back(mean_over_contexts(rows));
+  return keys;
 }
 
 torch::Tensor EditGroup::residual_stream() const {

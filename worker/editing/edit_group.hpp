@@ -64,6 +64,7 @@ class EditGroup {
 
   // Averages over each edit's contexts, on the weights as they are now.
   torch::Tensor keys(std::int64_t layer) const;  // [accepted, f] f32
+  std::vector<torch::Tensor> keys() const;       // of every edited layer
   torch::Tensor residual_stream() const;         // [accepted, d] f32, after the last edited layer
 
  private:

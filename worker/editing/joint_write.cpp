@@ -32,7 +32,8 @@ std::vector<LayerUpdate> JointWrite::run(const std::vector<torch::Tensor>& injec
     const double still_missing = squared_norm(corrected.undone);
     spdlog::debug("correction sweep {}: |undone|^2 {:.5g}, {:.5g} before", sweep + 1, still_missing, missing);
     if (!(still_missing < missing)) {
-      write(updates);
+      weights_.restore(unedited_);
+      add(updates);
       break;
     }
     updates = std::move(corrected.updates);
@@ -49,12 +50,11 @@ std::vector<LayerUpdate> JointWrite::write_at_once(const std::vector<torch::Tens
         {.layer = weights_.layers()[i], .keys = injected_keys[i], .residuals = values_[i], .u = {}, .v = {}});
   }
   solver_.solve(updates, seconds_);
-  write(updates);
+  add(updates);
   return updates;
 }
 
-void JointWrite::write(std::span<const LayerUpdate> updates) {
-  weights_.restore(unedited_);
+void JointWrite::add(std::span<const LayerUpdate> updates) {
   for (const LayerUpdate& update : updates) weights_.add(update.layer, update.u, update.v);
 }
 
@@ -64,8 +64,11 @@ JointWrite::Written JointWrite::write_upward(const torch::Tensor& extra) {
   for (std::size_t i = 0; i < values_.size(); ++i) {
     const std::int64_t layer = weights_.layers()[i];
     const auto aims = values_[i] + written.undone;
-    written.updates.push_back(
-        {.layer = layer, .keys = keys_(layer), .residuals = aims + extra * values_[i].ne(0), .u = {}, .v = {}});
+    written.updates.push_back({.layer = layer,
+                               .keys = keys_.of_layer(layer),
+                               .residuals = aims + extra * values_[i].ne(0),
+                               .u = {},
+                               .v = {}});
     LayerUpdate& update = written.updates.back();
     solver_.solve(std::span(&update, 1), seconds_);
     weights_.add(layer, update.u, update.v);
@@ -76,10 +79,9 @@ JointWrite::Written JointWrite::write_upward(const torch::Tensor& extra) {
 
 // At the keys that the edited weights give.
 torch::Tensor JointWrite::undone_now(std::span<const LayerUpdate> updates) const {
+  const auto keys = keys_.of_all();
   auto sum = torch::zeros_like(holders_);
-  for (std::size_t i = 0; i < updates.size(); ++i) {
-    sum += undone(values_[i], updates[i], keys_(updates[i].layer));
-  }
+  for (std::size_t i = 0; i < updates.size(); ++i) sum += undone(values_[i], updates[i], keys[i]);
   return sum;
 }
 

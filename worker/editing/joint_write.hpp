@@ -25,8 +25,11 @@ namespace anchorage::worker {
 // m edited layers, b edits, d = d_model, f = d_ff.
 class JointWrite {
  public:
-  // Keys of all ranks' edits on the weights as they are: [b, f] f32. Collective.
-  using Keys = std::function<torch::Tensor(std::int64_t layer)>;
+  // Keys of all ranks' edits on the weights as they are. Collective.
+  struct Keys {
+    std::function<torch::Tensor(std::int64_t layer)> of_layer;  // [b, f] f32
+    std::function<std::vector<torch::Tensor>()> of_all;         // the same of each edited layer, in one pass
+  };
 
   // `values`: m tensors [b, d] f32, 0 where there is no anchor. Borrows all but them and `keys`.
   JointWrite(EditedWeights& weights, const LayerSolver& solver, std::vector<torch::Tensor> values, Keys keys,
@@ -42,7 +45,7 @@ class JointWrite {
     torch::Tensor undone;  // [b, d] f32: what all layers together leave of the values, on the anchors
   };
   std::vector<LayerUpdate> write_at_once(const std::vector<torch::Tensor>& injected_keys);
-  void write(std::span<const LayerUpdate> updates);
+  void add(std::span<const LayerUpdate> updates);
   Written write_upward(const torch::Tensor& extra);
   torch::Tensor undone_now(std::span<const LayerUpdate> updates) const;
   // What `update` leaves of `aims` [b, d] at these keys, on the anchors. Collective.

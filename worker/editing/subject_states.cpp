@@ -35,6 +35,10 @@ torch::Tensor SubjectStates::keys(std::int64_t layer) const {
                        model_.dtype());
 }
 
+std::vector<torch::Tensor> SubjectStates::keys() const {
+  return at_edited_layers(model_.config.d_ff, model_.dtype(), [](const BlockOutput& output) { return output.key; });
+}
+
 torch::Tensor SubjectStates::residual_stream() const {
   const torch::NoGradGuard no_gradients;
   const std::int64_t last = edited_layers_.back();
@@ -43,22 +47,33 @@ torch::Tensor SubjectStates::residual_stream() const {
                        model_.config.d_model, model_.dtype());
 }
 
-// The stages that are through do not wait for those behind them: what they saw is shared when all is computed.
 torch::Tensor SubjectStates::residual_norms() const {
+  return at::cat(at_edited_layers(1, torch::kFloat,
+                                  [](const BlockOutput& output) {
+                                    return output.hidden.to(torch::kFloat).norm(2, -1, /*keepdim=*/true);
+                                  }),
+                 1);
+}
+
+// The stages that are through do not wait for those behind them: what they saw is shared when all is computed.
+std::vector<torch::Tensor> SubjectStates::at_edited_layers(std::int64_t width, torch::ScalarType dtype,
+                                                           const Observe& observe) const {
   const torch::NoGradGuard no_gradients;
-  std::vector<torch::Tensor> norms;
+  std::vector<torch::Tensor> observed;
   auto hidden = entering_;
   for (std::int64_t layer = edited_layers_.front(); layer <= edited_layers_.back(); ++layer) {
-    hidden = pass_.block(layer, hidden).hidden;
+    const BlockOutput output = pass_.block(layer, hidden);
+    hidden = output.hidden;
     if (!std::ranges::count(edited_layers_, layer)) continue;
-    norms.emplace_back();
+    observed.emplace_back();
     if (!model_.holds(layer)) continue;
-    const auto at_subjects = hidden.index_select(0, subject_index_);
-    norms.back() = at_subjects.to(torch::kFloat).norm(2, -1, /*keepdim=*/true);
+    observed.back() = observe({.hidden = output.hidden.index_select(0, subject_index_),
+                               .key = output.key.index_select(0, subject_index_),
+                               .attention_keys = {},
+                               .attention_values = {}});
   }
-  return at::cat(model_.stages.share_layers_from(0, edited_layers_, std::move(norms), {pass_.layout().rows, 1},
-                                                 torch::kFloat, what_a_layer_saw),
-                 1);
+  return model_.stages.share_layers_from(0, edited_layers_, std::move(observed), {pass_.layout().rows, width},
+                                         dtype, what_a_layer_saw);
 }
 
 torch::Tensor SubjectStates::on_all_stages(const torch::Tensor& rows, std::int64_t layer, std::int64_t width,

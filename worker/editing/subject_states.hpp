@@ -2,6 +2,7 @@
 // stream.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -22,6 +23,9 @@ class SubjectStates {
   // At the subject's last token of each row: the key of edited layer `layer`, [rows, f].
   torch::Tensor keys(std::int64_t layer) const;
 
+  // The same of every edited layer, [rows, f] each, in one pass.
+  std::vector<torch::Tensor> keys() const;
+
   // The residual stream after the last edited layer, [rows, d].
   torch::Tensor residual_stream() const;
 
@@ -29,6 +33,10 @@ class SubjectStates {
   torch::Tensor residual_norms() const;
 
  private:
+  // What `observe` makes of each edited layer's output at the subjects' last tokens: [rows, width] each.
+  using Observe = std::function<torch::Tensor(const BlockOutput& at_subjects)>;
+  std::vector<torch::Tensor> at_edited_layers(std::int64_t width, torch::ScalarType dtype,
+                                              const Observe& observe) const;
   torch::Tensor on_all_stages(const torch::Tensor& rows, std::int64_t layer, std::int64_t width,
                               torch::ScalarType dtype) const;
 

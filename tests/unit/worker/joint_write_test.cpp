@@ -33,9 +33,9 @@ class JointWriteTest : public tests::EditorTest {
     std::vector<torch::Tensor> weights;  // masters [d, f]
   };
 
-  // `keys(layer, call)`: what a call for keys gives, counted from 0 over all layers.
-  using Keys = std::function<torch::Tensor(std::int64_t layer, int call)>;
-  Result write(int sweeps, const Keys& keys, int ranks = 1) {
+  // Keys on the edited weights: where what is undone is measured behind the first write, and in a sweep.
+  using Keys = std::function<torch::Tensor(std::int64_t layer)>;
+  Result write(int sweeps, const Keys& measured, const Keys& swept, int ranks = 1) {
     Result result;
     sharding::run_thread_world(ranks, [&](sharding::HostCommunicator& world) {
       torch::set_num_threads(1);
@@ -44,9 +44,8 @@ class JointWriteTest : public tests::EditorTest {
       EditedWeights weights(model, directory, layers);
       const LayerSolver solver(weights, options, method_named("b-eac"), statistics, {world, *device}, model.stages);
       sharding::BatchSeconds seconds;
-      int calls = 0;
-      JointWrite joint(
-          weights, solver, values, [&](std::int64_t layer) { return keys(layer, calls++); }, seconds);
+      const auto measured_of_all = [&] { return std::vector{measured(1), measured(2)}; };
+      JointWrite joint(weights, solver, values, {.of_layer = swept, .of_all = measured_of_all}, seconds);
       auto updates = joint.run({injected_keys(1), injected_keys(2)}, sweeps);
       if (world.rank() != 0) return;
       result.updates = std::move(updates);
@@ -86,7 +85,8 @@ class JointWriteTest : public tests::EditorTest {
 };
 
 TEST_F(JointWriteTest, WithoutSweepsEachLayerWritesItsValuesAtTheInjectedKeys) {
-  const Result result = write(0, [](std::int64_t, int) -> torch::Tensor { throw std::logic_error("not needed"); });
+  const Keys unasked = [](std::int64_t) -> torch::Tensor { throw std::logic_error("not needed"); };
+  const Result result = write(0, unasked, unasked);
   expect_written(result, values, [&](std::int64_t layer) { return injected_keys(layer); });
 }
 
@@ -101,24 +101,22 @@ TEST_F(JointWriteTest, ASweepGivesEachLayerWhatTheOneBelowLeftUndone) {
   EXPECT_GT(carried.norm().item<double>(), 0.1 * values[0].norm().item<double>());
   const std::vector<torch::Tensor> once = {values[0], values[1] + carried};
   for (const int ranks : {1, 2}) {
-    expect_written(write(
-                       1, [&](std::int64_t layer, int) { return keys(layer); }, ranks),
-                   once, keys);
+    expect_written(write(1, keys, keys, ranks), once, keys);
   }
 
   // The second one gives what is left in the end back to the layers whose anchors it lies on.
   const auto in_the_end = left(2, once[1], once[1]);
   const auto first = values[0] + in_the_end * values[0].ne(0);
   const auto second = values[1] + in_the_end * values[1].ne(0) + left(1, values[0], first);
-  expect_written(write(2, [&](std::int64_t layer, int) { return keys(layer); }), {first, second}, keys);
+  expect_written(write(2, keys, keys), {first, second}, keys);
 }
 
 TEST_F(JointWriteTest, ASweepThatLeavesMoreUndoneIsUndone) {
-  const Result without = write(0, {});
+  const Result without = write(0, {}, {});
   // The keys at which what is undone is measured are those of the write; those of the sweep lead nowhere.
-  const Result tried = write(1, [&](std::int64_t layer, int call) {
-    return call < 2 ? injected_keys(layer) : 1e-3 * injected_keys(layer);
-  });
+  const Result tried = write(
+      1, [&](std::int64_t layer) { return injected_keys(layer); },
+      [&](std::int64_t layer) { return 1e-3 * injected_keys(layer); });
   for (std::size_t i = 0; i < layers.size(); ++i) {
     EXPECT_TRUE(at::equal(tried.weights[i], without.weights[i]));
     EXPECT_TRUE(at::equal(tried.updates[i].keys, without.updates[i].keys));
