@@ -21,6 +21,16 @@ struct SignalObserver : Observer {
   std::promise<int> first, second;
 };
 
+// A SIGTERM arrives while a command of this kind is carried out, and the run has seen it before the reply.
+template <class Kind>
+sharding::Reply answer_with_signal(const sharding::Command& command, SignalObserver& observer) {
+  if (std::holds_alternative<Kind>(command)) {
+    raise(SIGTERM);
+    observer.first.get_future().wait();
+  }
+  return ScriptedWorkers::answer(command);
+}
+
 class EditRunSignalTest : public EditRunTest, public testing::WithParamInterface<int> {};
 
 TEST_P(EditRunSignalTest, ASignalEndsTheRunBehindTheBatchAtHand) {
@@ -99,13 +109,8 @@ TEST_F(EditRunTest, ABatchThatIsFinishedInTheGraceTimeIsCommitted) {
 TEST_F(EditRunTest, ASignalInTheLastBatchStopsNothing) {
   StoredRun run(folder_.path() / "run");
   SignalObserver observer;
-  ScriptedWorkers workers([&](const sharding::Command& command) {
-    if (std::holds_alternative<ApplyBatch>(command)) {
-      raise(SIGTERM);
-      observer.first.get_future().wait();
-    }
-    return ScriptedWorkers::answer(command);
-  });
+  ScriptedWorkers workers(
+      [&](const sharding::Command& command) { return answer_with_signal<ApplyBatch>(command, observer); });
   const RunResult result = run.edit(file_of(2), workers, observer);
   EXPECT_FALSE(result.stopped);
   EXPECT_EQ(result.committed, 2);
@@ -118,13 +123,8 @@ TEST_F(EditRunTest, ASignalDuringTheReplayEndsTheRunBeforeItsFirstBatch) {
     run.edit(file_of(4), workers);
   }
   SignalObserver observer;
-  ScriptedWorkers workers([&](const sharding::Command& command) {
-    if (std::holds_alternative<ReplaySegment>(command)) {
-      raise(SIGTERM);
-      observer.first.get_future().wait();
-    }
-    return ScriptedWorkers::answer(command);
-  });
+  ScriptedWorkers workers(
+      [&](const sharding::Command& command) { return answer_with_signal<ReplaySegment>(command, observer); });
   const RunResult result = run.edit(file_of(6), workers, observer);
   EXPECT_THAT(texts(workers.commands()), ElementsAre("seg-00000001.h5", "stop"));
   EXPECT_TRUE(result.stopped);
