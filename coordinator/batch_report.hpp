@@ -33,8 +33,8 @@ io::BatchSegment removal_segment(io::RemovalRecord removal, std::int64_t number,
 // The segment that goes back to the state after segment `to`.
 io::BatchSegment rollback_segment(std::int64_t to, std::int64_t number, const Provenance& provenance);
 
-// Wall-clock seconds. `total` is from a batch's submission to its commit; what the activities leave of it is the
-// rest.
+// Wall-clock seconds. `total` is from the submission of a batch, or of a part of one, to its commit; what the
+// activities leave of it is the rest. Attempts that are undone count with the commit that comes next.
 struct Seconds {
   double total = 0;
   sharding::BatchSeconds activities{};

@@ -16,7 +16,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::size_t checkpoints_kept = 2;
+constexpr std::size_t checkpoints_kept = 2;  // and the one that is being written
 
 std::vector<io::JournalEntry> behind(std::vector<io::JournalEntry> segments, std::int64_t number) {
   std::erase_if(segments, [&](const io::JournalEntry& entry) { return entry.header.batch <= number; });
@@ -124,8 +124,9 @@ void EditRun::edit() {
   std::vector<QueuedEdit> part = std::move(parts_.front());
   parts_.pop_front();
   sharding::ApplyBatch command = command_for(part);
-  ask(std::move(command), [this, part = std::move(part), submitted = Clock::now()](sharding::Reply reply) {
-    examine(part, std::get<sharding::BatchApplied>(std::move(reply)), submitted);
+  if (!submitted_) submitted_ = Clock::now();
+  ask(std::move(command), [this, part = std::move(part)](sharding::Reply reply) {
+    examine(part, std::get<sharding::BatchApplied>(std::move(reply)));
   });
 }
 
@@ -144,14 +145,15 @@ sharding::ApplyBatch EditRun::command_for(const std::vector<QueuedEdit>& part) c
   return command;
 }
 
-void EditRun::examine(std::vector<QueuedEdit> part, sharding::BatchApplied applied, Clock::time_point submitted) {
+void EditRun::examine(std::vector<QueuedEdit> part, sharding::BatchApplied applied) {
+  seconds_ += Seconds{.activities = applied.seconds};
   const Judgement judgement = judge(applied, options_.guard);
   const bool loses = loses_a_place(part, applied);
   if (judgement.accepted() && !loses) {
     const bool wrote = std::ranges::any_of(
         applied.edits, [](const io::EditRecord& edit) { return edit.state == io::EditState::committed; });
     commit(std::move(applied),
-           {.probes = judgement.probes, .decision = wrote ? "accepted" : "every edit set aside"}, submitted);
+           {.probes = judgement.probes, .decision = wrote ? "accepted" : "every edit set aside"});
     return checkpoint();
   }
   const std::string why =
@@ -165,8 +167,7 @@ void EditRun::examine(std::vector<QueuedEdit> part, sharding::BatchApplied appli
           std::erase_if(applied.edits,
                         [](const io::EditRecord& edit) { return edit.state == io::EditState::committed; });
           if (!rest.empty()) parts_.push_front(std::move(rest));
-          applied.layers.clear();
-          commit(std::move(applied), {.probes = {}, .decision = "every edit set aside"}, Clock::now());
+          commit(std::move(applied), {.probes = {}, .decision = "every edit set aside"});
           return edit();
         }
         retry(std::move(part), std::move(applied), why);
@@ -187,7 +188,7 @@ void EditRun::retry(std::vector<QueuedEdit> part, sharding::BatchApplied undone,
   record.reason = why;
   record.nll_after = io::not_measured;
   record.match_after = false;
-  commit(std::move(undone), {.probes = judgement.probes, .decision = "undone: " + why}, Clock::now());
+  commit(std::move(undone), {.probes = judgement.probes, .decision = "undone: " + why});
   edit();
 }
 
@@ -229,13 +230,13 @@ void EditRun::step(const std::function<void()>& action) {
   }
 }
 
-void EditRun::commit(sharding::BatchApplied applied, io::GuardRecord guard, Clock::time_point submitted) {
-  Seconds seconds{.activities = applied.seconds};
+void EditRun::commit(sharding::BatchApplied applied, io::GuardRecord guard) {
   for (const auto& part : parts_) guard.pending.push_back(std::ssize(part));
   io::BatchSegment segment =
       batch_segment(std::move(applied), std::move(guard), std::ssize(journal_.list()), provenance_);
-  BatchReport report = report_of(segment, seconds);
+  BatchReport report = report_of(segment, std::exchange(seconds_, {}));
   journal_.append(std::move(segment));
+  const auto submitted = std::exchange(submitted_, std::nullopt).value();
   report.seconds.total = std::chrono::duration<double>(Clock::now() - submitted).count();
 
   ++result_.batches;

@@ -94,16 +94,14 @@ class EditRun {
   void begin();
   void replay(std::vector<io::JournalEntry> segments, std::size_t next);
   void edit();
-  void examine(std::vector<QueuedEdit> part, sharding::BatchApplied applied,
-               std::chrono::steady_clock::time_point submitted);
+  void examine(std::vector<QueuedEdit> part, sharding::BatchApplied applied);
   void retry(std::vector<QueuedEdit> part, sharding::BatchApplied undone, const std::string& why);
   void checkpoint();
   void finish();
 
   void ask(sharding::Command command, std::function<void(sharding::Reply)> then);
   void step(const std::function<void()>& action);
-  void commit(sharding::BatchApplied applied, io::GuardRecord guard,
-              std::chrono::steady_clock::time_point submitted);
+  void commit(sharding::BatchApplied applied, io::GuardRecord guard);
   sharding::ApplyBatch command_for(const std::vector<QueuedEdit>& part) const;
   void watch_signals();
   void limit_the_batch();
@@ -118,8 +116,10 @@ class EditRun {
   Provenance provenance_;
   Observer& observer_;
   EditRunOptions options_;
-  std::deque<std::vector<QueuedEdit>> parts_;  // of the batch at hand, still to be tried
-  std::int64_t since_checkpoint_ = 0;          // segments
+  std::deque<std::vector<QueuedEdit>> parts_;                       // of the batch at hand, still to be tried
+  std::optional<std::chrono::steady_clock::time_point> submitted_;  // the first attempt since the last commit
+  Seconds seconds_{};                                               // of the activities of these attempts
+  std::int64_t since_checkpoint_ = 0;                               // segments
   boost::asio::signal_set signals_;
   boost::asio::steady_timer grace_;
   bool watching_ = true;

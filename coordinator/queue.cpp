@@ -60,29 +60,32 @@ std::vector<io::Edit> settle(std::span<const io::Edit> edits, OnConflict policy,
 
 // What the journal says to one question.
 struct Standing {
-  std::vector<const RecordedEdit*> committed{};  // in the weights, the last one's answer is the run's
-  const RecordedEdit* set_aside = nullptr;       // after those
-  const RecordedEdit* removed = nullptr;         // likewise
+  std::vector<const RecordedEdit*> committed{};              // in the weights, the last one's answer is the run's
+  std::map<std::string_view, const RecordedEdit*> latest{};  // of each answer, in the weights or not
 };
 
-std::map<Question, Standing> standing_of(std::span<const RecordedEdit> recorded) {
+// Where an answer takes the place of others, what became of those before it is past: they may be given again.
+std::map<Question, Standing> standing_of(std::span<const RecordedEdit> recorded, OnConflict policy) {
   std::map<Question, Standing> standing;
   for (const RecordedEdit& record : recorded) {
     Standing& now = standing[question_of(record.edit)];
     if (record.stands()) {
       now.committed.push_back(&record);
-      now.set_aside = now.removed = nullptr;
-    } else if (record.removed_in) {
-      now.removed = &record;
-    } else if (record.state == io::EditState::set_aside) {
-      now.set_aside = &record;
+      if (policy != OnConflict::keep_both) now.latest.clear();
     }
+    now.latest[record.edit.target] = &record;
   }
   return standing;
 }
 
+// The newest record of the edit's own answer, if any.
+const RecordedEdit* latest_of(const Standing& standing, const io::Edit& edit) {
+  const auto entry = standing.latest.find(edit.target);
+  return entry == standing.latest.end() ? nullptr : entry->second;
+}
+
 bool answers(const RecordedEdit* record, const io::Edit& edit) {
-  return record != nullptr && record->edit.target == edit.target;
+  return record->edit.target == edit.target;
 }
 
 bool is_committed(const Standing& standing, const io::Edit& edit, OnConflict policy) {
@@ -134,17 +137,17 @@ Queue::Queue(const io::EditsFile& file, std::span<const RecordedEdit> recorded, 
 
   std::span<const io::Edit> edits = file.edits;
   if (options.limit) edits = edits.first(std::min(edits.size(), static_cast<std::size_t>(*options.limit)));
-  const auto standing = standing_of(recorded);
+  const auto standing = standing_of(recorded, options.on_conflict);
   for (const io::Edit& edit : settle(edits, options.on_conflict, findings_)) {
     const auto entry = standing.find(question_of(edit));
     const Standing found = entry == standing.end() ? Standing{} : entry->second;
-    if (answers(found.set_aside, edit)) {
-      findings_.set_aside.push_back(
-          {edit.id, fmt::format("batch {}: {}", found.set_aside->batch, found.set_aside->reason)});
+    const RecordedEdit* latest = latest_of(found, edit);
+    if (latest != nullptr && latest->state == io::EditState::set_aside) {
+      findings_.set_aside.push_back({edit.id, fmt::format("batch {}: {}", latest->batch, latest->reason)});
     } else if (is_committed(found, edit, options.on_conflict)) {
       ++findings_.already_committed;
-    } else if (answers(found.removed, edit)) {
-      findings_.removed.push_back(*found.removed);
+    } else if (latest != nullptr && latest->removed_in) {
+      findings_.removed.push_back(*latest);
     } else if (found.committed.empty()) {
       edits_.push_back({.edit = edit});
     } else {

@@ -2,8 +2,10 @@
 
 #include <gmock/gmock.h>
 #include <algorithm>
+#include <chrono>
 #include <future>
 #include <stdexcept>
+#include <thread>
 
 #include "io/checkpoint.hpp"
 #include "io/error.hpp"
@@ -18,6 +20,7 @@ using sharding::ReplaySegment;
 using sharding::Stop;
 using testing::ElementsAre;
 using testing::IsEmpty;
+using testing::Pointwise;
 
 TEST_F(EditRunTest, CommitsOneSegmentABatchThenStopsTheWorkers) {
   StoredRun run(folder_.path() / "run");
@@ -164,6 +167,31 @@ TEST_F(EditRunTest, ABatchThatTheGuardRefusesIsUndoneAndTriedInHalvesDownToSingl
   EXPECT_EQ(aside.guard.decision, "undone: the held-out loss rose by 7.000 nats (limit 0.25)");
 }
 
+// Each attempt takes 20 ms.
+sharding::Reply slowly(sharding::Reply reply) {
+  if (std::holds_alternative<sharding::BatchApplied>(reply))
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  return reply;
+}
+
+TEST_F(EditRunTest, TheSecondsOfAnUndoneAttemptCountWithTheCommitThatComesNext) {
+  StoredRun run(folder_.path() / "run");
+  ScriptedWorkers workers([](const auto& command) { return slowly(poisoned(command)); });
+  const auto begun = std::chrono::steady_clock::now();
+  const RunResult result = run.edit(file_of(8), workers, {.batch_size = 4});
+  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begun;
+
+  std::vector<double> attempts, totals;
+  for (const nlohmann::json& line : run.metrics()) {
+    attempts.push_back(line.at("seconds").at("values"));  // 1 s each, the workers say
+    totals.push_back(line.at("seconds").at("total"));
+  }
+  EXPECT_THAT(attempts, ElementsAre(2, 2, 1, 1));
+  EXPECT_THAT(totals, Pointwise(testing::Ge(), {0.04, 0.04, 0.02, 0.02}));
+  EXPECT_EQ(result.seconds.activities.values, 6);
+  EXPECT_LE(result.seconds.total, taken.count()) << "no second counts twice";
+}
+
 TEST_F(EditRunTest, WithTheGuardOffEverythingIsCommitted) {
   StoredRun run(folder_.path() / "run");
   ScriptedWorkers workers(poisoned);
@@ -221,11 +249,14 @@ TEST_F(EditRunTest, AnEditWhoseSuccessorIsRefusedStays) {
     run.edit(file_of(3), workers);
   }
   run.reopen();
-  ScriptedWorkers workers([](const auto& command) { return refusing(command, ""); });  // the first of each batch
+  // The first of each batch.
+  ScriptedWorkers workers([](const auto& command) { return slowly(refusing(command, "")); });
   const RunResult result = run.edit(second_thoughts(5), workers, {.batch_size = 3});
   EXPECT_THAT(texts(workers.commands()),
               ElementsAre("seg-00000001.h5", "seg-00000002.h5", "new e3 e4 for e1", "undo", "e3 e4", "stop"));
   EXPECT_THAT(result.set_aside.front(), (SetAside{"new", "at an attention sink"}));
+  EXPECT_THAT(run.segment(3).layers, IsEmpty());
+  EXPECT_GE(run.metrics().at(2).at("seconds").at("total"), 0.02);
 }
 
 // As the workers do, but at once.

@@ -198,6 +198,41 @@ TEST(Queue, AnEditThatWasTakenBackIsNotWrittenAgainButAnotherAnswerIs) {
   EXPECT_THAT(other.take_batch(), ElementsAre(QueuedEdit{.edit = edit("y", "Alphabet", "Y")}));
 }
 
+TEST(Queue, AnEditThatWasTakenBackStaysOutAlsoWhereAnotherAnswerStands) {
+  const auto file = file_of({edit("x", "Alphabet", "X"), edit("y", "Alphabet", "Y")});
+  std::vector recorded{committed(edit("x", "Alphabet", "X"), 1), committed(edit("y", "Alphabet", "Y"), 1)};
+  recorded[0].removed_in = 2;
+  const Queue queue(file, recorded, {.on_conflict = OnConflict::keep_both});
+  EXPECT_TRUE(queue.empty());
+  EXPECT_EQ(queue.findings().already_committed, 1);
+  ASSERT_EQ(queue.findings().removed.size(), 1);
+  EXPECT_EQ(queue.findings().removed[0].edit.id, "x");
+}
+
+TEST(Queue, EachAnswerThatABatchHasSetAsideIsToldAndNoneIsTriedAgain) {
+  const auto file = file_of({edit("x", "Alphabet", "X"), edit("y", "Alphabet", "Y"), edit("z", "Alphabet", "Z")});
+  const std::vector recorded{set_aside(edit("x", "Alphabet", "X"), 1, "no"),
+                             set_aside(edit("y", "Alphabet", "Y"), 1, "never"),
+                             committed(edit("z", "Alphabet", "Z"), 1)};
+  const Queue queue(file, recorded, {.on_conflict = OnConflict::keep_both});
+  EXPECT_TRUE(queue.empty());
+  EXPECT_THAT(queue.findings().set_aside,
+              ElementsAre(SetAside{"x", "batch 1: no"}, SetAside{"y", "batch 1: never"}));
+}
+
+TEST(Queue, OfAnAnswerThatIsRecordedTwiceTheNewestRecordCounts) {
+  std::vector recorded{set_aside(edit("x", "Alphabet", "X"), 1, "no"), committed(edit("x", "Alphabet", "X"), 2),
+                       committed(edit("y", "Alphabet", "Y"), 3)};
+  recorded[1].superseded_in = 3;
+  EXPECT_THAT(drain(Queue(file_of({edit("x", "Alphabet", "X")}), recorded, {})), ElementsAre(ElementsAre("x")));
+}
+
+TEST(Queue, WhatWasTakenBackMayTakeThePlaceOfALaterAnswer) {
+  std::vector recorded{committed(edit("x", "Alphabet", "X"), 1), committed(edit("y", "Alphabet", "Y"), 3)};
+  recorded[0].removed_in = 2;
+  EXPECT_THAT(drain(Queue(file_of({edit("x", "Alphabet", "X")}), recorded, {})), ElementsAre(ElementsAre("x")));
+}
+
 TEST(Queue, PoliciesForConflictsHaveNames) {
   for (const char* name : {"supersede", "refuse", "keep-both"})
     EXPECT_EQ(name_of(conflict_policy_named(name)), name);
