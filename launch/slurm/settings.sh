@@ -3,7 +3,8 @@
 
 # The run: a directory that all ranks see. Made by the first refresh, gone on with by every later one.
 RUN=$HOME/refresh/run
-# Files of edits; every file in here is read each time, what is committed already is not written again.
+# Files of edits; every file in here is read each time, in the order of their names, what is committed already is not
+# written again. Dated names (2026-11-26.jsonl) have the newest answer to a question win; a name must not have commas.
 INBOX=$HOME/refresh/inbox
 # Where the edited model is exported to after a refresh that ended; its predecessor is kept as $EXPORT.previous.
 EXPORT=$HOME/refresh/model
@@ -17,7 +18,8 @@ STATISTICS=$HOME/refresh/statistics.h5
 METHOD=b-eac
 BATCH=32
 
-# The program, how its ranks are started, and further options of `anchorage edit`.
+# The program, how its ranks are started, and further options of `anchorage edit`: on GPUs "--device cuda", which makes an
+# error of a missing driver, where the ranks would work on CPUs.
 PROGRAM=$HOME/anchorage/build/release/anchorage
 LAUNCHER="mpirun --bind-to none --map-by slot"
 OPTIONS=""

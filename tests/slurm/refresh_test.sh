@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Nightly refreshes on a real Slurm that this test starts on this machine: a job that is preempted by requeue in the
 # middle, and one that is told to stop by SIGUSR1, run again by themselves and end with the bits of an undisturbed run.
+# With GPUs asked for, both ranks of a node see both.
 #
 #   refresh_test.sh SOURCE PROGRAM MODEL       needs root, slurm-wlm and munge; exit code 77: skipped
 set -euo pipefail
@@ -15,9 +16,19 @@ trap 'stop_cluster; rm -rf "$folder"' EXIT
 prepare_refreshes
 start_cluster "$folder/cluster"
 
-submit() { # NAME
-  sbatch --parsable --output="$folder/$1.out" --ntasks=1 "$source_dir/launch/slurm/refresh.sbatch" \
-    "$folder/$1.settings"
+# Instead of the program: which GPUs a rank sees.
+cat >"$folder/gpus" <<SCRIPT
+#!/usr/bin/env bash
+[[ \$1 != edit ]] || echo "\$CUDA_VISIBLE_DEVICES" >"$folder/gpus-of-\$OMPI_COMM_WORLD_LOCAL_RANK"
+[[ \$1 != export ]] || mkdir "\$4"
+SCRIPT
+chmod +x "$folder/gpus"
+
+submit() { # NAME OPTIONS...
+  local name=$1
+  shift
+  sbatch --parsable --output="$folder/$name.out" --ntasks=1 "$@" "$source_dir/launch/slurm/refresh.sbatch" \
+    "$folder/$name.settings"
 }
 finishes_undisturbed() { # NAME JOB
   wait_until 120 "job $2 to be completed" is_completed "$2"
@@ -39,3 +50,10 @@ wait_until 60 "the first commits" has_commits signalled 4
 expect "the signal to be sent" scancel --batch --signal=USR1 "$job"
 wait_until 60 "job $job to run again" starts_again "$job"
 finishes_undisturbed signalled "$job"
+
+write_settings seen
+sed -i "s#^PROGRAM=.*#PROGRAM=$folder/gpus#" "$folder/seen.settings"
+job=$(submit seen --gpus-per-node=2)
+wait_until 60 "job $job to be completed" is_completed "$job"
+expect "both GPUs for each of two ranks" cmp <(cat "$folder"/gpus-of-{0,1}) <(printf '%s\n' 0,1 0,1)
+echo "seen: both GPUs by both ranks"

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # launch/supervise: a refresh whose program is killed in the middle is started again and ends with the bits of an
-# undisturbed one; one that can commit nothing is given up; one that is told to stop is not started again.
+# undisturbed one; one that can commit nothing is given up; one that is told to stop is not started again. launch/refresh:
+# an export that was killed is not in the way of the next one, the summary tells of one that failed, a signal ends it, and
+# a name with a comma is refused.
 #
 #   supervise_test.sh SOURCE PROGRAM MODEL
 set -euo pipefail
@@ -52,3 +54,43 @@ expect "an unfinished run" test "$(commits stopped)" -le "$edits"
 expect "the rest at the next refresh" "$source_dir/launch/refresh" "$folder/stopped.settings" 2>>"$folder/stopped.out"
 equals_undisturbed stopped
 echo "stopped: exit code 75, and the next refresh did the rest"
+
+# The program, whose first export fails and whose second takes long; both leave what an export that was killed does.
+cat >"$folder/killed_exports" <<SCRIPT
+#!/usr/bin/env bash
+if [[ \$1 == export && ! -e "$folder/exporting" ]]; then
+  mkdir "\$4" "\$4.partial"
+  touch "\$4/config.json" "\$4.partial/config.json"
+  [[ -e "$folder/failed" ]] || { touch "$folder/failed" && exit 7; }
+  touch "$folder/exporting"
+  exec sleep 60
+fi
+exec "$program" "\$@"
+SCRIPT
+chmod +x "$folder/killed_exports"
+sed -i "s#^PROGRAM=.*#PROGRAM=$folder/killed_exports#; s#^LAUNCHER=.*#LAUNCHER=#" "$folder/stopped.settings"
+refresh() { "$source_dir/launch/refresh" "$folder/stopped.settings" 2>>"$folder/stopped.out"; }
+ends_with() { # STATUS OUTCOME COMMAND...
+  local expected=$1 outcome=$2 status=0
+  shift 2
+  "$@" || status=$?
+  expect "exit code $expected, found $status" test "$status" == "$expected"
+  expect "a summary with '$outcome'" grep -q "^Subject: .*: $outcome\$" "$folder/stopped.summary"
+}
+
+ends_with 1 "failed, the edits are written but their export ended with exit code 7" refresh
+expect "the earlier model to be left" test -e "$folder/stopped-model/model.safetensors"
+"$source_dir/launch/refresh" "$folder/stopped.settings" 2>>"$folder/stopped.out" &
+refreshing=$!
+wait_until 60 "the export" test -e "$folder/exporting"
+kill -TERM "$refreshing"
+ends_with 75 "stopped, goes on with the next refresh" wait "$refreshing"
+ends_with 0 "done" refresh
+equals_undisturbed stopped
+expect "nothing half made" test ! -e "$folder/stopped-model.new" -a ! -e "$folder/stopped-model.new.partial"
+echo "exports that fail or are killed: told, and the next refresh makes another"
+
+touch "$folder/inbox/monday,tuesday.jsonl"
+ends_with 2 "refused, nothing was changed" refresh
+expect "the file's name in the summary" grep -q 'monday,tuesday.jsonl; rename it' "$folder/stopped.summary"
+echo "a name with a comma: refused"
