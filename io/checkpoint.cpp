@@ -95,6 +95,11 @@ CheckpointLayer read_checkpoint_layer(const std::filesystem::path& directory, st
   return read;
 }
 
+Matrix read_checkpoint_weight(const std::filesystem::path& directory, std::int64_t segment, std::int64_t layer) {
+  const auto file = hdf5::File::open(file_of(directory, segment, layer));
+  return file.root().read_matrix("weight", hdf5::any, hdf5::any);
+}
+
 std::vector<std::int64_t> checkpointed_segments(const std::filesystem::path& directory) {
   std::set<std::int64_t> segments;
   std::error_code error;

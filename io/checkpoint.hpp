@@ -40,6 +40,8 @@ void write_checkpoint_layer(const std::filesystem::path& directory, std::int64_t
 // Relies on HDF5's checksums; `newest_checkpoint` looks at the whole file.
 CheckpointLayer read_checkpoint_layer(const std::filesystem::path& directory, std::int64_t segment,
                                       std::int64_t layer);
+// Its weight alone.
+Matrix read_checkpoint_weight(const std::filesystem::path& directory, std::int64_t segment, std::int64_t layer);
 
 // The segments of which there are checkpoints, whole or not, ascending.
 std::vector<std::int64_t> checkpointed_segments(const std::filesystem::path& directory);

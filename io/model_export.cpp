@@ -1,11 +1,8 @@
 #include "io/model_export.hpp"
 
-#include <fcntl.h>
 #include <fmt/ranges.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
 #include <set>
 #include <system_error>
@@ -31,14 +28,6 @@ void make_directories(const fs::path& path) {
   std::error_code error;
   fs::create_directories(path, error);
   check_system(error, "create a directory", path);
-}
-
-void sync_directory(const fs::path& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) throw SystemError::from_errno(errno, "open a directory", path.string());
-  const int error = ::fsync(descriptor) == 0 ? 0 : errno;
-  ::close(descriptor);
-  if (error != 0) throw SystemError::from_errno(error, "sync a directory", path.string());
 }
 
 // The directory that is filled: renamed to its target at the end, or removed.

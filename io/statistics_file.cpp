@@ -1,13 +1,13 @@
 #include "io/statistics_file.hpp"
 
 #include <algorithm>
-#include <charconv>
 
 #include <fmt/ranges.h>
 
 #include "io/atomic_file.hpp"
 #include "io/error.hpp"
 #include "io/hdf5/file.hpp"
+#include "io/layer_numbers.hpp"
 
 namespace anchorage::io {
 namespace {
@@ -71,30 +71,16 @@ StatisticsFingerprint read_fingerprint(const Group& root) {
           .sequence_length = root.integer_attribute("sequence_length")};
 }
 
-std::vector<std::int64_t> layer_numbers(const Group& layers) {
-  std::vector<std::int64_t> numbers;
-  for (const std::string& name : layers.children()) {
-    std::int64_t number = 0;
-    std::from_chars(name.data(), name.data() + name.size(), number);
-    numbers.push_back(number);
-  }
-  std::ranges::sort(numbers);
-  return numbers;
-}
-
-StatisticsProgress read_progress(const Group& root) {
+StatisticsProgress read_progress(const Group& root, const std::filesystem::path& path) {
   StatisticsProgress progress{.fingerprint = read_fingerprint(root),
                               .tokens = root.integer_attribute("tokens"),
                               .target_tokens = root.integer_attribute("target_tokens"),
                               .position = root.integer_attribute("position"),
-                              .sums = {},
+                              .layers = {},
                               .residual_norms = root.read_matrix("residual_norms", any, any)};
   const Group layers = root.group("layers");
-  for (const std::int64_t layer : layer_numbers(layers)) {
-    const Group group = layers.group(std::to_string(layer));
-    const std::int64_t size = group.shape("sum").front();
-    progress.sums.push_back({.layer = layer, .size = size, .sum = group.read<double>("sum", {size, size})});
-  }
+  for (const std::int64_t layer : layer_numbers(layers, path.string()))
+    progress.layers.push_back({.layer = layer, .size = layers.group(std::to_string(layer)).shape("sum").front()});
   return progress;
 }
 
@@ -108,11 +94,12 @@ StatisticsProgress read_progress(const Group& root) {
                    .remedy = "give another output file, or remove this one to begin again"});
 }
 
-std::string words(const std::vector<KeySum>& sums) {
-  std::vector<std::string> layers;
-  layers.reserve(sums.size());
-  for (const KeySum& sum : sums) layers.push_back(fmt::format("{} [{}, {}]", sum.layer, sum.size, sum.size));
-  return fmt::format("layers {}", fmt::join(layers, ", "));
+std::string words(const std::vector<SummedLayer>& layers) {
+  std::vector<std::string> named;
+  named.reserve(layers.size());
+  for (const SummedLayer& layer : layers)
+    named.push_back(fmt::format("{} [{}, {}]", layer.layer, layer.size, layer.size));
+  return fmt::format("layers {}", fmt::join(named, ", "));
 }
 
 void require_same_collection(const StatisticsProgress& found, const StatisticsProgress& expected,
@@ -126,10 +113,7 @@ void require_same_collection(const StatisticsProgress& found, const StatisticsPr
     refuse_to_resume(fmt::format("sequences of {} tokens", e.sequence_length),
                      fmt::format("sequences of {} tokens", f.sequence_length), path);
   }
-  const bool same_layers = std::ranges::equal(found.sums, expected.sums, [](const KeySum& a, const KeySum& b) {
-    return a.layer == b.layer && a.size == b.size;
-  });
-  if (!same_layers) refuse_to_resume(words(expected.sums), words(found.sums), path);
+  if (found.layers != expected.layers) refuse_to_resume(words(expected.layers), words(found.layers), path);
 }
 
 }  // namespace
@@ -139,18 +123,31 @@ StatisticsState statistics_state(const std::filesystem::path& path) {
   return state_of(open_root(path));
 }
 
-void save_progress(const std::filesystem::path& path, const StatisticsProgress& progress) {
-  hdf5::NewFile content(path);
-  write_head(content.root(), StatisticsState::collecting, progress.fingerprint, progress.tokens);
-  content.root().set_attribute("target_tokens", progress.target_tokens);
-  content.root().set_attribute("position", progress.position);
-  content.root().write("residual_norms", progress.residual_norms);
-  Group layers = content.root().create_group("layers");
-  for (const KeySum& sum : progress.sums) {
-    layers.create_group(std::to_string(sum.layer))
-        .write("sum", std::span<const double>(sum.sum), {sum.size, sum.size});
-  }
-  put_in_place(path, content);
+struct ProgressWriter::Content {
+  std::filesystem::path path;
+  hdf5::NewFile file;
+  Group layers;
+};
+
+ProgressWriter::ProgressWriter(const std::filesystem::path& path, const StatisticsProgress& progress) {
+  hdf5::NewFile file(path);
+  write_head(file.root(), StatisticsState::collecting, progress.fingerprint, progress.tokens);
+  file.root().set_attribute("target_tokens", progress.target_tokens);
+  file.root().set_attribute("position", progress.position);
+  file.root().write("residual_norms", progress.residual_norms);
+  Group layers = file.root().create_group("layers");
+  content_ = std::make_unique<Content>(Content{.path = path, .file = std::move(file), .layers = std::move(layers)});
+}
+ProgressWriter::~ProgressWriter() = default;
+ProgressWriter::ProgressWriter(ProgressWriter&&) noexcept = default;
+ProgressWriter& ProgressWriter::operator=(ProgressWriter&&) noexcept = default;
+
+void ProgressWriter::add(const SummedLayer& layer, std::span<const double> sum) {
+  content_->layers.create_group(std::to_string(layer.layer)).write("sum", sum, {layer.size, layer.size});
+}
+
+void ProgressWriter::commit() {
+  put_in_place(content_->path, content_->file);
 }
 
 void save_statistics(const std::filesystem::path& path, const Statistics& statistics) {
@@ -166,11 +163,8 @@ void save_statistics(const std::filesystem::path& path, const Statistics& statis
 
 StatisticsProgress create_or_resume(const std::filesystem::path& path, const StatisticsProgress& expected) {
   StatisticsProgress start = expected;
-  std::ranges::sort(start.sums, {}, &KeySum::layer);
-  if (!std::filesystem::exists(path)) {
-    for (KeySum& sum : start.sums) sum.sum.assign(static_cast<std::size_t>(sum.size * sum.size), 0.0);
-    return start;
-  }
+  std::ranges::sort(start.layers, {}, &SummedLayer::layer);
+  if (!std::filesystem::exists(path)) return start;
   const Group root = open_root(path);
   if (state_of(root) == StatisticsState::finished) {
     throw UserError({.expected = "unfinished statistics or no file",
@@ -178,10 +172,15 @@ StatisticsProgress create_or_resume(const std::filesystem::path& path, const Sta
                      .where = path.string(),
                      .remedy = "use them, or give another output file"});
   }
-  StatisticsProgress progress = read_progress(root);
+  StatisticsProgress progress = read_progress(root, path);
   require_same_collection(progress, start, path);
   progress.target_tokens = expected.target_tokens;
   return progress;
+}
+
+std::vector<double> read_key_sum(const std::filesystem::path& path, const SummedLayer& layer) {
+  const Group group = open_root(path).group("layers").group(std::to_string(layer.layer));
+  return group.read<double>("sum", {layer.size, layer.size});
 }
 
 struct StatisticsFile::Content {
@@ -208,7 +207,7 @@ StatisticsFile StatisticsFile::load(const std::filesystem::path& path) {
                                         .root = root,
                                         .fingerprint = read_fingerprint(root),
                                         .tokens = tokens,
-                                        .layers = layer_numbers(root.group("layers")),
+                                        .layers = layer_numbers(root.group("layers"), path.string()),
                                         .residual_norm_median = root.read<float>("residual_norm_median", {any})}));
 }
 

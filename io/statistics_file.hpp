@@ -10,13 +10,14 @@
 //   /residual_norms        [model's layers, n] f32 while collecting
 //   /residual_norm_median  [model's layers] f32 when finished
 //
-// A save holds the file's content in memory once more.
+// A save holds the file's content in memory.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -35,20 +36,21 @@ struct StatisticsFingerprint {
   bool operator==(const StatisticsFingerprint&) const = default;
 };
 
-struct KeySum {
+// A layer of which the keys are summed up: the sum of k k^T over the tokens so far, [f, f].
+struct SummedLayer {
   std::int64_t layer = 0;
-  std::int64_t size = 0;    // f
-  std::vector<double> sum;  // [f, f]: sum of k k^T over the tokens so far
+  std::int64_t size = 0;  // f
 
-  bool operator==(const KeySum&) const = default;
+  bool operator==(const SummedLayer&) const = default;
 };
 
+// A collection but for its sums, gigabytes a layer of a large model, which are read and written one at a time.
 struct StatisticsProgress {
   StatisticsFingerprint fingerprint;
   std::int64_t tokens = 0;         // in the sums
   std::int64_t target_tokens = 0;  // when it is finished
   std::int64_t position = 0;       // where to go on in the corpus, in the collector's own unit
-  std::vector<KeySum> sums;
+  std::vector<SummedLayer> layers;
   Matrix residual_norms;  // [model's layers, n]: what the collector needs to find the medians
 
   bool operator==(const StatisticsProgress&) const = default;
@@ -73,13 +75,32 @@ struct Statistics {
 enum class StatisticsState { absent, collecting, finished };
 StatisticsState statistics_state(const std::filesystem::path& path);
 
-void save_progress(const std::filesystem::path& path, const StatisticsProgress& progress);
+// A save of a collection, in the making. `commit` replaces what is at the path; SystemError when the disk refuses,
+// and then what was there stays.
+class ProgressWriter {
+ public:
+  ProgressWriter(const std::filesystem::path& path, const StatisticsProgress& progress);
+  ~ProgressWriter();
+  ProgressWriter(ProgressWriter&&) noexcept;
+  ProgressWriter& operator=(ProgressWriter&&) noexcept;
+
+  void add(const SummedLayer& layer, std::span<const double> sum);  // once for each layer of the progress
+  void commit();
+
+ private:
+  struct Content;
+  std::unique_ptr<Content> content_;
+};
+
 void save_statistics(const std::filesystem::path& path, const Statistics& statistics);
 
-// What to go on from: `expected` itself (with empty sums of its layers' sizes) where there is no file yet,
-// otherwise what the file holds. UserError when the file belongs to another model, tokenizer, corpus, sequence
-// length or other layers, or is finished.
+// What to go on from: `expected` itself, whose sums are zero, where there is no file yet, otherwise what the file
+// holds. UserError when the file belongs to another model, tokenizer, corpus, sequence length or other layers, or
+// is finished.
 StatisticsProgress create_or_resume(const std::filesystem::path& path, const StatisticsProgress& expected);
+
+// One sum of an unfinished file, [f, f]; UserError where it has another size.
+std::vector<double> read_key_sum(const std::filesystem::path& path, const SummedLayer& layer);
 
 // A finished file; moments are read one layer at a time, for they may be large.
 class StatisticsFile {

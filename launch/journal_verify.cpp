@@ -85,8 +85,7 @@ std::string check_checkpoint(const io::RunDirectory& directory, const io::Journa
   bool same_bits = true;
   for (const auto& [layer, weight] :
        rebuilt_weights(model, updates_of(io::standing_segments(journal, *choice.segment)))) {
-    const auto kept =
-        worker::to_tensor(io::read_checkpoint_layer(directory.checkpoint(), *choice.segment, layer).weight);
+    const auto kept = worker::to_tensor(io::read_checkpoint_weight(directory.checkpoint(), *choice.segment, layer));
     same_bits = same_bits && at::equal(kept, weight);
     const double error = ((kept - weight).norm() / weight.norm()).item<double>();
     if (error <= checkpoint_tolerance) continue;
@@ -103,7 +102,7 @@ std::string check_checkpoint(const io::RunDirectory& directory, const io::Journa
 
 int verify_journal(const JournalOptions& options, Session& session) {
   const auto directory = io::RunDirectory::view(options.run);
-  session.set_threads(static_cast<int>(directory.record().threads));
+  session.go_on_as(directory.record());
   Verdict verdict;
   std::optional<io::Journal> journal;
   verdict.add([&] {

@@ -5,6 +5,7 @@
 
 #include "io/error.hpp"
 #include "io/journal/standing.hpp"
+#include "launch/fingerprints.hpp"
 #include "worker/matrix_conversion.hpp"
 #include "worker/model/load.hpp"
 
@@ -20,6 +21,12 @@ std::pair<std::filesystem::path, std::optional<std::int64_t>> split_batch(const 
   const auto [stop, error] = std::from_chars(argument.data() + at + 1, end, batch);
   if (error != std::errc() || stop != end) return {argument, std::nullopt};
   return {argument.substr(0, at), batch};
+}
+
+// Of an io::LayerRecord or io::RemovedLayer.
+template <class Record>
+RunUpdate step_of(const Record& record) {
+  return {record.layer, worker::to_tensor(record.u), worker::to_tensor(record.v)};
 }
 
 }  // namespace
@@ -53,22 +60,31 @@ void require_segment(const io::Journal& journal, std::int64_t number, const std:
                        .remedy = "'anchorage journal list' shows what a run has"});
 }
 
-std::vector<RunUpdate> updates_of(const std::vector<io::JournalEntry>& segments) {
-  std::vector<RunUpdate> updates;
-  for (const io::JournalEntry& entry : segments) {
+std::vector<std::int64_t> RunUpdates::layers() const {
+  std::set<std::int64_t> layers;
+  for (const io::JournalEntry& entry : segments_) {
     const io::SegmentReader segment(entry.path);
-    for (const io::RemovedLayer& update : segment.removal().layers)
-      updates.push_back({update.layer, worker::to_tensor(update.u), worker::to_tensor(update.v)});
-    for (const std::int64_t layer : segment.layers()) {
-      const io::LayerRecord update = segment.update(layer);
-      updates.push_back({layer, worker::to_tensor(update.u), worker::to_tensor(update.v)});
-    }
+    for (const auto& changed : {segment.removed_layers(), segment.layers()})
+      layers.insert(changed.begin(), changed.end());
   }
-  return updates;
+  return {layers.begin(), layers.end()};
 }
 
-std::vector<RunUpdate> run_updates(const ModelArgument& argument) {
-  if (!argument.run) return {};
+void RunUpdates::for_each(const std::function<void(const RunUpdate&)>& visit,
+                          const std::function<bool(std::int64_t)>& wanted) const {
+  for (const io::JournalEntry& entry : segments_) {
+    const io::SegmentReader segment(entry.path);
+    for (const std::int64_t layer : segment.removed_layers()) {
+      if (wanted(layer)) visit(step_of(segment.removed_layer(layer)));
+    }
+    for (const std::int64_t layer : segment.layers()) {
+      if (wanted(layer)) visit(step_of(segment.update(layer)));
+    }
+  }
+}
+
+RunUpdates run_updates(const ModelArgument& argument) {
+  if (!argument.run) return RunUpdates({});
   const auto journal = io::Journal::open(io::RunDirectory::view(*argument.run).journal());
   if (!argument.batch) return updates_of(io::standing_segments(journal));
   require_segment(journal, *argument.batch, argument.run->string());
@@ -81,13 +97,19 @@ OpenedModel open_model(const ModelArgument& argument, const Session& session) {
   auto transformer = worker::load_transformer(
       directory, {.device = session.device(), .dtype = session.dtype(), .stages = session.stages()});
   const auto updates = run_updates(argument);
-  std::set<std::int64_t> layers;
-  for (const RunUpdate& update : updates) layers.insert(update.layer);
-  worker::EditedWeights weights(transformer, directory, {layers.begin(), layers.end()});
-  for (const RunUpdate& update : updates) {
-    weights.add(update.layer, update.u.to(session.device()), update.v.to(session.device()));
-  }
+  worker::EditedWeights weights(transformer, directory, updates.layers());
+  updates.for_each(
+      [&](const RunUpdate& update) {
+        weights.add(update.layer, update.u.to(session.device()), update.v.to(session.device()));
+      },
+      [&](std::int64_t layer) { return weights.holds(layer); });
   return {std::move(directory), std::move(tokenizer), std::move(transformer)};
+}
+
+OpenedModel open_model_together(const ModelArgument& argument, Session& session) {
+  OpenedModel model = open_model(argument, session);
+  session.host().barrier("wait for all to load the model", patience_with_reading(model.directory));
+  return model;
 }
 
 }  // namespace anchorage::launch

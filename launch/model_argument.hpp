@@ -2,9 +2,12 @@
 // state after batch N.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "io/journal/journal.hpp"
@@ -33,14 +36,32 @@ struct RunUpdate {
   torch::Tensor v;  // [f, r] f32
 };
 
+// What segments did, in their order. It is read while it is visited, one step after the other: those of a long run
+// do not fit in memory.
+class RunUpdates {
+ public:
+  explicit RunUpdates(std::vector<io::JournalEntry> segments) : segments_(std::move(segments)) {}
+
+  std::vector<std::int64_t> layers() const;  // that have steps, ascending
+
+  // Calls `visit` with each step; those of layers that are not `wanted` are not read.
+  void for_each(
+      const std::function<void(const RunUpdate&)>& visit,
+      const std::function<bool(std::int64_t)>& wanted = [](std::int64_t) { return true; }) const;
+
+ private:
+  std::vector<io::JournalEntry> segments_;
+};
+
 // Throws io::UserError when the journal has no segment of this number.
 void require_segment(const io::Journal& journal, std::int64_t number, const std::string& where);
 
-// What the segments did, in their order.
-std::vector<RunUpdate> updates_of(const std::vector<io::JournalEntry>& segments);
+inline RunUpdates updates_of(std::vector<io::JournalEntry> segments) {
+  return RunUpdates(std::move(segments));
+}
 
 // What makes up the run's state, or that after "@N", in its order; nothing for a model.
-std::vector<RunUpdate> run_updates(const ModelArgument& argument);
+RunUpdates run_updates(const ModelArgument& argument);
 
 struct OpenedModel {
   io::ModelDirectory directory;
@@ -49,7 +70,9 @@ struct OpenedModel {
 };
 
 // Loads this rank's stage of the base model and replays the run's updates up to the batch. The session has been
-// arranged. Not collective; all ranks call it.
+// arranged. Not collective.
 OpenedModel open_model(const ModelArgument& argument, const Session& session);
+// The same on all ranks, which wait for each other: disks are slower for some than for others. Collective.
+OpenedModel open_model_together(const ModelArgument& argument, Session& session);
 
 }  // namespace anchorage::launch

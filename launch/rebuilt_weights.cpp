@@ -4,14 +4,13 @@
 
 namespace anchorage::launch {
 
-std::map<std::int64_t, torch::Tensor> rebuilt_weights(const io::ModelDirectory& base,
-                                                      const std::vector<RunUpdate>& updates) {
+std::map<std::int64_t, torch::Tensor> rebuilt_weights(const io::ModelDirectory& base, const RunUpdates& updates) {
   std::map<std::int64_t, torch::Tensor> weights;
-  for (const RunUpdate& update : updates) {
+  updates.for_each([&](const RunUpdate& update) {
     auto [entry, added] = weights.try_emplace(update.layer);
     if (added) entry->second = worker::read_down_projection(base, update.layer);
     entry->second.addmm_(update.u, update.v.t());
-  }
+  });
   return weights;
 }
 

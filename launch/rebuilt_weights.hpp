@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <map>
-#include <vector>
 
 #include "io/model_directory.hpp"
 #include "launch/model_argument.hpp"
@@ -12,7 +11,6 @@ namespace anchorage::launch {
 
 // By layer, [d, f] f32 on the CPU: the bits that a run on the CPU holds after these updates. Layers that no update
 // touches are left out.
-std::map<std::int64_t, torch::Tensor> rebuilt_weights(const io::ModelDirectory& base,
-                                                      const std::vector<RunUpdate>& updates);
+std::map<std::int64_t, torch::Tensor> rebuilt_weights(const io::ModelDirectory& base, const RunUpdates& updates);
 
 }  // namespace anchorage::launch

@@ -28,6 +28,16 @@ void check_layers(const std::vector<std::int64_t>& layers, const io::ModelConfig
   }
 }
 
+// Of a run, the file would have the base model's fingerprint and pass as the base's.
+void require_base_model(const ModelArgument& argument) {
+  if (!argument.run) return;
+  throw io::UserError({.expected = "a model: statistics are of the weights before any edit",
+                       .found = "a run",
+                       .where = argument.run->string(),
+                       .remedy = fmt::format("give the base model, {}, or 'anchorage export' the run first",
+                                             argument.base.string())});
+}
+
 // True where the file already holds what is asked for.
 bool is_finished(const worker::StatisticsOptions& wanted, const io::StatisticsFingerprint& fingerprint) {
   if (io::statistics_state(wanted.out) != io::StatisticsState::finished) return false;
@@ -41,6 +51,7 @@ int run(Options options, Session& session) {
   const auto repeated = std::ranges::unique(wanted.layers);
   wanted.layers.erase(repeated.begin(), repeated.end());
   const ModelArgument argument = parse_model_argument(options.model);
+  require_base_model(argument);
   const auto directory = io::ModelDirectory::open(argument.base);
   check_layers(wanted.layers, directory.config());
   auto fingerprint = fingerprint_of(directory, session.host());
@@ -49,8 +60,8 @@ int run(Options options, Session& session) {
 
   worker::StatisticsSummary summary{.tokens = wanted.tokens, .tokens_resumed = wanted.tokens};
   if (!is_finished(wanted, fingerprint)) {
-    session.arrange(choose_stages(directory.config(), {}, 1, session));
-    const OpenedModel model = open_model(argument, session);
+    session.arrange(choose_stages(workload_of(directory.config(), session), session));
+    const OpenedModel model = open_model_together(argument, session);
     const auto progress = [&](std::int64_t tokens) { spdlog::info("{} of {} tokens", tokens, wanted.tokens); };
     summary = worker::collect_key_statistics(model.transformer, model.tokenizer, fingerprint, wanted,
                                              session.ranks(), progress);

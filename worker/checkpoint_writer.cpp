@@ -49,9 +49,13 @@ void CheckpointWriter::begin(const BatchEditor& editor, const std::filesystem::p
 
 void load_checkpoint(BatchEditor& editor, const std::filesystem::path& directory, std::int64_t segment) {
   for (const std::int64_t layer : editor.layers()) {
+    if (!editor.holds(layer)) continue;
+    if (!editor.owns(layer)) {
+      editor.restore_weight(layer, to_tensor(io::read_checkpoint_weight(directory, segment, layer)));
+      continue;
+    }
     const io::CheckpointLayer read = io::read_checkpoint_layer(directory, segment, layer);
     editor.restore_weight(layer, to_tensor(read.weight));
-    if (!editor.owns(layer)) continue;
     editor.restore_least_squares(layer, square_tensor(read.system, read.system_size),
                                  square_tensor(read.inverse, read.weight.columns));
   }

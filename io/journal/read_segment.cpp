@@ -1,9 +1,9 @@
 #include <algorithm>
-#include <charconv>
 
 #include "io/error.hpp"
 #include "io/hdf5/file.hpp"
 #include "io/journal/layout.hpp"
+#include "io/layer_numbers.hpp"
 
 namespace anchorage::io {
 namespace {
@@ -52,20 +52,6 @@ SegmentHeader read_header(const Group& root, const std::string& where) {
           .seed = root.integer_attribute("seed"),
           .rollback_to = root.has_attribute("rollback_to") ? std::optional(root.integer_attribute("rollback_to"))
                                                            : std::nullopt};
-}
-
-// The children of a group, whose names are layer numbers, ascending.
-std::vector<std::int64_t> layer_numbers(const Group& group, const std::string& where) {
-  std::vector<std::int64_t> layers;
-  for (const std::string& name : group.children()) {
-    std::int64_t layer = 0;
-    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), layer);
-    if (error != std::errc() || end != name.data() + name.size())
-      refuse("a layer's number", "'" + name + "'", where);
-    layers.push_back(layer);
-  }
-  std::ranges::sort(layers);
-  return layers;
 }
 
 std::vector<EditRecord> read_edits(const Group& group, const std::string& where) {
@@ -224,21 +210,26 @@ std::vector<RecordedPlace> SegmentReader::removed() const {
   return removed;
 }
 
+std::vector<std::int64_t> SegmentReader::removed_layers() const {
+  if (removed().empty()) return {};
+  return layer_numbers(content_->file.root().group("removal").group("layers"), content_->name);
+}
+
+RemovedLayer SegmentReader::removed_layer(std::int64_t layer) const {
+  const auto count = std::ssize(removed());
+  const Group group = content_->group("removal/layers", layer);
+  return {.layer = layer,
+          .keys = group.read_matrix("keys", count, any),
+          .u = group.read_matrix("u", any, count),
+          .v = group.read_matrix("v", any, count),
+          .norms = {.update = group.real_attribute("update"),
+                    .total = group.real_attribute("total"),
+                    .base = group.real_attribute("base")}};
+}
+
 RemovalRecord SegmentReader::removal() const {
   RemovalRecord removal{.edits = removed(), .layers = {}};
-  if (removal.edits.empty()) return removal;
-  const auto count = static_cast<std::int64_t>(removal.edits.size());
-  const Group layers = content_->file.root().group("removal").group("layers");
-  for (const std::int64_t layer : layer_numbers(layers, content_->name)) {
-    const Group group = layers.group(std::to_string(layer));
-    removal.layers.push_back({.layer = layer,
-                              .keys = group.read_matrix("keys", count, any),
-                              .u = group.read_matrix("u", any, count),
-                              .v = group.read_matrix("v", any, count),
-                              .norms = {.update = group.real_attribute("update"),
-                                        .total = group.real_attribute("total"),
-                                        .base = group.real_attribute("base")}});
-  }
+  for (const std::int64_t layer : removed_layers()) removal.layers.push_back(removed_layer(layer));
   return removal;
 }
 

@@ -220,7 +220,9 @@ class SegmentReader {
   std::vector<std::int64_t> anchor_layers() const;  // empty for methods without anchors
   AnchorRecord anchors(std::int64_t layer) const;
   GuardRecord guard() const;
-  std::vector<RecordedPlace> removed() const;  // the edits of removal() alone
+  std::vector<RecordedPlace> removed() const;        // the edits of removal() alone
+  std::vector<std::int64_t> removed_layers() const;  // ascending; empty where nothing is taken back
+  RemovedLayer removed_layer(std::int64_t layer) const;
   RemovalRecord removal() const;
   std::optional<BaseRecord> base() const;
 

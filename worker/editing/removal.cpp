@@ -35,10 +35,10 @@ class Surplus {
   explicit Surplus(const std::vector<io::RecordedPlace>& edits) : edits_(edits), begun_(edits.size(), false) {}
 
   void add(const io::SegmentReader& segment, std::int64_t layer) {
-    if (std::ranges::any_of(begun_, [](bool begun) { return begun; })) {
-      for (const io::RemovedLayer& removed : segment.removal().layers) {
-        if (removed.layer == layer) add_update(removed.u, removed.v);
-      }
+    const bool any_begun = std::ranges::any_of(begun_, [](bool begun) { return begun; });
+    if (any_begun && has(segment.removed_layers(), layer)) {
+      const io::RemovedLayer removed = segment.removed_layer(layer);
+      add_update(removed.u, removed.v);
     }
     if (!has(segment.layers(), layer)) return;
     const io::LayerRecord record = segment.layer(layer);
@@ -111,9 +111,7 @@ KeyMetric replayed_metric(const Method& method, const io::Hparams& hparams, cons
   if (!method.carries_keys) return metric;
   for (const std::filesystem::path& path : standing) {
     const io::SegmentReader segment(path);
-    for (const io::RemovedLayer& removed : segment.removal().layers) {
-      if (removed.layer == layer) metric.release(to_tensor(removed.keys).t());
-    }
+    if (has(segment.removed_layers(), layer)) metric.release(to_tensor(segment.removed_layer(layer).keys).t());
     if (has(segment.layers(), layer)) metric.absorb(absorbed_keys(segment.layer(layer)).t());
   }
   return metric;

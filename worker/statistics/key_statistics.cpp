@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <optional>
 
 #include "io/error.hpp"
 #include "sharding/layer_owners.hpp"
@@ -53,19 +54,14 @@ class Collector {
     io::StatisticsProgress fresh;
     fresh.fingerprint = fingerprint;
     fresh.target_tokens = options.tokens;
-    for (const std::int64_t layer : options.layers) {
-      const auto size = static_cast<std::size_t>(model.config.d_ff);
-      fresh.sums.push_back({layer, model.config.d_ff, std::vector<double>(size * size, 0.0)});
-    }
-    // Every rank reads the file, so all go on from the same place.
+    for (const std::int64_t layer : options.layers) fresh.layers.push_back({layer, model.config.d_ff});
+    // Every rank reads the file, so all go on from the same place; sums are read by their owners.
     progress_ = io::create_or_resume(options.out, fresh);
-    ranks_.world.barrier("statistics file read");
-    progress_.target_tokens = options.tokens;
-    for (io::KeySum& sum : progress_.sums) {
-      if (!model.holds(sum.layer) || owners_.at(sum.layer) != ranks_.rank()) continue;
-      sums_[sum.layer] = torch::from_blob(sum.sum.data(), {sum.size, sum.size}, torch::kDouble)
-                             .to(model.device(), torch::kDouble, false, true);
+    for (const io::SummedLayer& layer : progress_.layers) {
+      if (model.holds(layer.layer) && owners_.at(layer.layer) == ranks_.rank())
+        sums_[layer.layer] = sum_so_far(layer);
     }
+    ranks_.world.barrier("statistics file read", a_step_a_layer());
     for (std::int64_t i = 0; i < progress_.position; ++i) text_.next();
   }
 
@@ -91,30 +87,50 @@ class Collector {
     return true;
   }
 
-  // Collective: brings the sums to rank 0, which writes them.
+  // Collective: brings the sums to rank 0, which writes them while the others wait.
   void save() {
-    gather();
-    if (ranks_.is_root()) io::save_progress(options_.out, progress_);
+    const torch::NoGradGuard no_gradients;
+    gather_norms();
+    std::optional<io::ProgressWriter> file;
+    if (ranks_.is_root()) file.emplace(options_.out, progress_);
+    for (const io::SummedLayer& layer : progress_.layers) {
+      const auto sum = gather_sum(layer);
+      if (file) file->add(layer, values_of(sum));
+    }
+    if (file) file->commit();
+    ranks_.world.barrier("key statistics saved", a_step_a_layer());
   }
 
+  // Collective, as `save`; nobody waits for the writing.
   void finish() {
-    gather();
-    if (!ranks_.is_root()) return;
+    const torch::NoGradGuard no_gradients;
+    gather_norms();
     io::Statistics statistics{.fingerprint = progress_.fingerprint,
                               .tokens = progress_.tokens,
                               .moments = {},
-                              .residual_norm_median = medians()};
-    for (const io::KeySum& sum : progress_.sums) {
-      io::SecondMoment moment{.layer = sum.layer, .moment = {.rows = sum.size, .columns = sum.size, .values = {}}};
-      for (const double value : sum.sum) {
-        moment.moment.values.push_back(static_cast<float>(value / static_cast<double>(progress_.tokens)));
-      }
-      statistics.moments.push_back(std::move(moment));
+                              .residual_norm_median = {}};
+    for (const io::SummedLayer& layer : progress_.layers) {
+      const auto sum = gather_sum(layer);
+      if (ranks_.is_root()) statistics.moments.push_back(moment_of(layer, values_of(sum)));
     }
+    if (!ranks_.is_root()) return;
+    statistics.residual_norm_median = medians();
     io::save_statistics(options_.out, statistics);
   }
 
  private:
+  // Of a wait for what takes its time once a layer.
+  sharding::Patience a_step_a_layer() const { return sharding::Patience::steps(std::ssize(progress_.layers)); }
+
+  // [f, f] f64, on the model's device.
+  torch::Tensor sum_so_far(const io::SummedLayer& layer) const {
+    const auto on_device = torch::TensorOptions(model_.device()).dtype(torch::kDouble);
+    if (progress_.tokens == 0) return torch::zeros({layer.size, layer.size}, on_device);
+    std::vector<double> read = io::read_key_sum(options_.out, layer);
+    return torch::from_blob(read.data(), {layer.size, layer.size}, torch::kDouble)
+        .to(on_device, /*non_blocking=*/false, /*copy=*/true);
+  }
+
   // Owners add the sequences' keys one after the other, in the order of the text.
   void add(const std::vector<TokenIds>& sequences) {
     const auto own = static_cast<std::size_t>(ranks_.rank());
@@ -148,9 +164,8 @@ class Collector {
     return count;
   }
 
-  // Brings what stages and owners have to rank 0's stage, and there into what is saved.
-  void gather() {
-    const torch::NoGradGuard no_gradients;
+  // Brings the norms that stages have to rank 0's stage, and there into what is saved.
+  void gather_norms() {
     std::vector<torch::Tensor> norms;
     const auto own = at::cat(norms_.empty() ? std::vector{torch::empty({0, layers_seen(model_.stages.own())},
                                                                        torch::TensorOptions(model_.device()))}
@@ -162,7 +177,6 @@ class Collector {
     if (ranks_.is_root() && unsaved_ > 0) append_norms(at::cat(norms, 1).t().contiguous().cpu());
     norms_.clear();
     unsaved_ = 0;
-    for (io::KeySum& sum : progress_.sums) gather_sum(sum);
   }
 
   // `norms` [layers seen, tokens]; layers behind the last edited one are not looked at and stay zero.
@@ -189,24 +203,36 @@ class Collector {
     return medians;
   }
 
-  // From its owner to the holder of the layer in the first replica, from there to the first stage.
-  void gather_sum(io::KeySum& sum) {
+  // From its owner to the holder of the layer in the first replica, from there to the first stage: [f, f] f64 on
+  // rank 0's CPU, undefined elsewhere. No rank begins before rank 0 is through with the layer before.
+  torch::Tensor gather_sum(const io::SummedLayer& layer) const {
     constexpr std::string_view operation = "bring key statistics to rank 0";
+    ranks_.world.barrier("wait for a layer's turn");
     torch::Tensor whole;
-    if (model_.holds(sum.layer)) {
-      whole = sums_.contains(sum.layer)
-                  ? sums_.at(sum.layer)
-                  : torch::empty({sum.size, sum.size}, torch::TensorOptions(model_.device()).dtype(torch::kDouble));
-      const int owner = owners_.at(sum.layer);
-      if (owner != 0 && ranks_.rank() == owner) ranks_.device.send(whole, 0, operation);
-      if (owner != 0 && ranks_.rank() == 0) ranks_.device.receive(whole, owner, operation);
+    if (sums_.contains(layer.layer)) {
+      whole = sums_.at(layer.layer);
+      if (ranks_.rank() != 0) ranks_.device.send(whole, 0, operation);
+    } else if (model_.holds(layer.layer) && ranks_.rank() == 0) {
+      whole = torch::empty({layer.size, layer.size}, torch::TensorOptions(model_.device()).dtype(torch::kDouble));
+      ranks_.device.receive(whole, owners_.at(layer.layer), operation);
     }
-    if (ranks_.rank() != 0) return;
-    whole =
-        model_.stages.move(whole, model_.stages.of(sum.layer), 0, {sum.size, sum.size}, torch::kDouble, operation);
-    if (!ranks_.is_root()) return;
-    const auto on_host = whole.cpu().contiguous();
-    std::copy_n(on_host.data_ptr<double>(), on_host.numel(), sum.sum.begin());
+    if (ranks_.rank() != 0) return {};
+    whole = model_.stages.move(whole, model_.stages.of(layer.layer), 0, {layer.size, layer.size}, torch::kDouble,
+                               operation);
+    return ranks_.is_root() ? whole.cpu().contiguous() : torch::Tensor();
+  }
+
+  static std::span<const double> values_of(const torch::Tensor& sum) {
+    return {sum.data_ptr<double>(), static_cast<std::size_t>(sum.numel())};
+  }
+
+  io::SecondMoment moment_of(const io::SummedLayer& layer, std::span<const double> sum) const {
+    io::SecondMoment moment{.layer = layer.layer,
+                            .moment = {.rows = layer.size, .columns = layer.size, .values = {}}};
+    moment.moment.values.reserve(sum.size());
+    for (const double value : sum)
+      moment.moment.values.push_back(static_cast<float>(value / static_cast<double>(progress_.tokens)));
+    return moment;
   }
 
   const Transformer& model_;
@@ -231,17 +257,20 @@ StatisticsSummary collect_key_statistics(const Transformer& model, const io::Tok
   Collector collector(model, tokenizer, fingerprint, options, ranks);
   const std::int64_t resumed = collector.tokens();
   auto saved = Clock::now();
+  double pause = options.seconds_between_saves;
   // All stages stop where they ask, so they do not ask every time.
   const std::int64_t rounds_between_questions = model.stages.count() == 1 ? 1 : 16;
   for (std::int64_t round = 1; collector.tokens() < options.tokens && collector.round(); ++round) {
     if (ranks.is_root()) progress(collector.tokens());
     if (round % rounds_between_questions != 0) continue;
     // Rank 0's clock decides for all.
-    std::vector<std::byte> due = {std::byte{seconds_since(saved) > options.seconds_between_saves}};
+    std::vector<std::byte> due = {std::byte{seconds_since(saved) > pause}};
     ranks.world.broadcast(due, 0, "agree on saving");
     if (due.front() == std::byte{0}) continue;
+    const auto begin = Clock::now();
     collector.save();
     saved = Clock::now();
+    pause = std::max(options.seconds_between_saves, seconds_since(begin) * (1 / options.share_of_saves - 1));
   }
   if (collector.tokens() < options.tokens) {
     throw io::UserError({.expected = fmt::format("a text of at least {} tokens", options.tokens),

@@ -20,7 +20,8 @@ struct StatisticsOptions {
   std::vector<std::int64_t> layers;    // ascending
   std::int64_t tokens = 0;             // to collect
   std::int64_t sequence_length = 512;  // tokens of general text seen at once
-  double seconds_between_saves = 60;   // an interrupted collection goes on from the last save
+  double seconds_between_saves = 60;   // at least; an interrupted collection goes on from the last save
+  double share_of_saves = 0.1;         // at most so much of the time: a large model's takes minutes
 };
 
 struct StatisticsSummary {

@@ -53,6 +53,7 @@ class Checkpoint : public testing::Test {
 TEST_F(Checkpoint, IsReadBackAsItWasWritten) {
   save(2);
   EXPECT_EQ(read_checkpoint_layer(path(), 2, 10), sample(2, 10));
+  EXPECT_EQ(read_checkpoint_weight(path(), 2, 10), sample(2, 10).weight);
 }
 
 TEST_F(Checkpoint, TheNewestOneIsChosenAndNoneWhereThereIsNone) {

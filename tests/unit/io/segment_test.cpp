@@ -60,6 +60,16 @@ TEST(Segment, OfARemovalIsReadBackAsItWasWritten) {
   EXPECT_EQ(read_segment(directory.path() / "seg-00000002.h5"), sample_removal(2));
 }
 
+TEST(Segment, OfARemovalIsReadLayerByLayer) {
+  const tests::TemporaryDirectory directory;
+  write_segment(directory.path(), sample_removal(2));
+  const SegmentReader reader(directory.path() / "seg-00000002.h5");
+  EXPECT_THAT(reader.removed_layers(), ElementsAre(4, 10));
+  EXPECT_EQ(reader.removed_layer(10), sample_removal(2).removal.layers[1]);
+  write_segment(directory.path(), sample_batch(3));
+  EXPECT_THAT(SegmentReader(directory.path() / "seg-00000003.h5").removed_layers(), IsEmpty());
+}
+
 TEST(Segment, OfABatchThatSupersedesIsReadBackAsItWasWritten) {
   const tests::TemporaryDirectory directory;
   BatchSegment segment = sample_batch(2);

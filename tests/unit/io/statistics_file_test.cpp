@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "io/error.hpp"
+#include "io/layer_numbers.hpp"
 #include "tests/message_of.hpp"
 #include "tests/small_disk.hpp"
 #include "tests/temporary_directory.hpp"
@@ -28,7 +29,7 @@ StatisticsProgress sample_start() {
           .tokens = 0,
           .target_tokens = 1000,
           .position = 0,
-          .sums = {{.layer = 4, .size = 2, .sum = {}}, {.layer = 10, .size = 2, .sum = {}}},
+          .layers = {{.layer = 4, .size = 2}, {.layer = 10, .size = 2}},
           .residual_norms = {}};
 }
 
@@ -36,14 +37,16 @@ StatisticsProgress sample_progress() {
   StatisticsProgress progress = sample_start();
   progress.tokens = 512;
   progress.position = 12345678901;
-  progress.sums[0].sum = {1e300, 0.1, 0.1, 2};
-  progress.sums[1].sum = {3, 0, 0, 1.0 / 3.0};
   progress.residual_norms = {.rows = 3, .columns = 2, .values = {150, 151, 200, 201, 250, 251}};
   return progress;
 }
 
-StatisticsProgress sample_first_save() {
-  return create_or_resume("/no/such/file", sample_start());
+const std::vector<std::vector<double>> sample_sums = {{1e300, 0.1, 0.1, 2}, {3, 0, 0, 1.0 / 3.0}};
+
+void save(const std::filesystem::path& path, const StatisticsProgress& progress) {
+  ProgressWriter writer(path, progress);
+  for (std::size_t i = 0; i < sample_sums.size(); ++i) writer.add(progress.layers[i], sample_sums[i]);
+  writer.commit();
 }
 
 Statistics sample_statistics() {
@@ -60,22 +63,22 @@ class StatisticsOnDisk : public testing::Test {
   tests::TemporaryDirectory directory_;
 };
 
-TEST_F(StatisticsOnDisk, BeginWithZeroSumsWhereThereIsNoFile) {
+TEST_F(StatisticsOnDisk, BeginAsAskedForWhereThereIsNoFile) {
   EXPECT_EQ(statistics_state(path()), StatisticsState::absent);
-  const StatisticsProgress start = create_or_resume(path(), sample_start());
-  EXPECT_THAT(start.sums[1].sum, ElementsAre(0, 0, 0, 0));
-  EXPECT_EQ(start.position, 0);
+  EXPECT_EQ(create_or_resume(path(), sample_start()), sample_start());
 }
 
 TEST_F(StatisticsOnDisk, GoOnFromTheLastSaveExactly) {
-  save_progress(path(), sample_first_save());  // replaced by the next one
-  save_progress(path(), sample_progress());
+  save(path(), sample_start());  // replaced by the next one
+  save(path(), sample_progress());
   EXPECT_EQ(statistics_state(path()), StatisticsState::collecting);
   EXPECT_EQ(create_or_resume(path(), sample_start()), sample_progress());
+  EXPECT_EQ(read_key_sum(path(), {.layer = 4, .size = 2}), sample_sums[0]);
+  EXPECT_EQ(read_key_sum(path(), {.layer = 10, .size = 2}), sample_sums[1]);
 }
 
 TEST_F(StatisticsOnDisk, MayGoOnToMoreTokens) {
-  save_progress(path(), sample_progress());
+  save(path(), sample_progress());
   StatisticsProgress more = sample_start();
   more.target_tokens = 5000;
   EXPECT_EQ(create_or_resume(path(), more).target_tokens, 5000);
@@ -83,7 +86,7 @@ TEST_F(StatisticsOnDisk, MayGoOnToMoreTokens) {
 }
 
 TEST_F(StatisticsOnDisk, DoNotGoOnForAnotherModelCorpusLengthOrLayers) {
-  save_progress(path(), sample_progress());
+  save(path(), sample_progress());
   const auto refusal = [&](auto change) {
     StatisticsProgress other = sample_start();
     change(other);
@@ -97,15 +100,15 @@ TEST_F(StatisticsOnDisk, DoNotGoOnForAnotherModelCorpusLengthOrLayers) {
               HasSubstr("corpus ffff, found those of corpus cccc"));
   EXPECT_THAT(refusal([](auto& p) { p.fingerprint.sequence_length = 64; }),
               HasSubstr("sequences of 64 tokens, found"));
-  EXPECT_THAT(refusal([](auto& p) { p.sums.pop_back(); }),
+  EXPECT_THAT(refusal([](auto& p) { p.layers.pop_back(); }),
               HasSubstr("layers 4 [2, 2], found those of layers 4 [2, 2], 10"));
-  EXPECT_THAT(refusal([](auto& p) { p.sums[0].size = 3; }), HasSubstr("layers 4 [3, 3]"));
+  EXPECT_THAT(refusal([](auto& p) { p.layers[0].size = 3; }), HasSubstr("layers 4 [3, 3]"));
   save_statistics(path(), sample_statistics());
   EXPECT_THAT(refusal([](auto&) {}), HasSubstr("found finished statistics of model demo"));
 }
 
 TEST_F(StatisticsOnDisk, AreReadLayerByLayerWhenFinished) {
-  save_progress(path(), sample_progress());
+  save(path(), sample_progress());
   save_statistics(path(), sample_statistics());
   EXPECT_EQ(statistics_state(path()), StatisticsState::finished);
   const StatisticsFile file = StatisticsFile::load(path());
@@ -139,7 +142,7 @@ TEST_F(StatisticsOnDisk, OfAnotherModelAreRefusedWithBothNames) {
 }
 
 TEST_F(StatisticsOnDisk, AreNotUsedBeforeTheyAreFinished) {
-  save_progress(path(), sample_progress());
+  save(path(), sample_progress());
   EXPECT_THAT(message_of([&] { StatisticsFile::load(path()); }),
               HasSubstr("found a collection at 512 of 1000 tokens"));
 }
@@ -157,14 +160,22 @@ TEST_F(StatisticsOnDisk, AreReadByH5py) {
   EXPECT_EQ(std::system(command.c_str()), 0);
 }
 
+TEST(LayerNumbers, AscendByNumberAndAreNothingElse) {
+  hdf5::NewFile file("S.h5");
+  for (const std::string name : {"10", "4"}) file.root().create_group(name);
+  EXPECT_THAT(layer_numbers(file.root(), "S.h5"), ElementsAre(4, 10));
+  file.root().create_group("5b");
+  EXPECT_THAT(message_of([&] { layer_numbers(file.root(), "S.h5"); }),
+              HasSubstr("expected a layer's number, found '5b', in S.h5"));
+}
+
 TEST(StatisticsFile, OnAFullDiskKeepsTheLastSave) {
   const tests::SmallDisk disk("1M");
   if (!disk.refusal().empty()) GTEST_SKIP() << disk.refusal();
   const auto path = disk.path() / "S.h5";
-  save_progress(path, sample_progress());
+  save(path, sample_progress());
   disk.fill_up_to(8192);
-  EXPECT_THAT(message_of<SystemError>([&] { save_progress(path, sample_first_save()); }),
-              HasSubstr("No space left on device"));
+  EXPECT_THAT(message_of<SystemError>([&] { save(path, sample_start()); }), HasSubstr("No space left on device"));
   EXPECT_EQ(create_or_resume(path, sample_start()), sample_progress());
 }
 

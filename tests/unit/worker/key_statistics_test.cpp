@@ -24,6 +24,7 @@ class KeyStatistics : public testing::Test {
     options.tokens = 300;
     options.sequence_length = 40;
     options.seconds_between_saves = 0;
+    options.share_of_saves = 1;
     return options;
   }
 
