@@ -1,21 +1,22 @@
 #include "launch/fingerprints.hpp"
 
 #include "io/digest.hpp"
+#include "launch/broadcast_text.hpp"
 
 namespace anchorage::launch {
 
-std::string broadcast_text(const std::string& text, sharding::HostCommunicator& ranks, std::string_view operation) {
-  const auto own = std::as_bytes(std::span(text));
-  sharding::HostCommunicator::Bytes bytes(own.begin(), own.end());
-  ranks.broadcast(bytes, 0, operation);
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+sharding::Patience patience_with_reading(const io::ModelDirectory& model) {
+  std::int64_t bytes = 0;
+  for (const std::string& name : model.weights().names()) bytes += std::ssize(model.weights().stored(name).bytes);
+  return sharding::Patience::steps(1 + bytes / 1'000'000'000);
 }
 
 io::StatisticsFingerprint fingerprint_of(const io::ModelDirectory& model, sharding::HostCommunicator& ranks) {
   const bool root = ranks.rank() == 0;
   io::StatisticsFingerprint fingerprint;
   fingerprint.model_name = model.path().string();
-  fingerprint.model = broadcast_text(root ? model.fingerprint() : "", ranks, "broadcast model fingerprint");
+  fingerprint.model = broadcast_text(root ? model.fingerprint() : "", ranks, "broadcast model fingerprint",
+                                     patience_with_reading(model));
   fingerprint.tokenizer =
       broadcast_text(root ? io::sha256_of_file(model.tokenizer()) : "", ranks, "broadcast tokenizer fingerprint");
   return fingerprint;

@@ -10,7 +10,7 @@ namespace anchorage::launch {
 // Collective: rank 0 reads the files.
 io::StatisticsFingerprint fingerprint_of(const io::ModelDirectory& model, sharding::HostCommunicator& ranks);
 
-// Rank 0's text, on every rank. Collective.
-std::string broadcast_text(const std::string& text, sharding::HostCommunicator& ranks, std::string_view operation);
+// How long ranks wait for one that reads all weights: a deadline more for each GB of them.
+sharding::Patience patience_with_reading(const io::ModelDirectory& model);
 
 }  // namespace anchorage::launch

@@ -190,9 +190,9 @@ void CommandQueue::submit(sharding::Command command, std::function<void(sharding
   filled_.notify_one();
 }
 
-CommandQueue::Entry CommandQueue::take() {
+std::optional<CommandQueue::Entry> CommandQueue::take_within(sharding::Seconds time) {
   std::unique_lock lock(mutex_);
-  filled_.wait(lock, [&] { return !entries_.empty(); });
+  if (!filled_.wait_for(lock, time, [&] { return !entries_.empty(); })) return std::nullopt;
   Entry entry = std::move(entries_.front());
   entries_.pop_front();
   return entry;
@@ -203,18 +203,18 @@ void run_command_loop(BatchEditor& editor, const LossProbe& probe, sharding::Hos
   io::check((ranks.rank() == 0) == (queue != nullptr), "rank 0 alone has the coordinator's commands");
   Worker worker(editor, probe, ranks);
   for (bool going = true; going;) {
-    CommandQueue::Entry entry;
+    std::optional<CommandQueue::Entry> entry;
     std::vector<std::byte> bytes;
     if (queue != nullptr) {
-      entry = queue->take();
-      bytes = sharding::encode(entry.first);
+      entry = queue->take_within(ranks.deadline() / 2);
+      if (entry) bytes = sharding::encode(entry->first);
     }
-    // The next command may be hours away.
-    ranks.broadcast(bytes, 0, "receive command", sharding::Patience::endless);
+    ranks.broadcast(bytes, 0, "receive command");
+    if (bytes.empty()) continue;  // the next command may be hours away: rank 0 is still there
     const sharding::Command command = sharding::decode(bytes);
     going = !std::holds_alternative<sharding::Stop>(command);
     sharding::Reply reply = std::visit([&](const auto& one) { return worker.carry_out(one); }, command);
-    if (queue != nullptr) entry.second(std::move(reply));
+    if (entry) entry->second(std::move(reply));
   }
 }
 

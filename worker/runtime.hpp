@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include "sharding/collective/host_communicator.hpp"
@@ -20,8 +21,8 @@ class CommandQueue : public sharding::Workers {
 
   void submit(sharding::Command command, std::function<void(sharding::Reply)> done) override;
 
-  // The next command; waits for it.
-  Entry take();
+  // The next command; nothing where none has come in this time.
+  std::optional<Entry> take_within(sharding::Seconds time);
 
  private:
   std::mutex mutex_;
@@ -30,7 +31,8 @@ class CommandQueue : public sharding::Workers {
 };
 
 // Carries out commands until Stop. Collective: rank 0 takes them from `queue` (the others pass nothing) and sends
-// them to all. The probe measures around every batch.
+// them to all, and while there is none tells them so, which keeps their deadlines. The probe measures around every
+// batch.
 void run_command_loop(BatchEditor& editor, const LossProbe& probe, sharding::HostCommunicator& ranks,
                       CommandQueue* queue);
 

@@ -10,12 +10,11 @@ namespace anchorage::sharding {
 CollectiveError::CollectiveError(std::string_view operation, const std::string& message)
     : std::runtime_error(message), operation_(operation) {}
 
-Deadline::Deadline(std::string_view operation, int rank, std::optional<Seconds> limit)
+Deadline::Deadline(std::string_view operation, int rank, Seconds limit)
     : operation_(operation), rank_(rank), limit_(limit) {}
 
-std::optional<std::chrono::steady_clock::time_point> Deadline::end() const {
-  if (!limit_) return std::nullopt;
-  return start_ + std::chrono::duration_cast<Clock::duration>(*limit_);
+std::chrono::steady_clock::time_point Deadline::end() const {
+  return start_ + std::chrono::duration_cast<Clock::duration>(limit_);
 }
 
 void Deadline::check(std::string_view waited_for) const {
@@ -30,7 +29,7 @@ std::string Deadline::overrun(std::string_view waited_for) const {
   return fmt::format(
       "expected '{}' to end within {:g} s, found rank {} still waiting for {} after {:.1f} s; "
       "see what the other ranks report, one of them stopped or fell behind",
-      operation_, limit_.value_or(Seconds{0}).count(), rank_, waited_for, elapsed().count());
+      operation_, limit_.count(), rank_, waited_for, elapsed().count());
 }
 
 void pause_between_polls(Seconds waited) {

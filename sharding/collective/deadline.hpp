@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -16,26 +15,21 @@ using Seconds = std::chrono::duration<double>;
 inline constexpr Seconds default_deadline{120};
 
 // How many of the communicator's deadlines a call waits before it gives up. Usually one. A rank for which others
-// work in several steps, each with a deadline of its own, waits as many; one that waits for its next command has
-// nothing to give up: the command may come in hours.
+// work in several steps, each with a deadline of its own, waits as many.
 class Patience {
  public:
-  static const Patience until_deadline, endless;
-  static constexpr Patience steps(std::int64_t count) { return Patience(static_cast<double>(count)); }
+  static const Patience until_deadline;
+  static constexpr Patience steps(std::int64_t count) { return Patience(count); }
 
-  // nullopt: endless.
-  [[nodiscard]] std::optional<Seconds> of(Seconds deadline) const {
-    return deadlines_ ? std::optional<Seconds>(*deadlines_ * deadline) : std::nullopt;
-  }
+  [[nodiscard]] Seconds of(Seconds deadline) const { return static_cast<double>(deadlines_) * deadline; }
 
  private:
-  constexpr explicit Patience(std::optional<double> deadlines) : deadlines_(deadlines) {}
+  constexpr explicit Patience(std::int64_t deadlines) : deadlines_(deadlines) {}
 
-  std::optional<double> deadlines_;
+  std::int64_t deadlines_;
 };
 
 inline constexpr Patience Patience::until_deadline = Patience::steps(1);
-inline constexpr Patience Patience::endless{std::nullopt};
 
 // A collective did not come to its end: a rank stayed away past the deadline, or MPI or NCCL reported an error.
 // The communicator is of no use afterwards, and memory that was given to the call may still be in use by the
@@ -53,15 +47,14 @@ class CollectiveError : public std::runtime_error {
 // The clock of one call, started when it is made.
 class Deadline {
  public:
-  // `limit` nullopt: endless. `operation` is borrowed for as long as the call lasts.
-  Deadline(std::string_view operation, int rank, std::optional<Seconds> limit);
+  // `operation` is borrowed for as long as the call lasts.
+  Deadline(std::string_view operation, int rank, Seconds limit);
 
   [[nodiscard]] std::string_view operation() const { return operation_; }
   [[nodiscard]] int rank() const { return rank_; }
   [[nodiscard]] Seconds elapsed() const { return Clock::now() - start_; }
-  [[nodiscard]] bool passed() const { return limit_ && elapsed() >= *limit_; }
-  // When a waiting thread has to look again; nullopt: when it is told to.
-  [[nodiscard]] std::optional<std::chrono::steady_clock::time_point> end() const;
+  [[nodiscard]] bool passed() const { return elapsed() >= limit_; }
+  [[nodiscard]] std::chrono::steady_clock::time_point end() const;
 
   // Throws CollectiveError when the time is up; `waited_for` completes "rank 2 still waiting for ...".
   void check(std::string_view waited_for) const;
@@ -73,7 +66,7 @@ class Deadline {
 
   std::string_view operation_;
   int rank_;
-  std::optional<Seconds> limit_;
+  Seconds limit_;
   Clock::time_point start_ = Clock::now();
 };
 

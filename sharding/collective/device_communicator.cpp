@@ -76,14 +76,17 @@ void DeviceCommunicator::broadcast_among(Range ranks, const torch::Tensor& tenso
   });
 }
 
-torch::Tensor DeviceCommunicator::all_gather(const torch::Tensor& mine, std::string_view operation) {
+torch::Tensor DeviceCommunicator::all_gather(const torch::Tensor& mine, std::string_view operation,
+                                             Patience patience) {
   io::check(mine.dim() > 0, fmt::format("'{}' gathers rows, but rank {} has a scalar", operation, rank()));
   check_place(mine.contiguous(), operation);
-  return count(operation, [&] { return size() == 1 ? mine.clone() : gather_rows(mine, operation); });
+  return count(operation, [&] { return size() == 1 ? mine.clone() : gather_rows(mine, operation, patience); });
 }
 
-torch::Tensor DeviceCommunicator::gather_rows(const torch::Tensor& mine, std::string_view operation) {
-  const std::vector<std::int64_t> rows = rows_by_rank(mine, operation);
+// The others are waited for once: by then all of them are at this call.
+torch::Tensor DeviceCommunicator::gather_rows(const torch::Tensor& mine, std::string_view operation,
+                                              Patience patience) {
+  const std::vector<std::int64_t> rows = rows_by_rank(mine, operation, patience);
   std::vector<std::int64_t> shape = mine.sizes().vec();
   shape[0] = std::accumulate(rows.begin(), rows.end(), std::int64_t{0});
   torch::Tensor all = torch::empty(shape, mine.options().memory_format(torch::MemoryFormat::Contiguous));
@@ -103,11 +106,12 @@ torch::Tensor DeviceCommunicator::gather_rows(const torch::Tensor& mine, std::st
 }
 
 // Also checks that the ranks' tensors can be put together.
-std::vector<std::int64_t> DeviceCommunicator::rows_by_rank(const torch::Tensor& mine, std::string_view operation) {
+std::vector<std::int64_t> DeviceCommunicator::rows_by_rank(const torch::Tensor& mine, std::string_view operation,
+                                                           Patience patience) {
   std::vector<std::int64_t> card = kind_of(mine);
   card.push_back(mine.size(0));
   std::vector<std::int64_t> rows;
-  for (const auto& bytes : host_->all_gather(std::as_bytes(std::span(card)), operation)) {
+  for (const auto& bytes : host_->all_gather(std::as_bytes(std::span(card)), operation, patience)) {
     std::vector<std::int64_t> theirs(bytes.size() / sizeof(std::int64_t));
     std::memcpy(theirs.data(), bytes.data(), bytes.size());
     rows.push_back(theirs.back());

@@ -41,7 +41,8 @@ class DeviceCommunicator {
 
   // The ranks' tensors one after the other along the first dimension, in rank order, on every rank. First
   // dimensions may differ and be 0; a different dtype or other dimension is an InternalError on every rank.
-  [[nodiscard]] torch::Tensor all_gather(const torch::Tensor& mine, std::string_view operation);
+  [[nodiscard]] torch::Tensor all_gather(const torch::Tensor& mine, std::string_view operation,
+                                         Patience patience = Patience::until_deadline);
 
   // Each element of an int64 tensor becomes its sum over the ranks, in place.
   void all_reduce_sum(const torch::Tensor& tensor, std::string_view operation);
@@ -71,8 +72,9 @@ class DeviceCommunicator {
   void check_place(const torch::Tensor& tensor, std::string_view operation) const;
   void check_rank(int rank, std::string_view operation) const;
   void check_peer(int rank, std::string_view operation) const;
-  [[nodiscard]] torch::Tensor gather_rows(const torch::Tensor& mine, std::string_view operation);
-  [[nodiscard]] std::vector<std::int64_t> rows_by_rank(const torch::Tensor& mine, std::string_view operation);
+  [[nodiscard]] torch::Tensor gather_rows(const torch::Tensor& mine, std::string_view operation, Patience patience);
+  [[nodiscard]] std::vector<std::int64_t> rows_by_rank(const torch::Tensor& mine, std::string_view operation,
+                                                       Patience patience);
 
   std::unique_ptr<HostCommunicator> host_;
   torch::Device device_;

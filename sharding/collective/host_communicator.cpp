@@ -98,9 +98,9 @@ std::vector<HostCommunicator::Bytes> HostCommunicator::gather(std::span<const st
 
 // One broadcast a rank: MPI's own gather of differing lengths counts in int and cannot be cut into pieces.
 std::vector<HostCommunicator::Bytes> HostCommunicator::all_gather(std::span<const std::byte> mine,
-                                                                  std::string_view operation) {
+                                                                  std::string_view operation, Patience patience) {
   std::vector<Bytes> all;
-  call(operation, Patience::until_deadline, [&](const Deadline& deadline) {
+  call(operation, patience, [&](const Deadline& deadline) {
     const auto self = static_cast<std::size_t>(rank_);
     std::vector<std::int64_t> lengths(
         static_cast<std::size_t>(size_));  // as a sum in which each rank fills its own

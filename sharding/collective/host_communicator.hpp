@@ -43,7 +43,8 @@ class HostCommunicator {
 
   // What each rank gave, in rank order; lengths may differ. `gather` returns it on root, nothing elsewhere.
   [[nodiscard]] std::vector<Bytes> gather(std::span<const std::byte> mine, int root, std::string_view operation);
-  [[nodiscard]] std::vector<Bytes> all_gather(std::span<const std::byte> mine, std::string_view operation);
+  [[nodiscard]] std::vector<Bytes> all_gather(std::span<const std::byte> mine, std::string_view operation,
+                                              Patience patience = Patience::until_deadline);
 
   // Each value becomes its sum over the ranks: exact, so independent of order; modulo 2^64.
   void all_reduce_sum(std::span<std::int64_t> values, std::string_view operation);

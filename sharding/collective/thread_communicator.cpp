@@ -117,11 +117,7 @@ class Meeting {
   template <typename Done, typename Absent>
   void wait(std::unique_lock<std::mutex>& lock, const Deadline& deadline, Done done, Absent waited_for) {
     const auto ready = [&] { return done() || !failure_.empty(); };
-    if (const auto end = deadline.end()) {
-      if (!changed_.wait_until(lock, *end, ready)) deadline.fail(waited_for());
-    } else {
-      changed_.wait(lock, ready);
-    }
+    if (!changed_.wait_until(lock, deadline.end(), ready)) deadline.fail(waited_for());
     if (done()) return;
     throw CollectiveError(deadline.operation(),
                           fmt::format("expected '{}' to end, found that {}", deadline.operation(), failure_));

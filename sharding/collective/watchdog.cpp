@@ -8,7 +8,7 @@ namespace anchorage::sharding {
 
 Watchdog::Watchdog(const Deadline& deadline, std::string waited_for)
     : deadline_(deadline), waited_for_(std::move(waited_for)) {
-  if (deadline.end()) thread_ = std::jthread([this] { watch(); });
+  thread_ = std::jthread([this] { watch(); });
 }
 
 Watchdog::~Watchdog() {
@@ -19,7 +19,7 @@ Watchdog::~Watchdog() {
 
 void Watchdog::watch() {
   std::unique_lock lock(mutex_);
-  if (changed_.wait_until(lock, *deadline_.end(), [this] { return called_off_; })) return;
+  if (changed_.wait_until(lock, deadline_.end(), [this] { return called_off_; })) return;
   std::fprintf(stderr, "error: %s\n", deadline_.overrun(waited_for_).c_str());
   std::fflush(nullptr);
   std::_Exit(EXIT_FAILURE);

@@ -73,7 +73,8 @@ std::span<const float> row_of(const torch::Tensor& rows, std::int64_t row) {
 }  // namespace
 
 torch::Tensor select_anchors_over_ranks(const torch::Tensor& saliency, std::span<const float> factors,
-                                        const sharding::SelectionRules& rules, sharding::HostCommunicator& ranks) {
+                                        const sharding::SelectionRules& rules, sharding::HostCommunicator& ranks,
+                                        sharding::Patience patience) {
   const std::int64_t entries = rules.layers * rules.width;
   io::check(std::ssize(factors) == entries, "a factor a layer and dimension");
   const auto importance = saliency.detach().to(torch::kCPU, torch::kFloat).flatten(1).contiguous();
@@ -88,7 +89,7 @@ torch::Tensor select_anchors_over_ranks(const torch::Tensor& saliency, std::span
     }
     std::vector<Candidates> edits;
     std::int64_t first = 0;
-    const auto parts = ranks.all_gather(packer.bytes(), "gather anchor candidates");
+    const auto parts = ranks.all_gather(packer.bytes(), "gather anchor candidates", patience);
     for (std::size_t rank = 0; rank < parts.size(); ++rank) {
       if (static_cast<int>(rank) == ranks.rank()) first = std::ssize(edits);
       for (Candidates& edit : unpack(parts[rank])) edits.push_back(std::move(edit));

@@ -30,10 +30,5 @@ TEST(Watchdog, ACallThatComesBackInTimeIsLeftAlone) {
   std::this_thread::sleep_for(milliseconds{400});
 }
 
-TEST(Watchdog, WithoutADeadlineNothingIsWatched) {
-  const Deadline deadline("next command", 0, std::nullopt);
-  const Watchdog watchdog(deadline, "the coordinator");
-}
-
 }  // namespace
 }  // namespace anchorage::sharding

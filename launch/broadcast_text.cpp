@@ -1,0 +1,13 @@
+#include "launch/broadcast_text.hpp"
+
+namespace anchorage::launch {
+
+std::string broadcast_text(const std::string& text, sharding::HostCommunicator& ranks, std::string_view operation,
+                           sharding::Patience patience) {
+  const auto own = std::as_bytes(std::span(text));
+  sharding::HostCommunicator::Bytes bytes(own.begin(), own.end());
+  ranks.broadcast(bytes, 0, operation, patience);
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+}  // namespace anchorage::launch
