@@ -4,6 +4,7 @@
 
 #include "io/error.hpp"
 #include "io/facts/reader.hpp"
+#include "io/log.hpp"
 #include "launch/command_line.hpp"
 #include "launch/eval_tasks.hpp"
 #include "launch/format_option.hpp"
@@ -50,13 +51,15 @@ struct Report {
   std::string table;
 };
 
-void add_edit_metrics(Report& report, const worker::EditMetrics& metrics) {
+void add_edit_metrics(Report& report, const worker::EditMetrics& metrics, std::size_t rejected) {
   report.document.update({{"n", metrics.edits},
+                          {"rejected", rejected},
                           {"efficacy", document_of(metrics.efficacy)},
                           {"paraphrase", document_of(metrics.paraphrase)},
                           {"neighborhood", document_of(metrics.neighborhood)},
                           {"score", metrics.score}});
   report.table += table_of(metrics);
+  if (rejected > 0) report.table += fmt::format("{} records of the file set aside\n", rejected);
 }
 
 void add_text_loss(Report& report, const worker::TextLoss& text) {
@@ -71,11 +74,17 @@ void add_task(Report& report, const EvalTask& task, const worker::OpenAnswers& a
   report.table += line_of(task, answers, kept);
 }
 
-std::vector<io::Edit> first_edits(const Options& options) {
+// Of the edits the first ones, and all rejected records.
+io::EditsFile first_edits(const Options& options) {
   if (!options.edits) return {};
-  auto edits = io::read_edits(*options.edits, io::format_named(options.format.value_or("auto"))).edits;
-  if (options.limit > 0 && std::ssize(edits) > options.limit) edits.resize(static_cast<std::size_t>(options.limit));
-  return edits;
+  io::EditsFile file = io::read_edits(*options.edits, io::format_named(options.format.value_or("auto")));
+  if (options.limit > 0 && std::ssize(file.edits) > options.limit)
+    file.edits.resize(static_cast<std::size_t>(options.limit));
+  return file;
+}
+
+void tell(const std::vector<io::Rejected>& records) {
+  for (const io::Rejected& record : records) spdlog::warn("{} is set aside: {}", record.where, record.reason);
 }
 
 int run(const Options& options, Session& session) {
@@ -86,18 +95,21 @@ int run(const Options& options, Session& session) {
                          .remedy = "say what is to be evaluated"});
   }
   // All files before the model: a mistake is told at once.
-  const auto edits = first_edits(options);
+  const io::EditsFile file = first_edits(options);
+  if (session.is_root()) tell(file.rejected);
   const auto tasks = read_eval_tasks(options.tasks);
   std::optional<Baseline> baseline;
   if (!options.tasks.baseline.empty()) baseline.emplace(options.tasks.baseline, tasks);
 
   const ModelArgument argument = parse_model_argument(options.model);
-  session.arrange(choose_stages(io::ModelDirectory::open(argument.base).config(), {}, 1, session));
-  const OpenedModel model = open_model(argument, session);
+  session.arrange(choose_stages(workload_of(io::ModelDirectory::open(argument.base).config(), session), session));
+  const OpenedModel model = open_model_together(argument, session);
   const worker::PromptBuilder prompts(model.tokenizer);
   Report report;
-  if (options.edits)
-    add_edit_metrics(report, worker::evaluate_edits(model.transformer, prompts, edits, session.ranks()));
+  if (options.edits) {
+    add_edit_metrics(report, worker::evaluate_edits(model.transformer, prompts, file.edits, session.ranks()),
+                     file.rejected.size());
+  }
   if (options.heldout) {
     add_text_loss(report, worker::loss_on_text(model.transformer, model.tokenizer, *options.heldout,
                                                options.sequence_length, session.ranks()));

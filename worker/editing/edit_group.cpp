@@ -20,37 +20,52 @@ EditGroup::EditGroup(const Transformer& model, const PromptBuilder& builder, con
 
 // All prefixes, spares too, are tried up to the last edited layer; the prompts in the contexts that pass are kept.
 void EditGroup::choose_contexts(const PromptBuilder& builder, const Contexts& contexts, const SinkLimits& limits) {
-  const auto count = contexts.prefixes.size();
+  const std::int64_t positions = model_.config.max_positions;
   std::vector<EditPrompts> candidates;
-  std::vector<PromptRow> rows;
-  for (const io::Edit& edit : edits_) {
-    candidates.push_back(builder.build(edit, contexts.prefixes));
-    for (const PromptRow& row : candidates.back().rewrites) rows.push_back(row);
-    rows.push_back(candidates.back().essence);
-  }
-  const auto norms = SubjectStates(model_, rows, layers_).residual_norms();
-  const torch::Tensor usable = norms.le(limits.to(norms.device())).all(1).cpu();
-  const auto is_usable = [&](std::size_t row) { return usable.data_ptr<bool>()[row]; };
+  for (const io::Edit& edit : edits_) candidates.push_back(builder.build(edit, contexts.prefixes, "", positions));
+  object_to_sinks(candidates, limits);
 
   for (std::size_t edit = 0; edit < edits_.size(); ++edit) {
-    EditPrompts& candidate = candidates[edit];
-    EditPrompts chosen{.rewrites = {}, .essence = candidate.essence, .target = candidate.target};
+    const std::vector<PromptRow>& rewrites = candidates[edit].rewrites;
+    EditPrompts chosen{.rewrites = {}, .essence = candidates[edit].essence, .target = candidates[edit].target};
     std::size_t last_used = 0;
-    for (std::size_t context = 0; context < count && chosen.rewrites.size() < contexts.wanted; ++context) {
-      if (!is_usable(edit * (count + 1) + context)) continue;
-      chosen.rewrites.push_back(candidate.rewrites[context]);
-      last_used = context;
+    for (std::size_t i = 0; i < rewrites.size() && chosen.rewrites.size() < contexts.wanted; ++i) {
+      if (!rewrites[i].is_usable()) continue;
+      chosen.rewrites.push_back(rewrites[i]);
+      last_used = i;
     }
-    if (chosen.rewrites.empty()) {
-      refusals_[edit] = fmt::format("the last token of its subject '{}' is an attention sink in every context",
-                                    edits_[edit].subject);
-      continue;
-    }
-    if (!is_usable(edit * (count + 1) + count)) {
-      chosen.essence = builder.build(edits_[edit], {}, contexts.prefixes[last_used]).essence;
-    }
+    if (!chosen.essence.is_usable())
+      chosen.essence = builder.build(edits_[edit], {}, contexts.prefixes[last_used], positions).essence;
+    // Where no context can be used, the bare prompt's objection stands for all.
+    refusals_[edit] = chosen.rewrites.empty() ? rewrites.front().objection : chosen.essence.objection;
+    if (!refusals_[edit].empty()) continue;
     accepted_.push_back(static_cast<std::int64_t>(edit));
     prompts_.push_back(std::move(chosen));
+  }
+}
+
+// Rows whose subject ends at an attention sink of an edited layer get an objection. An edit without a usable
+// context has no part in the pass.
+void EditGroup::object_to_sinks(std::vector<EditPrompts>& candidates, const SinkLimits& limits) const {
+  std::vector<PromptRow*> tried;
+  std::vector<std::size_t> edit_of_row;
+  for (std::size_t edit = 0; edit < candidates.size(); ++edit) {
+    std::vector<PromptRow>& rewrites = candidates[edit].rewrites;
+    if (std::ranges::none_of(rewrites, &PromptRow::is_usable)) continue;
+    for (PromptRow& row : rewrites) tried.push_back(&row);
+    tried.push_back(&candidates[edit].essence);
+    std::erase_if(tried, [](const PromptRow* row) { return !row->is_usable(); });
+    edit_of_row.resize(tried.size(), edit);
+  }
+  if (tried.empty()) return;
+  std::vector<PromptRow> rows;
+  for (const PromptRow* row : tried) rows.push_back(*row);
+  const auto norms = SubjectStates(model_, rows, layers_).residual_norms();
+  const torch::Tensor passes = norms.le(limits.to(norms.device())).all(1).cpu();
+  for (std::size_t row = 0; row < tried.size(); ++row) {
+    if (passes.data_ptr<bool>()[row]) continue;
+    tried[row]->objection = fmt::format("the last token of its subject '{}' is an attention sink in every context",
+                                        edits_[edit_of_row[row]].subject);
   }
 }
 
@@ -91,7 +106,7 @@ std::vector<InjectedForward> EditGroup::joint_forwards(const std::vector<EditGro
   return forwards;
 }
 
-void EditGroup::take(const std::vector<EditGroup*>& groups, std::vector<OptimizedValues> values) {
+void EditGroup::take(const std::vector<EditGroup*>& groups, std::vector<torch::Tensor> values) {
   for (std::size_t i = 0; i < groups.size(); ++i) {
     groups[i]->values_ = std::move(values[i]);
     groups[i]->refuse_what_is_not_finite();
@@ -147,7 +162,7 @@ void EditGroup::compress_to_anchors(Together groups, const torch::Tensor& anchor
 }
 
 void EditGroup::refuse_what_is_not_finite() {
-  const auto finite = values_.injected.flatten(1).isfinite().all(1).cpu();
+  const auto finite = values_.flatten(1).isfinite().all(1).cpu();
   if (finite.all().item<bool>()) return;
   std::vector<std::int64_t> kept;
   for (std::int64_t i = 0; i < std::ssize(accepted_); ++i) {
@@ -159,11 +174,7 @@ void EditGroup::refuse_what_is_not_finite() {
     }
   }
   const auto index = torch::tensor(kept, torch::kInt64).to(model_.device());
-  values_ = {.injected = values_.injected.index_select(0, index),
-             .nll_before = values_.nll_before.index_select(0, index),
-             .nll = values_.nll.index_select(0, index),
-             .matches = values_.matches.index_select(0, index),
-             .steps = values_.steps.index_select(0, index)};
+  values_ = values_.index_select(0, index);
   if (saliency_.defined()) saliency_ = saliency_.index_select(0, index);
   if (anchors_.defined()) anchors_ = anchors_.index_select(0, index);
   std::vector<EditPrompts> prompts;
@@ -183,12 +194,12 @@ torch::Tensor EditGroup::anchor_saliency() const {
 
 torch::Tensor EditGroup::values() const {
   if (accepted_.empty()) return torch::empty({0, 1, model_.config.d_model}, torch::TensorOptions(model_.device()));
-  return values_.injected;
+  return values_;
 }
 
 std::vector<torch::Tensor> EditGroup::injected_keys() const {
   if (accepted_.empty()) return keys();
-  return forward_with(layers_).subject_keys(values_.injected);
+  return forward_with(layers_).subject_keys(values_);
 }
 
 torch::Tensor EditGroup::mean_over_contexts(const torch::Tensor& rows) const {

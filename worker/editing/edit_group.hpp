@@ -30,8 +30,8 @@ using SinkLimits = torch::Tensor;
 
 class EditGroup {
  public:
-  // Chooses the contexts of each edit: the first `wanted` in which the subject's last token is no attention sink.
-  // Borrows all but the edits.
+  // Chooses the contexts of each edit: the first `wanted` in which its prompt is a usable row of the model and the
+  // subject's last token is no attention sink. Borrows all but the edits.
   EditGroup(const Transformer& model, const PromptBuilder& builder, const Contexts& contexts,
             const SinkLimits& limits, const io::Hparams& hparams, std::vector<io::Edit> edits);
 
@@ -69,11 +69,12 @@ class EditGroup {
 
  private:
   void choose_contexts(const PromptBuilder& builder, const Contexts& contexts, const SinkLimits& limits);
+  void object_to_sinks(std::vector<EditPrompts>& candidates, const SinkLimits& limits) const;
   void observe_subjects();
   InjectedForward forward_with(std::vector<std::int64_t> injected_layers) const;
   static std::vector<EditGroup*> those_with_edits(Together groups);
   static std::vector<InjectedForward> joint_forwards(const std::vector<EditGroup*>& groups);
-  static void take(const std::vector<EditGroup*>& groups, std::vector<OptimizedValues> values);
+  static void take(const std::vector<EditGroup*>& groups, std::vector<torch::Tensor> values);
   void refuse_what_is_not_finite();
   torch::Tensor mean_over_contexts(const torch::Tensor& rows) const;
 
@@ -86,7 +87,7 @@ class EditGroup {
   std::vector<EditPrompts> prompts_;  // of the accepted
   std::unique_ptr<SubjectStates> subjects_;
   torch::Tensor averages_;  // [accepted, rows] f32: 1 / contexts of the edit at its rows
-  OptimizedValues values_;
+  torch::Tensor values_;    // [accepted, 1 or m, d]
   LocatedValues located_;
   torch::Tensor saliency_, anchors_;  // [accepted, m, d]
 };

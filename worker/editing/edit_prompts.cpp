@@ -1,6 +1,6 @@
 #include "worker/editing/edit_prompts.hpp"
 
-#include "io/error.hpp"
+#include <fmt/format.h>
 
 namespace anchorage::worker {
 namespace {
@@ -25,33 +25,50 @@ TokenIds PromptBuilder::target_ids(const std::string& target) const {
 }
 
 // The first token behind which the decoded text holds `byte_end` bytes of `text`: tokens may straddle the subject's
-// end.
-std::int64_t PromptBuilder::token_at(const TokenIds& ids, const std::string& text, std::size_t byte_end) const {
+// end. None where a special token in the text is left out, or a normaliser changed it.
+std::optional<std::int64_t> PromptBuilder::token_at(const TokenIds& ids, const std::string& text,
+                                                    std::size_t byte_end) const {
   for (std::size_t count = 1; count <= ids.size(); ++count) {
     const std::string decoded = tokenizer_.decode(std::span(ids).first(count), {.skip_special_tokens = true});
     if (decoded.size() >= byte_end && text.starts_with(decoded)) return static_cast<std::int64_t>(count) - 1;
   }
-  throw io::InternalError(fmt::format("the tokens of '{}' do not decode to it", text));
+  return std::nullopt;
 }
 
-PromptRow PromptBuilder::row(const std::string& prefix, const io::Edit& edit, const std::string& prompt) const {
+// The prompt in its context with the tokens `behind` it.
+PromptRow PromptBuilder::row(const std::string& prefix, const io::Edit& edit, const std::string& prompt,
+                             std::span<const std::int32_t> behind, std::int64_t positions) const {
   const std::size_t slot = prompt.find("{}");
   const std::string head = (prefix.empty() ? "" : prefix + ". ") + prompt.substr(0, slot) + edit.subject;
   const std::string text = head + prompt.substr(slot + 2);
   PromptRow row{.ids = prompt_ids(text)};
-  row.subject_last = token_at(row.ids, text, head.size());
-  row.predicts_from = static_cast<std::int64_t>(row.ids.size()) - 1;
+  if (const auto taken = std::ssize(row.ids) + std::ssize(behind); taken > positions) {
+    row.objection = fmt::format("expected a prompt that takes at most {} positions with its target, found {}",
+                                positions, taken);
+    return row;
+  }
+  const auto subject_last = token_at(row.ids, text, head.size());
+  if (!subject_last) {
+    row.objection = fmt::format("expected a prompt whose tokens decode to it, '{}', found '{}'", text,
+                                tokenizer_.decode(row.ids, {.skip_special_tokens = true}));
+    return row;
+  }
+  row.subject_last = *subject_last;
+  row.predicts_from = std::ssize(row.ids) - 1;
+  row.ids.insert(row.ids.end(), behind.begin(), behind.end());
   return row;
 }
 
 EditPrompts PromptBuilder::build(const io::Edit& edit, std::span<const std::string> prefixes,
-                                 const std::string& essence_prefix) const {
-  EditPrompts prompts{
-      .rewrites = {}, .essence = row(essence_prefix, edit, "{} is a"), .target = target_ids(edit.target)};
+                                 const std::string& essence_prefix, std::int64_t positions) const {
+  EditPrompts prompts{.rewrites = {},
+                      .essence = row(essence_prefix, edit, "{} is a", {}, positions),
+                      .target = target_ids(edit.target)};
+  const bool has_target = !prompts.target.empty();
+  const auto behind = std::span(prompts.target).first(has_target ? prompts.target.size() - 1 : 0);
   for (const std::string& prefix : prefixes) {
-    PromptRow rewrite = row(prefix, edit, edit.prompt);
-    rewrite.ids.insert(rewrite.ids.end(), prompts.target.begin(), prompts.target.end() - 1);
-    prompts.rewrites.push_back(std::move(rewrite));
+    prompts.rewrites.push_back(row(prefix, edit, edit.prompt, behind, positions));
+    if (!has_target) prompts.rewrites.back().objection = "expected a target of at least one token, found none";
   }
   return prompts;
 }

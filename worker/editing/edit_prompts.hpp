@@ -1,6 +1,9 @@
 // The token rows of one edit: its rewriting prompts behind each context prefix, and the prompt of the KL term.
 #pragma once
 
+#include <cstdint>
+#include <limits>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,6 +19,9 @@ struct PromptRow {
   TokenIds ids;
   std::int64_t subject_last = 0;   // position of the subject's last token
   std::int64_t predicts_from = 0;  // position whose next token is the first one predicted
+  std::string objection{};         // why the row cannot be used; its places are not known then
+
+  bool is_usable() const { return objection.empty(); }
 };
 
 struct EditPrompts {
@@ -31,9 +37,11 @@ class PromptBuilder {
  public:
   explicit PromptBuilder(const io::Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
 
-  // One rewriting prompt for each of `prefixes`, in their order; the essence behind `essence_prefix`.
+  // One rewriting prompt for each of `prefixes`, in their order; the essence behind `essence_prefix`. A row that
+  // takes more than `positions`, or whose tokens do not decode to its text, has an objection.
   EditPrompts build(const io::Edit& edit, std::span<const std::string> prefixes,
-                    const std::string& essence_prefix = "") const;
+                    const std::string& essence_prefix = "",
+                    std::int64_t positions = std::numeric_limits<std::int64_t>::max()) const;
 
   // A prompt's ids as the model expects them: with the tokenizer's own special tokens (a start token where it has
   // one).
@@ -43,8 +51,9 @@ class PromptBuilder {
   TokenIds target_ids(const std::string& target) const;
 
  private:
-  PromptRow row(const std::string& prefix, const io::Edit& edit, const std::string& prompt) const;
-  std::int64_t token_at(const TokenIds& ids, const std::string& text, std::size_t byte_end) const;
+  PromptRow row(const std::string& prefix, const io::Edit& edit, const std::string& prompt,
+                std::span<const std::int32_t> behind, std::int64_t positions) const;
+  std::optional<std::int64_t> token_at(const TokenIds& ids, const std::string& text, std::size_t byte_end) const;
 
   const io::Tokenizer& tokenizer_;
 };

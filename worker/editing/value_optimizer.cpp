@@ -72,25 +72,20 @@ class Descent {
         step_(hparams, start_.point),
         active_(torch::arange(forward_->edits(), start_.point.options().dtype(torch::kInt64))),
         mean_gradient_(torch::zeros_like(start_.point)) {
-    const auto per_edit = torch::zeros({forward_->edits()}, start_.point.options());
     if (start_.mask.defined()) start_.point = start_.point * start_.mask;
-    values_ = {.injected = start_.point.clone(),
-               .nll_before = per_edit.clone(),
-               .nll = per_edit.clone(),
-               .matches = per_edit.to(torch::kBool),
-               .steps = per_edit.to(torch::kInt64)};
+    values_ = start_.point.clone();
   }
 
   InjectedForward& forward() { return *forward_; }
   LossEvaluation& evaluation() { return *evaluation_; }
   bool is_going() const { return is_going_; }
-  const OptimizedValues& values() const { return values_; }
+  const torch::Tensor& values() const { return values_; }                // [E, m, d]
   const torch::Tensor& mean_gradient() const { return mean_gradient_; }  // [E, m, d], where all steps were taken
 
   void evaluate() { evaluation_.emplace(*forward_, start_.point); }
 
   void judge(const InjectedLoss& loss) {
-    record(loss);
+    values_.index_copy_(0, active_, start_.point);
     ++evaluated_;
     if (!start_.until_converged) return;
     going_ = at::logical_not(converged(loss)).nonzero().squeeze(1);
@@ -111,32 +106,16 @@ class Descent {
     }
     mean_gradient_ += gradient / static_cast<double>(start_.evaluations);
     is_going_ = evaluated_ < start_.evaluations;
-    if (!is_going_) values_.injected = start_.point;
+    if (!is_going_) values_ = start_.point;
   }
 
-  // What was found, as rows [E, width] f32, for stages that have taken no part in it.
-  torch::Tensor packed() const {
-    const auto column = [](const torch::Tensor& per_edit) { return per_edit.to(torch::kFloat).unsqueeze(1); };
-    std::vector<torch::Tensor> parts = {values_.injected.flatten(1), column(values_.nll_before),
-                                        column(values_.nll), column(values_.matches), column(values_.steps)};
-    if (!start_.until_converged) parts.push_back(mean_gradient_.flatten(1));
-    return at::cat(parts, 1);
-  }
+  // What was found, [E, m, d] or, with the mean gradient, [E, 2 m, d], for stages that have taken no part in it.
+  torch::Tensor packed() const { return start_.until_converged ? values_ : at::cat({values_, mean_gradient_}, 1); }
 
   void take(const torch::Tensor& packed) {
-    const std::int64_t entries = values_.injected.flatten(1).size(1);
-    std::int64_t begin = 0;
-    const auto next = [&](std::int64_t width) {
-      return packed.narrow(1, std::exchange(begin, begin + width), width);
-    };
-    const auto into = [&](torch::Tensor& tensor) {
-      tensor.copy_(next(tensor.dim() == 1 ? 1 : entries).view(tensor.sizes()));
-    };
-    for (torch::Tensor* tensor :
-         {&values_.injected, &values_.nll_before, &values_.nll, &values_.matches, &values_.steps}) {
-      into(*tensor);
-    }
-    if (!start_.until_converged) into(mean_gradient_);
+    const std::int64_t layers = values_.size(1);
+    values_.copy_(packed.narrow(1, 0, layers));
+    if (!start_.until_converged) mean_gradient_.copy_(packed.narrow(1, layers, layers));
     is_going_ = false;
   }
 
@@ -168,15 +147,6 @@ class Descent {
     return hparams_.early_stop == io::EarlyStop::argmax ? at::logical_or(low, loss.matches) : low;
   }
 
-  void record(const InjectedLoss& loss) {
-    const auto nll = loss.nll.to(values_.nll.scalar_type());
-    values_.injected.index_copy_(0, active_, start_.point);
-    if (evaluated_ == 0) values_.nll_before.index_copy_(0, active_, nll);
-    values_.nll.index_copy_(0, active_, nll);
-    values_.matches.index_copy_(0, active_, loss.matches);
-    values_.steps.index_fill_(0, active_, evaluated_ + 1);
-  }
-
   void drop_all_but(const torch::Tensor& going) {
     active_ = active_.index_select(0, going);
     start_.point = start_.point.index_select(0, going);
@@ -192,8 +162,7 @@ class Descent {
   Start start_;
   Step step_;
   torch::Tensor active_;  // [edits still going] i64: their numbers in the group
-  torch::Tensor mean_gradient_;
-  OptimizedValues values_;
+  torch::Tensor mean_gradient_, values_;
   std::optional<LossEvaluation> evaluation_;
   torch::Tensor going_;  // of the active ones
   std::int64_t evaluated_ = 0;
@@ -249,6 +218,13 @@ void run(std::vector<Descent>& groups) {
   }
 }
 
+std::vector<torch::Tensor> found_by(std::vector<Descent>& groups) {
+  run(groups);
+  std::vector<torch::Tensor> values;
+  for (const Descent& group : groups) values.push_back(group.values());
+  return values;
+}
+
 torch::Tensor origin(const InjectedForward& forward) {
   return torch::zeros({forward.edits(), forward.injected_layers(), forward.d_model()},
                       torch::TensorOptions(forward.model().device()).dtype(torch::kFloat));
@@ -264,7 +240,7 @@ torch::Tensor anchors_of(const torch::Tensor& saliency, double share) {
 
 }  // namespace
 
-std::vector<OptimizedValues> optimize_values(std::vector<InjectedForward> groups, const io::Hparams& hparams) {
+std::vector<torch::Tensor> optimize_values(std::vector<InjectedForward> groups, const io::Hparams& hparams) {
   std::vector<Descent> descents;
   for (InjectedForward& group : groups) {
     auto point = origin(group);
@@ -275,10 +251,7 @@ std::vector<OptimizedValues> optimize_values(std::vector<InjectedForward> groups
                                 .evaluations = hparams.v_num_grad_steps,
                                 .until_converged = true});
   }
-  run(descents);
-  std::vector<OptimizedValues> values;
-  for (const Descent& descent : descents) values.push_back(descent.values());
-  return values;
+  return found_by(descents);
 }
 
 std::vector<LocatedValues> locate_anchors(std::vector<InjectedForward> groups, const io::Hparams& hparams) {
@@ -295,38 +268,30 @@ std::vector<LocatedValues> locate_anchors(std::vector<InjectedForward> groups, c
   run(descents);
   std::vector<LocatedValues> located;
   for (const Descent& descent : descents) {
-    const OptimizedValues& dense = descent.values();
-    located.push_back({.dense = dense, .saliency = (descent.mean_gradient() * dense.injected).abs()});
+    located.push_back({.dense = descent.values(), .saliency = (descent.mean_gradient() * descent.values()).abs()});
   }
   return located;
 }
 
-std::vector<OptimizedValues> compress_to_anchors(std::vector<InjectedForward> groups, const io::Hparams& hparams,
-                                                 std::span<const LocatedValues> located,
-                                                 std::span<const torch::Tensor> anchors) {
+std::vector<torch::Tensor> compress_to_anchors(std::vector<InjectedForward> groups, const io::Hparams& hparams,
+                                               std::span<const LocatedValues> located,
+                                               std::span<const torch::Tensor> anchors) {
   // The constant of the published code, which keeps the weight of an entry without saliency finite.
   constexpr double epsilon = 1e-6;
   std::vector<Descent> descents;
   for (std::size_t i = 0; i < groups.size(); ++i) {
     descents.emplace_back(std::move(groups[i]), hparams,
-                          Start{.point = located[i].dense.injected,
+                          Start{.point = located[i].dense,
                                 .mask = anchors[i],
                                 .l1_weights = hparams.eac_l1 / (located[i].saliency + epsilon),
                                 .evaluations = hparams.eac_compress_steps,
                                 .until_converged = true});
   }
-  run(descents);
-  std::vector<OptimizedValues> values;
-  for (std::size_t i = 0; i < descents.size(); ++i) {
-    values.push_back(descents[i].values());
-    values.back().nll_before = located[i].dense.nll_before;
-    values.back().steps = values.back().steps + hparams.eac_locate_steps;
-  }
-  return values;
+  return found_by(descents);
 }
 
-std::vector<OptimizedValues> optimize_anchored_values(const std::vector<InjectedForward>& groups,
-                                                      const io::Hparams& hparams) {
+std::vector<torch::Tensor> optimize_anchored_values(const std::vector<InjectedForward>& groups,
+                                                    const io::Hparams& hparams) {
   const auto located = locate_anchors(groups, hparams);
   std::vector<torch::Tensor> anchors;
   for (const LocatedValues& group : located)

@@ -15,33 +15,26 @@
 
 namespace anchorage::worker {
 
-// E edits, m injected layers.
-struct OptimizedValues {
-  torch::Tensor injected;    // [E, m, d] f32
-  torch::Tensor nll_before;  // [E] without injection
-  torch::Tensor nll;         // [E] at the last evaluated step
-  torch::Tensor matches;     // [E] bool
-  torch::Tensor steps;       // [E] i64: evaluations until it converged or ran out
-};
+// Values are [E, m, d] f32 of E edits and m injected layers, those of the last evaluated step. One result a group.
 
-// Adam or normalised gradient descent (`v_optimizer`) for `v_num_grad_steps` evaluations. One result a group.
-std::vector<OptimizedValues> optimize_values(std::vector<InjectedForward> groups, const io::Hparams& hparams);
+// Adam or normalised gradient descent (`v_optimizer`) for `v_num_grad_steps` evaluations.
+std::vector<torch::Tensor> optimize_values(std::vector<InjectedForward> groups, const io::Hparams& hparams);
 
 // Phase 1 of EAC and B-EAC: `eac_locate_steps` dense steps.
 struct LocatedValues {
-  OptimizedValues dense;
+  torch::Tensor dense;     // the values behind the last step
   torch::Tensor saliency;  // [E, m, d] f32, weighted-gradient saliency |mean gradient of the steps * D|
 };
 std::vector<LocatedValues> locate_anchors(std::vector<InjectedForward> groups, const io::Hparams& hparams);
 
 // Phase 2: `eac_compress_steps` on the anchors alone, with the scored elastic net in the loss. `anchors` [E, m, d]
 // f32, 0 or 1, one of each group.
-std::vector<OptimizedValues> compress_to_anchors(std::vector<InjectedForward> groups, const io::Hparams& hparams,
-                                                 std::span<const LocatedValues> located,
-                                                 std::span<const torch::Tensor> anchors);
+std::vector<torch::Tensor> compress_to_anchors(std::vector<InjectedForward> groups, const io::Hparams& hparams,
+                                               std::span<const LocatedValues> located,
+                                               std::span<const torch::Tensor> anchors);
 
 // EAC: both phases; anchors are the `eac_anchor_ratio` of entries with the highest saliency.
-std::vector<OptimizedValues> optimize_anchored_values(const std::vector<InjectedForward>& groups,
-                                                      const io::Hparams& hparams);
+std::vector<torch::Tensor> optimize_anchored_values(const std::vector<InjectedForward>& groups,
+                                                    const io::Hparams& hparams);
 
 }  // namespace anchorage::worker

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <functional>
 #include <numeric>
+#include <optional>
 
 #include "io/error.hpp"
 #include "worker/model/forward.hpp"
@@ -11,20 +12,20 @@
 namespace anchorage::worker {
 namespace {
 
-void check_length(const Transformer& model, const Completion& completion) {
+// Why a completion cannot be scored.
+std::optional<io::Complaint> complaint_about(const Transformer& model, const Completion& completion) {
   if (completion.prompt.empty() || completion.completion.empty()) {
-    throw io::UserError({.expected = "a prompt and a completion of at least one token each",
+    return io::Complaint{.expected = "a prompt and a completion of at least one token each",
                          .found = fmt::format("{} and {}", completion.prompt.size(), completion.completion.size()),
                          .where = "",
-                         .remedy = "the first token of a text has no prediction; give it as the prompt"});
+                         .remedy = "the first token of a text has no prediction; give it as the prompt"};
   }
-  const auto length = static_cast<std::int64_t>(completion.prompt.size() + completion.completion.size());
-  if (length > model.config.max_positions + 1) {
-    throw io::UserError({.expected = fmt::format("at most {} tokens", model.config.max_positions),
-                         .found = fmt::format("{}", length),
-                         .where = "a prompt with its completion",
-                         .remedy = "shorten it"});
-  }
+  const auto positions = std::ssize(completion.prompt) + std::ssize(completion.completion) - 1;
+  if (positions <= model.config.max_positions) return std::nullopt;
+  return io::Complaint{.expected = fmt::format("at most {} positions", model.config.max_positions),
+                       .found = fmt::format("{}", positions),
+                       .where = "a prompt with its completion",
+                       .remedy = "shorten it"};
 }
 
 }  // namespace
@@ -35,7 +36,7 @@ double CompletionScore::mean_nll() const {
 }
 
 bool CompletionScore::all_argmax() const {
-  return std::ranges::all_of(argmax, std::identity());
+  return !argmax.empty() && std::ranges::all_of(argmax, std::identity());
 }
 
 PendingScores::PendingScores(const Transformer& model, std::span<const Completion> completions) : model_(model) {
@@ -43,7 +44,7 @@ PendingScores::PendingScores(const Transformer& model, std::span<const Completio
   const torch::NoGradGuard no_gradients;
   std::vector<TokenIds> rows;
   for (const Completion& completion : completions) {
-    check_length(model, completion);
+    if (const auto complaint = complaint_about(model, completion)) throw io::UserError(*complaint);
     TokenIds row = completion.prompt;
     row.insert(row.end(), completion.completion.begin(), completion.completion.end() - 1);
     rows.push_back(std::move(row));
@@ -67,15 +68,28 @@ PendingScores::PendingScores(const Transformer& model, std::span<const Completio
   best_ = log_probabilities.argmax(-1).eq(target);
 }
 
+PendingScores PendingScores::where_possible(const Transformer& model, std::span<const Completion> completions) {
+  std::vector<Completion> possible;
+  std::vector<std::size_t> lengths;
+  for (const Completion& completion : completions) {
+    const bool can_be_scored = !complaint_about(model, completion);
+    lengths.push_back(can_be_scored ? completion.completion.size() : 0);
+    if (can_be_scored) possible.push_back(completion);
+  }
+  PendingScores pending(model, possible);
+  pending.lengths_ = std::move(lengths);
+  return pending;
+}
+
 std::vector<CompletionScore> PendingScores::take() const {
-  if (lengths_.empty()) return {};
+  std::vector<CompletionScore> scores(lengths_.size());
   const auto predicted =
       static_cast<std::int64_t>(std::accumulate(lengths_.begin(), lengths_.end(), std::size_t{0}));
+  if (predicted == 0) return scores;
   const auto on_all_stages = [&](const torch::Tensor& scored, torch::ScalarType dtype) {
     return model_.stages.share(scored, model_.stages.last(), {predicted}, dtype, "share scores").cpu();
   };
   const auto chosen = on_all_stages(chosen_, torch::kFloat), best = on_all_stages(best_, torch::kBool);
-  std::vector<CompletionScore> scores(lengths_.size());
   std::int64_t token = 0;
   for (std::size_t row = 0; row < scores.size(); ++row) {
     for (std::size_t t = 0; t < lengths_[row]; ++t, ++token) {

@@ -18,8 +18,8 @@ struct CompletionScore {
   std::vector<float> log_probabilities;  // natural logarithms, one a completion token
   std::vector<bool> argmax;              // whether that token was the most probable one
 
-  double mean_nll() const;  // -mean of the log-probabilities
-  bool all_argmax() const;
+  double mean_nll() const;  // -mean of the log-probabilities; of no tokens not a number
+  bool all_argmax() const;  // of no tokens false
 };
 
 // A pass that this stage has run, whose scores are not yet known to all. With several under way, stages work on
@@ -30,12 +30,15 @@ class PendingScores {
   // empty prompt or completion and for a row longer than the model's positions. Borrows the model.
   PendingScores(const Transformer& model, std::span<const Completion> completions);
 
+  // Runs those that would not throw; the score of another one has no tokens. Collective likewise.
+  static PendingScores where_possible(const Transformer& model, std::span<const Completion> completions);
+
   // In the order of completions, on every stage. Collective over the stages, in the order of the passes.
   std::vector<CompletionScore> take() const;
 
  private:
   const Transformer& model_;
-  std::vector<std::size_t> lengths_;  // of the completions
+  std::vector<std::size_t> lengths_;  // of the completions; zero where one is not scored
   torch::Tensor chosen_, best_;       // [predicted] f32 and bool, on the last stage
 };
 

@@ -1,5 +1,6 @@
 #include "worker/editing/edit_prompts.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "tests/unit/worker/golden_model.hpp"
@@ -56,6 +57,36 @@ TEST_F(EditPromptsTest, EssenceIsThePromptOfTheKlTerm) {
   const EditPrompts prompts = builder.build(edit, std::vector<std::string>{""});
   EXPECT_EQ(prompts.essence.ids, tokenizer.encode("Alphabet is a"));
   EXPECT_EQ(prompts.essence.predicts_from, std::ssize(prompts.essence.ids) - 1);
+}
+
+TEST_F(EditPromptsTest, ARowThatTakesMorePositionsThanThereAreHasAnObjection) {
+  const std::vector<std::string> prefixes = {"", "I went"};
+  const auto rows = builder.build(edit, prefixes).rewrites;
+  const auto first = std::ssize(rows[0].ids);
+  ASSERT_GT(std::ssize(rows[1].ids), first);
+  const auto limited = builder.build(edit, prefixes, "", first).rewrites;
+  EXPECT_TRUE(limited[0].is_usable());
+  EXPECT_EQ(limited[0].ids, rows[0].ids);
+  EXPECT_EQ(limited[1].objection,
+            fmt::format("expected a prompt that takes at most {} positions with its target, found {}", first,
+                        std::ssize(rows[1].ids)));
+  EXPECT_FALSE(builder.build(edit, prefixes, "", first - 1).rewrites[0].is_usable()) << "the target takes some too";
+  EXPECT_FALSE(builder.build(edit, prefixes, "", 1).essence.is_usable());
+}
+
+// A special token in a text has no text of its own.
+TEST_F(EditPromptsTest, ARowWhoseTokensDoNotDecodeToItHasAnObjection) {
+  const std::vector<std::string> prefixes = {"I </s> went", ""};
+  const auto rows = builder.build(edit, prefixes).rewrites;
+  EXPECT_EQ(
+      rows[0].objection,
+      "expected a prompt whose tokens decode to it, 'I </s> went. The CEO of Alphabet is', found 'I  went. The "
+      "CEO of Alphabet is'");
+  EXPECT_TRUE(rows[1].is_usable());
+  io::Edit special = edit;
+  special.subject = "Alpha<s>bet";
+  EXPECT_FALSE(builder.build(special, prefixes).rewrites[1].is_usable());
+  EXPECT_FALSE(builder.build(special, prefixes).essence.is_usable());
 }
 
 }  // namespace
