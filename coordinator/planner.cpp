@@ -17,8 +17,9 @@ namespace {
 
 using sharding::Range;
 
+// Rounded up: so much is enough.
 std::string gigabytes(double bytes) {
-  return fmt::format("{:.1f} GB", bytes / 1e9);
+  return fmt::format("{:.1f} GB", std::ceil(bytes / 1e8) / 10);
 }
 
 // Seconds are estimated to about a fifth; what is within that is decided by memory.
@@ -39,10 +40,18 @@ int most_stages(const PlanRequest& request, int ranks) {
 
 // The fewest stages that fit, of those that part the ranks into whole replicas or of all; nothing where none do.
 enum class Replicas { whole, any };
-std::optional<int> fewest_stages(const PlanRequest& request, int ranks, Replicas replicas) {
-  for (int stages = 1; stages <= most_stages(request, ranks); ++stages) {
-    if (replicas == Replicas::whole && ranks % stages != 0) continue;
-    if (cut(request, stages, ranks / stages, request.machine.memory_bytes)) return stages;
+std::optional<int> fewest_stages(const PlanRequest& request, Replicas replicas) {
+  for (int stages = 1; stages <= most_stages(request, request.ranks); ++stages) {
+    if (replicas == Replicas::whole && request.ranks % stages != 0) continue;
+    if (cut(request, stages, request.ranks / stages, request.machine.memory_bytes)) return stages;
+  }
+  return std::nullopt;
+}
+
+// The fewest stages that fit one replica, and so several: those share what a stage owns and computes.
+std::optional<int> fewest_stages_of_a_replica(const PlanRequest& request) {
+  for (int stages = 1; stages <= request.workload.model.layers; ++stages) {
+    if (cut(request, stages, 1, request.machine.memory_bytes)) return stages;
   }
   return std::nullopt;
 }
@@ -61,15 +70,14 @@ double needed_memory(const PlanRequest& request, int stages, int replicas) {
 [[noreturn]] void refuse_memory(const PlanRequest& request, int stages) {
   const double needed = needed_memory(request, stages, request.ranks / stages);
   std::string remedy = fmt::format("take ranks of {}", gigabytes(needed));
-  const auto layers = static_cast<int>(request.workload.model.layers);
-  if (const auto enough = fewest_stages(request, layers, Replicas::any)) {
+  if (const auto enough = fewest_stages_of_a_replica(request)) {
     remedy += fmt::format(", or {} stages: {} ranks or a multiple of it", *enough, *enough);
   } else {
     remedy += ", or smaller groups ('group' in the hyper-parameters)";
   }
   throw io::UserError({.expected = fmt::format("{} a rank for {} stages x {} replicas", gigabytes(needed), stages,
                                                request.ranks / stages),
-                       .found = gigabytes(request.machine.memory_bytes),
+                       .found = fmt::format("{:.1f} GB", std::floor(request.machine.memory_bytes / 1e8) / 10),
                        .where = fmt::format("--ranks {}", request.ranks),
                        .remedy = remedy});
 }
@@ -86,8 +94,8 @@ double needed_memory(const PlanRequest& request, int stages, int replicas) {
 int chosen_stages(const PlanRequest& request) {
   const int ranks = request.ranks, most = most_stages(request, ranks);
   if (request.stages == 0) {
-    if (const auto stages = fewest_stages(request, ranks, Replicas::whole)) return *stages;
-    if (const auto stages = fewest_stages(request, ranks, Replicas::any)) refuse_division(ranks, *stages);
+    if (const auto stages = fewest_stages(request, Replicas::whole)) return *stages;
+    if (const auto stages = fewest_stages(request, Replicas::any)) refuse_division(ranks, *stages);
     refuse_memory(request, most);
   }
   if (request.stages > most) {
@@ -120,7 +128,7 @@ std::map<int, int> owners_of(const PlanRequest& request, const Plan& plan) {
 // A replica's stages work on different groups at the same time; the pipeline fills and empties once a window of
 // groups in flight.
 PlanSeconds seconds_of(const StageCosts& costs, const Plan& plan) {
-  PlanSeconds seconds{.communicate = costs.link_seconds()};
+  PlanSeconds seconds{.solve = costs.solve_in_turn_seconds(), .communicate = costs.link_seconds()};
   double slowest = 0;
   for (const Range& layers : plan.stages) {
     slowest = std::max(slowest, costs.values_seconds(layers));
@@ -130,9 +138,9 @@ PlanSeconds seconds_of(const StageCosts& costs, const Plan& plan) {
   const std::int64_t windows = (costs.groups_a_replica() + costs.groups_in_flight() - 1) / costs.groups_in_flight();
   const std::int64_t turns = costs.groups_a_replica() + windows * (plan.topology.stages() - 1);
   seconds.values = slowest * static_cast<double>(turns);
-  for (const RankPlan& rank : plan.ranks) {
-    seconds.solve = std::max(seconds.solve, costs.solve_seconds(std::ssize(rank.owns)));
-  }
+  std::int64_t most_owned = 0;
+  for (const RankPlan& rank : plan.ranks) most_owned = std::max(most_owned, std::ssize(rank.owns));
+  seconds.solve += costs.solve_at_once_seconds(most_owned);
   return seconds;
 }
 

@@ -46,8 +46,9 @@ Machine Machine::cpu(int threads) {
 StageCosts::StageCosts(Workload workload, Machine machine, int stages, int replicas)
     : workload_(std::move(workload)), machine_(machine), stages_(stages), replicas_(replicas) {
   const io::Hparams& hparams = workload_.hparams;
-  group_ = std::min<std::int64_t>(sharding::edits_a_group(hparams.group, hparams.contexts, machine_.is_gpu),
-                                  workload_.batch);
+  group_ = std::min<std::int64_t>(
+      sharding::edits_a_group(hparams.group, hparams.contexts, machine_.is_gpu, workload_.model.d_model),
+      workload_.batch);
   groups_ = ceil_divided(ceil_divided(workload_.batch, group_), replicas_);
   in_flight_ = std::min<std::int64_t>(groups_, sharding::groups_in_flight(stages_));
   rows_ = group_ * (hparams.contexts + 1);
@@ -111,9 +112,9 @@ RankBytes StageCosts::bytes(sharding::Range layers, std::int64_t owned) const {
   const std::int64_t kept = 16 * d + 3 * attention * w * 2 + 3 * f * w + model.heads * seen * (4 + w);
   const std::int64_t passing = whole_tokens * ((4 * f + 8 * d) * w + 8 * d);  // of the one layer at work
   RankBytes bytes{.weights = weights_of(layers),
-                  .masters = edited_in(layers) * (w == 4 ? 1 : 2) * master,
+                  .masters = edited_in(layers) * (w == 4 ? 2 : 3) * master,
                   .second_moments = owned * 2 * moment,
-                  .solving = owned > 0 ? 4 * moment : 0,
+                  .solving = owned > 0 ? (2 * owned + 4) * moment : 0,
                   .activations = in_flight_ * behind * suffix_tokens * kept + passing,
                   .caches = in_flight_ * behind * rows_ * past * 2 * model.kv_heads * model.head_dim * w,
                   .runtime = machine_.runtime_bytes};
@@ -135,9 +136,9 @@ double StageCosts::head(sharding::Range layers, std::int64_t predicted) const {
 }
 
 // The optimiser's steps on suffixes, backward as much as forward (frozen weights need no gradient of theirs); the
-// passes over whole rows that cache what the steps do not compute again; the beginnings of candidates up to the
-// last edited layer, to choose contexts; and those in use, for keys on the edited weights: behind the first write,
-// where sweeps follow it, and in each of them.
+// passes over whole rows that cache what the steps do not compute again, and for the injected keys; the beginnings
+// of candidates up to the last edited layer, to choose contexts; and those in use, for keys on the edited weights:
+// going upward through the layers, once or in each correction sweep, and before the first of these.
 double StageCosts::values_seconds(sharding::Range layers) const {
   const auto& edited = workload_.hparams.layers;
   if (edited.empty()) return 0;
@@ -146,13 +147,13 @@ double StageCosts::values_seconds(sharding::Range layers) const {
   };
   const std::int64_t up_to_last = before(edited.back() + 1), up_to_first = before(edited.front());
   const double step = 2 * (forward(layers_behind_first_edit(layers), tokens_.steps) + head(layers, predicted()));
-  const double caches =
-      as_double(workload_.whole_passes) * forward(layers.size(), tokens_.whole) + head(layers, group_);
+  const double caches = (workload_.joint ? 3 : 1) * forward(layers.size(), tokens_.whole) + head(layers, group_);
   const double contexts = forward(up_to_last, tokens_.candidates);
-  std::int64_t sweep = 0;  // layer by layer, each from the first edited one on
-  for (const int layer : edited) sweep += before(layer + 1) - up_to_first;
-  const std::int64_t sweeps = workload_.hparams.correction_sweeps, once = sweeps > 0 ? up_to_last - up_to_first : 0;
-  const double keys = forward(up_to_first + once + sweeps * sweep, tokens_.beginnings);
+  std::int64_t upward = 0;  // layer by layer, each from the first edited one on
+  for (const int layer : edited) upward += before(layer + 1) - up_to_first;
+  const std::int64_t times = workload_.joint ? workload_.hparams.correction_sweeps : 1,
+                     first = workload_.joint && times > 0 ? up_to_last - up_to_first : 0;
+  const double keys = forward(up_to_first + first + times * upward, tokens_.beginnings);
   return (as_double(workload_.evaluations) * step + caches + contexts + keys) / machine_.flops;
 }
 
@@ -164,15 +165,31 @@ double StageCosts::probe_seconds(sharding::Range layers) const {
   return (forward(layers.size(), probe_tokens) + head(layers, probe_tokens)) / machine_.flops / replicas_;
 }
 
-// Of each owned layer: P K for each sweep, and P and A with the batch's keys taken in. Batches are small beside the
-// key's width, so that reading and writing the matrices counts as well: of one [f, f], 18 times, and 7 new ones are
-// made.
-double StageCosts::solve_seconds(std::int64_t owned) const {
-  constexpr std::int64_t matrix_passes = 18 + 7;
-  const std::int64_t products = 3 + workload_.hparams.correction_sweeps,
-                     entries = workload_.model.d_ff * workload_.model.d_ff;
-  return as_double(owned * products * 2 * entries * workload_.batch) / machine_.double_flops +
-         as_double(owned * matrix_passes * 8 * entries) / machine_.memory_rate;
+double StageCosts::solve_at_once_seconds(std::int64_t owned) const {
+  return workload_.joint ? as_double(owned) * layer_seconds() : 0;
+}
+
+// P K of every layer in each sweep: the keys of a layer depend on what those below have written.
+double StageCosts::solve_in_turn_seconds() const {
+  const std::int64_t layers = std::ssize(workload_.hparams.layers);
+  if (!workload_.joint) return as_double(layers) * layer_seconds();
+  return as_double(workload_.hparams.correction_sweeps * layers) * (product_seconds() + matrix_seconds());
+}
+
+// Of each layer: P K, and P and A with the batch's keys taken in. Batches are small beside the key's width, so
+// that reading and writing the matrices counts as well: of one [f, f], 17 times, and 7 new ones are made.
+double StageCosts::layer_seconds() const {
+  return 3 * product_seconds() + 24 * matrix_seconds();
+}
+
+// Of an [f, f] matrix with the batch's keys [f, b], f64.
+double StageCosts::product_seconds() const {
+  return as_double(2 * workload_.model.d_ff * workload_.model.d_ff * workload_.batch) / machine_.double_flops;
+}
+
+// To read or write an [f, f] matrix in f64.
+double StageCosts::matrix_seconds() const {
+  return as_double(8 * workload_.model.d_ff * workload_.model.d_ff) / machine_.memory_rate;
 }
 
 double StageCosts::link_seconds() const {
@@ -182,8 +199,8 @@ double StageCosts::link_seconds() const {
       stages_ == 1 ? 0
                    : 2 * workload_.evaluations * groups_ * tokens_.steps * model.d_model * workload_.weight_bytes;
   const std::int64_t updates = std::ssize(workload_.hparams.layers) *
-                               (2 + 2 * workload_.hparams.correction_sweeps) * workload_.batch *
-                               (model.d_model + model.d_ff) * 4;
+                               (2 + 2 * (workload_.joint ? workload_.hparams.correction_sweeps : 0)) *
+                               workload_.batch * (model.d_model + model.d_ff) * 4;
   return as_double(hops + updates) / machine_.link_bytes;
 }
 

@@ -1,9 +1,10 @@
 // What a range of layers costs the rank that holds it: bytes of memory by kind, and seconds of work.
 //
-// Weights and least-squares state are exact. Activations, caches and seconds are estimates: from prompts of a usual
-// length, and from what a machine sustains. Pure functions of config and hyper-parameters; no weights are needed.
+// Weights, masters and second moments are exact. The rest are estimates: from prompts of a usual length, and from
+// what a machine sustains. Pure functions of config and hyper-parameters; no weights are needed.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "io/hparams.hpp"
@@ -36,20 +37,23 @@ struct Workload {
   std::int64_t weight_bytes = 2;  // of one weight, as loaded
   std::int64_t batch = 32;        // edits
   std::int64_t evaluations = 20;  // of an edit's loss and gradient; that it may stop earlier is not reckoned with
-  std::int64_t whole_passes = 3;  // over whole rows: before both phases, and for the injected keys
+  bool joint = true;              // every layer writes a value of its own (B-EAC), or one after another (MEMIT)
 };
 
 struct RankBytes {
   std::int64_t weights = 0;
-  std::int64_t masters = 0;  // f32, of edited layers: beside the model's own where that is shorter, and a copy
+  // f32, of edited layers: beside the model's own where that is shorter, and two copies, for what a batch writes
+  // twice and for taking it back.
+  std::int64_t masters = 0;
   std::int64_t second_moments = 0;  // of owned layers: A and its inverse, f64
-  std::int64_t solving = 0;         // what an owner needs while it absorbs a batch's keys
-  std::int64_t activations = 0;     // of the groups under way, kept for the backward pass
-  std::int64_t caches = 0;          // attention's keys and values before the subjects; the head's probabilities
+  std::int64_t solving = 0;      // while an owner absorbs a batch's keys: the new ones beside the old, and products
+  std::int64_t activations = 0;  // of the groups under way, kept for the backward pass
+  std::int64_t caches = 0;       // attention's keys and values before the subjects; the head's probabilities
   std::int64_t runtime = 0;
 
+  // The values have been found before their keys are absorbed.
   [[nodiscard]] std::int64_t total() const {
-    return weights + masters + second_moments + solving + activations + caches + runtime;
+    return weights + masters + second_moments + std::max(solving, activations) + caches + runtime;
   }
 };
 
@@ -73,8 +77,10 @@ class StageCosts {
   [[nodiscard]] double scoring_seconds(sharding::Range layers) const;
   // Of the guard's look at the loss, once a batch.
   [[nodiscard]] double probe_seconds(sharding::Range layers) const;
-  // Of a whole batch: an owner's part, and what travels between ranks.
-  [[nodiscard]] double solve_seconds(std::int64_t owned) const;
+  // Of a whole batch: what owners do at the same time, each for `owned` layers; what they do one after another; and
+  // what travels between ranks.
+  [[nodiscard]] double solve_at_once_seconds(std::int64_t owned) const;
+  [[nodiscard]] double solve_in_turn_seconds() const;
   [[nodiscard]] double link_seconds() const;
 
  private:
@@ -86,6 +92,10 @@ class StageCosts {
   // Operations.
   [[nodiscard]] double forward(std::int64_t layers, std::int64_t tokens) const;
   [[nodiscard]] double head(sharding::Range layers, std::int64_t predicted) const;
+  // Seconds.
+  [[nodiscard]] double layer_seconds() const;  // of its least squares
+  [[nodiscard]] double product_seconds() const;
+  [[nodiscard]] double matrix_seconds() const;
 
   Workload workload_;
   Machine machine_;

@@ -6,6 +6,7 @@
 #include "coordinator/planner.hpp"
 #include "io/error.hpp"
 #include "launch/command_line.hpp"
+#include "launch/stage_choice.hpp"
 #include "worker/editing/method.hpp"
 #include "worker/model/block_speed.hpp"
 
@@ -41,13 +42,6 @@ io::Hparams read_hparams(const Options& options, const io::ModelConfig& config) 
   return io::resolve(hparams, config, options.hparams);
 }
 
-void count_steps(const worker::Method& method, coordinator::Workload& workload) {
-  const io::Hparams& hparams = workload.hparams;
-  workload.evaluations =
-      method.anchored ? hparams.eac_locate_steps + hparams.eac_compress_steps : hparams.v_num_grad_steps;
-  workload.whole_passes = method.joint ? 3 : 1;
-}
-
 void measure(coordinator::PlanRequest& request) {
   const coordinator::StageCosts costs(request.workload, request.machine, 1, 1);
   request.machine.flops = worker::measured_block_flops(request.workload.model, costs.step_tokens());
@@ -55,14 +49,13 @@ void measure(coordinator::PlanRequest& request) {
 }
 
 coordinator::PlanRequest request_of(const Options& options, const Session& session) {
-  coordinator::PlanRequest request{.workload = {}, .machine = {}, .ranks = options.ranks, .stages = options.stages};
-  auto& workload = request.workload;
-  workload.model = read_config(options.model);
-  workload.hparams = read_hparams(options, workload.model);
-  workload.weight_bytes = weight_bytes(workload.model, session.dtype());
-  workload.batch = options.batch;
-  count_steps(worker::method_named(options.method), workload);
-  request.machine = options.cpu ? coordinator::Machine::cpu(session.threads()) : coordinator::Machine::gpu();
+  const io::ModelConfig model = read_config(options.model);
+  coordinator::PlanRequest request{
+      .workload = workload_of(model, read_hparams(options, model), worker::method_named(options.method),
+                              options.batch, session),
+      .machine = options.cpu ? coordinator::Machine::cpu(session.threads()) : coordinator::Machine::gpu(),
+      .ranks = options.ranks,
+      .stages = options.stages};
   if (options.memory) request.machine.memory_bytes = 1e9 * *options.memory;
   if (options.measure) measure(request);
   if (options.teraflops) request.machine.flops = 1e12 * *options.teraflops;

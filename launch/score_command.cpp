@@ -50,7 +50,7 @@ std::vector<Request> read_requests(const std::string& path) {
 int run(const Options& options, Session& session) {
   const auto requests = read_requests(options.requests);
   const ModelArgument argument = parse_model_argument(options.model);
-  session.arrange(choose_stages(io::ModelDirectory::open(argument.base).config(), {}, 1, session));
+  session.arrange(choose_stages(workload_of(io::ModelDirectory::open(argument.base).config(), session), session));
   if (session.place().replica != 0) return done;
   const OpenedModel model = open_model(argument, session);
   const worker::PromptBuilder prompts(model.tokenizer);

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "coordinator/planner.hpp"
-#include "launch/fingerprints.hpp"
+#include "launch/broadcast_text.hpp"
 
 namespace anchorage::launch {
 namespace {
@@ -19,16 +19,9 @@ double memory_of(const torch::Device& device) {
   return static_cast<double>(total);
 }
 
-coordinator::PlanRequest request_of(const io::ModelConfig& model, const io::Hparams& hparams, std::int64_t batch,
-                                    Session& session) {
+coordinator::PlanRequest request_of(const coordinator::Workload& workload, Session& session) {
   coordinator::PlanRequest request{
-      .workload = {}, .machine = {}, .ranks = session.host().size(), .stages = session.asked_stages()};
-  auto& workload = request.workload;
-  workload.model = model;
-  workload.hparams = hparams;
-  workload.weight_bytes = weight_bytes(model, session.dtype());
-  workload.batch = batch;
-  workload.evaluations = hparams.v_num_grad_steps;
+      .workload = workload, .machine = {}, .ranks = session.host().size(), .stages = session.asked_stages()};
   if (!session.device().is_cuda()) request.machine = coordinator::Machine::cpu(session.threads());
   request.machine.memory_bytes = memory_of(session.device());
   return request;
@@ -36,11 +29,24 @@ coordinator::PlanRequest request_of(const io::ModelConfig& model, const io::Hpar
 
 }  // namespace
 
-std::vector<sharding::Range> choose_stages(const io::ModelConfig& model, const io::Hparams& hparams,
-                                           std::int64_t batch, Session& session) {
+coordinator::Workload workload_of(const io::ModelConfig& model, const io::Hparams& hparams,
+                                  const worker::Method& method, std::int64_t batch, const Session& session) {
+  return {.model = model,
+          .hparams = hparams,
+          .weight_bytes = weight_bytes(model, session.dtype()),
+          .batch = batch,
+          .evaluations = worker::evaluations_of(method, hparams),
+          .joint = method.joint};
+}
+
+coordinator::Workload workload_of(const io::ModelConfig& model, const Session& session) {
+  return {.model = model, .hparams = {}, .weight_bytes = weight_bytes(model, session.dtype()), .batch = 1};
+}
+
+std::vector<sharding::Range> choose_stages(const coordinator::Workload& workload, Session& session) {
   auto ends = nlohmann::json::array();
   if (session.is_root()) {
-    const auto plan = coordinator::plan_ranks(request_of(model, hparams, batch, session));
+    const auto plan = coordinator::plan_ranks(request_of(workload, session));
     for (const sharding::Range& stage : plan.stages) ends.push_back(stage.end);
   }
   std::vector<sharding::Range> stages;

@@ -16,8 +16,9 @@ namespace anchorage::sharding {
 inline constexpr std::int64_t usual_suffix_tokens = 8;
 
 // Edits a group. Where `asked` is 0, as many as fill the machine with one step's tokens: `contexts` + 1 rows an
-// edit. It follows from hyper-parameters and the kind of device alone, never from the number of ranks.
-[[nodiscard]] std::int64_t edits_a_group(int asked, int contexts, bool on_gpu);
+// edit; a GPU the sooner, the wider the model (`width`, d_model). It follows from model, hyper-parameters and the
+// kind of device alone, never from the number of ranks.
+[[nodiscard]] std::int64_t edits_a_group(int asked, int contexts, bool on_gpu, std::int64_t width);
 
 // Groups that a replica has under way at the same time: two a stage keep its stages at work most of the time. One
 // after the other where there is one stage, for the caches' sake.

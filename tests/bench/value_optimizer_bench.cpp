@@ -143,10 +143,10 @@ int run(int argc, char** argv) {
   const auto of_group = [&](std::size_t group, const char* remark) {
     double apart = 0;
     const double seconds = seconds_in_groups(
-        model, prompts, group, {layer}, hparams, [&](const OptimizedValues& values, std::size_t begin) {
-          for (std::int64_t i = 0; i < values.injected.size(0); ++i) {
+        model, prompts, group, {layer}, hparams, [&](const torch::Tensor& values, std::size_t begin) {
+          for (std::int64_t i = 0; i < values.size(0); ++i) {
             const auto& alone = slow[begin + static_cast<std::size_t>(i)];
-            apart = std::max(apart, ((values.injected[i][0] - alone).norm() / alone.norm()).item<double>());
+            apart = std::max(apart, ((values[i][0] - alone).norm() / alone.norm()).item<double>());
           }
         });
     std::printf(
@@ -156,12 +156,13 @@ int run(int argc, char** argv) {
   for (const std::size_t group : {1, 2, 4, 8, 16}) {
     if (group <= prompts.size()) of_group(group, "");
   }
-  const auto own = static_cast<std::size_t>(sharding::edits_a_group(0, contexts, model.device().is_cuda()));
+  const auto own = static_cast<std::size_t>(
+      sharding::edits_a_group(0, contexts, model.device().is_cuda(), model.config.d_model));
   of_group(own, "; the engine's choice");
   std::vector<std::int64_t> joint;
   for (std::int64_t each = std::max<std::int64_t>(0, layer - 4); each <= layer; ++each) joint.push_back(each);
   const double seconds =
-      seconds_in_groups(model, prompts, own, joint, hparams, [](const OptimizedValues&, std::size_t) {});
+      seconds_in_groups(model, prompts, own, joint, hparams, [](const torch::Tensor&, std::size_t) {});
   std::printf("  the same with vectors in %zu layers   %7.3f\n", joint.size(), seconds);
   return 0;
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "io/error.hpp"
 #include "worker/editing/anchor_exchange.hpp"
@@ -14,14 +15,14 @@
 namespace anchorage::worker {
 namespace {
 
-// The bare prompts with their targets.
+// The bare prompts with their targets, where the model has the positions.
 PendingScores score_bare_prompts(const Transformer& model, const PromptBuilder& prompts,
                                  std::span<const io::Edit> edits) {
   std::vector<Completion> completions;
   for (const io::Edit& edit : edits) {
     completions.push_back({prompts.prompt_ids(edit.filled_prompt()), prompts.target_ids(edit.target)});
   }
-  return {model, completions};
+  return PendingScores::where_possible(model, completions);
 }
 
 // nll and match of each edit: [edits, 2] f64.
@@ -49,6 +50,16 @@ std::vector<std::string> gather_refusals(const std::vector<EditGroup>& groups, s
   return all;
 }
 
+// What each layer's anchors weigh by the refreshed scores, in millionths of an edit.
+std::vector<std::int64_t> anchor_loads(const sharding::RollingScores& rolling, std::int64_t layers) {
+  std::vector<std::int64_t> loads;
+  for (std::int64_t layer = 0; layer < layers; ++layer) {
+    const auto scores = rolling.of_layer(layer);
+    loads.push_back(std::llround(1e6 * std::accumulate(scores.begin(), scores.end(), 0.0)));
+  }
+  return loads;
+}
+
 sharding::SelectionRules selection_rules(const io::Hparams& hparams, std::int64_t width) {
   return {.layers = std::ssize(hparams.layers),
           .width = width,
@@ -72,7 +83,8 @@ BatchEditor::BatchEditor(Transformer& model, EditedWeights& weights, const Promp
       contexts_(std::move(contexts)),
       limits_(std::move(limits)),
       ranks_(ranks),
-      group_size_(sharding::edits_a_group(hparams.group, hparams.contexts, model.device().is_cuda())),
+      group_size_(
+          sharding::edits_a_group(hparams.group, hparams.contexts, model.device().is_cuda(), model.config.d_model)),
       solver_(weights, hparams, method_, statistics, ranks, model.stages),
       rolling_(std::ssize(hparams.layers), model.config.d_model, hparams.rar_decay,
                hparams.rar ? hparams.rar_strength : 0) {}
@@ -116,7 +128,7 @@ void BatchEditor::find_values(Groups& groups, sharding::BatchSeconds& seconds) c
   {
     const Stopwatch watch(seconds.communicate);
     anchors = select_anchors_over_ranks(at::cat(saliency), rolling_.factors(), selection_rules(hparams_, width),
-                                        ranks_.host);
+                                        ranks_.host, patience_);
   }
   const Stopwatch watch(seconds.values);
   std::int64_t begin = 0;
@@ -133,7 +145,7 @@ torch::Tensor BatchEditor::gather(const std::vector<torch::Tensor>& own, std::in
                                   std::string_view operation, sharding::BatchSeconds& seconds) const {
   const Stopwatch watch(seconds.communicate);
   const auto rows = own.empty() ? torch::empty({0, width}, torch::TensorOptions(model_.device())) : at::cat(own);
-  return ranks_.device.all_gather(rows, operation);
+  return ranks_.device.all_gather(rows, operation, patience_);
 }
 
 // The keys of all ranks' edits on the weights as they are: [b, f].
@@ -231,6 +243,7 @@ std::vector<io::AnchorRecord> BatchEditor::refresh_anchors(const Groups& groups,
   }
   ranks_.host.all_reduce_sum(scores.sums(), "reduce anchor scores");
   const auto changes = rolling_.roll(scores, written);
+  solver_.refresh_owners(anchor_loads(rolling_, layers));
   const auto chosen = gather_anchors(saliency, ranks_.host);
   if (ranks_.rank() != 0) return {};
 
@@ -257,13 +270,6 @@ std::vector<io::AnchorRecord> BatchEditor::refresh_anchors(const Groups& groups,
   return records;
 }
 
-// A layer's load is its anchors: as many entries have to be solved for and sent.
-void BatchEditor::refresh_owners(const std::vector<LayerUpdate>& updates) {
-  std::vector<std::int64_t> loads;
-  for (const LayerUpdate& update : updates) loads.push_back(update.residuals.ne(0).sum().item<std::int64_t>());
-  solver_.refresh_owners(loads);
-}
-
 io::LayerNorms BatchEditor::norms_of(std::int64_t layer, const torch::Tensor& u, const torch::Tensor& v) const {
   torch::Tensor norms;
   if (model_.holds(layer)) {
@@ -280,7 +286,8 @@ io::LayerNorms BatchEditor::norms_of(std::int64_t layer, const torch::Tensor& u,
   return {.update = norms[0].item<double>(), .total = norms[1].item<double>(), .base = norms[2].item<double>()};
 }
 
-// nll and match of each edit's bare prompt, on the weights as they are: [edits, 2] f64 on the CPU.
+// nll and match of each edit's bare prompt, on the weights as they are: [edits, 2] f64 on the CPU; of a prompt that
+// cannot be scored io::not_measured and 0.
 torch::Tensor BatchEditor::scores(std::span<const io::Edit> edits, sharding::BatchSeconds& seconds) const {
   std::vector<torch::Tensor> own{torch::empty({0, 2}, torch::TensorOptions(model_.device()).dtype(torch::kDouble))};
   {
@@ -294,8 +301,17 @@ torch::Tensor BatchEditor::scores(std::span<const io::Edit> edits, sharding::Bat
   return gather(own, 2, "gather scores", seconds).cpu();
 }
 
+// Replicas wait for the one that has most to do. A group is a step: it takes less than a deadline, and more or less
+// of that as its edits converge.
+sharding::Patience BatchEditor::patience_for(std::int64_t edits) const {
+  const sharding::EditGroups groups(edits, group_size_, ranks_.size());
+  const std::int64_t most = groups.groups_of_replica(ranks_.size() - 1).size();
+  return sharding::Patience::steps(std::max<std::int64_t>(1, most));
+}
+
 BatchResult BatchEditor::apply(std::span<const io::Edit> edits) {
   const torch::NoGradGuard no_gradients;
+  patience_ = patience_for(std::ssize(edits));
   BatchResult result;
   const auto before = scores(edits, result.seconds);
   Groups groups = make_groups(edits);
@@ -304,10 +320,8 @@ BatchResult BatchEditor::apply(std::span<const io::Edit> edits) {
   if (ranks_.rank() == 0) {
     for (LayerUpdate& update : result.layers) update.norms = norms_of(update.layer, update.u, update.v);
   }
-  if (selects_anchors() && !result.layers.empty()) {
+  if (selects_anchors() && !result.layers.empty())
     result.anchors = refresh_anchors(groups, result.layers.front().keys.size(0));
-    refresh_owners(result.layers);
-  }
   const auto after = scores(edits, result.seconds);
   const auto refusals = gather_refusals(groups, ranks_.host);
   for (std::size_t i = 0; i < edits.size(); ++i) {

@@ -73,6 +73,7 @@ class BatchEditor {
   void restore_weight(std::int64_t layer, const torch::Tensor& master);
   void restore_least_squares(std::int64_t layer, const torch::Tensor& system, const torch::Tensor& inverse);
   bool owns(std::int64_t layer) const { return solver_.owns(layer); }
+  bool holds(std::int64_t layer) const { return weights_.holds(layer); }
   const std::vector<std::int64_t>& layers() const { return weights_.layers(); }
 
   std::int64_t group_size() const { return group_size_; }
@@ -94,8 +95,8 @@ class BatchEditor {
   std::vector<torch::Tensor> gather_of_each_layer(const Groups& groups, const OfEachLayer& rows, std::int64_t width,
                                                   std::string_view operation,
                                                   sharding::BatchSeconds& seconds) const;
+  sharding::Patience patience_for(std::int64_t edits) const;
   bool selects_anchors() const { return method_.joint && hparams_.anchors; }
-  void refresh_owners(const std::vector<LayerUpdate>& updates);
   // |u v^T|, |W - W(base)| and |W(base)| of a layer. Collective over the stages of a replica.
   io::LayerNorms norms_of(std::int64_t layer, const torch::Tensor& u, const torch::Tensor& v) const;
 
@@ -110,6 +111,7 @@ class BatchEditor {
   std::int64_t group_size_;
   LayerSolver solver_;
   sharding::RollingScores rolling_;
+  sharding::Patience patience_ = sharding::Patience::until_deadline;  // of the batch at hand
 };
 
 }  // namespace anchorage::worker

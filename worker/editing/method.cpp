@@ -6,6 +6,11 @@
 
 namespace anchorage::worker {
 
+std::int64_t evaluations_of(const Method& method, const io::Hparams& hparams) {
+  const bool two_phases = method.anchored && (!method.joint || hparams.anchors);
+  return two_phases ? hparams.eac_locate_steps + hparams.eac_compress_steps : hparams.v_num_grad_steps;
+}
+
 Method method_named(std::string_view name) {
   static const std::array methods = {
       Method{.name = "memit", .carries_keys = false, .anchored = false, .joint = false, .null_space = false},

@@ -1,8 +1,11 @@
 // The editing methods, by name.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
+
+#include "io/hparams.hpp"
 
 namespace anchorage::worker {
 
@@ -13,6 +16,9 @@ struct Method {
   bool joint;         // one vector a layer, injected and written at its own layer, all layers in parallel (B-EAC)
   bool null_space;    // updates are confined to the null space of the second moment (AlphaEdit)
 };
+
+// Evaluations of the loss at the most that the values of a group take.
+std::int64_t evaluations_of(const Method& method, const io::Hparams& hparams);
 
 // memit, memit_seq, eac, alphaedit, b-eac. Throws io::UserError that lists them for another name.
 Method method_named(std::string_view name);

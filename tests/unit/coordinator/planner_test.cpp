@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <regex>
 #include <set>
 
 #include "io/error.hpp"
@@ -94,8 +95,34 @@ TEST(StageCosts, OwnersHoldTheLeastSquaresOfTheirLayers) {
   const RankBytes none = costs.bytes({0, 40}, 0), two = costs.bytes({0, 40}, 2);
   EXPECT_EQ(none.second_moments, 0);
   EXPECT_EQ(two.second_moments, 2 * 2 * 8 * std::int64_t{13824} * 13824);
-  EXPECT_EQ(none.masters, 3 * 2 * 4 * std::int64_t{5120} * 13824);
-  EXPECT_GT(two.solving, none.solving);
+  EXPECT_EQ(none.masters, 3 * 3 * 4 * std::int64_t{5120} * 13824);
+  EXPECT_EQ(none.solving, 0);
+  // While the new ones are made, the old ones are kept, for the batch may be taken back.
+  EXPECT_GE(two.solving, two.second_moments);
+}
+
+// Values are found, then their keys are absorbed.
+TEST(StageCosts, OfActivationsAndSolvingTheLargerCounts) {
+  RankBytes bytes{.weights = 1, .masters = 2, .second_moments = 3, .solving = 10, .activations = 7, .caches = 4};
+  EXPECT_EQ(bytes.total(), 1 + 2 + 3 + 10 + 4);
+  bytes.activations = 12;
+  EXPECT_EQ(bytes.total(), 1 + 2 + 3 + 12 + 4);
+}
+
+// MEMIT's layers are solved one after another, whoever owns them; B-EAC's at the same time, but for the sweeps.
+TEST(StageCosts, OwnersSolveAtTheSameTimeWhatDoesNotDependOnLayersBelow) {
+  auto wanted = request(llama2_13b(), {6, 7, 8, 9, 10}, 5, 200);
+  wanted.workload.hparams.correction_sweeps = 0;
+  const auto solve = [&](int ranks) {
+    wanted.ranks = ranks;
+    return plan_ranks(wanted).seconds.solve;
+  };
+  EXPECT_NEAR(solve(1) / solve(5), 5, 1e-9);
+  wanted.workload.hparams.correction_sweeps = 1;
+  EXPECT_LT(solve(1) / solve(5), 5);
+  EXPECT_GT(solve(1) / solve(5), 1.5);
+  wanted.workload.joint = false;
+  EXPECT_EQ(solve(1), solve(5));
 }
 
 TEST(StageCosts, OnlyLayersBehindTheFirstEditedOneKeepActivations) {
@@ -252,6 +279,41 @@ TEST(Planner, ModelsThatDoNotFitAreToldWhatWould) {
   EXPECT_THAT(refusal(request(llama2_13b(), {6, 7, 8, 9, 10}, 1, 16)),
               testing::AllOf(HasSubstr("found 16.0 GB"), HasSubstr("take ranks of"), HasSubstr("stages:")));
   EXPECT_THAT(refusal(request(llama2_13b(), {6, 7, 8, 9, 10}, 64, 2)), HasSubstr("smaller groups"));
+}
+
+TEST(Planner, WhoeverDoesWhatARefusalSaysIsNotRefusedAgain) {
+  int memory_advice = 0, stage_advice = 0;
+  for (double gigabytes = 12; gigabytes < 90; gigabytes += 1.7) {
+    for (const int ranks : {1, 2, 3, 5, 8}) {
+      const auto wanted = request(llama2_13b(), {6, 7, 8, 9, 10}, ranks, gigabytes);
+      const std::string text = refusal(wanted);
+      std::smatch found;
+      if (std::regex_search(text, found, std::regex("take ranks of ([0-9.]+) GB"))) {
+        auto more = wanted;
+        more.machine.memory_bytes = 1e9 * std::stod(found[1]);
+        EXPECT_EQ(refusal(more), "no error") << text;
+        ++memory_advice;
+      }
+      if (std::regex_search(text, found, std::regex("or ([0-9]+) stages: \\1 ranks or a multiple"))) {
+        for (const int times : {1, 2, 3}) {
+          auto more = wanted;
+          more.ranks = times * std::stoi(found[1]);
+          EXPECT_EQ(refusal(more), "no error") << text << " x " << times;
+        }
+        ++stage_advice;
+      }
+    }
+  }
+  EXPECT_GT(memory_advice, 20);
+  EXPECT_GT(stage_advice, 20);
+}
+
+// The default of a batch: a replica's stages have groups to work on at the same time.
+TEST(Planner, GroupsOfABigModelAreSmallEnoughToKeepItsStagesAtWork) {
+  auto wanted = request(llama2_13b(), {6, 7, 8, 9, 10}, 4, 80);
+  wanted.stages = 4;
+  EXPECT_GE(plan_ranks(wanted).groups_in_flight, 4);
+  EXPECT_EQ(plan_ranks(request(smollm2_135m(), {4, 5, 6}, 1, 80)).group, 64);  // whole: kernels are short
 }
 
 TEST(Planner, MoreStagesThanLayersOrRanksAreRefused) {

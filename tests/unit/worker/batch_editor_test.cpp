@@ -72,6 +72,8 @@ TEST_P(BatchEditorOfMethod, GivesTheSameBitsOnOneToFourRanksInAnyShape) {
           << stages << " stages x " << replicas << " replicas, layer " << layer;
       EXPECT_FALSE(at::equal(one.weights.at(layer), read_down_projection(directory, layer)));
     }
+    for (std::size_t i = 0; i < one.batches.size(); ++i)
+      EXPECT_EQ(several.batches[i].anchors, one.batches[i].anchors) << name_of({stages, replicas});
   }
 }
 
@@ -404,6 +406,84 @@ TEST_P(BatchEditorOfMethod, ARemovalAndTheBatchBehindItAreTheSameBitsInAnyShape)
       EXPECT_TRUE(at::equal(several.first.weights.at(found.layer), one.first.weights.at(found.layer)));
     }
   }
+}
+
+// The groups of edits that can be written are {0, 1} and {2}, with the others and without.
+TEST_P(BatchEditorOfMethod, EditsThatCannotBeWrittenAreRefusedAloneInAnyShape) {
+  auto edits = seven_edits();
+  edits.resize(5);
+  for (int i = 0; i < 300; ++i) edits[3].prompt += " x";
+  edits[4].prompt = "The CEO</s> of {} is";  // a special token decodes to nothing
+  const auto applied = [&](const sharding::Topology& shape, std::size_t count) {
+    Outcome outcome;
+    std::mutex mutex;
+    on_ranks(GetParam(), shape, [&](const EditorRank& rank) {
+      auto result = rank.editor.apply(std::span(edits).first(count));
+      const std::scoped_lock lock(mutex);
+      if (rank.is_root()) outcome.batches.push_back(std::move(result));
+      keep_weights(outcome, rank.weights);
+    });
+    return outcome;
+  };
+  const Outcome without = applied({1, 1}, 3);
+  for (const sharding::Topology& shape : shapes) {
+    SCOPED_TRACE(name_of(shape));
+    const Outcome with = applied(shape, 5);
+    const auto& outcomes = with.batches.front().edits;
+    ASSERT_EQ(outcomes.size(), 5U);
+    for (std::size_t i = 0; i < 3; ++i) {
+      EXPECT_EQ(outcomes[i].refusal, "");
+      EXPECT_EQ(outcomes[i].nll_before, without.batches.front().edits[i].nll_before);
+      EXPECT_EQ(outcomes[i].nll_after, without.batches.front().edits[i].nll_after);
+    }
+    EXPECT_NE(outcomes[3].refusal.find("at most 128 positions"), std::string::npos) << outcomes[3].refusal;
+    EXPECT_TRUE(std::isnan(outcomes[3].nll_before) && std::isnan(outcomes[3].nll_after));
+    EXPECT_FALSE(outcomes[3].match_before || outcomes[3].match_after);
+    EXPECT_NE(outcomes[4].refusal.find("'The CEO</s> of Alphabet is'"), std::string::npos) << outcomes[4].refusal;
+    EXPECT_TRUE(std::isfinite(outcomes[4].nll_before) && std::isfinite(outcomes[4].nll_after));
+    for (const std::int64_t layer : {1, 2})
+      EXPECT_TRUE(at::equal(with.weights.at(layer), without.weights.at(layer))) << layer;
+  }
+}
+
+// A model with a table of positions, and one that rotates by them.
+TEST_F(BatchEditorTest, ContextsBehindWhichAPromptIsTooLongAreNotUsed) {
+  const torch::NoGradGuard no_gradients;
+  const PromptBuilder prompts(tokenizer);
+  io::Edit edit = seven_edits().front();
+  const auto fits = [&](const io::Edit& one) {
+    return prompts.build(one, std::vector<std::string>{""}, "", 128).rewrites.front().is_usable();
+  };
+  for (io::Edit longer = edit; fits(longer); longer.prompt += " x") edit = longer;
+  for (const char* name : {"gpt2", "llama_tied"}) {
+    const Transformer model = load_transformer(tests::golden_model(name).directory);
+    const auto value_in = [&](const Contexts& contexts) {
+      EditGroup group(model, prompts, contexts, limits, options, {edit});
+      EXPECT_EQ(group.refusals().front(), "");
+      EditGroup::find_values(std::span(&group, 1), /*anchored=*/false);
+      return group.values();
+    };
+    const auto bare = value_in({.prefixes = {""}, .wanted = 1});
+    EXPECT_EQ(bare.size(0), 1);
+    EXPECT_TRUE(at::equal(value_in({.prefixes = {"", "It was said"}, .wanted = 2}), bare)) << name;
+  }
+}
+
+// One answer of the last stage serves all groups that are under way; one after the other, each would wait for its
+// own.
+TEST_F(BatchEditorTest, StagesHaveSeveralGroupsUnderWay) {
+  options.early_stop_loss = 0;
+  const auto all = seven_edits();
+  const auto waits = [&](int group) {
+    options.group = group;
+    std::int64_t calls = 0;
+    on_ranks("b-eac", {2, 1}, [&](const EditorRank& rank) {
+      (void)rank.editor.apply(std::span(all).first(4));
+      if (rank.is_root()) calls = rank.replica.traffic().at("share losses").calls;
+    });
+    return calls;
+  };
+  EXPECT_EQ(waits(1), waits(4));
 }
 
 }  // namespace

@@ -61,7 +61,7 @@ inline io::StatisticsFile statistics_in(const std::filesystem::path& path, const
   statistics.fingerprint = {
       .model_name = "m", .model = "m", .tokenizer = "t", .corpus = "c", .sequence_length = 20};
   statistics.tokens = 1000;
-  for (const std::int64_t layer : {1, 2}) {
+  for (const std::int64_t layer : {0, 1, 2}) {
     const auto keys = pass.block(layer, pass.blocks(0, layer, pass.embed())).key;
     statistics.moments.push_back({layer, worker::to_matrix(at::mm(keys.t(), keys) / 1000)});
   }
@@ -75,6 +75,7 @@ struct EditorRank {
   const worker::EditedWeights& weights;
   const worker::LossProbe& probe;
   sharding::HostCommunicator& world;
+  const sharding::DeviceCommunicator& replica;
 
   bool is_root() const { return world.rank() == 0; }
 };
@@ -84,19 +85,20 @@ class EditorTest : public testing::Test {
   // `work` on every rank of the topology at once.
   void on_ranks(const std::string& method, const sharding::Topology& topology,
                 const std::function<void(const EditorRank&)>& work) {
-    sharding::run_thread_world(topology.size(), [&](sharding::HostCommunicator& world) {
+    const auto body = [&](sharding::HostCommunicator& world) {
       torch::set_num_threads(1);
       auto groups = sharding::form_rank_groups(world, topology, torch::kCPU);
       const worker::Stages stages(even_stages(4, topology.stages()), *groups.replica);
       worker::Transformer model =
           worker::load_transformer(directory, {.device = torch::kCPU, .dtype = std::nullopt, .stages = stages});
-      worker::EditedWeights weights(model, directory, {1, 2});
+      worker::EditedWeights weights(model, directory, {options.layers.begin(), options.layers.end()});
       const worker::PromptBuilder prompts(tokenizer);
       worker::BatchEditor editor(model, weights, prompts, options, worker::method_named(method), statistics,
                                  {.prefixes = {"", "It was said", "I know"}, .wanted = 2}, limits, {groups, world});
       const worker::LossProbe probe(model, prompts, {groups, world});
-      work({editor, weights, probe, world});
-    });
+      work({editor, weights, probe, world, *groups.replica});
+    };
+    sharding::run_thread_world(topology.size(), body, deadline);
   }
 
   const TemporaryDirectory folder;
@@ -105,6 +107,7 @@ class EditorTest : public testing::Test {
   const io::StatisticsFile statistics = statistics_in(folder.path() / "s.h5", directory);
   worker::SinkLimits limits = torch::full({2}, 1e9);
   io::Hparams options = editor_hparams();
+  sharding::Seconds deadline = sharding::default_deadline;
 };
 
 // Ranks in the shapes in which a replica is whole, is cut, and both.

@@ -3,6 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <thread>
+
 #include "tests/unit/worker/editor_test.hpp"
 
 namespace anchorage::worker {
@@ -20,10 +25,13 @@ class CommandLoop : public tests::EditorTest {
     return {.edits = {part.begin(), part.end()}, .superseded = {}, .batch = 1};
   }
 
-  // What rank 0 answers to these commands, of the batches alone.
-  std::vector<BatchApplied> answers(const sharding::Topology& shape, const std::vector<sharding::Command>& script) {
+  // What rank 0 answers to these commands, of the batches alone. `look`: before and behind them, on every rank.
+  std::vector<BatchApplied> answers(
+      const sharding::Topology& shape, const std::vector<sharding::Command>& script,
+      const std::function<void(const EditorRank&, bool at_begin)>& look = [](const EditorRank&, bool) {}) {
     std::vector<BatchApplied> applied;
     on_ranks("b-eac", shape, [&](const EditorRank& rank) {
+      look(rank, true);
       CommandQueue queue;
       const auto keep = [&](sharding::Reply reply) {
         if (auto* one = std::get_if<BatchApplied>(&reply)) applied.push_back(std::move(*one));
@@ -31,6 +39,7 @@ class CommandLoop : public tests::EditorTest {
       for (const sharding::Command& command : script) queue.submit(command, keep);
       queue.submit(sharding::Stop{}, keep);
       run_command_loop(rank.editor, rank.probe, rank.world, rank.is_root() ? &queue : nullptr);
+      look(rank, false);
     });
     return applied;
   }
@@ -67,6 +76,64 @@ TEST_F(CommandLoop, ABatchThatIsUndoneWasNeverThereInAnyShape) {
     const auto undone = answers(shape, {batch(0, 4), sharding::UndoBatch{}, batch(4, 3)});
     ASSERT_EQ(undone.size(), 2U);
     expect_same(undone[1], never[0]);
+  }
+}
+
+TEST_F(CommandLoop, LayersMoveToOtherOwnersWithTheirStateAndTheBitsStayTheSame) {
+  options.layers = {0, 1, 2};
+  limits = torch::full({3}, 1e9);
+  const std::vector<sharding::Command> script = {batch(0, 4), batch(4, 2), sharding::UndoBatch{}, batch(4, 3)};
+  const auto one = answers({1, 1}, script);
+  const auto owned_by_rank_0 = [&](const EditorRank& rank) {
+    std::vector<std::int64_t> owned;
+    for (const std::int64_t layer : rank.editor.layers()) {
+      if (rank.editor.owns(layer)) owned.push_back(layer);
+    }
+    return owned;
+  };
+  std::vector<std::int64_t> before, after;
+  const auto several = answers({1, 2}, script, [&](const EditorRank& rank, bool at_begin) {
+    if (rank.is_root()) (at_begin ? before : after) = owned_by_rank_0(rank);
+  });
+  EXPECT_NE(before, after) << "the case has a shift of load";
+  ASSERT_EQ(several.size(), one.size());
+  for (std::size_t i = 0; i < one.size(); ++i) expect_same(several[i], one[i]);
+}
+
+// A coordinator that has nothing to ask for longer than ranks wait for each other.
+TEST_F(CommandLoop, RanksWaitForTheNextCommandForAsLongAsRankZeroIsThere) {
+  deadline = sharding::Seconds{2};
+  std::atomic<int> through = 0;
+  on_ranks("b-eac", {1, 2}, [&](const EditorRank& rank) {
+    CommandQueue queue;
+    std::jthread coordinator;
+    if (rank.is_root()) {
+      coordinator = std::jthread([&] {
+        std::this_thread::sleep_for(std::chrono::seconds{5});
+        queue.submit(sharding::Stop{}, [](const sharding::Reply&) {});
+      });
+    }
+    run_command_loop(rank.editor, rank.probe, rank.world, rank.is_root() ? &queue : nullptr);
+    ++through;
+  });
+  EXPECT_EQ(through, 2);
+}
+
+// The edits of one replica are refused at once, those of the other take several times the deadline, a group of them
+// less than it.
+TEST_F(CommandLoop, AReplicaWithoutWorkWaitsForTheGroupsOfAnother) {
+  options.group = 1;
+  options.eac_locate_steps = 300;
+  deadline = sharding::Seconds{1};
+  ApplyBatch command = batch(0, 6);
+  for (const io::Edit& edit : batch(0, 6).edits) command.edits.push_back(edit);
+  for (std::size_t i = 0; i < 6; ++i) command.edits[i].prompt += std::string(3000, 'x');
+  const auto start = std::chrono::steady_clock::now();
+  const auto found = answers({1, 2}, {command});
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_GT(sharding::Seconds(std::chrono::steady_clock::now() - start), deadline) << "the case takes long enough";
+  for (std::size_t i = 0; i < 12; ++i) {
+    EXPECT_EQ(found[0].edits[i].state, i < 6 ? io::EditState::set_aside : io::EditState::committed);
   }
 }
 
