@@ -55,7 +55,7 @@ void require_free(const std::filesystem::path& path) {
 }
 
 void make_folders(const RunDirectory& run) {
-  for (const auto& folder : {run.journal(), run.checkpoint(), run.inbox()}) make_folder(folder);
+  for (const auto& folder : {run.journal(), run.checkpoint()}) make_folder(folder);
 }
 
 // Whoever was killed in the middle of a line leaves it without a line feed: it is cut away.

@@ -38,7 +38,6 @@ class RunDirectory {
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path journal() const { return path_ / "journal"; }
   std::filesystem::path checkpoint() const { return path_ / "checkpoint"; }
-  std::filesystem::path inbox() const { return path_ / "inbox"; }
   std::filesystem::path metrics() const { return path_ / "metrics.jsonl"; }
   const RunRecord& record() const { return record_; }
 

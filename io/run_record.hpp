@@ -19,10 +19,10 @@ struct RunRecord {
   std::string hparams;  // YAML text, kept letter by letter
   std::int64_t batch_size = 0;
   std::int64_t seed = 0;
-  std::int64_t threads = 0;  // a rank
-  std::int64_t group = 0;    // edits that are computed together
-  std::string dtype;
-  std::string device;                               // "cpu" or the GPU's name
+  std::int64_t threads = 0;                         // a rank
+  std::int64_t group = 0;                           // edits that are computed together
+  std::string dtype;                                // of the weights as asked for: auto, fp32, bf16 or fp16
+  std::string device;                               // cpu or cuda
   std::map<std::string, std::string> fingerprints;  // model, tokenizer, statistics
   std::map<std::string, std::string> versions;      // anchorage, torch, hdf5, ...
 

@@ -46,7 +46,7 @@ struct Desk {
   io::EditsFile edits;
 
   static Desk open(const EditOptions& options, const EditPlan& plan) {
-    // The edits first: a directory for a run that cannot begin would only be in the way.
+    // The edits first, which may not be usable.
     io::EditsFile edits = read_all_edits(plan.record.edits, plan.record.format, options.strict);
     auto directory =
         options.resume ? io::RunDirectory::resume(options.run) : io::RunDirectory::create(options.run, plan.record);
@@ -185,27 +185,41 @@ void print_result(const coordinator::RunResult& result, const EditOptions& optio
   session.print(text);
 }
 
+// A run's edits are not in its base: to edit on without them would lose them silently.
+std::filesystem::path base_to_edit(const std::string& model) {
+  const ModelArgument argument = parse_model_argument(model);
+  if (!argument.run) return argument.base;
+  throw io::UserError({.expected = "a model",
+                       .found = "a run",
+                       .where = model,
+                       .remedy = "go on with the run by --resume --edits, or edit what 'anchorage export' makes of "
+                                 "it"});
+}
+
 int run(EditOptions options, Session& session) {
   std::optional<io::RunRecord> earlier;
   if (options.resume) {
     earlier = io::RunDirectory::view(options.run).record();
     options.model = earlier->model;
-    session.set_threads(static_cast<int>(earlier->threads));
+    session.go_on_as(*earlier);
   }
-  const auto base = io::ModelDirectory::open(parse_model_argument(options.model).base);
+  const auto base = io::ModelDirectory::open(base_to_edit(options.model));
   const EditPlan plan = earlier ? plan_resume(options, *earlier, base, session) : plan_edit(options, base, session);
+  const worker::Method method = worker::method_named(plan.record.method);
+  // Before there is a run directory: one of a run that cannot begin would only be in the way.
+  session.arrange(
+      choose_stages(workload_of(base.config(), plan.hparams, method, plan.record.batch_size, session), session));
   std::optional<Desk> desk;
   if (session.is_root()) desk = Desk::open(options, plan);
 
-  session.arrange(choose_stages(base.config(), plan.hparams, plan.record.batch_size, session));
-  OpenedModel model = open_model({.base = base.path(), .run = std::nullopt, .batch = std::nullopt}, session);
+  OpenedModel model =
+      open_model_together({.base = base.path(), .run = std::nullopt, .batch = std::nullopt}, session);
   const auto weight_bytes = weight_bytes_by_rank(model.transformer, session.host());
   const std::vector<std::int64_t> layers(plan.hparams.layers.begin(), plan.hparams.layers.end());
   worker::EditedWeights weights(model.transformer, model.directory, layers);
   const worker::PromptBuilder prompts(model.tokenizer);
   const auto statistics = io::StatisticsFile::load(plan.record.statistics);
-  worker::BatchEditor editor(model.transformer, weights, prompts, plan.hparams,
-                             worker::method_named(plan.record.method), statistics,
+  worker::BatchEditor editor(model.transformer, weights, prompts, plan.hparams, method, statistics,
                              run_contexts(model, plan, desk ? &desk->directory : nullptr, session),
                              sink_limits(statistics, plan.hparams), session.ranks());
   const worker::LossProbe probe(model.transformer, prompts, session.ranks());

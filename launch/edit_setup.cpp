@@ -10,6 +10,7 @@
 #include "io/digest.hpp"
 #include "io/error.hpp"
 #include "io/log.hpp"
+#include "launch/broadcast_text.hpp"
 #include "launch/fingerprints.hpp"
 #include "worker/editing/context_prefixes.hpp"
 
@@ -38,10 +39,6 @@ std::vector<std::string> absolute_paths(const std::vector<std::string>& paths) {
   std::vector<std::string> all;
   for (const std::string& path : paths) all.push_back(absolute_path(path));
   return all;
-}
-
-std::string name_of(const std::optional<torch::ScalarType>& dtype) {
-  return dtype ? torch::toString(*dtype) : "auto";
 }
 
 // The digests of model, tokenizer and statistics, of which the last must be of the first two and have the edited
@@ -89,7 +86,7 @@ EditPlan plan_edit(const EditOptions& options, const io::ModelDirectory& model, 
                      .seed = options.seed,
                      .threads = session.threads(),
                      .group = hparams.group,
-                     .dtype = name_of(session.dtype()),
+                     .dtype = session.dtype_name(),
                      .device = session.device().is_cuda() ? "cuda" : "cpu",
                      .fingerprints = checked_fingerprints(options.statistics, hparams, model, session),
                      .versions = {{"anchorage", ANCHORAGE_VERSION}, {"torch", TORCH_VERSION}}},

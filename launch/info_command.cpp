@@ -52,8 +52,8 @@ nlohmann::json describe_model(const io::ModelDirectory& model) {
       {"parameters", size.parameters},
       {"weight_bytes", size.bytes},
       {"editable", {{"first", 0}, {"last", config.layers - 1}, {"module", worker::down_projection_name(model, 0)}}},
-      // What an edited layer costs its owner: the f32 master, and the inverse second moment in f64.
-      {"bytes_an_edited_layer", 4 * config.d_model * config.d_ff + 8 * config.d_ff * config.d_ff}};
+      // What an edited layer costs its owner: the f32 master, the second moment and its inverse in f64.
+      {"bytes_an_edited_layer", 4 * config.d_model * config.d_ff + 16 * config.d_ff * config.d_ff}};
 }
 
 nlohmann::json describe_run(const std::filesystem::path& path) {

@@ -63,7 +63,7 @@ io::LayerNorms norms_of(const torch::Tensor& u, const torch::Tensor& v, const to
 
 // Layer by layer, so that one layer's least squares are in memory at a time.
 io::RemovalRecord take_out(const worker::RemovalRequest& request, const io::RunRecord& record,
-                           const std::vector<RunUpdate>& updates) {
+                           const RunUpdates& updates) {
   const auto method = worker::method_named(record.method);
   worker::require_removable(method);
   const auto hparams = io::parse_hparams(record.hparams, "run.yaml").hparams;
@@ -89,7 +89,7 @@ io::RemovalRecord take_out(const worker::RemovalRequest& request, const io::RunR
 int run(const Options& options, Session& session) {
   if (!session.is_root()) return done;
   const auto directory = io::RunDirectory::resume(options.run);
-  session.set_threads(static_cast<int>(directory.record().threads));
+  session.go_on_as(directory.record());
   auto journal = io::Journal::open(directory.journal(), io::JournalAccess::append);
   const auto recorded = coordinator::recorded_edits(journal);
   worker::RemovalRequest request;

@@ -1,5 +1,6 @@
 #include "launch/session.hpp"
 
+#include <fmt/format.h>
 #include <torch/cuda.h>
 #include <torch/utils.h>
 
@@ -45,11 +46,13 @@ torch::Device chosen_device(const std::string& name) {
   return {torch::kCUDA, static_cast<torch::DeviceIndex>(rank_here() % gpus)};
 }
 
+const std::map<std::string, torch::ScalarType> dtypes = {
+    {"fp32", torch::kFloat}, {"bf16", torch::kBFloat16}, {"fp16", torch::kHalf}};
+
 std::optional<torch::ScalarType> chosen_dtype(const std::string& name) {
-  static const std::map<std::string, torch::ScalarType> names = {
-      {"fp32", torch::kFloat}, {"bf16", torch::kBFloat16}, {"fp16", torch::kHalf}};
   if (name == "auto") return std::nullopt;
-  return names.at(name);
+  if (const auto known = dtypes.find(name); known != dtypes.end()) return known->second;
+  throw io::UserError({.expected = "auto, fp32, bf16 or fp16", .found = name, .where = "dtype", .remedy = ""});
 }
 
 }  // namespace
@@ -95,9 +98,25 @@ Session::Session(const SessionOptions& options, std::unique_ptr<sharding::HostCo
                          : options_.quiet ? io::Verbosity::quiet
                                           : io::Verbosity::normal;
   io::start_log(host_->rank(), verbosity);
-  set_threads(options_.threads > 0 ? options_.threads : cores_of_a_rank());
-  device_ = chosen_device(options_.device);
+  use_threads(options_.threads > 0 ? options_.threads : cores_of_a_rank());
+  use_device(options_.device);
+}
+
+void Session::use_device(const std::string& name) {
+  device_ = chosen_device(name);
   if (device_.is_cuda()) at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
+}
+
+void Session::go_on_as(const io::RunRecord& run) {
+  use_threads(static_cast<int>(run.threads));
+  if (options_.device == "auto") use_device(run.device);
+  if (options_.dtype != "auto" && options_.dtype != run.dtype) {
+    throw io::UserError({.expected = fmt::format("the dtype that the run began with, {}", run.dtype),
+                         .found = options_.dtype,
+                         .where = "--dtype",
+                         .remedy = "leave it out, or begin a new run"});
+  }
+  dtype_ = chosen_dtype(run.dtype);
 }
 
 void Session::arrange(std::vector<sharding::Range> layers_of) {
@@ -116,7 +135,7 @@ worker::Stages Session::stages() const {
   return {layers_of_, *groups_->replica};
 }
 
-void Session::set_threads(int threads) {
+void Session::use_threads(int threads) {
   threads_ = threads;
   torch::set_num_threads(threads);
 }

@@ -10,6 +10,7 @@
 
 #include "io/log.hpp"
 #include "io/model_config.hpp"
+#include "io/run_record.hpp"
 #include "worker/model/stages.hpp"
 #include "worker/ranks.hpp"
 
@@ -58,16 +59,22 @@ class Session {
   bool json() const { return options_.json; }
   const torch::Device& device() const { return device_; }
   std::optional<torch::ScalarType> dtype() const { return dtype_; }
+  const std::string& dtype_name() const { return options_.dtype; }  // as asked for
   int threads() const { return threads_; }
   // Ends all ranks at once, from whatever thread. What they are at is dropped.
   void abandon_job(int exit_code) const { abandon_job_(exit_code); }
-  void set_threads(int threads);  // of this rank; a resumed run asks for those it began with
+  // Device, dtype and threads as the run has them, for they decide on rounding. A device that was asked for is
+  // another one on purpose; another dtype throws io::UserError.
+  void go_on_as(const io::RunRecord& run);
 
   // On rank 0: prints to stdout.
   void print(const std::string& text) const;
   void print(const nlohmann::json& document) const { print(document.dump() + "\n"); }
 
  private:
+  void use_device(const std::string& name);
+  void use_threads(int threads);
+
   SessionOptions options_;
   std::unique_ptr<sharding::HostCommunicator> host_;
   std::function<void(int)> abandon_job_;

@@ -59,7 +59,7 @@ TEST_F(Run, KeepsItsRecordLetterByLetter) {
 
 TEST_F(Run, HasItsFolders) {
   const RunDirectory run = RunDirectory::create(path(), sample_record());
-  for (const auto& folder : {run.journal(), run.checkpoint(), run.inbox()}) {
+  for (const auto& folder : {run.journal(), run.checkpoint()}) {
     EXPECT_TRUE(std::filesystem::is_directory(folder)) << folder;
     EXPECT_EQ(folder.parent_path(), path());
   }
