@@ -1,5 +1,5 @@
 // The statistics file: second moments of the keys, E[k k^T] [f, f] a layer, and the median norm of the residual
-// stream in every layer of the model, both on general text (method.md, sections 1 and 4).
+// stream in every layer of the model, both on general text (method.md, sections 1 and 3).
 //
 // One path, two states. While it is collected the file holds sums in f64 and the place in the corpus to go on from;
 // each save replaces it atomically. When finished it holds the means in f32. As HDF5:

@@ -38,7 +38,8 @@ std::int64_t weight_bytes(const io::ModelConfig& model, const std::optional<torc
 
 class Session {
  public:
-  // Collective. Takes over the communicator of all ranks; `abandon_job` ends them all with an exit code.
+  // Not collective; every rank makes one. Takes over the communicator of all ranks; `abandon_job` ends them all
+  // with an exit code.
   Session(const SessionOptions& options, std::unique_ptr<sharding::HostCommunicator> host,
           std::function<void(int)> abandon_job);
 

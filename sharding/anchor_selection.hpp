@@ -1,5 +1,5 @@
 // Layer-wise anchor selection (LAS): which dimensions of which edited layer each edit of a batch may write
-// (docs/method.md section 3).
+// (docs/method.md section 4).
 //
 // A mask M[i, l, j] in {0, 1} over b edits, m edited layers and d dimensions that maximises the sum of the scores
 // S[i, l, j] under: a budget an edit, one layer for an edit's dimension, no layer with more than `balance` times

@@ -39,8 +39,8 @@ struct BatchResult {
 
 class BatchEditor {
  public:
-  // Collective: owners of edited layers factor their second moments. Borrows all but the method, contexts and
-  // limits.
+  // Not collective; every rank makes one. Owners of edited layers factor their second moments. Borrows all but the
+  // method, contexts and limits.
   BatchEditor(Transformer& model, EditedWeights& weights, const PromptBuilder& prompts, const io::Hparams& hparams,
               Method method, const io::StatisticsFile& statistics, Contexts contexts, SinkLimits limits,
               const Ranks& ranks);

@@ -43,7 +43,7 @@ struct LayerRemoval {
 
 class LayerSolver {
  public:
-  // Collective: owners factor their second moments. Borrows weights and hparams.
+  // Not collective; every rank makes one. Owners factor their second moments. Borrows weights and hparams.
   LayerSolver(EditedWeights& weights, const io::Hparams& hparams, const Method& method,
               const io::StatisticsFile& statistics, const Ranks& ranks, const Stages& stages);
 
