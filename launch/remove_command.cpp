@@ -39,7 +39,7 @@ io::RecordedPlace place_of(const std::string& id, const std::vector<coordinator:
   throw io::UserError({.expected = fmt::format("an edit '{}' that stands", id),
                        .found = found,
                        .where = options.run.string(),
-                       .remedy = "'anchorage journal list' shows what stands"});
+                       .remedy = "'anchorage journal show RUN --batch N' has the ids of a batch"});
 }
 
 // The statistics that the run was begun with.

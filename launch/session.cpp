@@ -35,7 +35,7 @@ int cores_of_a_rank() {
 }
 
 torch::Device chosen_device(const std::string& name) {
-  const auto gpus = static_cast<int>(torch::cuda::device_count());
+  const torch::DeviceIndex gpus = torch::cuda::device_count();
   if (name == "cpu" || (name == "auto" && gpus == 0)) return torch::kCPU;
   if (gpus == 0) {
     throw io::UserError({.expected = "a CUDA device",

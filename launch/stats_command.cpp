@@ -1,9 +1,11 @@
 #include <fmt/format.h>
 
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "io/digest.hpp"
 #include "io/error.hpp"
+#include "io/rome_statistics.hpp"
 #include "launch/command_line.hpp"
 #include "launch/fingerprints.hpp"
 #include "launch/model_argument.hpp"
@@ -16,14 +18,15 @@ namespace {
 struct Options {
   std::string model;
   worker::StatisticsOptions statistics;
+  std::vector<std::string> rome;  // LAYER=FILE
 };
 
-void check_layers(const std::vector<std::int64_t>& layers, const io::ModelConfig& config) {
+void check_layers(const std::vector<std::int64_t>& layers, const io::ModelConfig& config, const char* option) {
   for (const std::int64_t layer : layers) {
     if (layer >= 0 && layer < config.layers) continue;
     throw io::UserError({.expected = fmt::format("layers from 0 to {}", config.layers - 1),
                          .found = std::to_string(layer),
-                         .where = "--layers",
+                         .where = option,
                          .remedy = ""});
   }
 }
@@ -45,6 +48,56 @@ bool is_finished(const worker::StatisticsOptions& wanted, const io::StatisticsFi
   return file.fingerprint() == fingerprint && file.layers() == wanted.layers && file.tokens() == wanted.tokens;
 }
 
+std::map<std::int64_t, std::filesystem::path> files_by_layer(const std::vector<std::string>& arguments) {
+  std::map<std::int64_t, std::filesystem::path> files;
+  for (const std::string& argument : arguments) {
+    std::int64_t layer = 0;
+    const char* end = argument.data() + argument.size();
+    const auto [stop, error] = std::from_chars(argument.data(), end, layer);
+    const bool is_pair = error == std::errc() && stop != end && *stop == '=' && stop + 1 != end;
+    if (is_pair && files.try_emplace(layer, std::string(stop + 1, end)).second) continue;
+    throw io::UserError({.expected = "LAYER=FILE, each layer once",
+                         .found = "'" + argument + "'",
+                         .where = "--rome",
+                         .remedy = "for example --rome 4=model.layers.4.mlp.down_proj_float32_mom2_100000.npz"});
+  }
+  return files;
+}
+
+// What others have collected, which is bound to this model from here on. Of the tokens of differing files the
+// fewest.
+io::Statistics imported(const Options& options, const io::ModelConfig& config,
+                        const io::StatisticsFingerprint& model) {
+  io::Statistics statistics{.fingerprint = model, .tokens = 0, .moments = {}, .residual_norm_median = {}};
+  for (const auto& [layer, path] : files_by_layer(options.rome)) {
+    check_layers({layer}, config, "--rome");
+    io::ImportedMoment one = io::import_rome_statistics(path, layer, config.d_ff);
+    statistics.tokens = statistics.moments.empty() ? one.tokens : std::min(statistics.tokens, one.tokens);
+    statistics.fingerprint.corpus += fmt::format("{}{}", layer, io::sha256_of_file(path));
+    statistics.moments.push_back(std::move(one.moment));
+  }
+  statistics.fingerprint.corpus = io::sha256_hex(statistics.fingerprint.corpus);
+  return statistics;
+}
+
+int import_moments(const Options& options, const io::ModelDirectory& directory, Session& session) {
+  const auto fingerprint = fingerprint_of(directory, session.host());
+  if (!session.is_root()) return done;
+  const io::Statistics statistics = imported(options, directory.config(), fingerprint);
+  io::save_statistics(options.statistics.out, statistics);
+  spdlog::warn("imported statistics have no norms of the residual stream: attention sinks are not looked for");
+  auto layers = nlohmann::json::array();
+  for (const io::SecondMoment& moment : statistics.moments) layers.push_back(moment.layer);
+  if (session.json()) {
+    session.print(nlohmann::json{
+        {"out", options.statistics.out.string()}, {"layers", layers}, {"tokens", statistics.tokens}});
+  } else {
+    session.print(fmt::format("{}: second moments of {} layers from {} tokens, imported\n",
+                              options.statistics.out.string(), layers.size(), statistics.tokens));
+  }
+  return done;
+}
+
 int run(Options options, Session& session) {
   auto& wanted = options.statistics;
   std::ranges::sort(wanted.layers);
@@ -53,7 +106,14 @@ int run(Options options, Session& session) {
   const ModelArgument argument = parse_model_argument(options.model);
   require_base_model(argument);
   const auto directory = io::ModelDirectory::open(argument.base);
-  check_layers(wanted.layers, directory.config());
+  if (!options.rome.empty()) return import_moments(options, directory, session);
+  if (wanted.corpus.empty() || wanted.layers.empty()) {
+    throw io::UserError({.expected = "a text and the layers to collect for, or statistics to import",
+                         .found = wanted.corpus.empty() ? "no text" : "no layers",
+                         .where = wanted.corpus.empty() ? "--corpus" : "--layers",
+                         .remedy = "give --corpus and --layers, or --rome"});
+  }
+  check_layers(wanted.layers, directory.config(), "--layers");
   auto fingerprint = fingerprint_of(directory, session.host());
   fingerprint.corpus = io::sha256_of_file(wanted.corpus);
   fingerprint.sequence_length = wanted.sequence_length;
@@ -87,11 +147,19 @@ void add_stats_command(CommandLine& line) {
   wanted.tokens = 100000;
   CLI::App* command = line.app.add_subcommand("stats", "Collect the second moments of the keys on general text");
   command->add_option("model", options->model, "MODEL")->required();
-  command->add_option("--corpus", wanted.corpus, "a text file, UTF-8")->required();
-  command->add_option("--layers", wanted.layers, "to collect for: 4,5,6")->required()->delimiter(',');
+  auto* corpus = command->add_option("--corpus", wanted.corpus, "a text file, UTF-8");
+  auto* layers = command->add_option("--layers", wanted.layers, "to collect for: 4,5,6")->delimiter(',');
   command->add_option("--tokens", wanted.tokens, "to collect")->check(CLI::PositiveNumber);
   command->add_option("--sequence-length", wanted.sequence_length, "tokens seen at once")
       ->check(CLI::Range(2, 1 << 20));
+  command
+      ->add_option(
+          "--rome", options->rome,
+          "LAYER=FILE,...: instead of collecting, import what ROME, MEMIT or EasyEdit collected for this model "
+          "(.npz with mom2)")
+      ->delimiter(',')
+      ->excludes(corpus)
+      ->excludes(layers);
   command->add_option("--out", wanted.out, "the statistics file; an interrupted one is continued")->required();
   add_session_options(*command, line.session);
   add_stages_option(*command, line.session);

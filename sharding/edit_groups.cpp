@@ -50,11 +50,4 @@ Range EditGroups::edits_of_replica(int replica) const {
   return {.begin = std::min(groups.begin * group_size_, edits_), .end = std::min(groups.end * group_size_, edits_)};
 }
 
-int EditGroups::replica_of_group(std::int64_t group) const {
-  io::check(group >= 0 && group < count(), fmt::format("group {} of {}", group, count()));
-  int replica = 0;
-  while (groups_of_replica(replica).end <= group) ++replica;
-  return replica;
-}
-
 }  // namespace anchorage::sharding

@@ -37,7 +37,6 @@ class EditGroups {
   // the short group is the last replica's. Empty for some where there are more replicas than groups.
   [[nodiscard]] Range groups_of_replica(int replica) const;
   [[nodiscard]] Range edits_of_replica(int replica) const;
-  [[nodiscard]] int replica_of_group(std::int64_t group) const;
 
  private:
   std::int64_t edits_;

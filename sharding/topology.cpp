@@ -23,17 +23,4 @@ int Topology::rank_of(Place place) const {
   return place.replica * stages_ + place.stage;
 }
 
-std::vector<int> Topology::ranks_of_stage(int stage) const {
-  std::vector<int> ranks;
-  for (int replica = 0; replica < replicas_; ++replica)
-    ranks.push_back(rank_of({.stage = stage, .replica = replica}));
-  return ranks;
-}
-
-std::vector<int> Topology::ranks_of_replica(int replica) const {
-  std::vector<int> ranks;
-  for (int stage = 0; stage < stages_; ++stage) ranks.push_back(rank_of({.stage = stage, .replica = replica}));
-  return ranks;
-}
-
 }  // namespace anchorage::sharding

@@ -4,8 +4,6 @@
 // neighbouring stages of one replica, so that activations travel the shortest way and a node holds whole replicas.
 #pragma once
 
-#include <vector>
-
 namespace anchorage::sharding {
 
 struct Place {
@@ -27,11 +25,6 @@ class Topology {
   // rank = replica * stages + stage. InternalError past the end.
   [[nodiscard]] Place place_of(int rank) const;
   [[nodiscard]] int rank_of(Place place) const;
-
-  // All holders of a stage's layers, in the order of replicas.
-  [[nodiscard]] std::vector<int> ranks_of_stage(int stage) const;
-  // A whole model, in the order of stages.
-  [[nodiscard]] std::vector<int> ranks_of_replica(int replica) const;
 
  private:
   int stages_;

@@ -109,24 +109,7 @@ class Worker {
       : editor_(editor), probe_(probe), ranks_(ranks) {}
 
   sharding::Reply carry_out(const sharding::ApplyBatch& command) {
-    before_ = editor_.state();
-    loss_before_ = loss();
-    sharding::BatchSeconds seconds;
-    std::vector<LayerRemoval> removals;
-    if (!command.superseded.edits.empty()) {
-      const auto& standing = command.superseded.standing;
-      removals = editor_.remove({command.superseded.edits, {standing.begin(), standing.end()}}, seconds);
-    }
-    const BatchResult result = naming_the_batch(command.batch, [&] { return editor_.apply(command.edits); });
-    loss_.reset();
-    const double after = loss();
-    if (ranks_.rank() != 0) return sharding::BatchApplied{};
-    sharding::BatchApplied applied = record_of(command.edits, result);
-    applied.removal = record_of(command.superseded.edits, removals);
-    applied.heldout_loss = {.name = "held-out loss", .before = *loss_before_, .after = after};
-    applied.seconds.solve += seconds.solve;
-    applied.seconds.communicate += seconds.communicate;
-    return applied;
+    return naming_the_batch(command.batch, [&] { return apply(command); });
   }
 
   sharding::Reply carry_out(const sharding::UndoBatch&) {
@@ -136,12 +119,16 @@ class Worker {
     return sharding::BatchUndone{};
   }
 
-  // Every rank reads the segment: it lies in the run directory, which all of them see.
+  // Every rank reads of the segment what it holds: it lies in the run directory, which all of them see.
   sharding::Reply carry_out(const sharding::ReplaySegment& command) {
     const io::SegmentReader segment(command.path);
-    for (const io::RemovedLayer& layer : segment.removal().layers)
-      editor_.replay_removal(layer.layer, to_tensor(layer.keys), to_tensor(layer.u), to_tensor(layer.v));
+    for (const std::int64_t number : segment.removed_layers()) {
+      if (!editor_.holds(number)) continue;
+      const io::RemovedLayer layer = segment.removed_layer(number);
+      editor_.replay_removal(number, to_tensor(layer.keys), to_tensor(layer.u), to_tensor(layer.v));
+    }
     for (const std::int64_t number : segment.layers()) {
+      if (!editor_.holds(number)) continue;
       const io::LayerRecord layer = segment.layer(number);
       editor_.replay(number, absorbed_keys(layer), to_tensor(layer.u), to_tensor(layer.v));
     }
@@ -163,6 +150,27 @@ class Worker {
   sharding::Reply carry_out(const sharding::Stop&) { return sharding::Stopped{}; }
 
  private:
+  sharding::BatchApplied apply(const sharding::ApplyBatch& command) {
+    before_ = editor_.state();
+    loss_before_ = loss();
+    sharding::BatchSeconds seconds;
+    std::vector<LayerRemoval> removals;
+    if (!command.superseded.edits.empty()) {
+      const auto& standing = command.superseded.standing;
+      removals = editor_.remove({command.superseded.edits, {standing.begin(), standing.end()}}, seconds);
+    }
+    const BatchResult result = editor_.apply(command.edits);
+    loss_.reset();
+    const double after = loss();
+    if (ranks_.rank() != 0) return sharding::BatchApplied{};
+    sharding::BatchApplied applied = record_of(command.edits, result);
+    applied.removal = record_of(command.superseded.edits, removals);
+    applied.heldout_loss = {.name = "held-out loss", .before = *loss_before_, .after = after};
+    applied.seconds.solve += seconds.solve;
+    applied.seconds.communicate += seconds.communicate;
+    return applied;
+  }
+
   void replay_anchors(const io::SegmentReader& segment) {
     for (const std::int64_t layer : segment.anchor_layers())
       editor_.replay_anchors(layer, segment.anchors(layer).rolling);

@@ -211,6 +211,47 @@ TEST_F(ProgramTest, StatisticsAreTheSameOnOneAndThreeRanks) {
   EXPECT_EQ(program.shell("h5diff s.h5 three.h5").exit_code, 0);
 }
 
+TEST_F(ProgramTest, EvaluationLeavesOutWhatItCannotUseAndSaysSo) {
+  const std::string longer = R"({"subject": "Intel", "prompt": "The CEO of {} is )" + std::string(20000, 'x') +
+                             R"(", "target": "A", "ground_truth": "B"})" + "\n";
+  folder.write("mixed.jsonl",
+               std::string(edits) + longer + R"({"subject": "Nobody", "prompt": "Who?", "target": "A"})" + "\n");
+  const Execution mixed = program("eval '" + model + "' --edits mixed.jsonl --json");
+  ASSERT_EQ(mixed.exit_code, 0) << mixed.err;
+  EXPECT_EQ(mixed.json()["n"], 6);
+  EXPECT_EQ(mixed.json()["rejected"], 1);
+  EXPECT_THAT(mixed.err, HasSubstr("mixed.jsonl"));
+  const auto plain = program("eval '" + model + "' --edits edits.jsonl --json").json();
+  EXPECT_EQ(mixed.json()["efficacy"], plain["efficacy"]) << "the long prompt is not scored";
+  EXPECT_EQ(plain["rejected"], 0);
+}
+
+TEST_F(ProgramTest, StatisticsOfRomeAreImportedAndEditTheSame) {
+  folder.write("to_npz.py", R"(
+import h5py, numpy
+with h5py.File("s.h5") as file:
+    for layer in ("1", "2"):
+        moment = file["layers"][layer]["moment"][:].astype(numpy.float64)
+        numpy.savez(f"mom2-{layer}.npz", **{"mom2.mom2": moment * 1500, "mom2.count": numpy.array(1500)})
+)");
+  ASSERT_EQ(program.shell("'" ANCHORAGE_PYTHON "' to_npz.py").exit_code, 0);
+  const std::string stats = "stats '" + model + "' --out rome.h5 ";
+  const Execution imported = program(stats + "--rome 1=mom2-1.npz,2=mom2-2.npz --json", 2);
+  ASSERT_EQ(imported.exit_code, 0) << imported.err;
+  EXPECT_EQ(imported.json()["tokens"], 1500);
+  EXPECT_THAT(imported.err, HasSubstr("attention sinks are not looked for"));
+  ASSERT_EQ(program(edit_arguments("own")).exit_code, 0);
+  std::filesystem::rename(folder.path() / "rome.h5", folder.path() / "s.h5");
+  const Execution edited = program(edit_arguments("theirs"));
+  ASSERT_EQ(edited.exit_code, 0) << edited.err;
+  EXPECT_TRUE(exported("theirs") == exported("own"));
+
+  for (const char* wrong : {"--rome mom2-1.npz", "--rome 1=mom2-1.npz,1=mom2-2.npz", "--rome 9=mom2-1.npz", "",
+                            "--rome 1=mom2-1.npz --layers 1"}) {
+    EXPECT_EQ(program(stats + wrong).exit_code, 2) << wrong;
+  }
+}
+
 TEST_F(ProgramTest, ARunInTwoPartsEqualsAnUndisturbedOne) {
   ASSERT_EQ(program(edit_arguments("whole"), 2).exit_code, 0);
   ASSERT_EQ(program(edit_arguments("parts", "--limit 2"), 2).exit_code, 0);

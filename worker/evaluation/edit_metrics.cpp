@@ -49,7 +49,7 @@ PendingScores ask(const Transformer& model, const PromptBuilder& prompts, const 
     completions.push_back({prompt, prompts.target_ids(question.wanted)});
     if (!question.other.empty()) completions.push_back({prompt, prompts.target_ids(question.other)});
   }
-  return {model, completions};
+  return PendingScores::where_possible(model, completions);
 }
 
 // [edits, kinds * fields] f64: the tallies of one pass.
@@ -60,13 +60,14 @@ torch::Tensor tally(std::span<const io::Edit> edits, const std::vector<Question>
   for (const Question& question : questions) {
     Tally& sum = table[static_cast<std::size_t>(question.edit)][question.kind];
     const CompletionScore& wanted = scores[next++];
+    const CompletionScore* other = question.other.empty() ? nullptr : &scores[next++];
+    if (!wanted.is_scored()) continue;
     sum.prompts += 1;
     sum.accuracy += wanted.all_argmax() ? 1 : 0;
-    if (question.other.empty()) continue;
-    const CompletionScore& other = scores[next++];
+    if (other == nullptr || !other->is_scored()) continue;
     sum.compared += 1;
-    sum.success += wanted.mean_nll() < other.mean_nll() ? 1 : 0;
-    sum.magnitude += std::exp(-wanted.mean_nll()) - std::exp(-other.mean_nll());
+    sum.success += wanted.mean_nll() < other->mean_nll() ? 1 : 0;
+    sum.magnitude += std::exp(-wanted.mean_nll()) - std::exp(-other->mean_nll());
   }
   return torch::from_blob(table.data(), {static_cast<std::int64_t>(edits.size()), kinds * tally_fields},
                           torch::kDouble)

@@ -18,6 +18,7 @@ struct CompletionScore {
   std::vector<float> log_probabilities;  // natural logarithms, one a completion token
   std::vector<bool> argmax;              // whether that token was the most probable one
 
+  bool is_scored() const { return !log_probabilities.empty(); }
   double mean_nll() const;  // -mean of the log-probabilities; of no tokens not a number
   bool all_argmax() const;  // of no tokens false
 };

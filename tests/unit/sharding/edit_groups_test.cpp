@@ -63,9 +63,6 @@ TEST(EditGroups, ReplicasInTheirOrderGiveTheEditsInTheirOrder) {
       const Range edits = groups.edits_of_replica(replica);
       EXPECT_EQ(edits.begin, next_edit);
       next_edit = edits.end;
-      for (std::int64_t group = mine.begin; group < mine.end; ++group) {
-        EXPECT_EQ(groups.replica_of_group(group), replica);
-      }
       if (mine.size() > 0) {
         EXPECT_EQ(edits.begin, groups.edits_of_group(mine.begin).begin);
         EXPECT_EQ(edits.end, groups.edits_of_group(mine.end - 1).end);
@@ -95,7 +92,6 @@ TEST(EditGroups, WhatIsOutsideTheBatchIsAnInternalError) {
   const EditGroups groups(10, 4, 2);
   EXPECT_THROW((void)groups.edits_of_group(3), io::InternalError);
   EXPECT_THROW((void)groups.groups_of_replica(2), io::InternalError);
-  EXPECT_THROW((void)groups.replica_of_group(3), io::InternalError);
 }
 
 }  // namespace
