@@ -8,6 +8,7 @@ METHODS: dict[str, tuple[str, dict[str, str]]] = {
     "eac": ("eac", {"v_optimizer": "adam"}),
     "b-eac": ("b-eac", {"v_optimizer": "adam"}),
     "b-eac-ngd": ("b-eac", {"v_optimizer": "ngd"}),
+    "b-eac-weight-5000": ("b-eac", {"v_optimizer": "adam", "mom2_update_weight": "5000"}),
     "b-eac-without-rar": ("b-eac", {"v_optimizer": "adam", "rar": "off"}),
     "b-eac-without-las": ("b-eac", {"v_optimizer": "adam", "las": "off"}),
     "b-eac-without-sweeps": ("b-eac", {"v_optimizer": "adam", "correction_sweeps": "0"}),
