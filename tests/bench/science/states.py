@@ -109,10 +109,12 @@ class Comparison:
 
     def _edit(self, method: str, edits: int) -> None:
         run = self.folder / method / "run"
-        if (run / "run.yaml").exists():
-            self.program("edit", "--run", run, "--resume", "--limit", edits)
-            return
         name, changes = METHODS[method]
+        # MEMIT cannot take an edit out again for a later one with another target.
+        conflicts = ("--on-conflict", "keep-both") if name == "memit" else ()
+        if (run / "run.yaml").exists():
+            self.program("edit", "--run", run, "--resume", "--limit", edits, *conflicts)
+            return
         assignments = [word for key, value in changes.items() for word in ("--set", f"{key}={value}")]
         self.program(
             "edit",
@@ -132,6 +134,7 @@ class Comparison:
             "--method",
             name,
             *assignments,
+            *conflicts,
         )
 
     def _evaluated_edits(self, edits: int) -> Path:
