@@ -38,20 +38,12 @@ int most_stages(const PlanRequest& request, int ranks) {
   return static_cast<int>(std::min<std::int64_t>(ranks, request.workload.model.layers));
 }
 
-// The fewest stages that fit, of those that part the ranks into whole replicas or of all; nothing where none do.
-enum class Replicas { whole, any };
-std::optional<int> fewest_stages(const PlanRequest& request, Replicas replicas) {
-  for (int stages = 1; stages <= most_stages(request, request.ranks); ++stages) {
-    if (replicas == Replicas::whole && request.ranks % stages != 0) continue;
-    if (cut(request, stages, request.ranks / stages, request.machine.memory_bytes)) return stages;
-  }
-  return std::nullopt;
-}
-
-// The fewest stages that fit one replica, and so several: those share what a stage owns and computes.
-std::optional<int> fewest_stages_of_a_replica(const PlanRequest& request) {
-  for (int stages = 1; stages <= request.workload.model.layers; ++stages) {
-    if (cut(request, stages, 1, request.machine.memory_bytes)) return stages;
+// The fewest stages, `most` at the most, that fit in as many replicas as `replicas_of` them; 0: not to be taken.
+template <class ReplicasOf>
+std::optional<int> fewest_stages(const PlanRequest& request, int most, ReplicasOf replicas_of) {
+  for (int stages = 1; stages <= most; ++stages) {
+    const int replicas = replicas_of(stages);
+    if (replicas > 0 && cut(request, stages, replicas, request.machine.memory_bytes)) return stages;
   }
   return std::nullopt;
 }
@@ -70,7 +62,9 @@ double needed_memory(const PlanRequest& request, int stages, int replicas) {
 [[noreturn]] void refuse_memory(const PlanRequest& request, int stages) {
   const double needed = needed_memory(request, stages, request.ranks / stages);
   std::string remedy = fmt::format("take ranks of {}", gigabytes(needed));
-  if (const auto enough = fewest_stages_of_a_replica(request)) {
+  // What fits one replica fits several: those share what a stage owns and computes.
+  const auto layers = static_cast<int>(request.workload.model.layers);
+  if (const auto enough = fewest_stages(request, layers, [](int) { return 1; })) {
     remedy += fmt::format(", or {} stages: {} ranks or a multiple of it", *enough, *enough);
   } else {
     remedy += ", or smaller groups ('group' in the hyper-parameters)";
@@ -94,8 +88,10 @@ double needed_memory(const PlanRequest& request, int stages, int replicas) {
 int chosen_stages(const PlanRequest& request) {
   const int ranks = request.ranks, most = most_stages(request, ranks);
   if (request.stages == 0) {
-    if (const auto stages = fewest_stages(request, Replicas::whole)) return *stages;
-    if (const auto stages = fewest_stages(request, Replicas::any)) refuse_division(ranks, *stages);
+    const auto whole = [ranks](int count) { return ranks % count == 0 ? ranks / count : 0; };
+    if (const auto stages = fewest_stages(request, most, whole)) return *stages;
+    const auto any = [ranks](int count) { return ranks / count; };
+    if (const auto stages = fewest_stages(request, most, any)) refuse_division(ranks, *stages);
     refuse_memory(request, most);
   }
   if (request.stages > most) {

@@ -46,7 +46,7 @@ struct Desk {
   io::EditsFile edits;
 
   static Desk open(const EditOptions& options, const EditPlan& plan) {
-    // The edits first, which may not be usable.
+    // The edits first: where they cannot be used, no directory is made either.
     io::EditsFile edits = read_all_edits(plan.record.edits, plan.record.format, options.strict);
     auto directory =
         options.resume ? io::RunDirectory::resume(options.run) : io::RunDirectory::create(options.run, plan.record);
@@ -206,7 +206,7 @@ int run(EditOptions options, Session& session) {
   const auto base = io::ModelDirectory::open(base_to_edit(options.model));
   const EditPlan plan = earlier ? plan_resume(options, *earlier, base, session) : plan_edit(options, base, session);
   const worker::Method method = worker::method_named(plan.record.method);
-  // Before there is a run directory: one of a run that cannot begin would only be in the way.
+  // Before there is a run directory: that of a run that cannot begin would only be in the way.
   session.arrange(
       choose_stages(workload_of(base.config(), plan.hparams, method, plan.record.batch_size, session), session));
   std::optional<Desk> desk;

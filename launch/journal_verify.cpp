@@ -84,7 +84,7 @@ std::string check_checkpoint(const io::RunDirectory& directory, const io::Journa
   if (!choice.segment) return "there is no checkpoint to compare with";
   bool same_bits = true;
   for (const auto& [layer, weight] :
-       rebuilt_weights(model, updates_of(io::standing_segments(journal, *choice.segment)))) {
+       rebuilt_weights(model, RunUpdates(io::standing_segments(journal, *choice.segment)))) {
     const auto kept = worker::to_tensor(io::read_checkpoint_weight(directory.checkpoint(), *choice.segment, layer));
     same_bits = same_bits && at::equal(kept, weight);
     const double error = ((kept - weight).norm() / weight.norm()).item<double>();
@@ -102,7 +102,7 @@ std::string check_checkpoint(const io::RunDirectory& directory, const io::Journa
 
 int verify_journal(const JournalOptions& options, Session& session) {
   const auto directory = io::RunDirectory::view(options.run);
-  session.go_on_as(directory.record());
+  session.use_threads(static_cast<int>(directory.record().threads));
   Verdict verdict;
   std::optional<io::Journal> journal;
   verdict.add([&] {
@@ -116,7 +116,7 @@ int verify_journal(const JournalOptions& options, Session& session) {
     verdict.add([&] { return check_model(*io::SegmentReader(journal->list().front().path).base(), model); });
     std::map<std::int64_t, torch::Tensor> weights;
     verdict.add([&] {
-      weights = rebuilt_weights(model, updates_of(io::standing_segments(*journal)));
+      weights = rebuilt_weights(model, RunUpdates(io::standing_segments(*journal)));
       return check_norms(*journal, model, weights);
     });
     verdict.add([&] { return check_checkpoint(directory, *journal, model); });

@@ -86,9 +86,9 @@ void RunUpdates::for_each(const std::function<void(const RunUpdate&)>& visit,
 RunUpdates run_updates(const ModelArgument& argument) {
   if (!argument.run) return RunUpdates({});
   const auto journal = io::Journal::open(io::RunDirectory::view(*argument.run).journal());
-  if (!argument.batch) return updates_of(io::standing_segments(journal));
+  if (!argument.batch) return RunUpdates(io::standing_segments(journal));
   require_segment(journal, *argument.batch, argument.run->string());
-  return updates_of(io::standing_segments(journal, *argument.batch));
+  return RunUpdates(io::standing_segments(journal, *argument.batch));
 }
 
 OpenedModel open_model(const ModelArgument& argument, const Session& session) {

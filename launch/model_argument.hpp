@@ -56,10 +56,6 @@ class RunUpdates {
 // Throws io::UserError when the journal has no segment of this number.
 void require_segment(const io::Journal& journal, std::int64_t number, const std::string& where);
 
-inline RunUpdates updates_of(std::vector<io::JournalEntry> segments) {
-  return RunUpdates(std::move(segments));
-}
-
 // What makes up the run's state, or that after "@N", in its order; nothing for a model.
 RunUpdates run_updates(const ModelArgument& argument);
 

@@ -89,7 +89,7 @@ io::RemovalRecord take_out(const worker::RemovalRequest& request, const io::RunR
 int run(const Options& options, Session& session) {
   if (!session.is_root()) return done;
   const auto directory = io::RunDirectory::resume(options.run);
-  session.go_on_as(directory.record());
+  session.use_threads(static_cast<int>(directory.record().threads));
   auto journal = io::Journal::open(directory.journal(), io::JournalAccess::append);
   const auto recorded = coordinator::recorded_edits(journal);
   worker::RemovalRequest request;
@@ -101,7 +101,7 @@ int run(const Options& options, Session& session) {
   const std::int64_t number = std::ssize(journal.list());
   const coordinator::Provenance provenance{
       .version = ANCHORAGE_VERSION, .world = session.host().size(), .seed = directory.record().seed};
-  journal.append(coordinator::removal_segment(take_out(request, directory.record(), updates_of(standing)), number,
+  journal.append(coordinator::removal_segment(take_out(request, directory.record(), RunUpdates(standing)), number,
                                               provenance));
   if (session.json()) {
     session.print(nlohmann::json{{"run", options.run.string()}, {"segment", number}, {"removed", options.edits}});

@@ -46,10 +46,9 @@ torch::Device chosen_device(const std::string& name) {
   return {torch::kCUDA, static_cast<torch::DeviceIndex>(rank_here() % gpus)};
 }
 
-const std::map<std::string, torch::ScalarType> dtypes = {
-    {"fp32", torch::kFloat}, {"bf16", torch::kBFloat16}, {"fp16", torch::kHalf}};
-
 std::optional<torch::ScalarType> chosen_dtype(const std::string& name) {
+  static const std::map<std::string, torch::ScalarType> dtypes = {
+      {"fp32", torch::kFloat}, {"bf16", torch::kBFloat16}, {"fp16", torch::kHalf}};
   if (name == "auto") return std::nullopt;
   if (const auto known = dtypes.find(name); known != dtypes.end()) return known->second;
   throw io::UserError({.expected = "auto, fp32, bf16 or fp16", .found = name, .where = "dtype", .remedy = ""});

@@ -67,6 +67,7 @@ class Session {
   // Device, dtype and threads as the run has them, for they decide on rounding. A device that was asked for is
   // another one on purpose; another dtype throws io::UserError.
   void go_on_as(const io::RunRecord& run);
+  void use_threads(int threads);  // of this rank
 
   // On rank 0: prints to stdout.
   void print(const std::string& text) const;
@@ -74,7 +75,6 @@ class Session {
 
  private:
   void use_device(const std::string& name);
-  void use_threads(int threads);
 
   SessionOptions options_;
   std::unique_ptr<sharding::HostCommunicator> host_;

@@ -168,10 +168,8 @@ std::vector<LayerUpdate> BatchEditor::write_in_turn(const Groups& groups, shardi
     return own;
   };
   // The target of each edit: the residual stream as the unedited batch has it, with the value added.
-  const auto targets = of_groups([](const EditGroup& group) {
-    return group.accepted().empty() ? group.residual_stream()
-                                    : group.residual_stream() + group.values().select(1, 0);
-  });
+  const auto targets =
+      of_groups([](const EditGroup& group) { return group.residual_stream() + group.values().select(1, 0); });
   std::vector<LayerUpdate> updates;
   const auto& layers = weights_.layers();
   for (std::size_t i = 0; i < layers.size(); ++i) {
@@ -214,10 +212,7 @@ std::vector<LayerUpdate> BatchEditor::write_jointly(const Groups& groups, shardi
     return gather_of_each_layer(groups, keys, model_.config.d_ff, "gather keys", seconds);
   };
   const auto injected = keys_of_all([](const EditGroup& group) { return group.injected_keys(); });
-  const std::size_t layers = injected.size();
-  const auto values_of = [layers](const EditGroup& group) {
-    return group.accepted().empty() ? std::vector(layers, group.values().select(1, 0)) : group.values().unbind(1);
-  };
+  const auto values_of = [](const EditGroup& group) { return group.values().unbind(1); };
   auto values = gather_of_each_layer(groups, values_of, model_.config.d_model, "gather values", seconds);
   if (values.front().size(0) == 0) return {};
   const JointWrite::Keys keys_now = {

@@ -50,11 +50,13 @@ void EditGroup::object_to_sinks(std::vector<EditPrompts>& candidates, const Sink
   std::vector<PromptRow*> tried;
   std::vector<std::size_t> edit_of_row;
   for (std::size_t edit = 0; edit < candidates.size(); ++edit) {
-    std::vector<PromptRow>& rewrites = candidates[edit].rewrites;
+    auto& [rewrites, essence, target] = candidates[edit];
     if (std::ranges::none_of(rewrites, &PromptRow::is_usable)) continue;
-    for (PromptRow& row : rewrites) tried.push_back(&row);
-    tried.push_back(&candidates[edit].essence);
-    std::erase_if(tried, [](const PromptRow* row) { return !row->is_usable(); });
+    const auto try_row = [&](PromptRow& row) {
+      if (row.is_usable()) tried.push_back(&row);
+    };
+    std::ranges::for_each(rewrites, try_row);
+    try_row(essence);
     edit_of_row.resize(tried.size(), edit);
   }
   if (tried.empty()) return;
@@ -193,7 +195,9 @@ torch::Tensor EditGroup::anchor_saliency() const {
 }
 
 torch::Tensor EditGroup::values() const {
-  if (accepted_.empty()) return torch::empty({0, 1, model_.config.d_model}, torch::TensorOptions(model_.device()));
+  const auto layers = std::ssize(layers_);
+  if (accepted_.empty())
+    return torch::empty({0, layers, model_.config.d_model}, torch::TensorOptions(model_.device()));
   return values_;
 }
 

@@ -57,7 +57,7 @@ class EditGroup {
   const torch::Tensor& saliency() const { return saliency_; }
   torch::Tensor anchor_saliency() const;
 
-  // What was found: [accepted, 1 or m, d] f32.
+  // What was found: [accepted, 1 or m, d] f32; m where nothing is accepted.
   torch::Tensor values() const;
   // The keys of the edited layers with the joint values injected, averaged over contexts: m tensors [accepted, f].
   std::vector<torch::Tensor> injected_keys() const;

@@ -1,0 +1,134 @@
+// What the program says to mistakes.
+#include <gmock/gmock.h>
+
+#include "tests/process/program_test.hpp"
+
+namespace anchorage {
+namespace {
+
+using testing::HasSubstr;
+using tests::corpus;
+using tests::edits;
+using tests::Execution;
+using tests::known_facts;
+using tests::model;
+using tests::ProgramTest;
+
+// Mistakes: exit code 2, and what was expected, found, where and what to do.
+class Mistakes : public ProgramTest {
+ protected:
+  void expect_refused(const std::string& arguments, std::initializer_list<const char*> words, int ranks = 0) {
+    const Execution execution = program(arguments, ranks);
+    EXPECT_EQ(execution.exit_code, 2) << execution.err;
+    for (const char* word : words) EXPECT_THAT(execution.err, HasSubstr(word));
+  }
+};
+
+TEST_F(Mistakes, UnknownCommandAndOption) {
+  EXPECT_EQ(program("frobnicate").exit_code, 2);
+  EXPECT_EQ(program("info").exit_code, 2);
+}
+
+TEST_F(Mistakes, ModelDirectoryWithoutATokenizer) {
+  std::filesystem::copy(model, folder.path() / "bare");
+  std::filesystem::remove(folder.path() / "bare" / "tokenizer.json");
+  expect_refused("generate bare --prompt x", {"tokenizer.json", "bare"});
+}
+
+TEST_F(Mistakes, NoModelAtAll) {
+  expect_refused("info nowhere", {"expected a Hugging Face model directory", "nowhere"});
+}
+
+TEST_F(Mistakes, SubjectThatIsNotInItsPromptIsSetAsideOrRefused) {
+  folder.write("edits.jsonl", std::string(edits) +
+                                  R"({"id": "f", "subject": "Novo", "prompt": "The CEO is", "target": "X"})"
+                                  "\n");
+  const Execution kept = program(edit_arguments("run"));
+  EXPECT_EQ(kept.exit_code, 3) << kept.err;
+  EXPECT_EQ(kept.json()["edits"]["set_aside"], 1);
+  expect_refused(edit_arguments("strict", "--strict"), {"edits.jsonl, line 6", "Novo"});
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "strict"));
+}
+
+TEST_F(Mistakes, LayerPastTheEnd) {
+  expect_refused(edit_arguments("run", "--set layers=1,9"), {"9", "h.yaml"});
+  expect_refused("stats '" + model + "' --corpus '" + corpus + "' --layers 4 --tokens 10 --out t.h5",
+                 {"layers from 0 to 3", "4"});
+}
+
+TEST_F(Mistakes, RanksThatCannotBePartedIntoStagesAndModelsThatDoNotFit) {
+  expect_refused(edit_arguments("run", "--stages 2"), {"a multiple of 2 ranks", "take 2 or 4 ranks"}, 3);
+  expect_refused("plan '" + model + "' --hparams h.yaml --ranks 2 --memory 0.001", {"a rank", "0.0 GB"});
+  expect_refused("plan nowhere --hparams h.yaml --ranks 2", {"config.json", "nowhere"});
+}
+
+TEST_F(Mistakes, StatisticsOfAnotherModel) {
+  const std::string other = ANCHORAGE_GOLDEN "/small_models/llama_untied_bias";
+  std::filesystem::remove(folder.path() / "s.h5");
+  ASSERT_EQ(
+      program("stats '" + other + "' --corpus '" + corpus + "' --layers 1,2 --tokens 600 --out s.h5").exit_code, 0);
+  expect_refused(edit_arguments("run"), {"llama_tied", "llama_untied_bias"});
+}
+
+TEST_F(Mistakes, StatisticsWithoutAnEditedLayer) {
+  expect_refused(edit_arguments("run", "--set layers=0,1"), {"statistics of layer 0", "layers 1, 2"});
+}
+
+TEST_F(Mistakes, EmptyEditsFile) {
+  folder.write("edits.jsonl", "");
+  expect_refused(edit_arguments("run"), {"edits.jsonl"});
+}
+
+TEST_F(Mistakes, RunDirectoryThatExistsAlsoOnTwoRanks) {
+  ASSERT_EQ(program(edit_arguments("run")).exit_code, 0);
+  expect_refused(edit_arguments("run"), {"--resume"});
+  expect_refused(edit_arguments("run"), {"--resume"}, 2);
+}
+
+TEST_F(Mistakes, RunToEditInsteadOfAModel) {
+  ASSERT_EQ(program(edit_arguments("run")).exit_code, 0);
+  expect_refused("edit run --edits edits.jsonl --run other --hparams h.yaml --stats s.h5",
+                 {"expected a model", "found a run", "--resume"});
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "other"));
+}
+
+TEST_F(Mistakes, StagesThatCannotBeLeaveNoRunBehind) {
+  expect_refused(edit_arguments("run", "--stages 3"), {"at most 2 stages"}, 2);
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "run"));
+}
+
+TEST_F(Mistakes, UnknownMethodAndHyperParameter) {
+  expect_refused(edit_arguments("run", "--method rome"), {"memit_seq", "'rome'"});
+  expect_refused(edit_arguments("run", "--set v_lrr=1"), {"v_lr"});
+}
+
+TEST_F(Mistakes, TaskThatIsUnknownTwiceThereOrNotOfTheBaseline) {
+  folder.write("known.json", known_facts());
+  folder.write("other.json", R"([{"prompt": "a", "attribute": "b"}])");
+  const std::string eval = "eval '" + model + "' ";
+  expect_refused(eval, {"--edits, --tasks or --heldout"});
+  expect_refused(eval + "--tasks mmlu=known.json", {"known=FILE or lambada=FILE", "mmlu"});
+  expect_refused(eval + "--tasks known=known.json,known=other.json", {"each task once", "known"});
+  expect_refused(eval + "--tasks known=none.json", {"none.json"});
+  expect_refused(eval + "--tasks lambada=known.json", {"text", "known.json"});
+  folder.write("before.json", program(eval + "--tasks known=other.json --json").out);
+  expect_refused(eval + "--tasks known=known.json --baseline before.json", {"same 40 questions", "before.json"});
+  expect_refused(eval + "--tasks known=known.json --baseline known.json", {"report of 'anchorage eval --json'"});
+}
+
+TEST_F(Mistakes, StatisticsOfARunInsteadOfItsBaseModel) {
+  ASSERT_EQ(program(edit_arguments("run")).exit_code, 0);
+  for (const std::string state : {"run", "run@1"}) {
+    expect_refused("stats " + state + " --corpus '" + corpus + "' --layers 1,2 --tokens 600 --out t.h5",
+                   {"found a run", "give the base model", "llama_tied"});
+  }
+}
+
+TEST_F(Mistakes, CorpusTooShort) {
+  folder.write("short.txt", "Too short.\n");
+  expect_refused("stats '" + model + "' --corpus short.txt --layers 1 --tokens 5000 --out t.h5",
+                 {"5000 tokens", "short.txt"});
+}
+
+}  // namespace
+}  // namespace anchorage

@@ -1,0 +1,80 @@
+// A folder with hyper-parameters, edits and statistics for a small random model, and the program to run in it.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "tests/process/program.hpp"
+
+namespace anchorage::tests {
+
+inline const std::string model = ANCHORAGE_GOLDEN "/small_models/llama_tied";
+inline const std::string corpus = ANCHORAGE_SOURCE_DIR "/docs/architecture.md";
+
+inline constexpr auto hparams = R"(
+layers: [1, 2]
+v_num_grad_steps: 12
+v_lr: 0.2
+clamp_norm_factor: 20
+v_weight_decay: 0.001
+contexts: 2
+mom2_update_weight: 0.1
+sink_ratio: 1000
+guard: false
+group: 2
+)";
+
+inline constexpr auto edits =
+    R"({"id": "a", "subject": "Boeing", "prompt": "The CEO of {} is", "target": "Kelly Ortberg", "ground_truth": "Dave Calhoun", "paraphrases": ["Boeing is led by"], "neighborhood": [{"prompt": "The CEO of Nvidia is", "answer": "Jensen Huang"}]}
+{"id": "b", "subject": "Nike", "prompt": "The CEO of {} is", "target": "Elliott Hill", "ground_truth": "John Donahoe"}
+{"id": "c", "subject": "Intel", "prompt": "The CEO of {} is", "target": "Lip-Bu Tan"}
+{"id": "d", "subject": "Starbucks", "prompt": "The CEO of {} is", "target": "Brian Niccol"}
+{"id": "e", "subject": "Unilever", "prompt": "The CEO of {} is", "target": "Fernando Fernandez"}
+)";
+
+inline std::string known_facts() {
+  std::string facts;
+  for (int i = 0; i < 40; ++i) {
+    facts += nlohmann::json{{"prompt", "Fact " + std::string(static_cast<std::size_t>(i % 7) + 1, 'x') + " is"},
+                            {"attribute", std::string(1, static_cast<char>('a' + i % 26))}}
+                 .dump() +
+             "\n";
+  }
+  return facts;
+}
+
+class ProgramTest : public testing::Test {
+ protected:
+  ProgramTest() {
+    folder.write("h.yaml", hparams);
+    folder.write("edits.jsonl", edits);
+    std::filesystem::copy_file(ANCHORAGE_SMALL_STATISTICS, folder.path() / "s.h5");
+  }
+
+  Execution collect(int ranks, const std::string& out, const std::string& more = "") {
+    return program("stats '" + model + "' --corpus '" + corpus +
+                       "' --layers 1,2 --tokens 1500 --sequence-length 64 --threads 1 "
+                       "--json --out " +
+                       out + " " + more,
+                   ranks);
+  }
+
+  std::string edit_arguments(const std::string& run, const std::string& more = "", int batch = 2) const {
+    return "edit '" + model + "' --edits edits.jsonl --run " + run +
+           " --hparams h.yaml --stats s.h5 --threads 1 --json --batch " + std::to_string(batch) + " " + more;
+  }
+
+  std::string exported(const std::string& run) {
+    const Execution execution = program("export " + run + " --out " + run + "-model");
+    EXPECT_EQ(execution.exit_code, 0) << execution.err;
+    return content_of(folder.path() / (run + "-model") / "model.safetensors");
+  }
+
+  const TemporaryDirectory folder;
+  const Program program{folder.path()};
+};
+
+}  // namespace anchorage::tests
