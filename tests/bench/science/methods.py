@@ -3,6 +3,7 @@
 METHODS: dict[str, tuple[str, dict[str, str]]] = {
     "memit": ("memit", {"v_optimizer": "adam"}),
     "memit_seq": ("memit_seq", {"v_optimizer": "adam"}),
+    "memit_seq-weight-5000": ("memit_seq", {"v_optimizer": "adam", "mom2_update_weight": "5000"}),
     "memit_seq-ngd": ("memit_seq", {"v_optimizer": "ngd"}),
     "alphaedit": ("alphaedit", {"v_optimizer": "adam"}),
     "eac": ("eac", {"v_optimizer": "adam"}),

@@ -6,6 +6,8 @@
 #include <torch/utils.h>
 
 #include <functional>
+#include <map>
+#include <mutex>
 
 #include "io/statistics_file.hpp"
 #include "sharding/collective/thread_communicator.hpp"
@@ -80,6 +82,21 @@ struct EditorRank {
   bool is_root() const { return world.rank() == 0; }
 };
 
+// What some batches leave.
+struct EditorOutcome {
+  std::map<std::int64_t, torch::Tensor> weights;  // masters of the edited layers
+  std::vector<worker::BatchResult> batches;       // rank 0's
+
+  // Adds what this rank holds, which is what every other holds of it.
+  void keep(const worker::EditedWeights& held) {
+    for (const std::int64_t layer : {1, 2}) {
+      if (!held.holds(layer)) continue;
+      const auto [found, fresh] = weights.try_emplace(layer, held.master(layer).clone());
+      EXPECT_TRUE(fresh || at::equal(found->second, held.master(layer))) << "replicas differ in " << layer;
+    }
+  }
+};
+
 class EditorTest : public testing::Test {
  protected:
   // `work` on every rank of the topology at once.
@@ -101,6 +118,31 @@ class EditorTest : public testing::Test {
     sharding::run_thread_world(topology.size(), body, deadline);
   }
 
+  // Batches of `batch_size`.
+  EditorOutcome edit(const std::string& method, const sharding::Topology& topology,
+                     const std::vector<io::Edit>& edits = seven_edits(), std::size_t batch_size = 4) {
+    EditorOutcome outcome;
+    std::mutex mutex;
+    on_ranks(method, topology, [&](const EditorRank& rank) {
+      for (std::size_t begin = 0; begin < edits.size(); begin += batch_size) {
+        const auto count = std::min(batch_size, edits.size() - begin);
+        auto result = rank.editor.apply(std::span(edits).subspan(begin, count));
+        if (rank.is_root()) outcome.batches.push_back(std::move(result));
+      }
+      const std::scoped_lock lock(mutex);
+      outcome.keep(rank.weights);
+    });
+    return outcome;
+  }
+
+  // R K^T (mom2_update_weight C + K K^T)^-1 [d, f] f64, of keys [n, f] and residuals [n, d].
+  torch::Tensor dense_solution(std::int64_t layer, const torch::Tensor& keys,
+                               const torch::Tensor& residuals) const {
+    const auto k = keys.to(torch::kDouble), r = residuals.to(torch::kDouble);
+    const auto c = worker::to_tensor(statistics.moment(layer).moment).to(torch::kDouble);
+    return at::linalg_solve(options.mom2_update_weight * c + at::mm(k.t(), k), at::mm(k.t(), r)).t();
+  }
+
   const TemporaryDirectory folder;
   const io::ModelDirectory directory = golden_model("llama_tied").directory;
   const io::Tokenizer tokenizer = io::Tokenizer::load(directory.tokenizer());
@@ -115,6 +157,14 @@ inline const std::vector<sharding::Topology> shapes = {{1, 1}, {2, 1}, {2, 2}};
 
 inline std::string name_of(const sharding::Topology& shape) {
   return fmt::format("{} stages x {} replicas", shape.stages(), shape.replicas());
+}
+
+inline auto every_method() {
+  return testing::Values("memit", "memit_seq", "eac", "alphaedit", "b-eac");
+}
+
+inline std::string name_of(const testing::TestParamInfo<std::string>& method) {
+  return method.param == "b-eac" ? "b_eac" : method.param;
 }
 
 }  // namespace anchorage::tests

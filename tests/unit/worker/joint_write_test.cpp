@@ -62,18 +62,11 @@ class JointWriteTest : public tests::EditorTest {
            0.5 * drawn(static_cast<std::uint64_t>(20 + layer), {edits, directory.config().d_ff});
   }
 
-  // R K^T (lambda C + K K^T)^-1 for rows of keys and residuals: [d, f] f64.
-  torch::Tensor solved(std::int64_t layer, const torch::Tensor& keys, const torch::Tensor& residuals) const {
-    const auto k = keys.to(torch::kDouble), r = residuals.to(torch::kDouble);
-    const auto c = to_tensor(statistics.moment(layer).moment).to(torch::kDouble);
-    return at::linalg_solve(options.mom2_update_weight * c + at::mm(k.t(), k), at::mm(k.t(), r)).t();
-  }
-
   void expect_written(const Result& result, const std::vector<torch::Tensor>& residuals,
                       const std::function<torch::Tensor(std::int64_t)>& keys) const {
     for (std::size_t i = 0; i < layers.size(); ++i) {
       tests::expect_close(result.updates[i].residuals, residuals[i], 1e-4);
-      const auto change = solved(layers[i], keys(layers[i]), residuals[i]);
+      const auto change = dense_solution(layers[i], keys(layers[i]), residuals[i]);
       const double tolerance = 1e-4 * change.abs().max().item<double>();
       tests::expect_close(at::mm(result.updates[i].u, result.updates[i].v.t()), change, tolerance);
       const auto base = read_down_projection(directory, layers[i]);
@@ -95,7 +88,8 @@ TEST_F(JointWriteTest, ASweepGivesEachLayerWhatTheOneBelowLeftUndone) {
   const auto keys = [&](std::int64_t layer) { return keys_of_sweep(layer); };
   const auto anchors = (values[0] + values[1]).ne(0);
   const auto left = [&](std::int64_t layer, const torch::Tensor& aims, const torch::Tensor& residuals) {
-    return (aims - at::mm(keys(layer).to(torch::kDouble), solved(layer, keys(layer), residuals).t())) * anchors;
+    return (aims - at::mm(keys(layer).to(torch::kDouble), dense_solution(layer, keys(layer), residuals).t())) *
+           anchors;
   };
   const auto carried = left(1, values[0], values[0]);
   EXPECT_GT(carried.norm().item<double>(), 0.1 * values[0].norm().item<double>());
