@@ -27,10 +27,9 @@ Drift drift_after(const io::SegmentReader& segment) {
   Drift drift;
   const auto layers = segment.layers();
   const auto norms = segment.norms();
-  for (std::size_t i = 0; i < layers.size(); ++i) drift[layers[i]] = norms[i].total / norms[i].base;
+  for (std::size_t i = 0; i < layers.size(); ++i) drift[layers[i]] = norms[i].drift();
   if (!drift.empty()) return drift;
-  for (const io::RemovedLayer& layer : segment.removal().layers)
-    drift[layer.layer] = layer.norms.total / layer.norms.base;
+  for (const io::RemovedLayer& layer : segment.removal().layers) drift[layer.layer] = layer.norms.drift();
   return drift;
 }
 
@@ -114,7 +113,7 @@ BatchReport report_of(const io::BatchSegment& segment, const Seconds& seconds) {
   report.match_before = match_before / count;
   report.match_after = match_after / count;
   for (const io::LayerRecord& layer : segment.layers) {
-    report.drift[layer.layer] = layer.norms.total / layer.norms.base;
+    report.drift[layer.layer] = layer.norms.drift();
   }
   return report;
 }

@@ -40,6 +40,12 @@ bool loses_a_place(const std::vector<QueuedEdit>& part, const sharding::BatchApp
   return false;
 }
 
+// What was measured on weights that do not stand any more.
+void forget_what_came(io::EditRecord& edit) {
+  edit.nll_after = io::not_measured;
+  edit.match_after = false;
+}
+
 // The edits among `all` whose record is in this state, in their order.
 std::vector<QueuedEdit> edits_in_state(io::EditState state, const std::vector<QueuedEdit>& all,
                                        const std::vector<io::EditRecord>& records) {
@@ -94,23 +100,22 @@ void EditRun::begin() {
   for (const io::DamagedCheckpoint& damaged : choice.damaged)
     observer_.checkpoint_ignored(damaged.path.string(), damaged.complaint);
   if (!choice.segment) {
-    if (!standing.empty()) observer_.replaying(std::ssize(standing));
-    return replay(std::move(standing), 0);
+    to_replay_ = std::move(standing);
+    if (!to_replay_.empty()) observer_.replaying(std::ssize(to_replay_));
+    return replay(0);
   }
   const sharding::LoadCheckpoint load{directory_.checkpoint().string(), *choice.segment,
                                       last_with_anchors(standing, *choice.segment)};
-  auto rest = behind(std::move(standing), *choice.segment);
-  if (!rest.empty()) observer_.replaying(std::ssize(rest));
-  ask(load, [this, rest = std::move(rest)](const sharding::Reply&) { replay(rest, 0); });
+  to_replay_ = behind(std::move(standing), *choice.segment);
+  if (!to_replay_.empty()) observer_.replaying(std::ssize(to_replay_));
+  ask(load, [this](const sharding::Reply&) { replay(0); });
 }
 
-void EditRun::replay(std::vector<io::JournalEntry> segments, std::size_t next) {
+void EditRun::replay(std::size_t next) {
   if (stopping_) return finish();
-  if (next < segments.size()) {
-    const std::string path = segments[next].path.string();
-    return ask(sharding::ReplaySegment{path}, [this, segments = std::move(segments), next](const sharding::Reply&) {
-      replay(segments, next + 1);
-    });
+  if (next < to_replay_.size()) {
+    return ask(sharding::ReplaySegment{to_replay_[next].path.string()},
+               [this, next](const sharding::Reply&) { replay(next + 1); });
   }
   std::int64_t edits = queue_.edits();
   for (const auto& part : parts_) edits += std::ssize(part);
@@ -166,6 +171,7 @@ void EditRun::examine(std::vector<QueuedEdit> part, sharding::BatchApplied appli
           auto rest = edits_in_state(io::EditState::committed, part, applied.edits);
           std::erase_if(applied.edits,
                         [](const io::EditRecord& edit) { return edit.state == io::EditState::committed; });
+          std::ranges::for_each(applied.edits, forget_what_came);
           if (!rest.empty()) parts_.push_front(std::move(rest));
           commit(std::move(applied), {.probes = {}, .decision = "every edit set aside"});
           return edit();
@@ -186,8 +192,7 @@ void EditRun::retry(std::vector<QueuedEdit> part, sharding::BatchApplied undone,
   io::EditRecord& record = undone.edits.front();
   record.state = io::EditState::set_aside;
   record.reason = why;
-  record.nll_after = io::not_measured;
-  record.match_after = false;
+  forget_what_came(record);
   commit(std::move(undone), {.probes = judgement.probes, .decision = "undone: " + why});
   edit();
 }

@@ -92,7 +92,7 @@ class EditRun {
  private:
   // Each asks the workers for one thing and goes on with the next when they have answered.
   void begin();
-  void replay(std::vector<io::JournalEntry> segments, std::size_t next);
+  void replay(std::size_t next);
   void edit();
   void examine(std::vector<QueuedEdit> part, sharding::BatchApplied applied);
   void retry(std::vector<QueuedEdit> part, sharding::BatchApplied undone, const std::string& why);
@@ -116,6 +116,7 @@ class EditRun {
   Provenance provenance_;
   Observer& observer_;
   EditRunOptions options_;
+  std::vector<io::JournalEntry> to_replay_;
   std::deque<std::vector<QueuedEdit>> parts_;                       // of the batch at hand, still to be tried
   std::optional<std::chrono::steady_clock::time_point> submitted_;  // the first attempt since the last commit
   Seconds seconds_{};                                               // of the activities of these attempts

@@ -40,8 +40,12 @@ Judgement judge(const sharding::BatchApplied& applied, const GuardLimits& limits
   look(applied.heldout_loss, rise <= limits.loss_rise,
        fmt::format("the held-out loss rose by {:.3f} nats (limit {:g})", rise, limits.loss_rise));
   for (const io::LayerRecord& layer : applied.layers) {
-    const double change = layer.norms.update / layer.norms.base, total = layer.norms.total / layer.norms.base;
-    look({.name = fmt::format("drift of layer {}", layer.layer), .before = io::not_measured, .after = total},
+    double change = layer.norms.update;  // at the most, with what took superseded edits out
+    for (const io::RemovedLayer& removed : applied.removal.layers) {
+      if (removed.layer == layer.layer) change += removed.norms.update;
+    }
+    change /= layer.norms.base;
+    look({.name = fmt::format("change of layer {}", layer.layer), .before = io::not_measured, .after = change},
          change <= limits.drift,
          fmt::format("layer {} changed by {:.3f} of its weight's norm (limit {:g})", layer.layer, change,
                      limits.drift));

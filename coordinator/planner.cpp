@@ -59,29 +59,37 @@ double needed_memory(const PlanRequest& request, int stages, int replicas) {
   return enough;
 }
 
+// What fits one replica fits several: those share what a stage owns and computes.
+std::optional<int> fewest_for_one_replica(const PlanRequest& request) {
+  return fewest_stages(request, static_cast<int>(request.workload.model.layers), [](int) { return 1; });
+}
+
 [[noreturn]] void refuse_memory(const PlanRequest& request, int stages) {
   const double needed = needed_memory(request, stages, request.ranks / stages);
   std::string remedy = fmt::format("take ranks of {}", gigabytes(needed));
-  // What fits one replica fits several: those share what a stage owns and computes.
-  const auto layers = static_cast<int>(request.workload.model.layers);
-  if (const auto enough = fewest_stages(request, layers, [](int) { return 1; })) {
+  PlanRequest smaller = request;
+  smaller.workload.hparams.group = 1;
+  if (const auto enough = fewest_for_one_replica(request)) {
     remedy += fmt::format(", or {} stages: {} ranks or a multiple of it", *enough, *enough);
-  } else {
-    remedy += ", or smaller groups ('group' in the hyper-parameters)";
+  } else if (const auto with_single_edits = fewest_for_one_replica(smaller)) {
+    remedy += fmt::format(
+        ", or groups of one edit ('group: 1' in the hyper-parameters) in {} stages: {} ranks or a "
+        "multiple of it",
+        *with_single_edits, *with_single_edits);
   }
   throw io::UserError({.expected = fmt::format("{} a rank for {} stages x {} replicas", gigabytes(needed), stages,
                                                request.ranks / stages),
                        .found = fmt::format("{:.1f} GB", std::floor(request.machine.memory_bytes / 1e8) / 10),
-                       .where = fmt::format("--ranks {}", request.ranks),
+                       .where = fmt::format("{} {}", request.ranks_from, request.ranks),
                        .remedy = remedy});
 }
 
-[[noreturn]] void refuse_division(int ranks, int stages) {
-  throw io::UserError(
-      {.expected = fmt::format("a multiple of {} ranks, for replicas of {} stages", stages, stages),
-       .found = std::to_string(ranks),
-       .where = "--ranks",
-       .remedy = fmt::format("take {} or {} ranks", ranks / stages * stages, (ranks / stages + 1) * stages)});
+[[noreturn]] void refuse_division(const PlanRequest& request, int stages) {
+  const int replicas = request.ranks / stages;
+  throw io::UserError({.expected = fmt::format("a multiple of {} ranks, for replicas of {} stages", stages, stages),
+                       .found = std::to_string(request.ranks),
+                       .where = request.ranks_from,
+                       .remedy = fmt::format("take {} or {} ranks", replicas * stages, (replicas + 1) * stages)});
 }
 
 // Those asked for, checked; where none are, the fewest that fit.
@@ -91,8 +99,10 @@ int chosen_stages(const PlanRequest& request) {
     const auto whole = [ranks](int count) { return ranks % count == 0 ? ranks / count : 0; };
     if (const auto stages = fewest_stages(request, most, whole)) return *stages;
     const auto any = [ranks](int count) { return ranks / count; };
-    if (const auto stages = fewest_stages(request, most, any)) refuse_division(ranks, *stages);
-    refuse_memory(request, most);
+    if (const auto stages = fewest_stages(request, most, any)) refuse_division(request, *stages);
+    int parting = most;  // the ranks into whole replicas
+    while (ranks % parting != 0) --parting;
+    refuse_memory(request, parting);
   }
   if (request.stages > most) {
     throw io::UserError({.expected = fmt::format("at most {} stages, for {} layers on {} ranks", most,
@@ -101,7 +111,11 @@ int chosen_stages(const PlanRequest& request) {
                          .where = "--stages",
                          .remedy = ""});
   }
-  if (ranks % request.stages != 0) refuse_division(ranks, request.stages);
+  if (ranks % request.stages != 0) {
+    if (!cut(request, request.stages, ranks / request.stages, request.machine.memory_bytes))
+      refuse_memory(request, request.stages);
+    refuse_division(request, request.stages);
+  }
   return request.stages;
 }
 

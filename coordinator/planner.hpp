@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <string>
 #include <vector>
 
 #include "coordinator/stage_costs.hpp"
@@ -16,7 +17,8 @@ struct PlanRequest {
   Workload workload;
   Machine machine;
   int ranks = 1;
-  int stages = 0;  // 0: as few as fit and part the ranks into whole replicas
+  int stages = 0;                      // 0: as few as fit and part the ranks into whole replicas
+  std::string ranks_from = "--ranks";  // what gives their number, for messages
 };
 
 struct RankPlan {

@@ -28,7 +28,7 @@ double as_double(std::int64_t value) {
 }
 
 std::int64_t ceil_divided(std::int64_t value, std::int64_t by) {
-  return (value + by - 1) / by;
+  return value / by + (value % by == 0 ? 0 : 1);
 }
 
 }  // namespace
@@ -111,13 +111,17 @@ RankBytes StageCosts::bytes(sharding::Range layers, std::int64_t owned) const {
   // Kept of a token in a layer: both norms' inputs in f32, queries, keys and values, the softmax, the MLP's gate.
   const std::int64_t kept = 16 * d + 3 * attention * w * 2 + 3 * f * w + model.heads * seen * (4 + w);
   const std::int64_t passing = whole_tokens * ((4 * f + 8 * d) * w + 8 * d);  // of the one layer at work
+  // The master where it is not the model's own weight, its copy for an undo, and the joint write's.
+  const std::int64_t masters = (w == 4 ? 1 : 2) + (workload_.joint ? 1 : 0);
+  // One that is still being written lies in main memory.
+  const std::int64_t checkpoint = machine_.is_gpu ? 0 : owned * (master + 2 * moment);
   RankBytes bytes{.weights = weights_of(layers),
-                  .masters = edited_in(layers) * (w == 4 ? 2 : 3) * master,
+                  .masters = edited_in(layers) * masters * master,
                   .second_moments = owned * 2 * moment,
                   .solving = owned > 0 ? (2 * owned + 4) * moment : 0,
                   .activations = in_flight_ * behind * suffix_tokens * kept + passing,
                   .caches = in_flight_ * behind * rows_ * past * 2 * model.kv_heads * model.head_dim * w,
-                  .runtime = machine_.runtime_bytes};
+                  .runtime = machine_.runtime_bytes + checkpoint};
   if (has_head(layers)) bytes.caches += (3 * predicted() + in_flight_ * group_) * model.vocabulary * 4;
   return bytes;
 }

@@ -42,14 +42,14 @@ struct Workload {
 
 struct RankBytes {
   std::int64_t weights = 0;
-  // f32, of edited layers: beside the model's own where that is shorter, and two copies, for what a batch writes
-  // twice and for taking it back.
+  // f32, of edited layers: beside the model's own where that is shorter, a copy for taking a batch back, and where
+  // layers are written jointly another.
   std::int64_t masters = 0;
   std::int64_t second_moments = 0;  // of owned layers: A and its inverse, f64
   std::int64_t solving = 0;      // while an owner absorbs a batch's keys: the new ones beside the old, and products
   std::int64_t activations = 0;  // of the groups under way, kept for the backward pass
   std::int64_t caches = 0;       // attention's keys and values before the subjects; the head's probabilities
-  std::int64_t runtime = 0;
+  std::int64_t runtime = 0;      // of the process; on CPUs also a checkpoint on its way to the disk
 
   // The values have been found before their keys are absorbed.
   [[nodiscard]] std::int64_t total() const {

@@ -8,6 +8,7 @@ namespace {
 constexpr Range positive{.least = 0, .least_allowed = false, .words = " above 0"};
 constexpr Range not_negative{.least = 0, .words = " of at least 0"};
 constexpr Range at_least_one{.least = 1, .words = " of at least 1"};
+constexpr Range balance{.least = 1, .most = 1000, .words = " from 1 to 1000"};
 constexpr Range above_one{.least = 1, .least_allowed = false, .words = " above 1"};
 constexpr Range share{.least = 0, .most = 1, .least_allowed = false, .words = " above 0 and at most 1"};
 constexpr Range decay{.least = 0, .most = 1, .most_allowed = false, .words = " of at least 0 and below 1"};
@@ -48,7 +49,7 @@ constexpr std::array keys{
     HparamKey{"las", &Hparams::las},
     HparamKey{"anchor_ratio", &Hparams::anchor_ratio, share},
     HparamKey{"anchor_mass", &Hparams::anchor_mass, share},
-    HparamKey{"las_balance", &Hparams::las_balance, at_least_one},
+    HparamKey{"las_balance", &Hparams::las_balance, balance},
     HparamKey{"las_capacity", &Hparams::las_capacity, at_least_one},
     HparamKey{"rar", &Hparams::rar},
     HparamKey{"rar_decay", &Hparams::rar_decay, decay},

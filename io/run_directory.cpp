@@ -25,7 +25,7 @@ void make_folder(const std::filesystem::path& path) {
   if (error) throw SystemError::from_errno(error.value(), "create the directory", path.string());
 }
 
-// A run that was killed before it had a run.yaml left no more than its lock.
+// A run that ended before it had a run.yaml left no more than its lock.
 bool is_trace_of_a_start(const std::filesystem::path& path) {
   return path.filename() == run_lock_name || is_temporary(path);
 }
@@ -93,17 +93,13 @@ class Descriptor {
 RunDirectory::RunDirectory(std::filesystem::path path, RunRecord record, std::optional<RunLock> lock)
     : path_(std::move(path)), record_(std::move(record)), lock_(std::move(lock)) {}
 
-RunDirectory RunDirectory::create(const std::filesystem::path& path, const RunRecord& record) {
+RunDirectory RunDirectory::create(const std::filesystem::path& path) {
   require_free(path);
   make_folder(path);
   RunLock lock(path);
   require_free(path);  // again: another job may have been faster
   remove_leftovers(path);
-  write_run_record(path / record_name, record);
-  RunDirectory run(path, record, std::move(lock));
-  make_folders(run);
-  sync_directory(path);
-  return run;
+  return {path, {}, std::move(lock)};
 }
 
 RunDirectory RunDirectory::resume(const std::filesystem::path& path) {
@@ -128,7 +124,9 @@ bool RunDirectory::is_run(const std::filesystem::path& path) {
 
 void RunDirectory::write_record(const RunRecord& record) {
   check(lock_.has_value(), "a record written to a run that is only viewed");
-  write_run_record(path_ / record_name, record);
+  write_run_record(path_ / record_name, record);  // first: folders without it would not be taken for a run
+  make_folders(*this);
+  sync_directory(path_);
   record_ = record;
 }
 

@@ -23,10 +23,10 @@ struct Context {
 
 class RunDirectory {
  public:
-  // Makes the directory, takes its lock for as long as this object lives and writes run.yaml. UserError when a run
-  // is there already (it tells about
+  // Makes the directory and takes its lock for as long as this object lives. It is no run before
+  // `write_record`, and until then as good as empty. UserError when a run is there already (it tells about
   // --resume) or something else is.
-  static RunDirectory create(const std::filesystem::path& path, const RunRecord& record);
+  static RunDirectory create(const std::filesystem::path& path);
   // To go on with a run: takes its lock. UserError naming the holder's host and pid when another job has it.
   static RunDirectory resume(const std::filesystem::path& path);
   // To look at a run: no lock, nothing may be written.
@@ -41,7 +41,7 @@ class RunDirectory {
   std::filesystem::path metrics() const { return path_ / "metrics.jsonl"; }
   const RunRecord& record() const { return record_; }
 
-  // Replaces run.yaml (edits appended, another rank count).
+  // Writes run.yaml, in the place of what it had before (edits appended, say). Makes a run of a new directory.
   void write_record(const RunRecord& record);
 
   // Adds one line to metrics.jsonl, durably. `json` is one JSON object without a line break.

@@ -98,7 +98,7 @@ std::string anchor_picture(const AnchorHistory& history, const std::string& titl
       "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" height=\"{1}\" "
       "font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n",
       width, height);
-  svg += label(margin, 20, title + ": dimensions that carry anchors, batch by batch");
+  svg += label(margin, 20, title + ": standing anchors, batch by batch");
   svg += legend();
   double top = head;
   for (const auto& [layer, batches] : history) {

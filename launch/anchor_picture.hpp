@@ -10,8 +10,8 @@
 
 namespace anchorage::launch {
 
-// Of one layer in one batch: dimensions that carry anchors of this batch and of the one before (kept), of this one
-// alone (entered), of the one before alone (left).
+// Of one layer in one batch: its standing anchors (sharding::AnchorChange) that stood before too (kept) or did not
+// (entered), and those that do not stand any more (left).
 struct AnchorCounts {
   std::int64_t batch = 0;
   std::int64_t chosen = 0;  // anchors of all edits together

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <cstring>
 #include <exception>
+#include <functional>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -14,6 +15,7 @@
 #include "launch/command_line.hpp"
 #include "launch/edit_setup.hpp"
 #include "launch/format_option.hpp"
+#include "launch/number_checks.hpp"
 #include "launch/stage_choice.hpp"
 #include "launch/traffic_report.hpp"
 #include "worker/model/load.hpp"
@@ -40,7 +42,7 @@ io::BaseRecord base_record(const EditPlan& plan, const io::ModelDirectory& direc
   return base;
 }
 
-// Rank 0's part of a run: the directory, the journal and what is still to be done.
+// Rank 0's part of a run: its directory, the edits, and from `begin` on the journal.
 struct Desk {
   io::RunDirectory directory;
   io::EditsFile edits;
@@ -48,19 +50,19 @@ struct Desk {
   static Desk open(const EditOptions& options, const EditPlan& plan) {
     // The edits first: where they cannot be used, no directory is made either.
     io::EditsFile edits = read_all_edits(plan.record.edits, plan.record.format, options.strict);
-    auto directory =
-        options.resume ? io::RunDirectory::resume(options.run) : io::RunDirectory::create(options.run, plan.record);
-    if (options.resume) directory.write_record(plan.record);
-    return {std::move(directory), std::move(edits)};
+    return {
+        .directory = options.resume ? io::RunDirectory::resume(options.run) : io::RunDirectory::create(options.run),
+        .edits = std::move(edits)};
   }
 
-  // The size that the editor chose, before its first batch: another version may choose another, and the size
-  // decides on rounding.
-  void keep_group_size(std::int64_t group) {
-    io::RunRecord record = directory.record();
-    if (record.group == group) return;
+  // Nothing stands in the run's way any more. `group` is what the editor chose: another version may choose another,
+  // and the size decides on rounding.
+  void begin(const EditPlan& plan, std::int64_t group, const worker::Contexts& contexts,
+             const io::Tokenizer& tokenizer) {
+    io::RunRecord record = plan.record;
     record.group = group;
     directory.write_record(record);
+    keep_contexts(contexts, tokenizer, directory);
   }
 };
 
@@ -75,41 +77,6 @@ void tell(const coordinator::QueueFindings& findings) {
         edit.edit.id, *edit.removed_in);
   }
   if (findings.repeated > 0) spdlog::info("{} edits stand in the file more than once", findings.repeated);
-}
-
-// The coordinator runs on a thread of its own, the worker's loop on this one, which is MPI's. Whichever fails, the
-// other is told to end, and the failure is thrown here.
-coordinator::RunResult coordinate(Desk& desk, io::Journal& journal, coordinator::Queue queue,
-                                  const coordinator::Provenance& provenance,
-                                  const coordinator::EditRunOptions& options, worker::BatchEditor& editor,
-                                  const worker::LossProbe& probe, Session& session) {
-  boost::asio::io_context context;
-  worker::CommandQueue commands;
-  coordinator::Progress progress(context, std::cerr, coordinator::display_for_stderr());
-  coordinator::EditRun run(context, commands, desk.directory, journal, std::move(queue), provenance, progress,
-                           options);
-  run.start();
-  std::exception_ptr coordinator_failure;
-  {
-    std::jthread thread([&] {
-      try {
-        context.run();
-      } catch (const coordinator::GraceIsOver& dropped) {
-        spdlog::warn("{}", dropped.what());
-        session.abandon_job(stopped);
-      } catch (...) {
-        coordinator_failure = std::current_exception();
-      }
-    });
-    try {
-      worker::run_command_loop(editor, probe, session.host(), &commands);
-    } catch (...) {
-      context.stop();
-      throw;
-    }
-  }
-  if (coordinator_failure) std::rethrow_exception(coordinator_failure);
-  return run.result();
 }
 
 coordinator::GuardLimits guard_limits(const io::Hparams& hparams) {
@@ -129,6 +96,62 @@ void require_possible(const coordinator::QueueFindings& findings, const EditPlan
                          .where = "--on-conflict supersede",
                          .remedy = "this method cannot take an edit out again: choose refuse or keep-both"});
   }
+}
+
+// All of a run but the computing: from what the journal has of the edits to the last commit. Opening a long journal
+// takes its time, for which the workers' loop keeps the other ranks waiting.
+coordinator::RunResult coordinate(Desk& desk, const EditPlan& plan, const EditOptions& options,
+                                  const io::BaseRecord& base, int world, boost::asio::io_context& context,
+                                  sharding::Workers& workers) {
+  const coordinator::Provenance provenance{.version = ANCHORAGE_VERSION, .world = world, .seed = plan.record.seed};
+  auto journal = io::Journal::open(desk.directory.journal(), io::JournalAccess::append);
+  if (journal.empty()) journal.append(coordinator::base_segment(base, provenance));
+  coordinator::QueueOptions wanted{.batch_size = plan.record.batch_size,
+                                   .on_conflict = coordinator::conflict_policy_named(options.on_conflict)};
+  if (options.limit > 0) wanted.limit = options.limit;
+  coordinator::Queue queue(desk.edits, coordinator::recorded_edits(journal), wanted);
+  tell(queue.findings());
+  require_possible(queue.findings(), plan);
+  coordinator::Progress progress(context, std::cerr, coordinator::display_for_stderr());
+  coordinator::EditRun run(context, workers, desk.directory, journal, std::move(queue), provenance, progress,
+                           {.guard = guard_limits(plan.hparams),
+                            .checkpoint_every = options.checkpoint_every,
+                            .grace = std::chrono::duration<double>(options.grace)});
+  run.start();
+  context.run();
+  return run.result();
+}
+
+// The coordinator runs on a thread of its own, the workers' loop on this one, which is MPI's. Whichever fails, the
+// other is told to end, and the failure is thrown here.
+coordinator::RunResult run_both(
+    const std::function<coordinator::RunResult(boost::asio::io_context&, sharding::Workers&)>& coordinate,
+    worker::BatchEditor& editor, const worker::LossProbe& probe, Session& session) {
+  boost::asio::io_context context;
+  worker::CommandQueue commands;
+  coordinator::RunResult result;
+  std::exception_ptr coordinator_failure;
+  {
+    std::jthread thread([&] {
+      try {
+        result = coordinate(context, commands);
+      } catch (const coordinator::GraceIsOver& dropped) {
+        spdlog::warn("{}", dropped.what());
+        session.abandon_job(stopped);
+      } catch (...) {
+        coordinator_failure = std::current_exception();
+        commands.submit(sharding::Stop{}, [](const sharding::Reply&) {});
+      }
+    });
+    try {
+      worker::run_command_loop(editor, probe, session.host(), &commands);
+    } catch (...) {
+      context.stop();
+      throw;
+    }
+  }
+  if (coordinator_failure) std::rethrow_exception(coordinator_failure);
+  return result;
 }
 
 // Bytes of the weights that each rank holds, on rank 0. Collective.
@@ -206,22 +229,21 @@ int run(EditOptions options, Session& session) {
   const auto base = io::ModelDirectory::open(base_to_edit(options.model));
   const EditPlan plan = earlier ? plan_resume(options, *earlier, base, session) : plan_edit(options, base, session);
   const worker::Method method = worker::method_named(plan.record.method);
-  // Before there is a run directory: that of a run that cannot begin would only be in the way.
   session.arrange(
       choose_stages(workload_of(base.config(), plan.hparams, method, plan.record.batch_size, session), session));
   std::optional<Desk> desk;
   if (session.is_root()) desk = Desk::open(options, plan);
 
-  OpenedModel model =
-      open_model_together({.base = base.path(), .run = std::nullopt, .batch = std::nullopt}, session);
+  OpenedModel model = open_model({.base = base.path(), .run = std::nullopt, .batch = std::nullopt}, session);
   const auto weight_bytes = weight_bytes_by_rank(model.transformer, session.host());
   const std::vector<std::int64_t> layers(plan.hparams.layers.begin(), plan.hparams.layers.end());
   worker::EditedWeights weights(model.transformer, model.directory, layers);
   const worker::PromptBuilder prompts(model.tokenizer);
   const auto statistics = io::StatisticsFile::load(plan.record.statistics);
-  worker::BatchEditor editor(model.transformer, weights, prompts, plan.hparams, method, statistics,
-                             run_contexts(model, plan, desk ? &desk->directory : nullptr, session),
+  const auto contexts = run_contexts(model, plan, desk ? &desk->directory : nullptr, session);
+  worker::BatchEditor editor(model.transformer, weights, prompts, plan.hparams, method, statistics, contexts,
                              sink_limits(statistics, plan.hparams), session.ranks());
+  session.host().barrier("wait for the least squares of all layers", sharding::Patience::steps(std::ssize(layers)));
   const worker::LossProbe probe(model.transformer, prompts, session.ranks());
   if (!session.is_root()) {
     // Launchers pass signals on to all ranks. Rank 0 decides what they mean, and tells the others by a command.
@@ -231,22 +253,13 @@ int run(EditOptions options, Session& session) {
     return done;
   }
 
-  const coordinator::Provenance provenance{
-      .version = ANCHORAGE_VERSION, .world = session.host().size(), .seed = plan.record.seed};
-  desk->keep_group_size(editor.group_size());
-  auto journal = io::Journal::open(desk->directory.journal(), io::JournalAccess::append);
-  if (journal.empty()) journal.append(coordinator::base_segment(base_record(plan, base, weights), provenance));
-  coordinator::QueueOptions wanted{.batch_size = plan.record.batch_size,
-                                   .on_conflict = coordinator::conflict_policy_named(options.on_conflict)};
-  if (options.limit > 0) wanted.limit = options.limit;
-  coordinator::Queue queue(desk->edits, coordinator::recorded_edits(journal), wanted);
-  tell(queue.findings());
-  require_possible(queue.findings(), plan);
-  const coordinator::EditRunOptions how{.guard = guard_limits(plan.hparams),
-                                        .checkpoint_every = options.checkpoint_every,
-                                        .grace = std::chrono::duration<double>(options.grace)};
-  const coordinator::RunResult result =
-      coordinate(*desk, journal, std::move(queue), provenance, how, editor, probe, session);
+  desk->begin(plan, editor.group_size(), contexts, model.tokenizer);
+  const io::BaseRecord begun_from = base_record(plan, base, weights);
+  const int world = session.host().size();
+  const auto coordinate_run = [&](boost::asio::io_context& context, sharding::Workers& workers) {
+    return coordinate(*desk, plan, options, begun_from, world, context, workers);
+  };
+  const coordinator::RunResult result = run_both(coordinate_run, editor, probe, session);
   const auto traffic = gather_traffic(session);
   if (session.host().size() > 1) log_traffic(traffic);
   print_result(result, options, plan, weight_bytes, traffic, session);
@@ -269,9 +282,9 @@ void add_edit_command(CommandLine& line) {
                       "key=value: changes a hyper-parameter; may be given several times");
   command->add_option("--method", options->method, "b-eac, memit, memit_seq, eac or alphaedit");
   command->add_option("--stats", options->statistics, "key statistics, from 'anchorage stats'");
-  command->add_option("--batch", options->batch, "edits a batch")->check(CLI::PositiveNumber);
-  command->add_option("--limit", options->limit, "of the edits, the first N")->check(CLI::PositiveNumber);
-  command->add_option("--seed", options->seed, "of the context prefixes")->check(CLI::NonNegativeNumber);
+  command->add_option("--batch", options->batch, "edits a batch")->check(whole_number(1, most_edits));
+  command->add_option("--limit", options->limit, "of the edits, the first N")->check(whole_number(1));
+  command->add_option("--seed", options->seed, "of the context prefixes")->check(whole_number(0));
   command
       ->add_option("--on-conflict", options->on_conflict,
                    "an edit whose subject and prompt an earlier one has, with another target: supersede, refuse or "
@@ -280,13 +293,13 @@ void add_edit_command(CommandLine& line) {
   command
       ->add_option("--checkpoint-every", options->checkpoint_every,
                    "batches between two weight checkpoints, which make resuming quick; 0: none")
-      ->check(CLI::NonNegativeNumber);
+      ->check(whole_number(0));
   command
       ->add_option(
           "--grace", options->grace,
           "seconds from SIGTERM, SIGINT or SIGUSR1 on for the batch at hand, which is dropped where it takes "
           "longer")
-      ->check(CLI::PositiveNumber);
+      ->check(number_above_zero());
   command->add_flag("--resume", options->resume, "go on behind the last committed batch")->excludes(model);
   command->add_flag("--strict", options->strict, "a record that cannot be used is an error");
   add_session_options(*command, line.session);

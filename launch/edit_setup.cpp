@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "io/digest.hpp"
 #include "io/error.hpp"
@@ -16,20 +17,6 @@
 
 namespace anchorage::launch {
 namespace {
-
-io::Hparams requested_hparams(const EditOptions& options, const io::ModelConfig& config) {
-  if (options.hparams.empty()) {
-    throw io::UserError({.expected = "a file of hyper-parameters",
-                         .found = "none",
-                         .where = "--hparams",
-                         .remedy = "launch/hparams has ready ones"});
-  }
-  io::LoadedHparams loaded = io::load_hparams(options.hparams);
-  for (const io::IgnoredKey& key : loaded.ignored)
-    spdlog::debug("{}: {} is ignored: {}", options.hparams, key.key, key.reason);
-  for (const std::string& assignment : options.assignments) io::set(loaded.hparams, assignment);
-  return io::resolve(loaded.hparams, config, options.hparams);
-}
 
 std::string absolute_path(const std::filesystem::path& path) {
   return std::filesystem::absolute(path).lexically_normal().string();
@@ -63,6 +50,21 @@ std::map<std::string, std::string> checked_fingerprints(const std::filesystem::p
 
 }  // namespace
 
+io::Hparams requested_hparams(const std::string& path, const std::vector<std::string>& assignments,
+                              const io::ModelConfig& model) {
+  if (path.empty()) {
+    throw io::UserError({.expected = "a file of hyper-parameters",
+                         .found = "none",
+                         .where = "--hparams",
+                         .remedy = "launch/hparams has ready ones"});
+  }
+  io::LoadedHparams loaded = io::load_hparams(path);
+  for (const io::IgnoredKey& key : loaded.ignored)
+    spdlog::debug("{}: {} is ignored: {}", path, key.key, key.reason);
+  for (const std::string& assignment : assignments) io::set(loaded.hparams, assignment);
+  return io::resolve(loaded.hparams, model, path);
+}
+
 EditPlan plan_edit(const EditOptions& options, const io::ModelDirectory& model, Session& session) {
   worker::method_named(options.method);
   if (options.edits.empty()) {
@@ -75,7 +77,7 @@ EditPlan plan_edit(const EditOptions& options, const io::ModelDirectory& model, 
                          .where = "--stats",
                          .remedy = "make one with 'anchorage stats'"});
   }
-  const io::Hparams hparams = requested_hparams(options, model.config());
+  const io::Hparams hparams = requested_hparams(options.hparams, options.assignments, model.config());
   return {.record = {.model = absolute_path(model.path()),
                      .edits = absolute_paths(options.edits),
                      .format = options.format.value_or("auto"),
@@ -128,7 +130,7 @@ io::EditsFile read_all_edits(const std::vector<std::string>& paths, const std::s
   return all;
 }
 
-worker::Contexts run_contexts(const OpenedModel& model, const EditPlan& plan, io::RunDirectory* directory,
+worker::Contexts run_contexts(const OpenedModel& model, const EditPlan& plan, const io::RunDirectory* directory,
                               Session& session) {
   const int generated = plan.hparams.contexts;  // one more than is needed besides the bare prompt: a spare
   const bool kept = directory != nullptr && directory->has_contexts();
@@ -141,17 +143,21 @@ worker::Contexts run_contexts(const OpenedModel& model, const EditPlan& plan, io
     prefixes = worker::generate_context_prefixes(model.transformer, model.tokenizer, generated,
                                                  plan.hparams.context_length,
                                                  static_cast<std::uint64_t>(plan.record.seed));
-    std::vector<io::Context> contexts;
-    for (const std::string& prefix : prefixes) {
-      const auto ids = model.tokenizer.encode(prefix);
-      contexts.push_back({.text = prefix, .tokens = {ids.begin(), ids.end()}});
-    }
-    if (session.is_root()) directory->write_contexts(contexts);
   }
   const std::string text = broadcast_text(nlohmann::json(prefixes).dump(), session.host(), "broadcast contexts");
   worker::Contexts contexts{.prefixes = {""}, .wanted = static_cast<std::size_t>(plan.hparams.contexts)};
   for (const std::string prefix : nlohmann::json::parse(text)) contexts.prefixes.push_back(prefix);
   return contexts;
+}
+
+void keep_contexts(const worker::Contexts& contexts, const io::Tokenizer& tokenizer, io::RunDirectory& directory) {
+  if (directory.has_contexts()) return;
+  std::vector<io::Context> kept;
+  for (const std::string& prefix : std::span(contexts.prefixes).subspan(1)) {  // behind the bare prompt's
+    const auto ids = tokenizer.encode(prefix);
+    kept.push_back({.text = prefix, .tokens = {ids.begin(), ids.end()}});
+  }
+  directory.write_contexts(kept);
 }
 
 worker::SinkLimits sink_limits(const io::StatisticsFile& statistics, const io::Hparams& hparams) {

@@ -41,6 +41,10 @@ struct EditPlan {
   io::Hparams hparams;  // resolved for the model
 };
 
+// The file's hyper-parameters with what --set changes, resolved for the model. Throws io::UserError.
+io::Hparams requested_hparams(const std::string& path, const std::vector<std::string>& assignments,
+                              const io::ModelConfig& model);
+
 // Checks hyper-parameters, method, statistics and model against each other. Collective: fingerprints come from rank
 // 0.
 EditPlan plan_edit(const EditOptions& options, const io::ModelDirectory& model, Session& session);
@@ -55,10 +59,13 @@ EditPlan plan_resume(const EditOptions& options, const io::RunRecord& record, co
 // io::UserError for the first record that cannot be used.
 io::EditsFile read_all_edits(const std::vector<std::string>& paths, const std::string& format, bool strict);
 
-// The contexts of the run: those that it has, or new ones, which rank 0 keeps in the run's directory (`directory`
-// is null on the other ranks). Collective.
-worker::Contexts run_contexts(const OpenedModel& model, const EditPlan& plan, io::RunDirectory* directory,
+// The contexts of the run: those that its directory keeps, or new ones. `directory` is null on all ranks but 0.
+// Collective.
+worker::Contexts run_contexts(const OpenedModel& model, const EditPlan& plan, const io::RunDirectory* directory,
                               Session& session);
+
+// Has the run keep its contexts, where it does not yet: other ones would not repeat it.
+void keep_contexts(const worker::Contexts& contexts, const io::Tokenizer& tokenizer, io::RunDirectory& directory);
 
 // Norms above which a position is an attention sink, from the statistics: [edited layers]. Infinite where they do
 // not tell.

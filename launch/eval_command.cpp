@@ -9,6 +9,7 @@
 #include "launch/eval_tasks.hpp"
 #include "launch/format_option.hpp"
 #include "launch/model_argument.hpp"
+#include "launch/number_checks.hpp"
 #include "launch/stage_choice.hpp"
 #include "worker/evaluation/edit_metrics.hpp"
 #include "worker/evaluation/text_loss.hpp"
@@ -103,7 +104,7 @@ int run(const Options& options, Session& session) {
 
   const ModelArgument argument = parse_model_argument(options.model);
   session.arrange(choose_stages(workload_of(io::ModelDirectory::open(argument.base).config(), session), session));
-  const OpenedModel model = open_model_together(argument, session);
+  const OpenedModel model = open_model(argument, session);
   const worker::PromptBuilder prompts(model.tokenizer);
   Report report;
   if (options.edits) {
@@ -130,14 +131,13 @@ void add_eval_command(CommandLine& line) {
   command->add_option("model", options->model, "MODEL or RUN[@N]")->required();
   command->add_option("--edits", options->edits, "a file of edits, in any of the known formats");
   add_format_option(*command, options->format);
-  command->add_option("--limit", options->limit, "of the file's edits, the first N")->check(CLI::PositiveNumber);
+  command->add_option("--limit", options->limit, "of the file's edits, the first N")->check(whole_number(1));
   command->add_option("--heldout", options->heldout, "a text file: the loss on it");
   command->add_option("--sequence-length", options->sequence_length, "tokens of held-out text seen at once")
       ->check(CLI::Range(2, 1 << 20));
   auto& tasks = options->tasks;
   command->add_option("--tasks", tasks.tasks, "general abilities: known=FILE, lambada=FILE")->delimiter(',');
-  command->add_option("--task-limit", tasks.limit, "of each task's questions, the first N")
-      ->check(CLI::PositiveNumber);
+  command->add_option("--task-limit", tasks.limit, "of each task's questions, the first N")->check(whole_number(1));
   command->add_option("--baseline", tasks.baseline,
                       "a report of 'eval --json' with the same --tasks: how many of its answers are kept");
   add_session_options(*command, line.session);

@@ -2,6 +2,7 @@
 
 #include "launch/command_line.hpp"
 #include "launch/model_argument.hpp"
+#include "launch/number_checks.hpp"
 #include "launch/stage_choice.hpp"
 #include "worker/editing/edit_prompts.hpp"
 #include "worker/model/generate.hpp"
@@ -18,8 +19,9 @@ struct Options {
 int run(Options options, Session& session) {
   const ModelArgument argument = parse_model_argument(options.model);
   session.arrange(choose_stages(workload_of(io::ModelDirectory::open(argument.base).config(), session), session));
-  if (session.place().replica != 0) return done;
-  const OpenedModel model = open_model(argument, session);
+  const auto opened = open_in_first_replica(argument, session);
+  if (!opened) return done;
+  const OpenedModel& model = *opened;
   const worker::PromptBuilder builder(model.tokenizer);
   std::vector<worker::TokenIds> prompts;
   for (const std::string& prompt : options.prompts) prompts.push_back(builder.prompt_ids(prompt));
@@ -45,8 +47,7 @@ void add_generate_command(CommandLine& line) {
   CLI::App* command = line.app.add_subcommand("generate", "Continue prompts");
   command->add_option("model", options->model, "MODEL or RUN[@N]")->required();
   command->add_option("--prompt", options->prompts, "a text to continue; may be given several times")->required();
-  command->add_option("--max-new-tokens", options->generate.max_new_tokens, "at the most")
-      ->check(CLI::PositiveNumber);
+  command->add_option("--max-new-tokens", options->generate.max_new_tokens, "at the most")->check(whole_number(1));
   command->add_option("--temperature", options->generate.temperature, "0: always the most probable token")
       ->check(CLI::NonNegativeNumber);
   command->add_option("--top-p", options->generate.top_p, "sample among the fewest tokens with this probability")

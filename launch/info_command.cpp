@@ -89,7 +89,9 @@ std::string text_of(const nlohmann::json& model) {
   return fmt::format(
       "{}\n  {} with {} layers, d_model {}, d_ff {}, {} heads ({} key-value), {} tokens, {} positions\n"
       "  {} parameters, {} of weights\n  editable: layers 0 to {}, {} and its like\n"
-      "  memory one rank needs: {} for the weights as stored, and {} for each edited layer\n",
+      "  memory: {} for the weights as stored, and {} for each edited layer; 'anchorage plan' counts all that a "
+      "run "
+      "needs\n",
       model["path"].get<std::string>(), model["family"].get<std::string>(), number("layers"), number("d_model"),
       number("d_ff"), number("heads"), number("kv_heads"), number("vocabulary"), number("max_positions"),
       number("parameters"), gigabytes(number("weight_bytes")), number("layers") - 1,
@@ -110,6 +112,13 @@ std::string text_of_run(const nlohmann::json& run) {
 int run(const std::string& name, Session& session) {
   if (!session.is_root()) return done;
   const ModelArgument argument = parse_model_argument(name);
+  if (argument.batch) {
+    throw io::UserError({.expected = "a model or a run",
+                         .found = "the state of a run after a batch",
+                         .where = name,
+                         .remedy = fmt::format("'anchorage journal show {} --batch {}' tells of a batch",
+                                               argument.run->string(), *argument.batch)});
+  }
   nlohmann::json document = describe_model(io::ModelDirectory::open(argument.base));
   std::string text = text_of(document);
   if (argument.run) {

@@ -29,6 +29,25 @@ RunUpdate step_of(const Record& record) {
   return {record.layer, worker::to_tensor(record.u), worker::to_tensor(record.v)};
 }
 
+OpenedModel load(const ModelArgument& argument, const Session& session) {
+  auto directory = io::ModelDirectory::open(argument.base);
+  auto tokenizer = io::Tokenizer::load(directory.tokenizer());
+  auto transformer = worker::load_transformer(
+      directory, {.device = session.device(), .dtype = session.dtype(), .stages = session.stages()});
+  const auto updates = run_updates(argument);
+  worker::EditedWeights weights(transformer, directory, updates.layers());
+  updates.for_each(
+      [&](const RunUpdate& update) {
+        weights.add(update.layer, update.u.to(session.device()), update.v.to(session.device()));
+      },
+      [&](std::int64_t layer) { return weights.holds(layer); });
+  return {std::move(directory), std::move(tokenizer), std::move(transformer)};
+}
+
+void wait_for_all(const io::ModelDirectory& model, Session& session) {
+  session.host().barrier("wait for all to load the model", patience_with_reading(model));
+}
+
 }  // namespace
 
 ModelArgument parse_model_argument(const std::string& argument) {
@@ -91,24 +110,16 @@ RunUpdates run_updates(const ModelArgument& argument) {
   return RunUpdates(io::standing_segments(journal, *argument.batch));
 }
 
-OpenedModel open_model(const ModelArgument& argument, const Session& session) {
-  auto directory = io::ModelDirectory::open(argument.base);
-  auto tokenizer = io::Tokenizer::load(directory.tokenizer());
-  auto transformer = worker::load_transformer(
-      directory, {.device = session.device(), .dtype = session.dtype(), .stages = session.stages()});
-  const auto updates = run_updates(argument);
-  worker::EditedWeights weights(transformer, directory, updates.layers());
-  updates.for_each(
-      [&](const RunUpdate& update) {
-        weights.add(update.layer, update.u.to(session.device()), update.v.to(session.device()));
-      },
-      [&](std::int64_t layer) { return weights.holds(layer); });
-  return {std::move(directory), std::move(tokenizer), std::move(transformer)};
+OpenedModel open_model(const ModelArgument& argument, Session& session) {
+  OpenedModel model = load(argument, session);
+  wait_for_all(model.directory, session);
+  return model;
 }
 
-OpenedModel open_model_together(const ModelArgument& argument, Session& session) {
-  OpenedModel model = open_model(argument, session);
-  session.host().barrier("wait for all to load the model", patience_with_reading(model.directory));
+std::optional<OpenedModel> open_in_first_replica(const ModelArgument& argument, Session& session) {
+  std::optional<OpenedModel> model;
+  if (session.place().replica == 0) model = load(argument, session);
+  wait_for_all(io::ModelDirectory::open(argument.base), session);
   return model;
 }
 

@@ -26,7 +26,7 @@ struct ModelArgument {
   std::optional<std::int64_t> batch;         // "@N"
 };
 
-// Throws io::UserError when the argument names neither, or a batch that the run does not have.
+// Throws io::UserError when the argument names neither. Whether the run has the batch is found where it is opened.
 ModelArgument parse_model_argument(const std::string& argument);
 
 // One step of one layer in a committed segment: W <- W + u v^T.
@@ -65,10 +65,10 @@ struct OpenedModel {
   worker::Transformer transformer;
 };
 
-// Loads this rank's stage of the base model and replays the run's updates up to the batch. The session has been
-// arranged. Not collective.
-OpenedModel open_model(const ModelArgument& argument, const Session& session);
-// The same on all ranks, which wait for each other: disks are slower for some than for others. Collective.
-OpenedModel open_model_together(const ModelArgument& argument, Session& session);
+// Loads this rank's stage of the base model and replays the run's updates up to the batch; ranks wait for each
+// other, since disks are slower for some than for others. The session has been arranged. Collective.
+OpenedModel open_model(const ModelArgument& argument, Session& session);
+// Of the first replica alone, for what the others have no part in: they wait, and get nothing. Collective.
+std::optional<OpenedModel> open_in_first_replica(const ModelArgument& argument, Session& session);
 
 }  // namespace anchorage::launch

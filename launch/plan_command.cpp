@@ -6,6 +6,8 @@
 #include "coordinator/planner.hpp"
 #include "io/error.hpp"
 #include "launch/command_line.hpp"
+#include "launch/edit_setup.hpp"
+#include "launch/number_checks.hpp"
 #include "launch/stage_choice.hpp"
 #include "worker/editing/method.hpp"
 #include "worker/model/block_speed.hpp"
@@ -36,12 +38,6 @@ io::ModelConfig read_config(const std::filesystem::path& model) {
   return io::read_model_config(path);
 }
 
-io::Hparams read_hparams(const Options& options, const io::ModelConfig& config) {
-  io::Hparams hparams = io::load_hparams(options.hparams).hparams;
-  for (const std::string& assignment : options.assignments) io::set(hparams, assignment);
-  return io::resolve(hparams, config, options.hparams);
-}
-
 void measure(coordinator::PlanRequest& request) {
   const coordinator::StageCosts costs(request.workload, request.machine, 1, 1);
   request.machine.flops = worker::measured_block_flops(request.workload.model, costs.step_tokens());
@@ -51,8 +47,8 @@ void measure(coordinator::PlanRequest& request) {
 coordinator::PlanRequest request_of(const Options& options, const Session& session) {
   const io::ModelConfig model = read_config(options.model);
   coordinator::PlanRequest request{
-      .workload = workload_of(model, read_hparams(options, model), worker::method_named(options.method),
-                              options.batch, session),
+      .workload = workload_of(model, requested_hparams(options.hparams, options.assignments, model),
+                              worker::method_named(options.method), options.batch, session),
       .machine = options.cpu ? coordinator::Machine::cpu(session.threads()) : coordinator::Machine::gpu(),
       .ranks = options.ranks,
       .stages = options.stages};
@@ -73,6 +69,12 @@ nlohmann::json document_of(const coordinator::RankBytes& bytes) {
           {"total", bytes.total()}};
 }
 
+// Replicas that get no group of edits.
+std::int64_t idle_replicas(const coordinator::Plan& plan, const coordinator::PlanRequest& request) {
+  const std::int64_t groups = (request.workload.batch + plan.group - 1) / plan.group;
+  return std::max<std::int64_t>(0, plan.topology.replicas() - groups);
+}
+
 nlohmann::json document_of(const coordinator::Plan& plan, const coordinator::PlanRequest& request) {
   auto ranks = nlohmann::json::array();
   for (std::size_t rank = 0; rank < plan.ranks.size(); ++rank) {
@@ -90,6 +92,7 @@ nlohmann::json document_of(const coordinator::Plan& plan, const coordinator::Pla
           {"batch", request.workload.batch},
           {"group", plan.group},
           {"groups_in_flight", plan.groups_in_flight},
+          {"idle_replicas", idle_replicas(plan, request)},
           {"memory_bytes", request.machine.memory_bytes},
           {"flops", request.machine.flops},
           {"seconds_a_batch",
@@ -122,8 +125,7 @@ std::string text_of(const coordinator::Plan& plan, const coordinator::PlanReques
     }
     text += "\n";
   }
-  const std::int64_t groups = (request.workload.batch + plan.group - 1) / plan.group;
-  if (const std::int64_t idle = plan.topology.replicas() - groups; idle > 0) {
+  if (const std::int64_t idle = idle_replicas(plan, request); idle > 0) {
     text += fmt::format(
         "{} of {} replicas get no group of edits: a smaller 'group' or a larger --batch gives them work\n", idle,
         plan.topology.replicas());
@@ -140,7 +142,10 @@ int run(const Options& options, Session& session) {
   if (!session.is_root()) return done;
   const coordinator::PlanRequest request = request_of(options, session);
   const coordinator::Plan plan = coordinator::plan_ranks(request);
-  const char* speed = options.teraflops ? "as given" : options.measure ? "as measured now" : "assumed";
+  const char* speed = options.teraflops ? "as given"
+                      : options.measure ? "as measured now"
+                      : options.cpu     ? "as of an AMD EPYC"
+                                        : "assumed";
   session.json() ? session.print(document_of(plan, request)) : session.print(text_of(plan, request, speed));
   return done;
 }
@@ -153,25 +158,27 @@ void add_plan_command(CommandLine& line) {
       "plan", "Which rank would hold which layers, what it needs of memory, and the time of a batch");
   command->add_option("model", options->model, "MODEL; its config.json is enough")->required();
   command->add_option("--hparams", options->hparams, "hyper-parameters, YAML or JSON")->required();
-  command->add_option("--ranks", options->ranks, "to plan for")->required()->check(CLI::PositiveNumber);
+  command->add_option("--ranks", options->ranks, "to plan for")->required()->check(whole_number(1, most_ranks));
   command->add_option("--stages", options->stages, "that share a model; as few as fit where not given")
-      ->check(CLI::PositiveNumber);
+      ->check(whole_number(1, most_ranks));
   command->add_option("--memory", options->memory, "GB of a rank: 80 where not given, 8 with --cpu")
-      ->check(CLI::PositiveNumber);
+      ->check(number_above_zero());
   command->add_option("--tflops", options->teraflops, "that a rank sustains in matrix products")
-      ->check(CLI::PositiveNumber);
+      ->check(number_above_zero());
   auto* cpu = command->add_flag("--cpu", options->cpu, "ranks without GPUs, of --threads each");
   command
       ->add_flag(
           "--measure", options->measure,
           "for the time, find out how fast this machine is: takes seconds; a rank's cores are taken for its own")
       ->needs(cpu);
-  command->add_option("--batch", options->batch, "edits a batch")->check(CLI::PositiveNumber);
+  command->add_option("--batch", options->batch, "edits a batch")->check(whole_number(1, most_edits));
   command->add_option("--method", options->method, "b-eac, memit, memit_seq, eac or alphaedit");
   command->add_option("--set", options->assignments, "key=value: changes a hyper-parameter");
   add_session_options(*command, line.session);
-  command->callback(
-      [&line, options] { line.action = [options](Session& session) { return run(*options, session); }; });
+  command->callback([&line, options] {
+    line.session.computes = options->measure;
+    line.action = [options](Session& session) { return run(*options, session); };
+  });
 }
 
 }  // namespace anchorage::launch

@@ -53,16 +53,8 @@ io::StatisticsFile statistics_of(const io::RunRecord& record) {
                        .remedy = "put the original back"});
 }
 
-io::LayerNorms norms_of(const torch::Tensor& u, const torch::Tensor& v, const torch::Tensor& weight,
-                        const torch::Tensor& base) {
-  const auto f64 = [](const torch::Tensor& tensor) { return tensor.to(torch::kDouble); };
-  return {.update = at::mm(f64(u), f64(v).t()).norm().item<double>(),
-          .total = f64(weight - base).norm().item<double>(),
-          .base = f64(base).norm().item<double>()};
-}
-
 // Layer by layer, so that one layer's least squares are in memory at a time.
-io::RemovalRecord take_out(const worker::RemovalRequest& request, const io::RunRecord& record,
+io::RemovalRecord take_out(const sharding::Removal& request, const io::RunRecord& record,
                            const RunUpdates& updates) {
   const auto method = worker::method_named(record.method);
   worker::require_removable(method);
@@ -77,11 +69,12 @@ io::RemovalRecord take_out(const worker::RemovalRequest& request, const io::RunR
     const auto update = worker::removal_update(metric, terms);
     const auto u = update.u.to(torch::kFloat), v = update.v.to(torch::kFloat);
     const auto weight = at::addmm(weights.at(layer), u, v.t());
-    removal.layers.push_back({.layer = layer,
-                              .keys = worker::to_matrix(terms.keys),
-                              .u = worker::to_matrix(u),
-                              .v = worker::to_matrix(v),
-                              .norms = norms_of(u, v, weight, worker::read_down_projection(model, layer))});
+    removal.layers.push_back(
+        {.layer = layer,
+         .keys = worker::to_matrix(terms.keys),
+         .u = worker::to_matrix(u),
+         .v = worker::to_matrix(v),
+         .norms = worker::layer_norms(u, v, weight, worker::read_down_projection(model, layer))});
   }
   return removal;
 }
@@ -92,11 +85,11 @@ int run(const Options& options, Session& session) {
   session.use_threads(static_cast<int>(directory.record().threads));
   auto journal = io::Journal::open(directory.journal(), io::JournalAccess::append);
   const auto recorded = coordinator::recorded_edits(journal);
-  worker::RemovalRequest request;
+  sharding::Removal request;
   for (const std::string& id : std::set(options.edits.begin(), options.edits.end()))
     request.edits.push_back(place_of(id, recorded, options));
   const auto standing = io::standing_segments(journal);
-  for (const io::JournalEntry& entry : standing) request.standing.push_back(entry.path);
+  for (const io::JournalEntry& entry : standing) request.standing.push_back(entry.path.string());
 
   const std::int64_t number = std::ssize(journal.list());
   const coordinator::Provenance provenance{

@@ -51,8 +51,9 @@ int run(const Options& options, Session& session) {
   const auto requests = read_requests(options.requests);
   const ModelArgument argument = parse_model_argument(options.model);
   session.arrange(choose_stages(workload_of(io::ModelDirectory::open(argument.base).config(), session), session));
-  if (session.place().replica != 0) return done;
-  const OpenedModel model = open_model(argument, session);
+  const auto opened = open_in_first_replica(argument, session);
+  if (!opened) return done;
+  const OpenedModel& model = *opened;
   const worker::PromptBuilder prompts(model.tokenizer);
   for (const Request& request : requests) {
     // The completion is encoded by itself, as given, and appended to the prompt's ids.

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "io/error.hpp"
+#include "launch/number_checks.hpp"
 
 namespace anchorage::launch {
 namespace {
@@ -57,7 +58,7 @@ std::optional<torch::ScalarType> chosen_dtype(const std::string& name) {
 }  // namespace
 
 void add_session_options(CLI::App& command, SessionOptions& options) {
-  command.add_flag("--json", options.json, "print one JSON document");
+  command.add_flag("--json", options.json, "print JSON: one document, of 'score' one a request");
   command.add_flag("--quiet", options.quiet, "log warnings and errors only");
   command.add_flag("--verbose", options.verbose, "log what every rank does");
   command.add_option("--device", options.device, "auto, cpu or cuda")
@@ -68,9 +69,9 @@ void add_session_options(CLI::App& command, SessionOptions& options) {
       .add_option(
           "--threads", options.threads,
           "of each rank; 0: the CPUs that Slurm gives a task, else the cores divided by the ranks on the machine")
-      ->check(CLI::NonNegativeNumber);
+      ->check(whole_number(0, most_threads));
   command.add_option("--deadline", options.deadline, "seconds that a rank waits for the others")
-      ->check(CLI::PositiveNumber);
+      ->check(number_above_zero());
 }
 
 void add_stages_option(CLI::App& command, SessionOptions& options) {
@@ -78,7 +79,7 @@ void add_stages_option(CLI::App& command, SessionOptions& options) {
       .add_option("--stages", options.stages,
                   "ranks that share a model, each with some of its layers; not given: as few as the GPUs' memory "
                   "allows, and one on CPUs")
-      ->check(CLI::PositiveNumber);
+      ->check(whole_number(1, most_ranks));
 }
 
 std::int64_t weight_bytes(const io::ModelConfig& model, const std::optional<torch::ScalarType>& dtype) {
@@ -136,7 +137,7 @@ worker::Stages Session::stages() const {
 
 void Session::use_threads(int threads) {
   threads_ = threads;
-  torch::set_num_threads(threads);
+  if (options_.computes) torch::set_num_threads(threads);
 }
 
 void Session::print(const std::string& text) const {

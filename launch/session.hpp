@@ -25,6 +25,7 @@ struct SessionOptions {
   int threads = 0;              // a rank; 0: the machine's cores divided by the ranks on it
   double deadline = 120;        // seconds that a rank waits for the others
   int stages = 0;               // that share a model; 0: chosen by the memory there is
+  bool computes = true;         // false: threads are only asked about, not taken
 };
 
 // Adds the options that all subcommands share.

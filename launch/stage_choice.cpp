@@ -20,8 +20,11 @@ double memory_of(const torch::Device& device) {
 }
 
 coordinator::PlanRequest request_of(const coordinator::Workload& workload, Session& session) {
-  coordinator::PlanRequest request{
-      .workload = workload, .machine = {}, .ranks = session.host().size(), .stages = session.asked_stages()};
+  coordinator::PlanRequest request{.workload = workload,
+                                   .machine = {},
+                                   .ranks = session.host().size(),
+                                   .stages = session.asked_stages(),
+                                   .ranks_from = "mpirun -n"};
   if (!session.device().is_cuda()) request.machine = coordinator::Machine::cpu(session.threads());
   request.machine.memory_bytes = memory_of(session.device());
   return request;

@@ -9,6 +9,7 @@
 #include "launch/command_line.hpp"
 #include "launch/fingerprints.hpp"
 #include "launch/model_argument.hpp"
+#include "launch/number_checks.hpp"
 #include "launch/stage_choice.hpp"
 #include "worker/statistics/key_statistics.hpp"
 
@@ -121,7 +122,7 @@ int run(Options options, Session& session) {
   worker::StatisticsSummary summary{.tokens = wanted.tokens, .tokens_resumed = wanted.tokens};
   if (!is_finished(wanted, fingerprint)) {
     session.arrange(choose_stages(workload_of(directory.config(), session), session));
-    const OpenedModel model = open_model_together(argument, session);
+    const OpenedModel model = open_model(argument, session);
     const auto progress = [&](std::int64_t tokens) { spdlog::info("{} of {} tokens", tokens, wanted.tokens); };
     summary = worker::collect_key_statistics(model.transformer, model.tokenizer, fingerprint, wanted,
                                              session.ranks(), progress);
@@ -149,7 +150,7 @@ void add_stats_command(CommandLine& line) {
   command->add_option("model", options->model, "MODEL")->required();
   auto* corpus = command->add_option("--corpus", wanted.corpus, "a text file, UTF-8");
   auto* layers = command->add_option("--layers", wanted.layers, "to collect for: 4,5,6")->delimiter(',');
-  command->add_option("--tokens", wanted.tokens, "to collect")->check(CLI::PositiveNumber);
+  command->add_option("--tokens", wanted.tokens, "to collect")->check(whole_number(1));
   command->add_option("--sequence-length", wanted.sequence_length, "tokens seen at once")
       ->check(CLI::Range(2, 1 << 20));
   command

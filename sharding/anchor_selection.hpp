@@ -50,8 +50,8 @@ struct Selection {
   std::vector<std::vector<std::uint32_t>> anchors;  // by edit, ascending entries layer * d + dimension
 };
 
-// The anchors of a batch from the candidates of all its edits, in their order. Where the batch asks for more
-// anchors than `capacity` lets in, capacity is `balance` times the even share instead.
+// The anchors of a batch from the candidates of all its edits, in their order. Capacity is `balance` times the
+// even share, all budgets / (layers * width), where that is more than `capacity`: every edit is served.
 [[nodiscard]] Selection select_anchors(std::span<const Candidates> edits, const SelectionRules& rules);
 
 }  // namespace anchorage::sharding

@@ -1,6 +1,6 @@
 #include "worker/checkpoint_writer.hpp"
 
-#include <memory>
+#include <map>
 
 #include "io/checkpoint.hpp"
 #include "io/error.hpp"
@@ -11,9 +11,23 @@ namespace anchorage::worker {
 namespace {
 
 std::vector<double> values_of(const torch::Tensor& tensor) {
-  const auto host = tensor.cpu().contiguous();
-  const double* begin = host.data_ptr<double>();
-  return {begin, begin + host.numel()};
+  const double* begin = tensor.data_ptr<double>();
+  return {begin, begin + tensor.numel()};
+}
+
+// Of one layer, on the CPU: the accelerator's memory is for the next batch.
+struct LayerState {
+  torch::Tensor weight, system, inverse;
+};
+
+std::map<std::int64_t, LayerState> owned_state(const BatchEditor& editor) {
+  std::map<std::int64_t, LayerState> owned;
+  const BatchEditor::State state = editor.state();
+  for (const auto& [layer, metric] : state.least_squares.metrics) {
+    owned[layer] = {state.weights.at(layer).cpu(), metric.system().cpu().contiguous(),
+                    metric.inverse().cpu().contiguous()};
+  }
+  return owned;
 }
 
 torch::Tensor square_tensor(const std::vector<double>& values, std::int64_t size) {
@@ -29,16 +43,15 @@ void CheckpointWriter::begin(const BatchEditor& editor, const std::filesystem::p
                              std::int64_t segment, const std::string& digest) {
   if (writing_.exchange(true)) return;
   // Tensors of the least squares are never changed in place, and those of the weights are copies.
-  auto state = std::make_shared<const BatchEditor::State>(editor.state());
-  thread_ = std::jthread([this, state, directory, segment, digest] {
+  thread_ = std::jthread([this, state = owned_state(editor), directory, segment, digest] {
     try {
-      for (const auto& [layer, metric] : state->least_squares.metrics) {
+      for (const auto& [layer, tensors] : state) {
         io::write_checkpoint_layer(directory, segment, digest,
                                    {.layer = layer,
-                                    .weight = to_matrix(state->weights.at(layer)),
-                                    .system_size = metric.system().size(0),
-                                    .system = values_of(metric.system()),
-                                    .inverse = values_of(metric.inverse())});
+                                    .weight = to_matrix(tensors.weight),
+                                    .system_size = tensors.system.size(0),
+                                    .system = values_of(tensors.system),
+                                    .inverse = values_of(tensors.inverse)});
       }
     } catch (const std::exception& error) {
       spdlog::warn("a checkpoint could not be written, the run goes on without it: {}", error.what());

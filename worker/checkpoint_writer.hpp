@@ -15,8 +15,9 @@ class CheckpointWriter {
   // Waits for what is being written.
   ~CheckpointWriter();
 
-  // Takes the state of the layers that this rank owns as it is now and writes it in the background. Nothing happens
-  // while an earlier one is still being written. What the disk refuses is a warning: a run works without.
+  // Takes the state of the layers that this rank owns as it is now into main memory and writes it in the
+  // background. Nothing happens while an earlier one is still being written. What the disk refuses is a warning: a
+  // run works without. Not collective; every rank calls it.
   void begin(const BatchEditor& editor, const std::filesystem::path& directory, std::int64_t segment,
              const std::string& digest);
 
@@ -25,7 +26,8 @@ class CheckpointWriter {
   std::jthread thread_;
 };
 
-// Takes over the checkpoint's weights of all edited layers, and the least squares of those that this rank owns.
+// Takes over the checkpoint's weights of the edited layers that this rank holds, and the least squares of those
+// that it owns. Not collective; every rank calls it. Throws io::UserError where a file of it is missing or damaged.
 void load_checkpoint(BatchEditor& editor, const std::filesystem::path& directory, std::int64_t segment);
 
 }  // namespace anchorage::worker

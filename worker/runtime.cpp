@@ -155,10 +155,7 @@ class Worker {
     loss_before_ = loss();
     sharding::BatchSeconds seconds;
     std::vector<LayerRemoval> removals;
-    if (!command.superseded.edits.empty()) {
-      const auto& standing = command.superseded.standing;
-      removals = editor_.remove({command.superseded.edits, {standing.begin(), standing.end()}}, seconds);
-    }
+    if (!command.superseded.edits.empty()) removals = editor_.remove(command.superseded, seconds);
     const BatchResult result = editor_.apply(command.edits);
     loss_.reset();
     const double after = loss();

@@ -67,6 +67,7 @@ struct LayerNorms {
   double total = 0;   // of all that was added to the base weight
   double base = 0;    // of the base weight
 
+  double drift() const { return total / base; }
   bool operator==(const LayerNorms&) const = default;
 };
 

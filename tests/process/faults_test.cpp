@@ -19,14 +19,9 @@ using tests::SmallRun;
 
 class Faults : public testing::Test {
  protected:
-  nlohmann::json json(const std::string& arguments) const {
-    const Execution execution = runs.program(arguments + " --json");
-    EXPECT_EQ(execution.exit_code, 0) << arguments << "\n" << execution.err;
-    return execution.json();
-  }
   std::string weights_of(const std::string& run) const {
     const std::string out = "model-" + std::to_string(++exports_);
-    EXPECT_EQ(json("export '" + run + "' --out " + out)["out"], out);
+    EXPECT_EQ(runs.json("export '" + run + "' --out " + out)["out"], out);
     return tests::content_of(runs.folder.path() / out / "model.safetensors");
   }
 
@@ -44,13 +39,13 @@ TEST_F(Faults, AFullDiskEndsARunBehindItsLastCommitAndWithRoomItGoesOnToTheSameB
   EXPECT_EQ(full.exit_code, 1) << full.err;
   EXPECT_THAT(full.err, HasSubstr("No space left on device"));
   EXPECT_THAT(full.err, HasSubstr(run + "/journal/seg-"));
-  const auto committed = json("info " + run)["run"]["edits"]["committed"].get<int>();
+  const auto committed = runs.json("info " + run)["run"]["edits"]["committed"].get<int>();
   EXPECT_GT(committed, 0);
   EXPECT_LT(committed, 6);
-  EXPECT_TRUE(json("journal verify " + run)["sound"]);
+  EXPECT_TRUE(runs.json("journal verify " + run)["sound"]);
 
   ASSERT_EQ(disk.remount("size=50m"), "");
-  EXPECT_EQ(json("edit --run " + run + " --resume")["edits"]["committed"], 6 - committed);
+  EXPECT_EQ(runs.json("edit --run " + run + " --resume")["edits"]["committed"], 6 - committed);
   ASSERT_EQ(runs.program(runs.edit_arguments("roomy", "", "edits.jsonl", 1)).exit_code, 0);
   EXPECT_TRUE(weights_of(run) == weights_of("roomy"));
 }
@@ -68,8 +63,8 @@ TEST_F(Faults, ARunOnADiskThatCanOnlyBeReadIsReadAndNotChanged) {
     EXPECT_THAT(refused.err, HasSubstr("Read-only file system"));
     EXPECT_THAT(refused.err, HasSubstr(run));
   }
-  EXPECT_EQ(json("info " + run)["run"]["edits"]["committed"], 4);
-  EXPECT_TRUE(json("journal verify " + run)["sound"]);
+  EXPECT_EQ(runs.json("info " + run)["run"]["edits"]["committed"], 4);
+  EXPECT_TRUE(runs.json("journal verify " + run)["sound"]);
   EXPECT_FALSE(weights_of(run) == weights_of(run + "@0"));
 }
 
@@ -86,11 +81,11 @@ TEST_F(Faults, AClockThatJumpsByYearsChangesNothingButTheTimesThatAreNoted) {
   ASSERT_EQ(rest.exit_code, 0) << rest.err;
 
   std::set<std::string> days;
-  const auto list = json("journal list run");
+  const auto list = runs.json("journal list run");
   ASSERT_EQ(list["batches"].size(), 6U);
   for (const auto& batch : list["batches"]) days.insert(batch["utc"].get<std::string>().substr(0, 10));
   EXPECT_GT(days.size(), 1U) << "the clock did not jump";
-  EXPECT_TRUE(json("journal verify run")["sound"]);
+  EXPECT_TRUE(runs.json("journal verify run")["sound"]);
   EXPECT_TRUE(weights_of("run") == weights_of("steady"));
 }
 
@@ -122,7 +117,7 @@ TEST_F(Faults, ABatchThatOutlastsTheGraceTimeBehindASignalIsDropped) {
     EXPECT_EQ(dropped.exit_code, 75) << dropped.err;
     EXPECT_THAT(dropped.err, HasSubstr("not finished 1 s behind the signal; --resume begins it again"));
     EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(60));
-    EXPECT_EQ(json("info run")["run"]["batches"], 0);
+    EXPECT_EQ(runs.json("info run")["run"]["batches"], 0);
     EXPECT_THAT(runs.program("rollback run --to-batch 0").err, HasSubstr("which the run stands at"))
         << "the lock is free, the complaint another";
   }

@@ -20,11 +20,6 @@ using tests::SmallRun;
 
 class JournalOfARun : public testing::Test {
  protected:
-  nlohmann::json json(const std::string& arguments, int exit_code = 0) const {
-    const Execution execution = runs.program(arguments + " --json");
-    EXPECT_EQ(execution.exit_code, exit_code) << arguments << "\n" << execution.err;
-    return execution.json();
-  }
   void edit(const std::string& run, const std::string& more = "", int ranks = 0) const {
     const Execution execution = runs.program(runs.edit_arguments(run, more), ranks);
     ASSERT_EQ(execution.exit_code, 0) << execution.err;
@@ -50,26 +45,26 @@ class JournalOfARun : public testing::Test {
 
 TEST_F(JournalOfARun, ListsAndShowsWhatWasDone) {
   edit("run");
-  const auto list = json("journal list run");
+  const auto list = runs.json("journal list run");
   ASSERT_EQ(list["batches"].size(), 3);
   EXPECT_EQ(list["batches"][1]["kind"], "batch");
   EXPECT_EQ(list["batches"][1]["batch"], 2);
   EXPECT_EQ(list["batches"][1]["edits"][0]["id"], "e2");
   EXPECT_EQ(list["batches"][1]["edits"][0]["state"], "committed");
   EXPECT_THAT(runs.program("journal list run").out, HasSubstr("2 edits"));
-  const auto shown = json("journal show run --batch 2");
+  const auto shown = runs.json("journal show run --batch 2");
   EXPECT_EQ(shown["edits"][1]["request"]["subject"], "Dcorp 3");
   EXPECT_EQ(shown["layers"].size(), 2);
   EXPECT_GT(shown["layers"][0]["norms"]["update"], 0);
   EXPECT_EQ(shown["guard"]["decision"], "accepted");
-  EXPECT_EQ(json("journal show run")["batch"], 3);
+  EXPECT_EQ(runs.json("journal show run")["batch"], 3);
   EXPECT_THAT(runs.program("journal show run --batch 2").out, HasSubstr("The CEO of {} is -> Mr D"));
   EXPECT_EQ(runs.program("journal show run --batch 9").exit_code, 2);
 }
 
 TEST_F(JournalOfARun, ShowsAndDrawsTheAnchorsOfEachLayerOrSaysThatTheMethodHasNone) {
   edit("run");
-  const auto anchors = json("journal anchors run --svg anchors.svg");
+  const auto anchors = runs.json("journal anchors run --svg anchors.svg");
   ASSERT_EQ(anchors["layers"].size(), 2);
   const auto& batches = anchors["layers"][0]["batches"];
   ASSERT_EQ(batches.size(), 3);
@@ -82,7 +77,7 @@ TEST_F(JournalOfARun, ShowsAndDrawsTheAnchorsOfEachLayerOrSaysThatTheMethodHasNo
   EXPECT_THAT(runs.program("journal anchors run").out, HasSubstr("entered"));
 
   edit("plain", "--method memit_seq");
-  const auto none = json("journal anchors plain --svg none.svg");
+  const auto none = runs.json("journal anchors plain --svg none.svg");
   EXPECT_TRUE(none["layers"].empty());
   EXPECT_THAT(none["reason"].get<std::string>(), HasSubstr("method memit_seq"));
   EXPECT_FALSE(std::filesystem::exists(runs.folder.path() / "none.svg"));
@@ -90,11 +85,11 @@ TEST_F(JournalOfARun, ShowsAndDrawsTheAnchorsOfEachLayerOrSaysThatTheMethodHasNo
 
 TEST_F(JournalOfARun, VerifyProvesASoundRunAlsoAgainstItsCheckpoint) {
   edit("run", "--checkpoint-every 2");
-  const auto verdict = json("journal verify run");
+  const auto verdict = runs.json("journal verify run");
   EXPECT_TRUE(verdict["sound"]);
   EXPECT_THAT(verdict.dump(), HasSubstr("the checkpoint of segment 2 has these weights, bit for bit"));
-  EXPECT_EQ(json("remove run --edit e1")["segment"], 4);
-  EXPECT_TRUE(json("journal verify run")["sound"]);
+  EXPECT_EQ(runs.json("remove run --edit e1")["segment"], 4);
+  EXPECT_TRUE(runs.json("journal verify run")["sound"]);
 }
 
 TEST_F(JournalOfARun, VerifyFindsAnAlteredByteAMissingSegmentAndAnotherBaseModel) {
@@ -103,13 +98,13 @@ TEST_F(JournalOfARun, VerifyFindsAnAlteredByteAMissingSegmentAndAnotherBaseModel
   for (const std::streamoff place : {100, 5000, 20000}) {
     ASSERT_EQ(keep(), 0);
     flip_a_byte(segment("copy", 2), place);
-    const auto verdict = json("journal verify copy", 1);
+    const auto verdict = runs.json("journal verify copy", 1);
     EXPECT_FALSE(verdict["sound"]);
     EXPECT_THAT(verdict["wrong"].dump(), HasSubstr("seg-00000002.h5"));
   }
   ASSERT_EQ(keep(), 0);
   std::filesystem::remove(segment("copy", 2));
-  EXPECT_THAT(json("journal verify copy", 1)["wrong"].dump(), HasSubstr("expected seg-00000002.h5"));
+  EXPECT_THAT(runs.json("journal verify copy", 1)["wrong"].dump(), HasSubstr("expected seg-00000002.h5"));
   // Nothing goes on from a journal that is not whole.
   EXPECT_EQ(runs.program("edit --run copy --resume").exit_code, 2);
 
@@ -118,21 +113,22 @@ TEST_F(JournalOfARun, VerifyFindsAnAlteredByteAMissingSegmentAndAnotherBaseModel
                      "' other; sed -i 's,^model: .*,model: '$PWD/other, copy/run.yaml");
   const auto other = runs.folder.path() / "other" / "model.safetensors";
   flip_a_byte(other, static_cast<std::streamoff>(std::filesystem::file_size(other)) - 3);
-  EXPECT_THAT(json("journal verify copy", 1)["wrong"].dump(), HasSubstr("the model that the journal began with"));
+  EXPECT_THAT(runs.json("journal verify copy", 1)["wrong"].dump(),
+              HasSubstr("the model that the journal began with"));
 }
 
 TEST_F(JournalOfARun, ARollbackIsTheEarlierStateBitForBitAndCanBeTakenBack) {
   edit("run");
   const std::string whole = runs.exported("run"), first = runs.exported("run@1");
-  const auto rolled = json("rollback run --to-batch 1");
+  const auto rolled = runs.json("rollback run --to-batch 1");
   EXPECT_EQ(rolled["segment"], 4);
   EXPECT_EQ(rolled["edits"]["committed"], 2);
   EXPECT_TRUE(runs.exported("run") == first);
   EXPECT_TRUE(runs.exported("run@3") == whole) << "nothing is lost";
-  EXPECT_EQ(json("journal list run")["batches"][1]["edits"][0]["now"], "rolled back");
-  EXPECT_EQ(json("info run")["run"]["edits"]["committed"], 2);
+  EXPECT_EQ(runs.json("journal list run")["batches"][1]["edits"][0]["now"], "rolled back");
+  EXPECT_EQ(runs.json("info run")["run"]["edits"]["committed"], 2);
 
-  EXPECT_EQ(json("rollback run --to-batch 3")["segment"], 5);
+  EXPECT_EQ(runs.json("rollback run --to-batch 3")["segment"], 5);
   EXPECT_TRUE(runs.exported("run") == whole);
   EXPECT_EQ(runs.program("rollback run --to-batch 3").exit_code, 2) << "it stands there";
   EXPECT_EQ(runs.program("rollback run --to-batch 9").exit_code, 2);
@@ -141,7 +137,7 @@ TEST_F(JournalOfARun, ARollbackIsTheEarlierStateBitForBitAndCanBeTakenBack) {
 TEST_F(JournalOfARun, ARunThatWasRolledBackGoesOnAsOneThatNeverWentFurther) {
   edit("run", "--checkpoint-every 1");
   edit("short", "--limit 2");
-  EXPECT_EQ(json("rollback run --to-batch 1")["segment"], 4);
+  EXPECT_EQ(runs.json("rollback run --to-batch 1")["segment"], 4);
   resume("run", "", 2);
   resume("short");
   EXPECT_TRUE(runs.exported("run") == runs.exported("short"));
@@ -150,9 +146,9 @@ TEST_F(JournalOfARun, ARunThatWasRolledBackGoesOnAsOneThatNeverWentFurther) {
 TEST_F(JournalOfARun, AnEditThatWasTakenBackIsGoneIsNotWrittenAgainAndCanBeBroughtBack) {
   edit("run");
   const std::string whole = runs.exported("run");
-  EXPECT_EQ(json("remove run --edit e1 --edit e4")["segment"], 4);
+  EXPECT_EQ(runs.json("remove run --edit e1 --edit e4")["segment"], 4);
   EXPECT_FALSE(runs.exported("run") == whole);
-  const auto list = json("journal list run")["batches"];
+  const auto list = runs.json("journal list run")["batches"];
   EXPECT_EQ(list[3]["kind"], "removal");
   EXPECT_EQ(list[3]["edits"][0]["state"], "removed");
   EXPECT_EQ(list[0]["edits"][1]["now"], "removed in 4");
@@ -161,13 +157,13 @@ TEST_F(JournalOfARun, AnEditThatWasTakenBackIsGoneIsNotWrittenAgainAndCanBeBroug
     const std::string subject = request["subject"], target = request["target"];
     const nlohmann::json wanted = {{"prompt", "The CEO of " + subject + " is"}, {"completion", " " + target}};
     runs.folder.write("one.jsonl", wanted.dump() + "\n");
-    return json("score " + state + " --requests one.jsonl --threads 1")["nll"].get<double>();
+    return runs.json("score " + state + " --requests one.jsonl --threads 1")["nll"].get<double>();
   };
   EXPECT_GT(nll("run", 1), nll("run@3", 1));
   EXPECT_EQ(resume("run").json()["batches"], 0);
   EXPECT_THAT(runs.program("remove run --edit e1").err, HasSubstr("taken back in segment 4"));
   EXPECT_THAT(runs.program("remove run --edit nobody").err, HasSubstr("no edit of this id"));
-  EXPECT_EQ(json("rollback run --to-batch 3")["segment"], 5);
+  EXPECT_EQ(runs.json("rollback run --to-batch 3")["segment"], 5);
   EXPECT_TRUE(runs.exported("run") == whole);
 }
 
@@ -175,13 +171,13 @@ TEST_F(JournalOfARun, GoesOnBehindARemovalWithTheSameBitsInOneGoAndResumed) {
   runs.write_edits("more.jsonl", 12);
   for (const char* run : {"one", "two"}) {
     edit(run, "--checkpoint-every 2");
-    EXPECT_EQ(json(std::string("remove ") + run + " --edit e2")["segment"], 4);
+    EXPECT_EQ(runs.json(std::string("remove ") + run + " --edit e2")["segment"], 4);
   }
   resume("one", "--edits more.jsonl --checkpoint-every 0");
   resume("two", "--edits more.jsonl --limit 8 --checkpoint-every 2", 2);
   resume("two", "--edits more.jsonl --checkpoint-every 2");
   EXPECT_TRUE(runs.exported("one") == runs.exported("two"));
-  EXPECT_TRUE(json("journal verify two")["sound"]);
+  EXPECT_TRUE(runs.json("journal verify two")["sound"]);
 }
 
 // Everything that is done to a run over months, by a model that two ranks hold half each, and by four ranks; then
@@ -190,21 +186,21 @@ TEST_F(JournalOfARun, AModelInStagesIsEditedTakenBackAndResumedWithTheBitsOfOneR
   runs.write_edits("more.jsonl", 10);
   const auto a_life = [&](const std::string& run, const std::string& stages, int ranks, int more_ranks) {
     edit(run, stages + " --limit 4 --checkpoint-every 2", ranks);
-    EXPECT_EQ(json("remove " + run + " --edit e1")["segment"], 3);
+    EXPECT_EQ(runs.json("remove " + run + " --edit e1")["segment"], 3);
     resume(run, stages + " --checkpoint-every 2",
            more_ranks);  // e4 e5, replayed from the checkpoint of segment 2 on
-    EXPECT_EQ(json("rollback " + run + " --to-batch 3")["segment"], 5);
+    EXPECT_EQ(runs.json("rollback " + run + " --to-batch 3")["segment"], 5);
     runs.folder.write("new.jsonl", SmallRun::edit(2, "new", "x"));
     resume(run, stages + " --edits new.jsonl --checkpoint-every 1", ranks);  // in the place of e2
     const Execution last = resume(run, stages + " --edits more.jsonl --checkpoint-every 1 --limit 8", more_ranks);
     EXPECT_EQ(last.err.find("replaying"), std::string::npos)
         << "from the checkpoint of the last segment: " << last.err;
-    EXPECT_TRUE(json("journal verify " + run)["sound"]);
+    EXPECT_TRUE(runs.json("journal verify " + run)["sound"]);
     return runs.exported(run);
   };
   const std::string one = a_life("one", "", 1, 1);
   EXPECT_TRUE(a_life("two", "--stages 2", 2, 4) == one);
-  EXPECT_EQ(json("journal list two")["batches"][3]["edits"][0]["now"], "rolled back");
+  EXPECT_EQ(runs.json("journal list two")["batches"][3]["edits"][0]["now"], "rolled back");
 }
 
 TEST_F(JournalOfARun, AnEditSupersedesAnEarlierOneWhoseContributionIsTakenOutInTheSameCommit) {
@@ -213,15 +209,15 @@ TEST_F(JournalOfARun, AnEditSupersedesAnEarlierOneWhoseContributionIsTakenOutInT
   const Execution superseded = resume("run", "--edits new.jsonl", 2);
   EXPECT_THAT(superseded.err, HasSubstr("replaces edit e1"));
   EXPECT_THAT(superseded.err, HasSubstr("1 edits are committed already"));
-  const auto last = json("journal show run");
+  const auto last = runs.json("journal show run");
   EXPECT_EQ(last["removed"][0]["id"], "e1");
   EXPECT_EQ(last["edits"].size(), 1);
-  EXPECT_EQ(json("journal list run")["batches"][0]["edits"][1]["now"], "superseded in 4");
-  EXPECT_TRUE(json("journal verify run")["sound"]);
+  EXPECT_EQ(runs.json("journal list run")["batches"][0]["edits"][1]["now"], "superseded in 4");
+  EXPECT_TRUE(runs.json("journal verify run")["sound"]);
 
   // Taking the old edit out first and writing the new one then are two commits with the same outcome.
   edit("two");
-  EXPECT_EQ(json("remove two --edit e1")["segment"], 4);
+  EXPECT_EQ(runs.json("remove two --edit e1")["segment"], 4);
   resume("two", "--edits new.jsonl");
   EXPECT_TRUE(runs.exported("two") == runs.exported("run"));
 }
@@ -234,7 +230,7 @@ TEST_F(JournalOfARun, ConflictsAreRefusedOrKeptBesideWhereAsked) {
   EXPECT_THAT(refused.json()["set_aside"].dump(), HasSubstr("contradicts edit e1"));
   const Execution kept = resume("run", "--edits new.jsonl --on-conflict keep-both");
   EXPECT_THAT(kept.err, HasSubstr("is written beside edit e1"));
-  EXPECT_EQ(json("info run")["run"]["edits"]["committed"], 7);
+  EXPECT_EQ(runs.json("info run")["run"]["edits"]["committed"], 7);
 }
 
 TEST_F(JournalOfARun, MemitCannotTakeASingleEditBackAndSaysWhatCan) {
@@ -244,7 +240,7 @@ TEST_F(JournalOfARun, MemitCannotTakeASingleEditBackAndSaysWhatCan) {
   EXPECT_THAT(refused.err, HasSubstr("anchorage rollback"));
   runs.folder.write("new.jsonl", SmallRun::edit(1, "new", "x"));
   EXPECT_THAT(runs.program("edit --run run --resume --edits new.jsonl").err, HasSubstr("refuse or keep-both"));
-  EXPECT_EQ(json("journal list run")["batches"].size(), 3) << "nothing was changed";
+  EXPECT_EQ(runs.json("journal list run")["batches"].size(), 3) << "nothing was changed";
 }
 
 TEST_F(JournalOfARun, ResumesWithTheSameBitsFromACheckpointWithoutOneAndFromATruncatedOne) {
@@ -272,7 +268,7 @@ TEST_F(JournalOfARun, WhatTheGuardRefusesLeavesNothingBehind) {
   std::vector<double> changes;
   for (int batch = 1; batch <= 6; ++batch) {
     double largest = 0;
-    const auto shown = json("journal show single --batch " + std::to_string(batch));
+    const auto shown = runs.json("journal show single --batch " + std::to_string(batch));
     for (const auto& layer : shown["layers"])
       largest = std::max(largest, layer["norms"]["update"].get<double>() / layer["norms"]["base"].get<double>());
     changes.push_back(largest);
@@ -293,7 +289,7 @@ TEST_F(JournalOfARun, WhatTheGuardRefusesLeavesNothingBehind) {
   EXPECT_THAT(guarded.json()["set_aside"].dump(), HasSubstr("of its weight's norm (limit"));
 
   bool begun = false;
-  const auto list = json("journal list " + run);
+  const auto list = runs.json("journal list " + run);
   for (const auto& batch : list["batches"]) {
     std::string lines;
     for (const auto& edit : batch["edits"]) {

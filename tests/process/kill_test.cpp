@@ -76,24 +76,26 @@ class Job {
   std::optional<int> exit_code_;
 };
 
-// Wakes up when a file is begun in a folder.
+// Wakes up when a file is begun in a folder, which may be made only later.
 class FolderWatch {
  public:
-  explicit FolderWatch(const std::filesystem::path& folder)
-      : descriptor_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {
-    ::inotify_add_watch(descriptor_, folder.c_str(), IN_CREATE | IN_MODIFY);
-  }
+  explicit FolderWatch(std::filesystem::path folder)
+      : folder_(std::move(folder)), descriptor_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {}
   ~FolderWatch() { ::close(descriptor_); }
   FolderWatch(const FolderWatch&) = delete;
   FolderWatch& operator=(const FolderWatch&) = delete;
 
-  bool wait(milliseconds at_most) const {
+  // Whether one was begun in this time.
+  bool wait(milliseconds at_most) {
+    if (!watching_) watching_ = ::inotify_add_watch(descriptor_, folder_.c_str(), IN_CREATE | IN_MODIFY) >= 0;
     pollfd event{.fd = descriptor_, .events = POLLIN, .revents = 0};
     return ::poll(&event, 1, static_cast<int>(at_most.count())) > 0;
   }
 
  private:
+  std::filesystem::path folder_;
   int descriptor_;
+  bool watching_ = false;
 };
 
 enum class Moment { any, segment_write, checkpoint_write };
@@ -110,24 +112,26 @@ class Kill : public testing::Test {
            (begun ? "edit --run " + run + " --resume --json" + options : runs.edit_arguments(run, options));
   }
 
-  // Waits for the moment; then the victim dies. False when the job was done before.
-  bool strike(Job& job, Moment moment, Victim victim, const std::string& run, milliseconds delay) const {
+  // Waits for the moment; then the victim dies. At which moment it did; none when the job was done before.
+  std::optional<Moment> strike(Job& job, Moment moment, Victim victim, const std::string& run,
+                               milliseconds delay) const {
     const auto folder = runs.folder.path() / run;
     for (const auto end = Clock::now() + delay; job.is_running() && Clock::now() < end;)
       std::this_thread::sleep_for(milliseconds(1));
     if (moment != Moment::any) {
-      const FolderWatch watch(folder / (moment == Moment::segment_write ? "journal" : "checkpoint"));
-      for (int i = 0; i < 300 && job.is_running() && !watch.wait(milliseconds(20)); ++i) {
-      }
+      FolderWatch watch(folder / (moment == Moment::segment_write ? "journal" : "checkpoint"));
+      bool has_come = false;
+      for (int i = 0; i < 300 && job.is_running() && !has_come; ++i) has_come = watch.wait(milliseconds(20));
+      if (!has_come) moment = Moment::any;
     }
     const auto ranks = job.ranks();
-    if (!job.is_running()) return false;
+    if (!job.is_running()) return std::nullopt;
     if (victim == Victim::all || ranks.size() < 2) {
       job.kill_all();
     } else {
       ::kill(ranks[victim == Victim::rank_0 ? 0 : 1], SIGKILL);
     }
-    return true;
+    return moment;
   }
 
   // A segment without what depends on when and how often it was begun.
@@ -166,12 +170,12 @@ TEST_F(Kill, AtRandomMomentsAndResumedARunEndsBitIdenticalWithAnUndisturbedOne) 
       if (done < kills) {
         const auto moment = static_cast<Moment>(std::uniform_int_distribution(0, 2)(random));
         const auto victim = static_cast<Victim>(std::uniform_int_distribution(0, 2)(random));
-        // Up to about a third of the run, so that it is killed several times before its end.
+        // Up to half of the run, so that it is killed several times before its end.
         const milliseconds delay(std::uniform_int_distribution<std::int64_t>(0, whole_time.count() / 2)(random));
-        killed = strike(job, moment, victim, run, delay);
-        if (killed) {
+        if (const auto struck_at = strike(job, moment, victim, run, delay)) {
+          killed = true;
           ++done;
-          ++struck[moment];
+          ++struck[*struck_at];
         }
       }
       const auto exit_code = job.wait(std::chrono::seconds(killed ? 90 : 300));

@@ -25,14 +25,40 @@ class Mistakes : public ProgramTest {
 };
 
 TEST_F(Mistakes, UnknownCommandAndOption) {
-  EXPECT_EQ(program("frobnicate").exit_code, 2);
-  EXPECT_EQ(program("info").exit_code, 2);
+  expect_refused("frobnicate", {"frobnicate"});
+  expect_refused("info '" + model + "' --frobnicate", {"--frobnicate"});
+  expect_refused("info", {"model"});
+}
+
+TEST_F(Mistakes, NumbersThatAreNone) {
+  expect_refused("score '" + model + "' --requests r.jsonl --deadline nan", {"--deadline", "above 0", "nan"});
+  expect_refused("plan '" + model + "' --hparams h.yaml --ranks 4 --tflops inf", {"--tflops", "above 0", "inf"});
+  expect_refused("plan '" + model + "' --hparams h.yaml --ranks 4 --batch 9223372036854775807",
+                 {"--batch", "from 1 to 1000000000"});
+  expect_refused(edit_arguments("run", "--seed 99999999999999999999"), {"--seed", "99999999999999999999"});
+}
+
+// Only what a batch begins with is known to be singular; the same directory takes the run that can begin.
+TEST_F(Mistakes, StatisticsThatAreSingularLeaveNoRunInTheWay) {
+  const std::string few = "stats '" + model + "' --corpus '" + tests::corpus +
+                          "' --layers 1,2 --tokens 40 --sequence-length 16 --threads 1 --quiet --out few.h5";
+  ASSERT_EQ(program(few).exit_code, 0);
+  std::string arguments = edit_arguments("run");
+  arguments.replace(arguments.find("s.h5"), 4, "few.h5");
+  expect_refused(arguments, {"singular", "more tokens"});
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "run" / "run.yaml"));
+  EXPECT_EQ(program(edit_arguments("run")).exit_code, 0);
 }
 
 TEST_F(Mistakes, ModelDirectoryWithoutATokenizer) {
   std::filesystem::copy(model, folder.path() / "bare");
   std::filesystem::remove(folder.path() / "bare" / "tokenizer.json");
   expect_refused("generate bare --prompt x", {"tokenizer.json", "bare"});
+}
+
+TEST_F(Mistakes, InfoOfABatch) {
+  ASSERT_EQ(program(edit_arguments("run")).exit_code, 0);
+  expect_refused("info run@1", {"found the state of a run after a batch", "journal show run --batch 1"});
 }
 
 TEST_F(Mistakes, NoModelAtAll) {

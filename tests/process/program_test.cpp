@@ -339,8 +339,15 @@ TEST_F(ProgramTest, TokenizeGoesThereAndBack) {
 
 TEST_F(ProgramTest, ScoresOneObjectALine) {
   folder.write("requests.jsonl", R"({"prompt": "The CEO of Nike is", "completion": " Bob"})"
+                                 "\n\n"
+                                 R"({"prompt": "The CEO of Intel is", "completion": " Bob"})"
                                  "\n");
-  const auto score = program("score '" + model + "' --requests requests.jsonl --json").json();
+  const std::string out = program("score '" + model + "' --requests requests.jsonl --json").out;
+  const auto end = out.find('\n');
+  const auto score = nlohmann::json::parse(out.substr(0, end));
+  const auto second = nlohmann::json::parse(out.substr(end));
+  EXPECT_EQ(second["ids"], score["ids"]);
+  EXPECT_NE(second["nll"], score["nll"]) << "behind another prompt";
   const auto ids = program("tokenize '" + model + "' --text ' Bob' --json").json()["ids"];
   EXPECT_EQ(score["ids"], ids);
   EXPECT_EQ(score["logprobs"].size(), ids.size());

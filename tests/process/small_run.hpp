@@ -61,6 +61,13 @@ guard_success: 0
            " --hparams h.yaml --stats s.h5 --threads 1 --json --batch " + std::to_string(batch) + " " + more;
   }
 
+  // What the program prints, which must end with this code.
+  nlohmann::json json(const std::string& arguments, int exit_code = 0) const {
+    const Execution execution = program(arguments + " --json");
+    EXPECT_EQ(execution.exit_code, exit_code) << arguments << "\n" << execution.err;
+    return execution.json();
+  }
+
   // The exported weights of RUN or RUN@N.
   std::string exported(const std::string& state) const {
     const std::string out = state + "-model-" + std::to_string(++exports_);

@@ -268,14 +268,8 @@ std::vector<io::AnchorRecord> BatchEditor::refresh_anchors(const Groups& groups,
 io::LayerNorms BatchEditor::norms_of(std::int64_t layer, const torch::Tensor& u, const torch::Tensor& v) const {
   torch::Tensor norms;
   if (model_.holds(layer)) {
-    const auto du = u.to(torch::kDouble), dv = v.to(torch::kDouble);
-    const double squared = (at::mm(du.t(), du) * at::mm(dv.t(), dv)).sum().item<double>();
-    const auto base = weights_.base(layer);
-    norms = torch::tensor({std::sqrt(std::max(0.0, squared)),
-                           (weights_.master(layer) - base).to(torch::kDouble).norm().item<double>(),
-                           base.to(torch::kDouble).norm().item<double>()},
-                          torch::kDouble)
-                .to(model_.device());
+    const io::LayerNorms own = layer_norms(u, v, weights_.master(layer), weights_.base(layer));
+    norms = torch::tensor({own.update, own.total, own.base}, torch::kDouble).to(model_.device());
   }
   norms = model_.stages.share(norms, model_.stages.of(layer), {3}, torch::kDouble, "share norms").cpu();
   return {.update = norms[0].item<double>(), .total = norms[1].item<double>(), .base = norms[2].item<double>()};
@@ -336,12 +330,12 @@ void BatchEditor::replay(std::int64_t layer, const torch::Tensor& keys, const to
   solver_.absorb(layer, keys);
 }
 
-std::vector<LayerRemoval> BatchEditor::remove(const RemovalRequest& request, sharding::BatchSeconds& seconds) {
+std::vector<LayerRemoval> BatchEditor::remove(const sharding::Removal& removal, sharding::BatchSeconds& seconds) {
   const torch::NoGradGuard no_gradients;
-  std::vector<LayerRemoval> removals = solver_.solve_removal(request, seconds);
-  for (LayerRemoval& removal : removals) {
-    replay_removal(removal.layer, removal.keys, removal.u, removal.v);
-    if (ranks_.rank() == 0) removal.norms = norms_of(removal.layer, removal.u, removal.v);
+  std::vector<LayerRemoval> removals = solver_.solve_removal(removal, seconds);
+  for (LayerRemoval& one : removals) {
+    replay_removal(one.layer, one.keys, one.u, one.v);
+    if (ranks_.rank() == 0) one.norms = norms_of(one.layer, one.u, one.v);
   }
   return removals;
 }

@@ -40,16 +40,18 @@ struct BatchResult {
 class BatchEditor {
  public:
   // Not collective; every rank makes one. Owners of edited layers factor their second moments. Borrows all but the
-  // method, contexts and limits.
+  // method, contexts and limits. Throws as LayerSolver.
   BatchEditor(Transformer& model, EditedWeights& weights, const PromptBuilder& prompts, const io::Hparams& hparams,
               Method method, const io::StatisticsFile& statistics, Contexts contexts, SinkLimits limits,
               const Ranks& ranks);
 
-  // Collective.
+  // Writes the edits into the weights; those that cannot be written are refused alone, with a reason. The result is
+  // on every rank, but for norms and anchors, which are on replica 0 only. Collective; throws CollectiveError where
+  // a rank stays away.
   BatchResult apply(std::span<const io::Edit> edits);
 
   // Takes committed edits out of weights and least squares (removal.hpp). Collective; norms are on replica 0 only.
-  std::vector<LayerRemoval> remove(const RemovalRequest& request, sharding::BatchSeconds& seconds);
+  std::vector<LayerRemoval> remove(const sharding::Removal& removal, sharding::BatchSeconds& seconds);
 
   // Adds a committed layer update again, and its keys to the layer's least squares. Not collective; all ranks call
   // it.

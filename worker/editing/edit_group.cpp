@@ -23,51 +23,74 @@ void EditGroup::choose_contexts(const PromptBuilder& builder, const Contexts& co
   const std::int64_t positions = model_.config.max_positions;
   std::vector<EditPrompts> candidates;
   for (const io::Edit& edit : edits_) candidates.push_back(builder.build(edit, contexts.prefixes, "", positions));
-  object_to_sinks(candidates, limits);
+  std::vector<TriedRow> tried;
+  for (std::size_t edit = 0; edit < edits_.size(); ++edit) {
+    auto& [rewrites, essence, target] = candidates[edit];
+    if (std::ranges::none_of(rewrites, &PromptRow::is_usable)) continue;
+    for (PromptRow& row : rewrites) tried.push_back({&row, edit});
+    tried.push_back({&essence, edit});
+  }
+  object_to_sinks(tried, limits);
 
+  std::vector<EditPrompts> chosen;
+  std::vector<std::size_t> last_used(edits_.size());
   for (std::size_t edit = 0; edit < edits_.size(); ++edit) {
     const std::vector<PromptRow>& rewrites = candidates[edit].rewrites;
-    EditPrompts chosen{.rewrites = {}, .essence = candidates[edit].essence, .target = candidates[edit].target};
-    std::size_t last_used = 0;
-    for (std::size_t i = 0; i < rewrites.size() && chosen.rewrites.size() < contexts.wanted; ++i) {
+    chosen.push_back({.rewrites = {}, .essence = candidates[edit].essence, .target = candidates[edit].target});
+    for (std::size_t i = 0; i < rewrites.size() && chosen[edit].rewrites.size() < contexts.wanted; ++i) {
       if (!rewrites[i].is_usable()) continue;
-      chosen.rewrites.push_back(rewrites[i]);
-      last_used = i;
+      chosen[edit].rewrites.push_back(rewrites[i]);
+      last_used[edit] = i;
     }
-    if (!chosen.essence.is_usable())
-      chosen.essence = builder.build(edits_[edit], {}, contexts.prefixes[last_used], positions).essence;
     // Where no context can be used, the bare prompt's objection stands for all.
-    refusals_[edit] = chosen.rewrites.empty() ? rewrites.front().objection : chosen.essence.objection;
+    if (chosen[edit].rewrites.empty()) refusals_[edit] = rewrites.front().objection;
+  }
+  move_essences(chosen, last_used, builder, contexts, limits);
+  for (std::size_t edit = 0; edit < edits_.size(); ++edit) {
+    if (refusals_[edit].empty()) refusals_[edit] = chosen[edit].essence.objection;
     if (!refusals_[edit].empty()) continue;
     accepted_.push_back(static_cast<std::int64_t>(edit));
-    prompts_.push_back(std::move(chosen));
+    prompts_.push_back(std::move(chosen[edit]));
   }
 }
 
-// Rows whose subject ends at an attention sink of an edited layer get an objection. An edit without a usable
-// context has no part in the pass.
-void EditGroup::object_to_sinks(std::vector<EditPrompts>& candidates, const SinkLimits& limits) const {
-  std::vector<PromptRow*> tried;
-  std::vector<std::size_t> edit_of_row;
-  for (std::size_t edit = 0; edit < candidates.size(); ++edit) {
-    auto& [rewrites, essence, target] = candidates[edit];
-    if (std::ranges::none_of(rewrites, &PromptRow::is_usable)) continue;
-    const auto try_row = [&](PromptRow& row) {
-      if (row.is_usable()) tried.push_back(&row);
-    };
-    std::ranges::for_each(rewrites, try_row);
-    try_row(essence);
-    edit_of_row.resize(tried.size(), edit);
+// An essence that cannot be used bare moves behind the prefix of the edit's last context, or else behind the first
+// with which it can be.
+void EditGroup::move_essences(std::vector<EditPrompts>& chosen, const std::vector<std::size_t>& last_used,
+                              const PromptBuilder& builder, const Contexts& contexts,
+                              const SinkLimits& limits) const {
+  std::vector<std::vector<PromptRow>> moved(chosen.size());  // behind every prefix but the empty one
+  std::vector<TriedRow> tried;
+  for (std::size_t edit = 0; edit < chosen.size(); ++edit) {
+    if (!refusals_[edit].empty() || chosen[edit].essence.is_usable()) continue;
+    auto order = contexts.prefixes;
+    std::swap(order.front(), order[last_used[edit]]);
+    for (const std::string& prefix : order) {
+      if (!prefix.empty())
+        moved[edit].push_back(builder.build(edits_[edit], {}, prefix, model_.config.max_positions).essence);
+    }
+    for (PromptRow& row : moved[edit]) tried.push_back({&row, edit});
   }
+  object_to_sinks(tried, limits);
+  for (std::size_t edit = 0; edit < chosen.size(); ++edit) {
+    const auto usable = std::ranges::find_if(moved[edit], &PromptRow::is_usable);
+    if (usable != moved[edit].end()) chosen[edit].essence = std::move(*usable);
+  }
+}
+
+// Rows whose subject ends at an attention sink of an edited layer get an objection; those that have one already are
+// left out. Collective over the stages where any is left.
+void EditGroup::object_to_sinks(std::vector<TriedRow> tried, const SinkLimits& limits) const {
+  std::erase_if(tried, [](const TriedRow& one) { return !one.row->is_usable(); });
   if (tried.empty()) return;
   std::vector<PromptRow> rows;
-  for (const PromptRow* row : tried) rows.push_back(*row);
+  for (const TriedRow& one : tried) rows.push_back(*one.row);
   const auto norms = SubjectStates(model_, rows, layers_).residual_norms();
   const torch::Tensor passes = norms.le(limits.to(norms.device())).all(1).cpu();
-  for (std::size_t row = 0; row < tried.size(); ++row) {
-    if (passes.data_ptr<bool>()[row]) continue;
-    tried[row]->objection = fmt::format("the last token of its subject '{}' is an attention sink in every context",
-                                        edits_[edit_of_row[row]].subject);
+  for (std::size_t i = 0; i < tried.size(); ++i) {
+    if (passes.data_ptr<bool>()[i]) continue;
+    tried[i].row->objection = fmt::format(
+        "the last token of its subject '{}' is an attention sink in every context", edits_[tried[i].edit].subject);
   }
 }
 

@@ -31,7 +31,8 @@ using SinkLimits = torch::Tensor;
 class EditGroup {
  public:
   // Chooses the contexts of each edit: the first `wanted` in which its prompt is a usable row of the model and the
-  // subject's last token is no attention sink. Borrows all but the edits.
+  // subject's last token is no attention sink. The essence prompt is bare, or behind a prefix where it would end at
+  // a sink. Borrows all but the edits. Collective over the stages.
   EditGroup(const Transformer& model, const PromptBuilder& builder, const Contexts& contexts,
             const SinkLimits& limits, const io::Hparams& hparams, std::vector<io::Edit> edits);
 
@@ -69,7 +70,13 @@ class EditGroup {
 
  private:
   void choose_contexts(const PromptBuilder& builder, const Contexts& contexts, const SinkLimits& limits);
-  void object_to_sinks(std::vector<EditPrompts>& candidates, const SinkLimits& limits) const;
+  void move_essences(std::vector<EditPrompts>& chosen, const std::vector<std::size_t>& last_used,
+                     const PromptBuilder& builder, const Contexts& contexts, const SinkLimits& limits) const;
+  struct TriedRow {
+    PromptRow* row;    // borrowed
+    std::size_t edit;  // that it is of
+  };
+  void object_to_sinks(std::vector<TriedRow> tried, const SinkLimits& limits) const;
   void observe_subjects();
   InjectedForward forward_with(std::vector<std::int64_t> injected_layers) const;
   static std::vector<EditGroup*> those_with_edits(Together groups);

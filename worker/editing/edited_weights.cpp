@@ -1,5 +1,8 @@
 #include "worker/editing/edited_weights.hpp"
 
+#include <algorithm>
+#include <cmath>
+
 #include <torch/utils.h>
 
 #include "worker/model/load.hpp"
@@ -45,6 +48,15 @@ void EditedWeights::update_model(std::int64_t layer) {
 
 torch::Tensor EditedWeights::base(std::int64_t layer) const {
   return read_down_projection(directory_, layer).to(model_.device());
+}
+
+io::LayerNorms layer_norms(const torch::Tensor& u, const torch::Tensor& v, const torch::Tensor& weight,
+                           const torch::Tensor& base) {
+  const auto du = u.to(torch::kDouble), dv = v.to(torch::kDouble);
+  const double squared = (at::mm(du.t(), du) * at::mm(dv.t(), dv)).sum().item<double>();
+  return {.update = std::sqrt(std::max(0.0, squared)),
+          .total = (weight - base).to(torch::kDouble).norm().item<double>(),
+          .base = base.to(torch::kDouble).norm().item<double>()};
 }
 
 }  // namespace anchorage::worker

@@ -5,6 +5,7 @@
 #include <map>
 #include <vector>
 
+#include "io/journal/segment.hpp"
 #include "io/model_directory.hpp"
 #include "worker/model/transformer.hpp"
 
@@ -40,5 +41,9 @@ class EditedWeights {
   std::vector<std::int64_t> layers_;
   std::map<std::int64_t, torch::Tensor> masters_;
 };
+
+// Of the update u v^T, without forming it, and of the weight behind it; all f32, sums in f64.
+io::LayerNorms layer_norms(const torch::Tensor& u, const torch::Tensor& v, const torch::Tensor& weight,
+                           const torch::Tensor& base);
 
 }  // namespace anchorage::worker

@@ -36,7 +36,7 @@ struct InjectedLoss {
 // Copies share their tensors.
 class InjectedForward {
  public:
-  // Runs the whole rows once, without gradients, for what is cached. Borrows the model.
+  // Runs the whole rows once, without gradients, for what is cached. Borrows the model. Collective over the stages.
   InjectedForward(const Transformer& model, std::vector<EditPrompts> edits, InjectionOptions options);
 
   std::int64_t edits() const { return static_cast<std::int64_t>(edits_.size()); }
@@ -62,6 +62,7 @@ class InjectedForward {
 
   // The keys of the injected layers at the subject's last token with `injected` added, averaged over each edit's
   // contexts: m tensors [E, f] f32, without gradients. The first injection lies behind the first of these keys.
+  // Collective over the stages.
   std::vector<torch::Tensor> subject_keys(const torch::Tensor& injected) const;
 
   // Leaves out all edits but `kept` (indices into the present ones, ascending).

@@ -1,6 +1,7 @@
 #include "worker/editing/layer_solver.hpp"
 
 #include "sharding/layer_owners.hpp"
+#include "worker/editing/removal.hpp"
 #include "worker/matrix_conversion.hpp"
 #include "worker/stopwatch.hpp"
 
@@ -97,13 +98,13 @@ void LayerSolver::solve(std::span<LayerUpdate> updates, sharding::BatchSeconds& 
   }
 }
 
-std::vector<LayerRemoval> LayerSolver::solve_removal(const RemovalRequest& request,
+std::vector<LayerRemoval> LayerSolver::solve_removal(const sharding::Removal& removal,
                                                      sharding::BatchSeconds& seconds) const {
   require_removable(method_);
   std::vector<LayerRemoval> removals;
   for (const std::int64_t layer : layers_) {
     const Stopwatch watch(seconds.solve);
-    const RemovalTerms terms = removal_terms(request, layer);
+    const RemovalTerms terms = removal_terms(removal, layer);
     const auto options = torch::TensorOptions(ranks_.device.device());
     removals.push_back({.layer = layer,
                         .keys = terms.keys.to(options),
@@ -112,9 +113,9 @@ std::vector<LayerRemoval> LayerSolver::solve_removal(const RemovalRequest& reque
     if (owns(layer)) removals.back().v.copy_(removal_update(metrics_.at(layer), terms).v);
   }
   const Stopwatch watch(seconds.communicate);
-  for (LayerRemoval& removal : removals) {
-    removal.u = from_owner(removal.u, removal.layer, "broadcast removal");
-    removal.v = from_owner(removal.v, removal.layer, "broadcast removal");
+  for (LayerRemoval& one : removals) {
+    one.u = from_owner(one.u, one.layer, "broadcast removal");
+    one.v = from_owner(one.v, one.layer, "broadcast removal");
   }
   return removals;
 }

@@ -13,7 +13,6 @@
 #include "worker/editing/edited_weights.hpp"
 #include "worker/editing/least_squares.hpp"
 #include "worker/editing/method.hpp"
-#include "worker/editing/removal.hpp"
 #include "worker/ranks.hpp"
 
 namespace anchorage::worker {
@@ -43,14 +42,16 @@ struct LayerRemoval {
 
 class LayerSolver {
  public:
-  // Not collective; every rank makes one. Owners factor their second moments. Borrows weights and hparams.
+  // Not collective; every rank makes one. Owners factor their second moments. Throws io::UserError where one is
+  // singular, or has no null space that the method needs.
   LayerSolver(EditedWeights& weights, const io::Hparams& hparams, const Method& method,
               const io::StatisticsFile& statistics, const Ranks& ranks, const Stages& stages);
 
   int owner(std::int64_t layer) const { return owners_.at(layer); }  // the replica
   bool owns(std::int64_t layer) const { return stages_.holds(layer) && owner(layer) == ranks_.rank(); }
 
-  // The owner's tensor, on every rank; elsewhere `tensor` gives shape and dtype. Collective.
+  // The owner's tensor, on every rank; elsewhere `tensor` gives shape and dtype, and is overwritten on ranks that
+  // hold the layer. Collective.
   torch::Tensor from_owner(const torch::Tensor& tensor, std::int64_t layer, std::string_view operation) const;
 
   // Takes the least squares of layers to other owners where the load has shifted (refreshed_layer_owners). `loads`:
@@ -63,7 +64,7 @@ class LayerSolver {
 
   // What takes the edits out of every layer: owners solve at the same time, then each sends its part to all.
   // Collective. Weights and least squares stay as they are.
-  std::vector<LayerRemoval> solve_removal(const RemovalRequest& request, sharding::BatchSeconds& seconds) const;
+  std::vector<LayerRemoval> solve_removal(const sharding::Removal& removal, sharding::BatchSeconds& seconds) const;
 
   // Later solves leave what stands at these keys [b, f] as it is, where the method carries keys from batch to
   // batch.

@@ -12,7 +12,14 @@ constexpr double tolerated_drift = 1e-8;
 torch::Tensor factor_of_core(const torch::Tensor& keys, const torch::Tensor& inverse_times_keys) {
   const auto gram = at::mm(keys.t(), inverse_times_keys);
   const auto core = (gram + gram.t()) / 2 + torch::eye(keys.size(1), keys.options());
-  return at::linalg_cholesky(core);
+  const auto [lower, info] = at::linalg_cholesky_ex(core);
+  if (info.item<int>() != 0) {
+    throw io::UserError({.expected = "least squares that can be solved in f64",
+                         .found = "an inverse second moment so large that a batch's keys are lost in its rounding",
+                         .where = "",
+                         .remedy = "raise mom2_update_weight (with alphaedit: L2)"});
+  }
+  return lower;
 }
 
 }  // namespace
@@ -37,11 +44,13 @@ KeyMetric KeyMetric::from_tensors(torch::Tensor system, torch::Tensor inverse) {
 void KeyMetric::factor() {
   const auto [lower, info] = at::linalg_cholesky_ex(system_);
   if (info.item<int>() != 0) {
-    throw io::UserError({.expected = "a positive definite second moment of the keys",
-                         .found = fmt::format("one that is singular from row {} on", info.item<int>() - 1),
-                         .where = "",
-                         .remedy = fmt::format("collect statistics from more tokens: at least {} for {} dimensions",
-                                               10 * system_.size(0), system_.size(0))});
+    throw io::UserError(
+        {.expected = "a positive definite second moment of the keys",
+         .found = fmt::format("one that is singular from row {} on", info.item<int>() - 1),
+         .where = "",
+         .remedy = fmt::format("collect statistics from more tokens, at least {} for {} dimensions, "
+                               "or raise mom2_update_weight (with alphaedit: L2)",
+                               10 * system_.size(0), system_.size(0))});
   }
   inverse_ = at::cholesky_inverse(lower).contiguous();
   if (basis_.defined()) inverse_ = at::mm(at::mm(basis_, inverse_), basis_.t());

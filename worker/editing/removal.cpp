@@ -90,11 +90,11 @@ void require_removable(const Method& method) {
        .remedy = "of such a run an edit cannot be taken back by itself: use 'anchorage rollback'"});
 }
 
-RemovalTerms removal_terms(const RemovalRequest& request, std::int64_t layer) {
-  io::check(!request.edits.empty(), "a removal of no edits");
-  const auto first = std::ranges::min(request.edits, {}, &io::RecordedPlace::segment).segment;
-  Surplus surplus(request.edits);
-  for (const std::filesystem::path& path : request.standing) {
+RemovalTerms removal_terms(const sharding::Removal& removal, std::int64_t layer) {
+  io::check(!removal.edits.empty(), "a removal of no edits");
+  const auto first = std::ranges::min(removal.edits, {}, &io::RecordedPlace::segment).segment;
+  Surplus surplus(removal.edits);
+  for (const std::string& path : removal.standing) {
     const io::SegmentReader segment(path);
     if (segment.header().batch >= first) surplus.add(segment, layer);
   }
@@ -106,10 +106,10 @@ LowRankUpdate removal_update(const KeyMetric& metric, const RemovalTerms& terms)
 }
 
 KeyMetric replayed_metric(const Method& method, const io::Hparams& hparams, const io::StatisticsFile& statistics,
-                          std::int64_t layer, std::span<const std::filesystem::path> standing) {
+                          std::int64_t layer, std::span<const std::string> standing) {
   KeyMetric metric = metric_of(method, hparams, to_f64(statistics.moment(layer).moment));
   if (!method.carries_keys) return metric;
-  for (const std::filesystem::path& path : standing) {
+  for (const std::string& path : standing) {
     const io::SegmentReader segment(path);
     if (has(segment.removed_layers(), layer)) metric.release(to_tensor(segment.removed_layer(layer).keys).t());
     if (has(segment.layers(), layer)) metric.absorb(absorbed_keys(segment.layer(layer)).t());

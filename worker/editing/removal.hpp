@@ -14,23 +14,18 @@
 //   t_i = D(before its batch) k_i + r_i     =>     D k_i - t_i = sum of u (v^T k_i) from its batch on, less r_i
 #pragma once
 
-#include <filesystem>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "io/hparams.hpp"
 #include "io/journal/segment.hpp"
 #include "io/statistics_file.hpp"
+#include "sharding/command.hpp"
 #include "worker/editing/least_squares.hpp"
 #include "worker/editing/method.hpp"
 
 namespace anchorage::worker {
-
-// The edits that are to go, and the segments that stand, in their order: the state that they are taken out of.
-struct RemovalRequest {
-  std::vector<io::RecordedPlace> edits;
-  std::vector<std::filesystem::path> standing;
-};
 
 // What one layer holds of those edits.
 struct RemovalTerms {
@@ -43,7 +38,7 @@ struct RemovalTerms {
 void require_removable(const Method& method);
 
 // Reads the segments from the earliest of the edits on. Throws io::InternalError where an edit does not stand.
-RemovalTerms removal_terms(const RemovalRequest& request, std::int64_t layer);
+RemovalTerms removal_terms(const sharding::Removal& removal, std::int64_t layer);
 
 // u [d, r] and v [f, r] for these terms; `metric` is that of the state they are taken out of.
 LowRankUpdate removal_update(const KeyMetric& metric, const RemovalTerms& terms);
@@ -51,7 +46,7 @@ LowRankUpdate removal_update(const KeyMetric& metric, const RemovalTerms& terms)
 // The least squares of a layer after the segments, from the statistics and their keys, with the bits that a run
 // has that replays them.
 KeyMetric replayed_metric(const Method& method, const io::Hparams& hparams, const io::StatisticsFile& statistics,
-                          std::int64_t layer, std::span<const std::filesystem::path> standing);
+                          std::int64_t layer, std::span<const std::string> standing);
 
 // The keys that the segment brought into the layer's least squares: [written edits, f] f32.
 torch::Tensor absorbed_keys(const io::LayerRecord& layer);

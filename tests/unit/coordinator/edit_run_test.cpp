@@ -108,7 +108,6 @@ sharding::Reply refusing(const sharding::Command& command, const std::string& fu
     if (&edit != &applied->edits.front() && edit.id != fully) continue;
     edit.state = io::EditState::set_aside;
     edit.reason = "at an attention sink";
-    edit.nll_after = io::not_measured;
   }
   return reply;
 }
@@ -256,6 +255,9 @@ TEST_F(EditRunTest, AnEditWhoseSuccessorIsRefusedStays) {
               ElementsAre("seg-00000001.h5", "seg-00000002.h5", "new e3 e4 for e1", "undo", "e3 e4", "stop"));
   EXPECT_THAT(result.set_aside.front(), (SetAside{"new", "at an attention sink"}));
   EXPECT_THAT(run.segment(3).layers, IsEmpty());
+  ASSERT_EQ(run.segment(3).edits.size(), 1U);
+  EXPECT_TRUE(std::isnan(run.segment(3).edits[0].nll_after)) << "measured on weights that were undone";
+  EXPECT_FALSE(run.segment(3).edits[0].match_after);
   EXPECT_GE(run.metrics().at(2).at("seconds").at("total"), 0.02);
 }
 

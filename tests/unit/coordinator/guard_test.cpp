@@ -24,8 +24,8 @@ TEST(Guard, AcceptsABatchWithinItsLimitsAndTellsWhatItMeasured) {
   EXPECT_EQ(judgement.probes[0].name, "success");
   EXPECT_EQ(judgement.probes[0].after, 1);
   EXPECT_EQ(judgement.probes[1], sound_batch().heldout_loss);
-  EXPECT_EQ(judgement.probes[2].name, "drift of layer 4");
-  EXPECT_EQ(judgement.probes[2].after, 0.25);
+  EXPECT_EQ(judgement.probes[2].name, "change of layer 4");
+  EXPECT_EQ(judgement.probes[2].after, 0.125);
 }
 
 TEST(Guard, ObjectsToEditsThatDidNotTake) {
@@ -67,6 +67,15 @@ TEST(Guard, ObjectsToALossThatRosePastItsLimit) {
 TEST(Guard, ObjectsToALayerThatChangedPastItsLimit) {
   auto applied = sound_batch();
   applied.layers[0].norms = {.update = 48, .total = 49, .base = 8};
+  EXPECT_EQ(judge(applied, {}).text(), "layer 4 changed by 6.000 of its weight's norm (limit 5)");
+}
+
+TEST(Guard, CountsWhatTookSupersededEditsOut) {
+  auto applied = sound_batch();
+  applied.layers[0].norms = {.update = 24, .total = 49, .base = 8};
+  EXPECT_TRUE(judge(applied, {}).accepted());
+  applied.removal.layers = {{.layer = 3, .keys = {}, .u = {}, .v = {}, .norms = {.update = 800, .base = 8}},
+                            {.layer = 4, .keys = {}, .u = {}, .v = {}, .norms = {.update = 24, .base = 8}}};
   EXPECT_EQ(judge(applied, {}).text(), "layer 4 changed by 6.000 of its weight's norm (limit 5)");
 }
 

@@ -14,6 +14,7 @@ namespace {
 
 using sharding::Range;
 using testing::HasSubstr;
+using testing::Not;
 
 io::ModelConfig llama(std::int64_t layers, std::int64_t d_model, std::int64_t d_ff, std::int64_t heads,
                       std::int64_t kv_heads, std::int64_t vocabulary, bool tied) {
@@ -278,34 +279,59 @@ TEST(Planner, RanksThatNoFittingStagesPartAreToldWhatWould) {
 TEST(Planner, ModelsThatDoNotFitAreToldWhatWould) {
   EXPECT_THAT(refusal(request(llama2_13b(), {6, 7, 8, 9, 10}, 1, 16)),
               testing::AllOf(HasSubstr("found 16.0 GB"), HasSubstr("take ranks of"), HasSubstr("stages:")));
-  EXPECT_THAT(refusal(request(llama2_13b(), {6, 7, 8, 9, 10}, 64, 2)), HasSubstr("smaller groups"));
+  // One layer's least squares alone take more: neither stages nor groups would help.
+  EXPECT_THAT(refusal(request(llama2_13b(), {6, 7, 8, 9, 10}, 64, 2)),
+              testing::AllOf(HasSubstr("take ranks of"), Not(HasSubstr("stages:")), Not(HasSubstr("group"))));
 }
 
 TEST(Planner, WhoeverDoesWhatARefusalSaysIsNotRefusedAgain) {
-  int memory_advice = 0, stage_advice = 0;
+  int memory_advice = 0, stage_advice = 0, group_advice = 0;
   for (double gigabytes = 12; gigabytes < 90; gigabytes += 1.7) {
-    for (const int ranks : {1, 2, 3, 5, 8}) {
-      const auto wanted = request(llama2_13b(), {6, 7, 8, 9, 10}, ranks, gigabytes);
-      const std::string text = refusal(wanted);
-      std::smatch found;
-      if (std::regex_search(text, found, std::regex("take ranks of ([0-9.]+) GB"))) {
-        auto more = wanted;
-        more.machine.memory_bytes = 1e9 * std::stod(found[1]);
-        EXPECT_EQ(refusal(more), "no error") << text;
-        ++memory_advice;
-      }
-      if (std::regex_search(text, found, std::regex("or ([0-9]+) stages: \\1 ranks or a multiple"))) {
+    for (const int ranks : {1, 2, 3, 5, 8, 41}) {
+      for (const int group : {0, 64}) {
+        auto wanted = request(llama2_13b(), {6, 7, 8, 9, 10}, ranks, gigabytes);
+        wanted.workload.batch = 64;
+        wanted.workload.hparams.group = group;
+        const std::string text = refusal(wanted);
+        std::smatch found;
+        if (std::regex_search(text, found, std::regex("take ranks of ([0-9.]+) GB"))) {
+          auto more = wanted;
+          more.machine.memory_bytes = 1e9 * std::stod(found[1]);
+          EXPECT_EQ(refusal(more), "no error") << text;
+          ++memory_advice;
+        }
+        if (!std::regex_search(text, found, std::regex("([0-9]+) stages: \\1 ranks or a multiple"))) continue;
+        const bool smaller = text.find("group: 1") != std::string::npos;
         for (const int times : {1, 2, 3}) {
           auto more = wanted;
           more.ranks = times * std::stoi(found[1]);
+          if (smaller) {
+            EXPECT_NE(refusal(more), "no error") << text << " x " << times;
+            more.workload.hparams.group = 1;
+          }
           EXPECT_EQ(refusal(more), "no error") << text << " x " << times;
         }
-        ++stage_advice;
+        ++(smaller ? group_advice : stage_advice);
       }
     }
   }
   EXPECT_GT(memory_advice, 20);
   EXPECT_GT(stage_advice, 20);
+  EXPECT_GT(group_advice, 2);
+}
+
+// Where the ranks do not divide and do not fit, dividing is not the advice.
+TEST(Planner, StagesThatDoNotFitAreNotAdvisedByTheNumberOfRanks) {
+  auto wanted = request(llama2_13b(), {6, 7, 8, 9, 10}, 8, 10);
+  wanted.stages = 3;
+  EXPECT_THAT(refusal(wanted), testing::AllOf(HasSubstr("take ranks of"), Not(HasSubstr("a multiple of 3"))));
+}
+
+TEST(Planner, RefusalsNameWhatGaveTheNumberOfRanks) {
+  auto wanted = request(llama2_13b(), {6, 7, 8, 9, 10}, 5, 80);
+  wanted.stages = 2;
+  wanted.ranks_from = "mpirun -n";
+  EXPECT_THAT(refusal(wanted), testing::AllOf(HasSubstr("in mpirun -n"), Not(HasSubstr("--ranks"))));
 }
 
 // The default of a batch: a replica's stages have groups to work on at the same time.

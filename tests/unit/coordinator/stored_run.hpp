@@ -56,9 +56,9 @@ struct SilentObserver : Observer {};
 // A new run in a directory of its own, with its base segment.
 class StoredRun {
  public:
-  explicit StoredRun(const std::filesystem::path& path)
-      : directory_(io::RunDirectory::create(path, io::RunRecord{})),
-        journal_(io::Journal::open(directory_->journal(), io::JournalAccess::append)) {
+  explicit StoredRun(const std::filesystem::path& path) : directory_(io::RunDirectory::create(path)) {
+    directory_->write_record({});
+    journal_ = io::Journal::open(directory_->journal(), io::JournalAccess::append);
     io::BaseRecord base{
         .model = "m", .tokenizer = "t", .statistics = "s", .hparams = "layers: [4]\n", .layers = {}};
     base.layers.push_back({.layer = 4, .weight = "layers.4.down", .rows = 3, .columns = 2, .norm = 8});

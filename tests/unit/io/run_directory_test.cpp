@@ -36,6 +36,12 @@ RunRecord sample_record() {
           .versions = {{"anchorage", "0.1.0"}, {"hdf5", "1.10"}}};
 }
 
+RunDirectory begun(const std::filesystem::path& path) {
+  RunDirectory run = RunDirectory::create(path);
+  run.write_record(sample_record());
+  return run;
+}
+
 class Run : public testing::Test {
  protected:
   std::filesystem::path path() const { return directory_.path() / "runs" / "night"; }
@@ -43,7 +49,7 @@ class Run : public testing::Test {
 };
 
 TEST_F(Run, KeepsItsRecordLetterByLetter) {
-  RunDirectory::create(path(), sample_record());
+  begun(path());
   EXPECT_EQ(RunDirectory::view(path()).record(), sample_record());
   EXPECT_EQ(RunDirectory::resume(path()).record(), sample_record());
   for (const std::string hparams :
@@ -58,7 +64,7 @@ TEST_F(Run, KeepsItsRecordLetterByLetter) {
 }
 
 TEST_F(Run, HasItsFolders) {
-  const RunDirectory run = RunDirectory::create(path(), sample_record());
+  const RunDirectory run = begun(path());
   for (const auto& folder : {run.journal(), run.checkpoint()}) {
     EXPECT_TRUE(std::filesystem::is_directory(folder)) << folder;
     EXPECT_EQ(folder.parent_path(), path());
@@ -68,8 +74,8 @@ TEST_F(Run, HasItsFolders) {
 }
 
 TEST_F(Run, IsNotBegunTwice) {
-  RunDirectory::create(path(), sample_record());
-  const std::string message = message_of([&] { RunDirectory::create(path(), sample_record()); });
+  begun(path());
+  const std::string message = message_of([&] { begun(path()); });
   EXPECT_THAT(message, HasSubstr("found a run, in " + path().string()));
   EXPECT_THAT(message, HasSubstr("--resume"));
 }
@@ -77,7 +83,7 @@ TEST_F(Run, IsNotBegunTwice) {
 TEST_F(Run, IsNotBegunAmongOtherFiles) {
   directory_.write("thesis/chapter.tex", "work of years");
   const auto refusal = [&](const std::string& name) {
-    return message_of([&] { RunDirectory::create(directory_.path() / name, sample_record()); });
+    return message_of([&] { begun(directory_.path() / name); });
   };
   EXPECT_THAT(refusal("thesis"), HasSubstr("'chapter.tex' in it"));
   EXPECT_FALSE(std::filesystem::exists(directory_.path() / "thesis" / "run.lock"));
@@ -87,7 +93,7 @@ TEST_F(Run, IsNotBegunAmongOtherFiles) {
 TEST_F(Run, IsBegunWhereAStartWasKilled) {
   directory_.write("runs/night/run.lock", "host a, pid 1\n");
   directory_.write("runs/night/.run.yaml.1-0.tmp", "model: ");
-  const RunDirectory run = RunDirectory::create(path(), sample_record());
+  const RunDirectory run = begun(path());
   EXPECT_FALSE(std::filesystem::exists(path() / ".run.yaml.1-0.tmp"));
 }
 
@@ -99,7 +105,7 @@ TEST_F(Run, IsNotGoneOnWithWhereThereIsNone) {
 }
 
 TEST_F(Run, NamesWhatItsRecordLacks) {
-  RunDirectory::create(path(), sample_record());
+  begun(path());
   const auto refusal = [&](const std::string& text) {
     directory_.write("runs/night/run.yaml", text);
     return message_of([&] { RunDirectory::view(path()); });
@@ -112,7 +118,7 @@ TEST_F(Run, NamesWhatItsRecordLacks) {
 }
 
 TEST_F(Run, IsUsedByOneJobAtATime) {
-  const RunDirectory run = RunDirectory::create(path(), sample_record());
+  const RunDirectory run = begun(path());
   const std::string message = message_of([&] { RunDirectory::resume(path()); });
   std::array<char, 256> host{};
   ::gethostname(host.data(), host.size() - 1);
@@ -124,7 +130,7 @@ TEST_F(Run, IsUsedByOneJobAtATime) {
 
 // A lock that outlives its job, as on some network file systems: the message tells what to do, and that helps.
 TEST_F(Run, IsFreeAgainWhereAStaleLockIsRemoved) {
-  const RunDirectory gone = RunDirectory::create(path(), sample_record());
+  const RunDirectory gone = begun(path());
   const std::string message = message_of([&] { RunDirectory::resume(path()); });
   EXPECT_THAT(message, HasSubstr("if it surely does not run any more, remove run.lock"));
   std::filesystem::remove(path() / "run.lock");
@@ -137,7 +143,7 @@ TEST_F(Run, IsFreeAgainWhenItsJobIsKilled) {
   ASSERT_EQ(::pipe(ends), 0);
   const pid_t job = ::fork();
   if (job == 0) {
-    const RunDirectory run = RunDirectory::create(path(), sample_record());
+    const RunDirectory run = begun(path());
     if (::write(ends[1], "x", 1) == 1) ::pause();
     ::_exit(1);
   }
@@ -152,7 +158,7 @@ TEST_F(Run, IsFreeAgainWhenItsJobIsKilled) {
 }
 
 TEST_F(Run, MovesWithItsLock) {
-  RunDirectory first = RunDirectory::create(path(), sample_record());
+  RunDirectory first = begun(path());
   {
     const RunDirectory second = std::move(first);
     EXPECT_THROW(RunDirectory::resume(path()), UserError);
@@ -162,7 +168,7 @@ TEST_F(Run, MovesWithItsLock) {
 
 TEST_F(Run, AddsLinesToItsMetricsAndCutsATornOne) {
   {
-    RunDirectory run = RunDirectory::create(path(), sample_record());
+    RunDirectory run = begun(path());
     run.append_metrics(R"({"batch": 1})");
     run.append_metrics(R"({"batch": 2})");
     EXPECT_THROW(run.append_metrics("two\nlines"), InternalError);
@@ -174,13 +180,13 @@ TEST_F(Run, AddsLinesToItsMetricsAndCutsATornOne) {
 }
 
 TEST_F(Run, CutsATornLineThatIsTheOnlyOne) {
-  RunDirectory::create(path(), sample_record());
+  begun(path());
   directory_.write("runs/night/metrics.jsonl", "{\"ba");
   EXPECT_EQ(tests::content_of(RunDirectory::resume(path()).metrics()), "");
 }
 
 TEST_F(Run, KeepsItsContexts) {
-  RunDirectory run = RunDirectory::create(path(), sample_record());
+  RunDirectory run = begun(path());
   EXPECT_FALSE(run.has_contexts());
   const std::vector<Context> contexts{{.text = "", .tokens = {}},
                                       {.text = "The 東京 \"q\". ", .tokens = {1, 49151}}};
@@ -192,7 +198,7 @@ TEST_F(Run, KeepsItsContexts) {
 }
 
 TEST_F(Run, ThatIsOnlyViewedIsNotWritten) {
-  RunDirectory::create(path(), sample_record());
+  begun(path());
   RunDirectory view = RunDirectory::view(path());
   EXPECT_THROW(view.append_metrics("{}"), InternalError);
   EXPECT_THROW(view.write_record(sample_record()), InternalError);
@@ -202,7 +208,7 @@ TEST_F(Run, ThatIsOnlyViewedIsNotWritten) {
 TEST(RunOnAFullDisk, KeepsItsRecordAndWholeLines) {
   const tests::SmallDisk disk("256k");
   if (!disk.refusal().empty()) GTEST_SKIP() << disk.refusal();
-  RunDirectory run = RunDirectory::create(disk.path() / "night", sample_record());
+  RunDirectory run = begun(disk.path() / "night");
   run.append_metrics(R"({"batch": 1})");
   disk.fill_up_to(0);
   EXPECT_THAT(message_of<SystemError>([&] { run.append_metrics(std::string(10000, 'x')); }),

@@ -78,8 +78,10 @@ TEST(EditGroups, NoReplicaHasMoreThanOneGroupMoreThanAnother) {
     std::int64_t least = groups.count();
     std::int64_t most = 0;
     for (int replica = 0; replica < batch.replicas; ++replica) {
-      least = std::min(least, groups.groups_of_replica(replica).size());
-      most = std::max(most, groups.groups_of_replica(replica).size());
+      const std::int64_t own = groups.groups_of_replica(replica).size();
+      EXPECT_GE(own, most) << "later replicas have no fewer";
+      least = std::min(least, own);
+      most = std::max(most, own);
     }
     EXPECT_LE(most - least, 1);
   });

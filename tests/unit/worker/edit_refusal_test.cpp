@@ -58,6 +58,34 @@ TEST_P(EditRefusalOfMethod, EditsThatCannotBeWrittenAreRefusedAloneInAnyShape) {
   }
 }
 
+// The KL term's prompt is bare where that can be, else behind any prefix that keeps its subject from the sink.
+TEST_F(EditRefusal, AnEssenceThatIsAnAttentionSinkMovesBehindAPrefix) {
+  const torch::NoGradGuard no_gradients;
+  const PromptBuilder prompts(tokenizer);
+  const Transformer model = load_transformer(directory);
+  const std::vector<std::string> prefixes = {"", "It was said", "I know"};
+  const auto norm_of = [&](const PromptRow& row) {
+    return SubjectStates(model, std::span(&row, 1), std::vector<std::int64_t>{1, 2}).residual_norms().squeeze(0);
+  };
+  const auto refusal = [&](const io::Edit& edit, const std::vector<std::string>& in) {
+    return EditGroup(model, prompts, {.prefixes = in, .wanted = 1}, limits, options, {edit}).refusals().front();
+  };
+  int cases = 0;
+  for (const io::Edit& edit : seven_edits()) {
+    const auto rewrite = norm_of(prompts.build(edit, std::vector<std::string>{""}).rewrites.front());
+    const auto bare = norm_of(prompts.build(edit, {}).essence);
+    const auto second = norm_of(prompts.build(edit, {}, prefixes[1]).essence);
+    const auto third = norm_of(prompts.build(edit, {}, prefixes[2]).essence);
+    limits = at::maximum(rewrite, third);
+    if (bare.le(limits).all().item<bool>() || second.le(limits).all().item<bool>()) continue;
+    ++cases;
+    EXPECT_NE(refusal(edit, {""}).find("attention sink"), std::string::npos);
+    EXPECT_NE(refusal(edit, {"", prefixes[1]}).find("attention sink"), std::string::npos);
+    EXPECT_EQ(refusal(edit, prefixes), "");
+  }
+  EXPECT_GT(cases, 0) << "no subject is such a sink in this model";
+}
+
 // A model with a table of positions, and one that rotates by them.
 TEST_F(EditRefusal, ContextsBehindWhichAPromptIsTooLongAreNotUsed) {
   const torch::NoGradGuard no_gradients;

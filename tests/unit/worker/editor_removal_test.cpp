@@ -74,16 +74,16 @@ struct FixedTargets {
 // Three batches, edits 0 to 2, 3 to 5 and 6, each written as a segment; and what asks to take edits 1 and 5 out
 // again. `watch` is given a function that applies the next batch.
 template <class Watch>
-RemovalRequest three_batches(const std::filesystem::path& segments, const EditorRank& rank, const Watch& watch) {
+sharding::Removal three_batches(const std::filesystem::path& segments, const EditorRank& rank, const Watch& watch) {
   const auto edits = seven_edits();
-  RemovalRequest request{.edits = {{.id = "1", .segment = 1, .edit = 1}, {.id = "2", .segment = 2, .edit = 2}},
-                         .standing = {}};
+  sharding::Removal request{.edits = {{.id = "1", .segment = 1, .edit = 1}, {.id = "2", .segment = 2, .edit = 2}},
+                            .standing = {}};
   for (const auto& [begin, count] : {std::pair{0U, 3U}, {3U, 3U}, {6U, 1U}}) {
     watch([&] {
       BatchResult result = rank.editor.apply(std::span(edits).subspan(begin, count));
       const std::int64_t number = std::ssize(request.standing) + 1;
       if (rank.is_root()) write_batch(segments, number, result);
-      request.standing.push_back(segments / io::segment_file_name(number));
+      request.standing.push_back((segments / io::segment_file_name(number)).string());
       return result;
     });
   }
@@ -96,7 +96,7 @@ TEST_P(EditorRemoval, ARemovalEqualsTheDenseSolutionThatNeverHadTheEdits) {
   on_ranks(GetParam(), {1, 1}, [&](const EditorRank& rank) {
     std::map<std::int64_t, FixedTargets> fixed;
     const auto change = [&](std::int64_t layer) { return rank.weights.master(layer) - rank.weights.base(layer); };
-    const RemovalRequest request = three_batches(folder.path(), rank, [&](const auto& apply) {
+    const sharding::Removal request = three_batches(folder.path(), rank, [&](const auto& apply) {
       std::map<std::int64_t, torch::Tensor> before;
       for (const std::int64_t layer : {1, 2}) before[layer] = change(layer).clone();
       for (const LayerUpdate& update : apply().layers) fixed[update.layer].add(update, before.at(update.layer));
@@ -129,7 +129,7 @@ TEST_P(EditorRemoval, ARemovalAndTheBatchBehindItAreTheSameBitsInAnyShape) {
     std::pair<EditorOutcome, std::vector<LayerRemoval>> found;
     std::mutex mutex;
     on_ranks(GetParam(), shape, [&](const EditorRank& rank) {
-      const RemovalRequest request = three_batches(segments, rank, [](const auto& apply) { apply(); });
+      const sharding::Removal request = three_batches(segments, rank, [](const auto& apply) { apply(); });
       sharding::BatchSeconds seconds;
       auto removals = rank.editor.remove(request, seconds);
       const auto edits = seven_edits();

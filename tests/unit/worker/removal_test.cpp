@@ -70,7 +70,7 @@ class FixedRun {
   }
 
   void remove(const std::vector<std::int64_t>& numbers) {
-    RemovalRequest request{.edits = {}, .standing = standing()};
+    sharding::Removal request{.edits = {}, .standing = standing()};
     for (const std::int64_t number : numbers) request.edits.push_back(places_.at(number));
     const RemovalTerms terms = removal_terms(request, layer);
     const LowRankUpdate update = removal_update(metric_, terms);
@@ -88,9 +88,9 @@ class FixedRun {
     journal_.append(segment);
   }
 
-  std::vector<std::filesystem::path> standing() const {
-    std::vector<std::filesystem::path> paths;
-    for (const io::JournalEntry& entry : io::standing_segments(journal_)) paths.push_back(entry.path);
+  std::vector<std::string> standing() const {
+    std::vector<std::string> paths;
+    for (const io::JournalEntry& entry : io::standing_segments(journal_)) paths.push_back(entry.path.string());
     return paths;
   }
 
