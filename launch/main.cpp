@@ -1,10 +1,16 @@
 // anchorage: one program with subcommands; mpirun or srun starts it on several ranks.
 
+#include <fmt/ranges.h>
+
 #include <cstdio>
 #include <cstdlib>
+#include <string>
+#include <string_view>
 #include <thread>
+#include <vector>
 
 #include "io/error.hpp"
+#include "io/nearest_name.hpp"
 #include "launch/command_line.hpp"
 #include "sharding/collective/mpi_session.hpp"
 
@@ -18,6 +24,20 @@ void ask_for_repeatable_arithmetic() {
   setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);
 }
 
+// Of a command that there is not, CLI11 says no more than that one is required.
+void require_known_command(const CLI::App& app, int argc, char** argv) {
+  if (argc < 2 || argv[1][0] == '-') return;
+  std::vector<std::string> commands;
+  for (const CLI::App* command : app.get_subcommands({})) commands.push_back(command->get_name());
+  const std::vector<std::string_view> names(commands.begin(), commands.end());
+  const auto nearest = io::nearest_name(argv[1], names);
+  if (nearest.distance == 0) return;
+  throw io::UserError({.expected = fmt::format("a command: {}", fmt::join(names, ", ")),
+                       .found = argv[1],
+                       .where = "",
+                       .remedy = fmt::format("the nearest one is '{}'", nearest.name)});
+}
+
 int run(int argc, char** argv, sharding::MpiSession& mpi) {
   CommandLine line;
   line.app.require_subcommand(1);
@@ -27,6 +47,7 @@ int run(int argc, char** argv, sharding::MpiSession& mpi) {
                          add_export_command, add_journal_command, add_rollback_command, add_remove_command}) {
     add(line);
   }
+  require_known_command(line.app, argc, argv);
   try {
     line.app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

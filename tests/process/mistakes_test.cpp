@@ -25,7 +25,7 @@ class Mistakes : public ProgramTest {
 };
 
 TEST_F(Mistakes, UnknownCommandAndOption) {
-  expect_refused("frobnicate", {"frobnicate"});
+  expect_refused("exprot run", {"found exprot", "'export'"});
   expect_refused("info '" + model + "' --frobnicate", {"--frobnicate"});
   expect_refused("info", {"model"});
 }

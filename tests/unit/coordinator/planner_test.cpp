@@ -288,9 +288,9 @@ TEST(Planner, WhoeverDoesWhatARefusalSaysIsNotRefusedAgain) {
   int memory_advice = 0, stage_advice = 0, group_advice = 0;
   for (double gigabytes = 12; gigabytes < 90; gigabytes += 1.7) {
     for (const int ranks : {1, 2, 3, 5, 8, 41}) {
-      for (const int group : {0, 64}) {
+      for (const int group : {0, 2048}) {
         auto wanted = request(llama2_13b(), {6, 7, 8, 9, 10}, ranks, gigabytes);
-        wanted.workload.batch = 64;
+        wanted.workload.batch = std::max(64, group);
         wanted.workload.hparams.group = group;
         const std::string text = refusal(wanted);
         std::smatch found;
