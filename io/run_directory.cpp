@@ -124,7 +124,7 @@ bool RunDirectory::is_run(const std::filesystem::path& path) {
 
 void RunDirectory::write_record(const RunRecord& record) {
   check(lock_.has_value(), "a record written to a run that is only viewed");
-  write_run_record(path_ / record_name, record);  // first: folders without it would not be taken for a run
+  write_run_record(path_ / record_name, record);  // first: folders alone would stand in a new run's way
   make_folders(*this);
   sync_directory(path_);
   record_ = record;

@@ -89,9 +89,7 @@ std::string text_of(const nlohmann::json& model) {
   return fmt::format(
       "{}\n  {} with {} layers, d_model {}, d_ff {}, {} heads ({} key-value), {} tokens, {} positions\n"
       "  {} parameters, {} of weights\n  editable: layers 0 to {}, {} and its like\n"
-      "  memory: {} for the weights as stored, and {} for each edited layer; 'anchorage plan' counts all that a "
-      "run "
-      "needs\n",
+      "  memory: {} for the weights as stored, and {} for each edited layer; 'anchorage plan' counts all of it\n",
       model["path"].get<std::string>(), model["family"].get<std::string>(), number("layers"), number("d_model"),
       number("d_ff"), number("heads"), number("kv_heads"), number("vocabulary"), number("max_positions"),
       number("parameters"), gigabytes(number("weight_bytes")), number("layers") - 1,
