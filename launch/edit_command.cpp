@@ -42,7 +42,7 @@ io::BaseRecord base_record(const EditPlan& plan, const io::ModelDirectory& direc
   return base;
 }
 
-// Rank 0's part of a run: its directory, the edits, and from `begin` on the journal.
+// Rank 0's part of a run: its directory and the edits.
 struct Desk {
   io::RunDirectory directory;
   io::EditsFile edits;
