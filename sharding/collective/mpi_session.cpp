@@ -11,9 +11,13 @@
 namespace anchorage::sharding {
 
 MpiSession::MpiSession(int& argc, char**& argv) : exceptions_at_start_(std::uncaught_exceptions()) {
-  // Started without mpirun it stays alone: Open MPI need not start a daemon for it, which takes seconds where the
-  // machine's own name cannot be resolved.
-  setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
+  // Started without mpirun or srun it stays alone: Open MPI need not start a daemon for it, which takes seconds
+  // where the machine's own name cannot be resolved, nor a directory, which all that are alone would share and of
+  // which one that ends robs one that starts.
+  if (std::getenv("PMIX_RANK") == nullptr) {
+    setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
+    setenv("OMPI_MCA_orte_create_session_dirs", "0", 0);
+  }
   int provided = 0;
   ANCHORAGE_CHECK_MPI("start MPI", -1, MPI_Init_thread(&argc, &argv, MPI_THREAD_SERIALIZED, &provided));
   ANCHORAGE_CHECK_MPI("start MPI", -1, MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN));

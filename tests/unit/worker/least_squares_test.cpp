@@ -148,7 +148,7 @@ TEST_F(LeastSquares, SingularSecondMomentIsRefusedWithTheTokensItNeeds) {
     KeyMetric::from_second_moment(at::mm(keys, keys.t()), 1.0);
     FAIL() << "no error";
   } catch (const io::UserError& error) {
-    EXPECT_NE(std::string(error.what()).find("more tokens: at least 240"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("more tokens, at least 240"), std::string::npos) << error.what();
   }
 }
 
