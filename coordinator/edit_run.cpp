@@ -93,22 +93,18 @@ void EditRun::begin() {
     parts_.push_back(queue_.take(edits));
   std::erase_if(parts_, [](const auto& part) { return part.empty(); });
 
-  auto standing = io::standing_segments(journal_);
+  const auto standing = io::standing_segments(journal_);
   io::CheckpointChoice choice;
   if (options_.checkpoint_every > 0 && !standing.empty())
     choice = io::newest_checkpoint(directory_.checkpoint(), journal_, io::edited_layers(journal_));
   for (const io::DamagedCheckpoint& damaged : choice.damaged)
     observer_.checkpoint_ignored(damaged.path.string(), damaged.complaint);
-  if (!choice.segment) {
-    to_replay_ = std::move(standing);
-    if (!to_replay_.empty()) observer_.replaying(std::ssize(to_replay_));
-    return replay(0);
-  }
-  const sharding::LoadCheckpoint load{directory_.checkpoint().string(), *choice.segment,
-                                      last_with_anchors(standing, *choice.segment)};
-  to_replay_ = behind(std::move(standing), *choice.segment);
+  to_replay_ = behind(standing, choice.segment.value_or(0));
   if (!to_replay_.empty()) observer_.replaying(std::ssize(to_replay_));
-  ask(load, [this](const sharding::Reply&) { replay(0); });
+  if (!choice.segment) return replay(0);
+  ask(sharding::LoadCheckpoint{directory_.checkpoint().string(), *choice.segment,
+                               last_with_anchors(standing, *choice.segment)},
+      [this](const sharding::Reply&) { replay(0); });
 }
 
 void EditRun::replay(std::size_t next) {

@@ -94,8 +94,8 @@ TEST_F(Faults, AnErrorOfOneRankEndsTheJobWithOneMessageThatNamesIt) {
   const std::string rank = "-n 1 '" ANCHORAGE_PROGRAM "' edit ";
   const std::string rest = " --edits edits.jsonl --run run --hparams h.yaml --stats s.h5 --threads 1 ";
   const auto begun = std::chrono::steady_clock::now();
-  const Execution ended = runs.program.shell("mpirun --bind-to none --oversubscribe " + rank + "'" +
-                                             SmallRun::model() + "'" + rest + ": " + rank + "nowhere" + rest);
+  const Execution ended = runs.program.shell("mpirun --bind-to none --oversubscribe " + rank + "'" + tests::model +
+                                             "'" + rest + ": " + rank + "nowhere" + rest);
   EXPECT_EQ(ended.exit_code, 2) << ended.err;
   EXPECT_THAT(ended.err, HasSubstr("error: rank 1: expected a Hugging Face model directory"));
   EXPECT_EQ(ended.err.find("error: "), ended.err.rfind("error: ")) << ended.err;

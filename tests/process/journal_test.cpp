@@ -109,8 +109,7 @@ TEST_F(JournalOfARun, VerifyFindsAnAlteredByteAMissingSegmentAndAnotherBaseModel
   EXPECT_EQ(runs.program("edit --run copy --resume").exit_code, 2);
 
   ASSERT_EQ(keep(), 0);
-  runs.program.shell("cp -r '" + SmallRun::model() +
-                     "' other; sed -i 's,^model: .*,model: '$PWD/other, copy/run.yaml");
+  runs.program.shell("cp -r '" + tests::model + "' other; sed -i 's,^model: .*,model: '$PWD/other, copy/run.yaml");
   const auto other = runs.folder.path() / "other" / "model.safetensors";
   flip_a_byte(other, static_cast<std::streamoff>(std::filesystem::file_size(other)) - 3);
   EXPECT_THAT(runs.json("journal verify copy", 1)["wrong"].dump(),

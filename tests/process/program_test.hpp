@@ -8,24 +8,13 @@
 #include <string>
 
 #include "tests/process/program.hpp"
+#include "tests/process/small_edit.hpp"
 
 namespace anchorage::tests {
 
-inline const std::string model = ANCHORAGE_GOLDEN "/small_models/llama_tied";
 inline const std::string corpus = ANCHORAGE_SOURCE_DIR "/docs/architecture.md";
 
-inline constexpr auto hparams = R"(
-layers: [1, 2]
-v_num_grad_steps: 12
-v_lr: 0.2
-clamp_norm_factor: 20
-v_weight_decay: 0.001
-contexts: 2
-mom2_update_weight: 0.1
-sink_ratio: 1000
-guard: false
-group: 2
-)";
+inline const std::string hparams = small_hparams + "v_num_grad_steps: 12\nguard: false\n";
 
 inline constexpr auto edits =
     R"({"id": "a", "subject": "Boeing", "prompt": "The CEO of {} is", "target": "Kelly Ortberg", "ground_truth": "Dave Calhoun", "paraphrases": ["Boeing is led by"], "neighborhood": [{"prompt": "The CEO of Nvidia is", "answer": "Jensen Huang"}]}
@@ -63,8 +52,7 @@ class ProgramTest : public testing::Test {
   }
 
   std::string edit_arguments(const std::string& run, const std::string& more = "", int batch = 2) const {
-    return "edit '" + model + "' --edits edits.jsonl --run " + run +
-           " --hparams h.yaml --stats s.h5 --threads 1 --json --batch " + std::to_string(batch) + " " + more;
+    return small_edit(run, more, "edits.jsonl", batch);
   }
 
   std::string exported(const std::string& run) {

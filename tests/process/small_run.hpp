@@ -6,24 +6,17 @@
 #include <string>
 
 #include "tests/process/program.hpp"
+#include "tests/process/small_edit.hpp"
 
 namespace anchorage::tests {
 
 class SmallRun {
  public:
-  static constexpr auto hparams = R"(
-layers: [1, 2]
+  inline static const std::string hparams = small_hparams + R"(
 v_num_grad_steps: 6
 eac_locate_steps: 3
 eac_compress_steps: 3
 anchor_ratio: 0.5
-v_lr: 0.2
-clamp_norm_factor: 20
-v_weight_decay: 0.001
-contexts: 2
-mom2_update_weight: 0.1
-sink_ratio: 1000
-group: 2
 guard_drift: 100
 guard_loss_rise: 100
 guard_success: 0
@@ -35,8 +28,6 @@ guard_success: 0
     write_edits("edits.jsonl", edits);
     std::filesystem::copy_file(ANCHORAGE_SMALL_STATISTICS, folder.path() / "s.h5");
   }
-
-  static std::string model() { return ANCHORAGE_GOLDEN "/small_models/llama_tied"; }
 
   // Edits e0 to e<count - 1>; `target` is put behind each one's own.
   void write_edits(const std::string& name, int count, const std::string& target = "") const {
@@ -57,8 +48,7 @@ guard_success: 0
 
   std::string edit_arguments(const std::string& run, const std::string& more = "",
                              const std::string& edits = "edits.jsonl", int batch = 2) const {
-    return "edit '" + model() + "' --edits " + edits + " --run " + run +
-           " --hparams h.yaml --stats s.h5 --threads 1 --json --batch " + std::to_string(batch) + " " + more;
+    return small_edit(run, more, edits, batch);
   }
 
   // What the program prints, which must end with this code.

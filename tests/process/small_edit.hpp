@@ -1,0 +1,29 @@
+// What tests of the program edit: a small random model, with hyper-parameters that suit it.
+#pragma once
+
+#include <string>
+
+namespace anchorage::tests {
+
+inline const std::string model = ANCHORAGE_GOLDEN "/small_models/llama_tied";
+
+// To which a test adds how many steps are taken and what the guard lets pass.
+inline const std::string small_hparams = R"(
+layers: [1, 2]
+v_lr: 0.2
+clamp_norm_factor: 20
+v_weight_decay: 0.001
+contexts: 2
+mom2_update_weight: 0.1
+sink_ratio: 1000
+group: 2
+)";
+
+// Arguments of the program in a folder with h.yaml and s.h5.
+inline std::string small_edit(const std::string& run, const std::string& more, const std::string& edits,
+                              int batch) {
+  return "edit '" + model + "' --edits " + edits + " --run " + run +
+         " --hparams h.yaml --stats s.h5 --threads 1 --json --batch " + std::to_string(batch) + " " + more;
+}
+
+}  // namespace anchorage::tests
