@@ -14,6 +14,7 @@
 #include "launch/broadcast_text.hpp"
 #include "launch/fingerprints.hpp"
 #include "worker/editing/context_prefixes.hpp"
+#include "worker/editing/idle_settings.hpp"
 
 namespace anchorage::launch {
 namespace {
@@ -65,8 +66,17 @@ io::Hparams requested_hparams(const std::string& path, const std::vector<std::st
   return io::resolve(loaded.hparams, model, path);
 }
 
+void warn_of_idle_settings(const std::vector<std::string>& assignments, const worker::Method& method,
+                           const io::Hparams& hparams) {
+  for (const std::string& assignment : assignments) {
+    const auto key = assignment.substr(0, assignment.find('='));
+    const auto missing = worker::missing_condition(key, method, hparams);
+    if (!missing.empty()) spdlog::warn("--set {} has no effect here: it is for {}", assignment, missing);
+  }
+}
+
 EditPlan plan_edit(const EditOptions& options, const io::ModelDirectory& model, Session& session) {
-  worker::method_named(options.method);
+  const worker::Method method = worker::method_named(options.method);
   if (options.edits.empty()) {
     throw io::UserError(
         {.expected = "a file of edits", .found = "none", .where = "--edits", .remedy = "docs/edits.md shows one"});
@@ -78,6 +88,7 @@ EditPlan plan_edit(const EditOptions& options, const io::ModelDirectory& model, 
                          .remedy = "make one with 'anchorage stats'"});
   }
   const io::Hparams hparams = requested_hparams(options.hparams, options.assignments, model.config());
+  if (session.is_root()) warn_of_idle_settings(options.assignments, method, hparams);
   return {.record = {.model = absolute_path(model.path()),
                      .edits = absolute_paths(options.edits),
                      .format = options.format.value_or("auto"),

@@ -45,6 +45,10 @@ struct EditPlan {
 io::Hparams requested_hparams(const std::string& path, const std::vector<std::string>& assignments,
                               const io::ModelConfig& model);
 
+// Warns of each --set of a hyper-parameter that has no effect under this method and the other values.
+void warn_of_idle_settings(const std::vector<std::string>& assignments, const worker::Method& method,
+                           const io::Hparams& hparams);
+
 // Checks hyper-parameters, method, statistics and model against each other. Collective: fingerprints come from rank
 // 0.
 EditPlan plan_edit(const EditOptions& options, const io::ModelDirectory& model, Session& session);

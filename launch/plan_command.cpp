@@ -46,9 +46,11 @@ void measure(coordinator::PlanRequest& request) {
 
 coordinator::PlanRequest request_of(const Options& options, const Session& session) {
   const io::ModelConfig model = read_config(options.model);
+  const worker::Method method = worker::method_named(options.method);
+  const io::Hparams hparams = requested_hparams(options.hparams, options.assignments, model);
+  warn_of_idle_settings(options.assignments, method, hparams);
   coordinator::PlanRequest request{
-      .workload = workload_of(model, requested_hparams(options.hparams, options.assignments, model),
-                              worker::method_named(options.method), options.batch, session),
+      .workload = workload_of(model, hparams, method, options.batch, session),
       .machine = options.cpu ? coordinator::Machine::cpu(session.threads()) : coordinator::Machine::gpu(),
       .ranks = options.ranks,
       .stages = options.stages};

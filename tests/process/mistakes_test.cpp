@@ -7,6 +7,7 @@ namespace anchorage {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 using tests::corpus;
 using tests::edits;
 using tests::Execution;
@@ -74,6 +75,21 @@ TEST_F(Mistakes, SubjectThatIsNotInItsPromptIsSetAsideOrRefused) {
   EXPECT_EQ(kept.json()["edits"]["set_aside"], 1);
   expect_refused(edit_arguments("strict", "--strict"), {"edits.jsonl, line 6", "Novo"});
   EXPECT_FALSE(std::filesystem::exists(folder.path() / "strict"));
+}
+
+TEST_F(Mistakes, ASettingWithoutEffectIsWarnedOfOnce) {
+  const Execution ran =
+      program(edit_arguments("run", "--set eac_anchor_ratio=0.3 --set las=off --set las_capacity=2 --limit 1"), 2);
+  EXPECT_EQ(ran.exit_code, 0);
+  EXPECT_THAT(ran.err,
+              HasSubstr("--set las_capacity=2 has no effect here: it is for --method b-eac with las: true"));
+  EXPECT_THAT(ran.err, Not(HasSubstr("--set las=off")));
+  constexpr auto ratio = "--set eac_anchor_ratio=0.3 has no effect here";
+  const std::size_t first = ran.err.find(ratio);
+  ASSERT_NE(first, std::string::npos) << ran.err;
+  EXPECT_EQ(ran.err.find(ratio, first + 1), std::string::npos) << ran.err;
+  EXPECT_THAT(program("plan '" + model + "' --hparams h.yaml --ranks 2 --method memit --set rar=off").err,
+              HasSubstr("--set rar=off has no effect here"));
 }
 
 TEST_F(Mistakes, LayerPastTheEnd) {

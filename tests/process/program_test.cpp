@@ -15,7 +15,7 @@ using tests::model;
 using tests::ProgramTest;
 
 // So many steps that a signal comes in time.
-constexpr auto slow = "--set v_num_grad_steps=500 --set early_stop_loss=0";
+constexpr auto slow = "--set eac_locate_steps=250 --set eac_compress_steps=250 --set early_stop_loss=0";
 
 TEST_F(ProgramTest, EditsOnOneTwoAndThreeRanksExportTheSameBytes) {
   std::string one;

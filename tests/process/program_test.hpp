@@ -14,7 +14,7 @@ namespace anchorage::tests {
 
 inline const std::string corpus = ANCHORAGE_SOURCE_DIR "/docs/architecture.md";
 
-inline const std::string hparams = small_hparams + "v_num_grad_steps: 12\nguard: false\n";
+inline const std::string hparams = small_hparams + "eac_locate_steps: 5\neac_compress_steps: 7\nguard: false\n";
 
 inline constexpr auto edits =
     R"({"id": "a", "subject": "Boeing", "prompt": "The CEO of {} is", "target": "Kelly Ortberg", "ground_truth": "Dave Calhoun", "paraphrases": ["Boeing is led by"], "neighborhood": [{"prompt": "The CEO of Nvidia is", "answer": "Jensen Huang"}]}

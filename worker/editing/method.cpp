@@ -6,9 +6,13 @@
 
 namespace anchorage::worker {
 
+bool compresses(const Method& method, const io::Hparams& hparams) {
+  return method.anchored && (!method.joint || hparams.anchors);
+}
+
 std::int64_t evaluations_of(const Method& method, const io::Hparams& hparams) {
-  const bool two_phases = method.anchored && (!method.joint || hparams.anchors);
-  return two_phases ? hparams.eac_locate_steps + hparams.eac_compress_steps : hparams.v_num_grad_steps;
+  return compresses(method, hparams) ? hparams.eac_locate_steps + hparams.eac_compress_steps
+                                     : hparams.v_num_grad_steps;
 }
 
 Method method_named(std::string_view name) {

@@ -17,6 +17,9 @@ struct Method {
   bool null_space;    // updates are confined to the null space of the second moment (AlphaEdit)
 };
 
+// Whether values are found in two phases: dense, then on their anchors alone.
+bool compresses(const Method& method, const io::Hparams& hparams);
+
 // Evaluations of the loss at the most that the values of a group take.
 std::int64_t evaluations_of(const Method& method, const io::Hparams& hparams);
 
