@@ -50,6 +50,7 @@ target_compile_options(Anchorage::torch INTERFACE
   "SHELL:-idirafter ${ANCHORAGE_TORCH_DIR}/include/torch/csrc/api/include")
 # --no-as-needed: nothing calls into torch_cuda by name, yet loading it is what registers the CUDA kernels.
 # libstdc++ first: torch's libraries export parts of an older std::filesystem, in which our calls would crash.
-target_link_options(Anchorage::torch INTERFACE LINKER:--no-as-needed -lstdc++)
+# RPATH instead of RUNPATH: the wheel's NCCL and CUDA also where a cluster's modules put others in LD_LIBRARY_PATH.
+target_link_options(Anchorage::torch INTERFACE LINKER:--no-as-needed LINKER:--disable-new-dtags -lstdc++)
 target_link_libraries(Anchorage::torch INTERFACE
   Anchorage::torch_all Anchorage::torch_cpu Anchorage::torch_cuda Anchorage::c10 Anchorage::c10_cuda Anchorage::cudart)

@@ -18,10 +18,11 @@ namespace anchorage::launch {
 namespace {
 
 // Read by MKL and cuBLAS when they are first used: the same operation on the same shape gives the same bits
-// wherever its operands lie in memory, and cuBLAS keeps to one workspace.
+// wherever its operands lie in memory; cuBLAS keeps to one workspace, and does not round f32 to TF32.
 void ask_for_repeatable_arithmetic() {
   setenv("MKL_CBWR", "AUTO,STRICT", 0);
-  setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);
+  setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 1);
+  unsetenv("NVIDIA_TF32_OVERRIDE");
 }
 
 // Of a command that there is not, CLI11 says no more than that one is required.

@@ -1,16 +1,21 @@
 #include "launch/session.hpp"
 
+#include <cuda_runtime_api.h>
 #include <fmt/format.h>
 #include <torch/cuda.h>
 #include <torch/utils.h>
 
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <map>
 #include <thread>
 
+#include <unistd.h>
+
 #include "io/error.hpp"
 #include "launch/number_checks.hpp"
+#include "sharding/rank_devices.hpp"
 
 namespace anchorage::launch {
 namespace {
@@ -45,6 +50,34 @@ torch::Device chosen_device(const std::string& name) {
                          .remedy = "run with --device cpu, or check the driver with nvidia-smi"});
   }
   return {torch::kCUDA, static_cast<torch::DeviceIndex>(rank_here() % gpus)};
+}
+
+// Repeatable, and with sums as precise as on the CPU. Not collective.
+void prepare_cuda(const torch::Device& device) {
+  auto& context = at::globalContext();
+  context.setDeterministicAlgorithms(device.is_cuda(), /*warn_only=*/true);
+  if (!device.is_cuda()) return;
+  context.setDeterministicFillUninitializedMemory(false);  // nothing is read before it is written
+  context.setFloat32MatmulPrecision("highest");
+  context.setAllowBF16ReductionCuBLAS(false);
+  context.setAllowFP16ReductionCuBLAS(false);
+  cudaSetDevice(device.index());
+}
+
+// As NCCL tells machines and GPUs apart: by host name and boot, unless NCCL_HOSTID names one, and by PCI address.
+std::string this_machine() {
+  if (const char* named = std::getenv("NCCL_HOSTID")) return named;
+  std::array<char, 256> name{};
+  gethostname(name.data(), name.size() - 1);
+  std::string boot;
+  std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), boot);
+  return fmt::format("{} (boot {:.8})", name.data(), boot);
+}
+std::string address_of(const torch::Device& device) {
+  if (!device.is_cuda()) return "";
+  std::array<char, 32> address{};
+  if (cudaDeviceGetPCIBusId(address.data(), address.size(), device.index()) != cudaSuccess) return device.str();
+  return address.data();
 }
 
 std::optional<torch::ScalarType> chosen_dtype(const std::string& name) {
@@ -104,7 +137,19 @@ Session::Session(const SessionOptions& options, std::unique_ptr<sharding::HostCo
 
 void Session::use_device(const std::string& name) {
   device_ = chosen_device(name);
-  if (device_.is_cuda()) at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
+  prepare_cuda(device_);
+}
+
+void Session::form_groups(int stages) {
+  const std::string own = nlohmann::json{this_machine(), address_of(device_)}.dump();
+  std::vector<sharding::RankDevice> devices;
+  for (const auto& bytes : host_->all_gather(std::as_bytes(std::span(own)), "gather devices")) {
+    const auto* text = reinterpret_cast<const char*>(bytes.data());
+    const auto device = nlohmann::json::parse(text, text + bytes.size());
+    devices.push_back({.machine = device[0], .gpu = device[1]});
+  }
+  sharding::check_rank_devices(devices);
+  groups_ = sharding::form_rank_groups(*host_, sharding::Topology(stages, host_->size() / stages), device_);
 }
 
 void Session::go_on_as(const io::RunRecord& run) {
@@ -122,11 +167,11 @@ void Session::go_on_as(const io::RunRecord& run) {
 void Session::arrange(std::vector<sharding::Range> layers_of) {
   const auto stages = static_cast<int>(layers_of.size());
   layers_of_ = std::move(layers_of);
-  groups_ = sharding::form_rank_groups(*host_, sharding::Topology(stages, host_->size() / stages), device_);
+  form_groups(stages);
 }
 
 worker::Ranks Session::ranks() {
-  if (!groups_) groups_ = sharding::form_rank_groups(*host_, sharding::Topology(1, host_->size()), device_);
+  if (!groups_) form_groups(1);
   return {*groups_, *host_};
 }
 

@@ -76,6 +76,7 @@ class Session {
 
  private:
   void use_device(const std::string& name);
+  void form_groups(int stages);  // throws as sharding::check_rank_devices; collective
 
   SessionOptions options_;
   std::unique_ptr<sharding::HostCommunicator> host_;

@@ -15,7 +15,7 @@ double memory_of(const torch::Device& device) {
   constexpr double no_limit = 1e18;
   if (!device.is_cuda()) return no_limit;
   std::size_t free = 0, total = 0;
-  if (cudaSetDevice(device.index()) != cudaSuccess || cudaMemGetInfo(&free, &total) != cudaSuccess) return no_limit;
+  if (cudaMemGetInfo(&free, &total) != cudaSuccess) return no_limit;
   return static_cast<double>(total);
 }
 

@@ -36,40 +36,40 @@ class NcclCommunicator final : public DeviceCommunicator {
  private:
   void copy_from(std::span<const int> roots, std::span<const torch::Tensor> tensors, std::string_view operation,
                  Patience patience) override {
-    run(operation, patience, [&](cudaStream_t stream) {
-      for (std::size_t i = 0; i < roots.size(); ++i) {
-        started(ncclBroadcast(data_of(tensors[i]), data_of(tensors[i]), tensors[i].nbytes(), ncclUint8, roots[i],
-                              communicator_, stream),
-                "ncclBroadcast", operation);
+    run("ncclBroadcast", operation, patience, [&](cudaStream_t stream) {
+      ncclResult_t result = ncclSuccess;
+      for (std::size_t i = 0; i < roots.size() && started(result); ++i) {
+        result = ncclBroadcast(data_of(tensors[i]), data_of(tensors[i]), tensors[i].nbytes(), ncclUint8, roots[i],
+                               communicator_, stream);
       }
+      return result;
     });
   }
 
   void sum(const torch::Tensor& tensor, std::string_view operation) override {
-    run(operation, Patience::until_deadline, [&](cudaStream_t stream) {
-      started(ncclAllReduce(data_of(tensor), data_of(tensor), static_cast<std::size_t>(tensor.numel()), ncclInt64,
-                            ncclSum, communicator_, stream),
-              "ncclAllReduce", operation);
+    run("ncclAllReduce", operation, Patience::until_deadline, [&](cudaStream_t stream) {
+      return ncclAllReduce(data_of(tensor), data_of(tensor), static_cast<std::size_t>(tensor.numel()), ncclInt64,
+                           ncclSum, communicator_, stream);
     });
   }
 
   void send_to(std::span<const int> to, const torch::Tensor& tensor, std::string_view operation) override {
-    run(operation, Patience::until_deadline, [&](cudaStream_t stream) {
-      for (const int rank : to) {
-        started(ncclSend(data_of(tensor), tensor.nbytes(), ncclUint8, rank, communicator_, stream), "ncclSend",
-                operation);
+    run("ncclSend", operation, Patience::until_deadline, [&](cudaStream_t stream) {
+      ncclResult_t result = ncclSuccess;
+      for (std::size_t i = 0; i < to.size() && started(result); ++i) {
+        result = ncclSend(data_of(tensor), tensor.nbytes(), ncclUint8, to[i], communicator_, stream);
       }
+      return result;
     });
   }
 
   void receive_from(int from, const torch::Tensor& tensor, std::string_view operation) override {
-    run(operation, Patience::until_deadline, [&](cudaStream_t stream) {
-      started(ncclRecv(data_of(tensor), tensor.nbytes(), ncclUint8, from, communicator_, stream), "ncclRecv",
-              operation);
+    run("ncclRecv", operation, Patience::until_deadline, [&](cudaStream_t stream) {
+      return ncclRecv(data_of(tensor), tensor.nbytes(), ncclUint8, from, communicator_, stream);
     });
   }
 
-  // Every rank gets here, also when rank 0 has no id to give: the others are told by an empty one.
+  // Every rank gets here, also when rank 0 has no id to give: the others get what NCCL said instead.
   void connect() {
     constexpr std::string_view operation = "connect NCCL";
     ncclUniqueId id{};
@@ -77,37 +77,55 @@ class NcclCommunicator final : public DeviceCommunicator {
     HostCommunicator::Bytes bytes;
     if (rank() == 0) {
       result = ncclGetUniqueId(&id);
-      const auto content = std::as_bytes(std::span(id.internal));
-      if (result == ncclSuccess) bytes.assign(content.begin(), content.end());
+      const auto content =
+          result == ncclSuccess ? std::as_bytes(std::span(id.internal)) : std::as_bytes(std::span(&result, 1));
+      bytes.assign(content.begin(), content.end());
     }
     host().broadcast(bytes, 0, operation);
-    if (bytes.size() != sizeof(id)) fail(result, "ncclGetUniqueId on rank 0", operation);
+    if (bytes.size() != sizeof(id)) {
+      std::memcpy(&result, bytes.data(), sizeof(result));
+      fail(result, "ncclGetUniqueId on rank 0", operation);
+    }
     std::memcpy(&id, bytes.data(), sizeof(id));
 
     std::optional<c10::DeviceGuard> guard;
     if (torch::cuda::is_available()) guard.emplace(device());  // where it is not, NCCL tells why
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = 0;
-    started(ncclCommInitRankConfig(&communicator_, size(), id, rank(), &config), "ncclCommInitRankConfig",
-            operation);
+    result = ncclCommInitRankConfig(&communicator_, size(), id, rank(), &config);
+    if (!started(result)) fail(result, "ncclCommInitRankConfig", operation);
     const Deadline deadline(operation, rank(), host().deadline());
     settle(deadline);
   }
 
-  // Enqueues on the current stream and waits until it has been done there.
+  // Enqueues on the current stream and waits until it has been done there. A group that was begun is ended also
+  // when a call in it fails: the abort of a communicator would wait in it.
   template <typename Enqueue>
-  void run(std::string_view operation, Patience patience, Enqueue enqueue) {
+  void run(std::string_view call, std::string_view operation, Patience patience, Enqueue enqueue) {
     io::check(
         communicator_ != nullptr,
         fmt::format("'{}' uses a communicator of rank {} on which an earlier operation failed", operation, rank()));
     const Deadline deadline(operation, rank(), patience.of(host().deadline()));
     const c10::DeviceGuard guard(device());
     const c10::Stream stream = c10::impl::VirtualGuardImpl(device().type()).getStream(device());
-    started(ncclGroupStart(), "ncclGroupStart", operation);
-    enqueue(static_cast<cudaStream_t>(stream.native_handle()));
-    started(ncclGroupEnd(), "ncclGroupEnd", operation);
+    if (const auto begun = ncclGroupStart(); !started(begun)) fail(begun, "ncclGroupStart", operation);
+    const ncclResult_t enqueued = enqueue(static_cast<cudaStream_t>(stream.native_handle()));
+    const ncclResult_t ended = ncclGroupEnd();
+    if (!started(enqueued)) fail(enqueued, call, operation);
+    if (!started(ended)) fail(ended, call, operation);
     settle(deadline);
-    while (!stream.query()) settle(deadline, Look::once);
+    while (!done(stream, operation)) settle(deadline, Look::once);
+  }
+
+  // What went wrong on the GPU, in this operation or in work before it, is met here.
+  bool done(const c10::Stream& stream, std::string_view operation) {
+    try {
+      return stream.query();
+    } catch (const c10::Error& error) {
+      abort();
+      throw CollectiveError(operation, fmt::format("expected '{}' to be done on {}, found '{}'", operation,
+                                                   device().str(), error.what_without_backtrace()));
+    }
   }
 
   enum class Look { until_settled, once };
@@ -129,9 +147,7 @@ class NcclCommunicator final : public DeviceCommunicator {
     }
   }
 
-  void started(ncclResult_t result, std::string_view call, std::string_view operation) {
-    if (result != ncclSuccess && result != ncclInProgress) fail(result, call, operation);
-  }
+  static bool started(ncclResult_t result) { return result == ncclSuccess || result == ncclInProgress; }
 
   // NCCL's text is asked for before the abort takes it away.
   [[noreturn]] void fail(ncclResult_t result, std::string_view call, std::string_view operation) {

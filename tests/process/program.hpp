@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "tests/temporary_directory.hpp"
 
@@ -23,10 +24,12 @@ struct Execution {
   nlohmann::json json() const { return nlohmann::json::parse(out); }
 };
 
-// `arguments` as a shell takes them, behind the program's path; on several ranks under mpirun.
+// `arguments` as a shell takes them, behind the program's path; on several ranks under mpirun. `gpus` as
+// CUDA_VISIBLE_DEVICES has them: without any, so that a machine's GPUs change nothing of what a test expects.
 class Program {
  public:
-  explicit Program(const std::filesystem::path& scratch) : scratch_(scratch) {}
+  explicit Program(const std::filesystem::path& scratch, std::string gpus = "")
+      : scratch_(scratch), gpus_(std::move(gpus)) {}
 
   Execution operator()(const std::string& arguments, int ranks = 0) const {
     const std::string program = "'" ANCHORAGE_PROGRAM "' ";
@@ -39,8 +42,8 @@ class Program {
     const auto errors = scratch_ / "stderr.txt";
     const std::string whole = "cd '" + scratch_.string() +
                               "'; export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 "
-                              "OMPI_MCA_btl_vader_single_copy_mechanism=none; " +
-                              command + " 2> '" + errors.string() + "'";
+                              "OMPI_MCA_btl_vader_single_copy_mechanism=none CUDA_VISIBLE_DEVICES='" +
+                              gpus_ + "'; " + command + " 2> '" + errors.string() + "'";
     FILE* pipe = ::popen(whole.c_str(), "r");
     if (pipe == nullptr) throw std::runtime_error("no shell");
     Execution execution;
@@ -55,6 +58,7 @@ class Program {
 
  private:
   std::filesystem::path scratch_;
+  std::string gpus_;
 };
 
 }  // namespace anchorage::tests

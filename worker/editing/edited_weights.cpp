@@ -22,7 +22,8 @@ EditedWeights::EditedWeights(Transformer& model, const io::ModelDirectory& base,
 void EditedWeights::add(std::int64_t layer, const torch::Tensor& u, const torch::Tensor& v) {
   if (!holds(layer)) return;
   const torch::NoGradGuard no_gradients;
-  masters_.at(layer).addmm_(u, v.t());
+  auto& master = masters_.at(layer);
+  master.addmm_(u.to(master.device()), v.to(master.device()).t());
   update_model(layer);
 }
 

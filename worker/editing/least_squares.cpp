@@ -53,6 +53,7 @@ void KeyMetric::factor() {
                                10 * system_.size(0), system_.size(0))});
   }
   inverse_ = at::cholesky_inverse(lower).contiguous();
+  if (inverse_.is_cuda()) inverse_ = (inverse_ + inverse_.t()) / 2;  // there it solves for each column by itself
   if (basis_.defined()) inverse_ = at::mm(at::mm(basis_, inverse_), basis_.t());
 }
 
