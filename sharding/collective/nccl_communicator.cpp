@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "io/error.hpp"
+#include "sharding/collective/watchdog.hpp"
 
 namespace anchorage::sharding {
 namespace {
@@ -158,9 +159,14 @@ class NcclCommunicator final : public DeviceCommunicator {
     throw CollectiveError(operation, message);
   }
 
-  void abort() noexcept {
-    if (communicator_ != nullptr) ncclCommAbort(communicator_);
-    communicator_ = nullptr;
+  void abort() noexcept { free_by(ncclCommAbort, "abort NCCL"); }
+
+  // Waits for the GPU, and cannot be polled.
+  void free_by(ncclResult_t (*call)(ncclComm_t), std::string_view operation) noexcept {
+    if (communicator_ == nullptr) return;
+    const Deadline deadline(operation, rank(), host().deadline());
+    const Watchdog watchdog(deadline, "the GPU");
+    call(std::exchange(communicator_, nullptr));
   }
 
   void close() noexcept {
@@ -171,11 +177,7 @@ class NcclCommunicator final : public DeviceCommunicator {
       if (ncclCommGetAsyncError(communicator_, &state) != ncclSuccess) break;
       pause_between_polls(deadline.elapsed());
     }
-    if (state == ncclSuccess) {
-      ncclCommDestroy(communicator_);
-    } else {
-      ncclCommAbort(communicator_);
-    }
+    state == ncclSuccess ? free_by(ncclCommDestroy, "close NCCL") : abort();
   }
 
   ncclComm_t communicator_ = nullptr;
