@@ -5,6 +5,7 @@
 #include <torch/cuda.h>
 #include <torch/utils.h>
 
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
