@@ -17,6 +17,7 @@
 #include "io/hparams_keys.hpp"
 #include "io/mapped_file.hpp"
 #include "io/nearest_name.hpp"
+#include "io/text_of.hpp"
 
 namespace anchorage::io {
 namespace {
@@ -205,7 +206,7 @@ std::string printed(const std::optional<T>& value) {
 
 LoadedHparams load_hparams(const std::filesystem::path& path) {
   const MappedFile file(path);
-  return parse_hparams({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()}, path.string());
+  return parse_hparams(std::string(text_of(file.bytes())), path.string());
 }
 
 LoadedHparams parse_hparams(const std::string& text, const std::string& origin) {

@@ -10,6 +10,7 @@
 #include "io/error.hpp"
 #include "io/mapped_file.hpp"
 #include "io/strict_json.hpp"
+#include "io/text_of.hpp"
 
 namespace anchorage::io {
 namespace {
@@ -271,8 +272,7 @@ ModelConfig parse_model_config(const json& config, const std::string& where) {
 
 ModelConfig read_model_config(const std::filesystem::path& path) {
   const MappedFile file(path);
-  const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
-  return parse_model_config(parse_strict_json(text, path.string()), path.string());
+  return parse_model_config(parse_strict_json(text_of(file.bytes()), path.string()), path.string());
 }
 
 }  // namespace anchorage::io

@@ -13,6 +13,7 @@
 #include <fmt/ranges.h>
 
 #include "io/error.hpp"
+#include "io/text_of.hpp"
 
 static_assert(std::endian::native == std::endian::little, "arrays are read as they lie in the file");
 
@@ -52,7 +53,7 @@ Header parse_header(std::span<const std::byte> bytes, const std::string& where) 
   const std::size_t length = little_endian(bytes.subspan(preamble_size, length_size));
   const std::size_t start = preamble_size + length_size;
   if (length > bytes.size() - start) refuse("a .npy header", "a header that ends behind the file", where);
-  const std::string text(reinterpret_cast<const char*>(bytes.data()) + start, length);
+  const std::string text(text_of(bytes.subspan(start, length)));
 
   static const std::regex element_pattern("'descr': '([^']+)'"), order_pattern("'fortran_order': (True|False)"),
       shape_pattern("'shape': \\(([0-9, ]*)\\)");

@@ -11,6 +11,7 @@
 
 #include "io/error.hpp"
 #include "io/strict_json.hpp"
+#include "io/text_of.hpp"
 
 namespace anchorage::io {
 namespace {
@@ -143,7 +144,7 @@ std::string_view header_text(std::span<const std::byte> file, const std::string&
   if (length > longest) {
     refuse(fmt::format("a safetensors header of at most {} bytes", longest), fmt::format("{}", length), where);
   }
-  const std::string_view text(reinterpret_cast<const char*>(file.data()) + length_bytes, length);
+  const std::string_view text = text_of(file.subspan(length_bytes, length));
   if (!text.starts_with('{')) {
     refuse("a safetensors header that begins with '{'", length == 0 ? "an empty one" : "another character", where);
   }

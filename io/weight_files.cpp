@@ -7,6 +7,7 @@
 
 #include "io/error.hpp"
 #include "io/strict_json.hpp"
+#include "io/text_of.hpp"
 
 namespace anchorage::io {
 namespace {
@@ -28,8 +29,7 @@ using WeightMap = std::map<std::string, std::string>;
 
 WeightMap read_index(const fs::path& path) {
   const MappedFile file(path);
-  const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
-  const nlohmann::json index = parse_strict_json(text, path.string());
+  const nlohmann::json index = parse_strict_json(text_of(file.bytes()), path.string());
   if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object()) {
     refuse("an object 'weight_map' from tensors to shards", "none", path);
   }

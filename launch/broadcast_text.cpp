@@ -1,5 +1,7 @@
 #include "launch/broadcast_text.hpp"
 
+#include "io/text_of.hpp"
+
 namespace anchorage::launch {
 
 std::string broadcast_text(const std::string& text, sharding::HostCommunicator& ranks, std::string_view operation,
@@ -7,7 +9,7 @@ std::string broadcast_text(const std::string& text, sharding::HostCommunicator& 
   const auto own = std::as_bytes(std::span(text));
   sharding::HostCommunicator::Bytes bytes(own.begin(), own.end());
   ranks.broadcast(bytes, 0, operation, patience);
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  return std::string(io::text_of(bytes));
 }
 
 }  // namespace anchorage::launch

@@ -36,11 +36,8 @@ OpenedModel load(const ModelArgument& argument, const Session& session) {
       directory, {.device = session.device(), .dtype = session.dtype(), .stages = session.stages()});
   const auto updates = run_updates(argument);
   worker::EditedWeights weights(transformer, directory, updates.layers());
-  updates.for_each(
-      [&](const RunUpdate& update) {
-        weights.add(update.layer, update.u.to(session.device()), update.v.to(session.device()));
-      },
-      [&](std::int64_t layer) { return weights.holds(layer); });
+  updates.for_each([&](const RunUpdate& update) { weights.add(update.layer, update.u, update.v); },
+                   [&](std::int64_t layer) { return weights.holds(layer); });
   return {std::move(directory), std::move(tokenizer), std::move(transformer)};
 }
 

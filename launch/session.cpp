@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "io/error.hpp"
+#include "io/text_of.hpp"
 #include "launch/number_checks.hpp"
 #include "sharding/rank_devices.hpp"
 
@@ -145,8 +146,7 @@ void Session::form_groups(int stages) {
   const std::string own = nlohmann::json{this_machine(), address_of(device_)}.dump();
   std::vector<sharding::RankDevice> devices;
   for (const auto& bytes : host_->all_gather(std::as_bytes(std::span(own)), "gather devices")) {
-    const auto* text = reinterpret_cast<const char*>(bytes.data());
-    const auto device = nlohmann::json::parse(text, text + bytes.size());
+    const auto device = nlohmann::json::parse(io::text_of(bytes));
     devices.push_back({.machine = device[0], .gpu = device[1]});
   }
   sharding::check_rank_devices(devices);

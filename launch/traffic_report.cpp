@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "io/text_of.hpp"
+
 namespace anchorage::launch {
 namespace {
 
@@ -52,8 +54,7 @@ nlohmann::json gather_traffic(Session& session) {
   const std::string own = own_traffic(session).dump();
   nlohmann::json all;
   for (const auto& bytes : session.host().gather(std::as_bytes(std::span(own)), 0, "gather traffic")) {
-    const auto* begin = reinterpret_cast<const char*>(bytes.data());
-    merge(all, nlohmann::json::parse(begin, begin + bytes.size()));
+    merge(all, nlohmann::json::parse(io::text_of(bytes)));
   }
   return all;
 }

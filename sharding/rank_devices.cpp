@@ -12,15 +12,15 @@ namespace anchorage::sharding {
 
 void check_rank_devices(std::span<const RankDevice> ranks) {
   const auto on_cpu = [](const RankDevice& rank) { return rank.gpu.empty(); };
-  const auto without = std::ranges::find_if(ranks, on_cpu);
-  if (std::ranges::all_of(ranks, on_cpu)) return;
-  if (without != ranks.end()) {
-    throw io::UserError(
-        {.expected = "a GPU on every rank, or on none",
-         .found = fmt::format("none on {} of {} ranks, rank {} the first", std::ranges::count_if(ranks, on_cpu),
-                              ranks.size(), without - ranks.begin()),
-         .where = without->machine,
-         .remedy = "check the driver there with nvidia-smi, or run with --device cpu"});
+  const auto without = std::ranges::count_if(ranks, on_cpu);
+  if (without == std::ssize(ranks)) return;
+  if (without > 0) {
+    const auto first = std::ranges::find_if(ranks, on_cpu);
+    throw io::UserError({.expected = "a GPU on every rank, or on none",
+                         .found = fmt::format("none on {} of {} ranks, rank {} the first", without, ranks.size(),
+                                              first - ranks.begin()),
+                         .where = first->machine,
+                         .remedy = "check the driver there with nvidia-smi, or run with --device cpu"});
   }
   std::map<std::pair<std::string, std::string>, std::size_t> owners;
   for (std::size_t rank = 0; rank < ranks.size(); ++rank) {

@@ -10,6 +10,7 @@
 #include "io/error.hpp"
 #include "io/mapped_file.hpp"
 #include "io/strict_json.hpp"
+#include "io/text_of.hpp"
 
 namespace anchorage::io {
 namespace {
@@ -19,7 +20,7 @@ using nlohmann::json;
 constexpr std::string_view white_space = " \t\r\n";
 
 std::string_view text_in(const MappedFile& file) {
-  std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  std::string_view text = text_of(file.bytes());
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
   return text;
 }

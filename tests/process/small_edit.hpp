@@ -3,21 +3,15 @@
 
 #include <string>
 
+#include "tests/temporary_directory.hpp"
+
 namespace anchorage::tests {
 
 inline const std::string model = ANCHORAGE_GOLDEN "/small_models/llama_tied";
 
 // To which a test adds how many steps are taken and what the guard lets pass.
-inline const std::string small_hparams = R"(
-layers: [1, 2]
-v_lr: 0.2
-clamp_norm_factor: 20
-v_weight_decay: 0.001
-contexts: 2
-mom2_update_weight: 0.1
-sink_ratio: 1000
-group: 2
-)";
+inline const std::string small_hparams =
+    content_of(ANCHORAGE_SOURCE_DIR "/tests/small_hparams.yaml") + "v_lr: 0.2\ngroup: 2\n";
 
 // Arguments of the program in a folder with h.yaml and s.h5.
 inline std::string small_edit(const std::string& run, const std::string& more, const std::string& edits,

@@ -53,17 +53,11 @@ prepare_refreshes() {
   for ((i = 0; i < edits; ++i)); do
     printf '{"id": "e%d", "subject": "Corp %d", "prompt": "The CEO of {} is", "target": "Mr %d"}\n' "$i" "$i" "$((i % 7))"
   done >"$folder/inbox/monday.jsonl"
-  cat >"$folder/hparams.yaml" <<'HPARAMS'
-layers: [1, 2]
+  cat "$source_dir/tests/small_hparams.yaml" - >"$folder/hparams.yaml" <<'HPARAMS'
 eac_locate_steps: 20
 eac_compress_steps: 40
 early_stop_loss: 0
 anchor_ratio: 0.5
-clamp_norm_factor: 20
-v_weight_decay: 0.001
-contexts: 2
-sink_ratio: 1000
-mom2_update_weight: 0.1
 guard_success: 0
 guard_drift: 1000
 guard_loss_rise: 1000

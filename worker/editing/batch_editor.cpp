@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "io/error.hpp"
+#include "io/text_of.hpp"
 #include "worker/editing/anchor_exchange.hpp"
 #include "worker/editing/joint_write.hpp"
 #include "worker/evaluation/score.hpp"
@@ -44,8 +45,7 @@ std::vector<std::string> gather_refusals(const std::vector<EditGroup>& groups, s
   std::vector<std::string> all;
   const std::string text = own.dump();
   for (const auto& part : ranks.all_gather(std::as_bytes(std::span(text)), "gather refusals")) {
-    const auto* begin = reinterpret_cast<const char*>(part.data());
-    for (const auto& refusal : nlohmann::json::parse(begin, begin + part.size())) all.push_back(refusal);
+    for (const auto& refusal : nlohmann::json::parse(io::text_of(part))) all.push_back(refusal);
   }
   return all;
 }

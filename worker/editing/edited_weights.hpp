@@ -21,8 +21,8 @@ class EditedWeights {
   std::int64_t key_width() const { return model_.config.d_ff; }
   const torch::Tensor& master(std::int64_t layer) const { return masters_.at(layer); }  // [d, f] f32
 
-  // W <- W + u v^T for u [d, r], v [f, r] f32, where W is held: the one way a weight changes, so that replaying a
-  // journal gives the same bits.
+  // W <- W + u v^T for u [d, r], v [f, r] f32 on any device, where W is held: the one way a weight changes, so that
+  // replaying a journal gives the same bits.
   void add(std::int64_t layer, const torch::Tensor& u, const torch::Tensor& v);
 
   // The masters as they stand, and back to them bit for bit.

@@ -10,15 +10,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-HPARAMS = """
-layers: [1, 2]
+SMALL_HPARAMS = Path(__file__).resolve().parents[2] / "small_hparams.yaml"
+HPARAMS = SMALL_HPARAMS.read_text() + """
 v_num_grad_steps: 4
 v_lr: 0.2
-clamp_norm_factor: 20
-v_weight_decay: 0.001
-contexts: 2
-mom2_update_weight: 0.1
-sink_ratio: 1000
 eac_locate_steps: 2
 eac_compress_steps: 2
 eac_anchor_ratio: 0.3
