@@ -19,7 +19,7 @@ std::vector<worker::OpenQuestion> questions_of(const std::string& task, const st
     for (const io::KnownFact& fact : io::read_known_facts(file)) questions.push_back({fact.prompt, fact.attribute});
   } else {
     for (const io::Passage& passage : io::read_lambada(file))
-      questions.push_back({passage.beginning, passage.last_word});
+      questions.push_back({passage.beginning, passage.last_word, " "});
   }
   return questions;
 }

@@ -28,6 +28,7 @@ std::string to_json(const Edit& edit) {
   nlohmann::ordered_json json{
       {"id", edit.id}, {"subject", edit.subject}, {"prompt", edit.prompt}, {"target", edit.target}};
   if (!edit.ground_truth.empty()) json["ground_truth"] = edit.ground_truth;
+  if (edit.target_prefix) json["target_prefix"] = *edit.target_prefix;
   if (!edit.paraphrases.empty()) json["paraphrases"] = edit.paraphrases;
   for (const Neighbor& neighbor : edit.neighborhood) {
     json["neighborhood"].push_back(

@@ -3,6 +3,7 @@
 // The native form is one JSON object (docs/edits.md). Files of other projects are read by io/facts/reader.hpp.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,9 +21,10 @@ struct Neighbor {
 struct Edit {
   std::string id{};
   std::string subject{};
-  std::string prompt{};        // a template: "{}" stands in it exactly once, where the subject goes
-  std::string target{};        // what the model is to answer
-  std::string ground_truth{};  // what it answers so far; empty where the file does not tell
+  std::string prompt{};                        // a template: "{}" stands in it exactly once, where the subject goes
+  std::string target{};                        // what the model is to answer
+  std::string ground_truth{};                  // what it answers so far; empty where the file does not tell
+  std::optional<std::string> target_prefix{};  // between prompt and target; not given: usual_target_prefix
   std::vector<std::string> paraphrases{};
   std::vector<Neighbor> neighborhood{};
   std::string source{};  // where the fact comes from

@@ -4,16 +4,28 @@
 #include <unicode/unistr.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+
 namespace anchorage::io {
 namespace {
 
 using nlohmann::json;
 
+constexpr std::string_view space = " \t\r\n\v\f";
+
 std::string trimmed(const std::string& text) {
-  constexpr std::string_view space = " \t\r\n\v\f";
   const std::size_t first = text.find_first_not_of(space);
   if (first == std::string::npos) return "";
   return text.substr(first, text.find_last_not_of(space) - first + 1);
+}
+
+std::string trimmed_prompt(const std::string& text) {
+  const std::size_t first = text.find_first_not_of(space);
+  if (first == std::string::npos) return "";
+  std::size_t end = text.find_last_not_of(space) + 1;
+  if (const std::size_t line_break = text.find_last_of('\n'); line_break != text.npos)
+    end = std::max(end, line_break + 1);
+  return text.substr(first, end - first);
 }
 
 const json& field(const json& record, std::string_view key) {
@@ -23,16 +35,45 @@ const json& field(const json& record, std::string_view key) {
   return found == record.end() ? missing : *found;
 }
 
-std::string text_in(const json& value, std::string_view key) {
-  if (value.is_string()) return trimmed(value.get_ref<const std::string&>());
+const std::string& raw_text_in(const json& value, std::string_view key) {
+  if (value.is_string()) return value.get_ref<const std::string&>();
   throw BadRecord(fmt::format("field '{}' holds {} where a text is expected", key, kind_of(value)));
 }
+
+std::string text_in(const json& value, std::string_view key) {
+  return trimmed(raw_text_in(value, key));
+}
+
+std::string prompt_in(const json& value, std::string_view key) {
+  return trimmed_prompt(raw_text_in(value, key));
+}
+
+using Reading = std::string (*)(const json& value, std::string_view key);
 
 std::string first_text_in(const json& value, std::string_view key) {
   const json* first = &value;
   while (first->is_array() && !first->empty()) first = &first->front();
   if (first->is_null() || first->is_array()) return "";
   return text_in(*first, key);
+}
+
+std::string required(const json& record, std::string_view key, Reading reading) {
+  const json& value = field(record, key);
+  if (value.is_null()) throw BadRecord(fmt::format("field '{}' is missing", key));
+  std::string text = reading(value, key);
+  if (text.empty()) throw BadRecord(fmt::format("field '{}' is empty", key));
+  return text;
+}
+
+std::vector<std::string> listed(const json& record, std::string_view key, Reading reading) {
+  const json& value = field(record, key);
+  if (value.is_null()) return {};
+  std::vector<std::string> texts;
+  for (const json& entry : entries_of(value)) {
+    std::string text = reading(entry, key);
+    if (!text.empty()) texts.push_back(std::move(text));
+  }
+  return texts;
 }
 
 std::size_t count_of(std::string_view text, std::string_view part) {
@@ -61,11 +102,16 @@ std::span<const json> entries_of(const json& value) {
 }
 
 std::string required_text(const json& record, std::string_view key) {
+  return required(record, key, text_in);
+}
+
+std::string required_prompt(const json& record, std::string_view key) {
+  return required(record, key, prompt_in);
+}
+
+std::optional<std::string> text_as_it_is(const json& record, std::string_view key) {
   const json& value = field(record, key);
-  if (value.is_null()) throw BadRecord(fmt::format("field '{}' is missing", key));
-  std::string text = text_in(value, key);
-  if (text.empty()) throw BadRecord(fmt::format("field '{}' is empty", key));
-  return text;
+  return value.is_null() ? std::nullopt : std::optional(raw_text_in(value, key));
 }
 
 std::string optional_text(const json& record, std::string_view key) {
@@ -73,14 +119,11 @@ std::string optional_text(const json& record, std::string_view key) {
 }
 
 std::vector<std::string> text_list(const json& record, std::string_view key) {
-  const json& value = field(record, key);
-  if (value.is_null()) return {};
-  std::vector<std::string> texts;
-  for (const json& entry : entries_of(value)) {
-    std::string text = text_in(entry, key);
-    if (!text.empty()) texts.push_back(std::move(text));
-  }
-  return texts;
+  return listed(record, key, text_in);
+}
+
+std::vector<std::string> prompt_list(const json& record, std::string_view key) {
+  return listed(record, key, prompt_in);
 }
 
 std::vector<Neighbor> neighbors(const json& record, std::string_view prompt_key, std::string_view answer_key,
@@ -92,7 +135,7 @@ std::vector<Neighbor> neighbors(const json& record, std::string_view prompt_key,
   const auto add = [&](const json& prompt, const json& given) {
     std::string answer = first_text_in(given, answer_key);
     if (answer.empty()) answer = fallback;
-    std::string text = text_in(prompt, prompt_key);
+    std::string text = prompt_in(prompt, prompt_key);
     if (!text.empty() && !answer.empty())
       result.push_back({.prompt = std::move(text), .answer = std::move(answer)});
   };

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -25,14 +26,19 @@ std::string_view kind_of(const nlohmann::json& value);
 // The entries of a list; what is no list is its own only entry.
 std::span<const nlohmann::json> entries_of(const nlohmann::json& value);
 
-// All texts come without white space at their ends.
+// Texts come without white space at their ends, except for the line breaks behind a prompt, with which its author
+// ends it.
 
 // A field that must be there and hold some text.
 std::string required_text(const nlohmann::json& record, std::string_view key);
+std::string required_prompt(const nlohmann::json& record, std::string_view key);
+// The text as it stands, with its white space; none where the field is missing or null.
+std::optional<std::string> text_as_it_is(const nlohmann::json& record, std::string_view key);
 // "" where the field is missing or null. A list, or a list of lists of aliases, gives its first text.
 std::string optional_text(const nlohmann::json& record, std::string_view key);
 // A text or a list of texts; none where the field is missing or null. Empty texts are left out.
 std::vector<std::string> text_list(const nlohmann::json& record, std::string_view key);
+std::vector<std::string> prompt_list(const nlohmann::json& record, std::string_view key);
 
 // One prompt with its answer (or the list of the answer's aliases), or equally long lists of both. An answer that
 // is not given is `fallback`; a prompt that has no answer even so cannot be scored and is left out.

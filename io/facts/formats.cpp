@@ -50,8 +50,9 @@ std::string source_of(Format format, const json& record) {
 // Native fields do not overlap by name with anything that is merely spelt alike, so a near miss is a slip of the
 // pen; other fields are a file's own business.
 void refuse_misspelt_fields(const json& record) {
-  constexpr std::array<std::string_view, 9> known{"id",          "subject",      "prompt", "target", "ground_truth",
-                                                  "paraphrases", "neighborhood", "source", "tags"};
+  constexpr std::array<std::string_view, 10> known{"id",           "subject",       "prompt",      "target",
+                                                   "ground_truth", "target_prefix", "paraphrases", "neighborhood",
+                                                   "source",       "tags"};
   for (const auto& [key, value] : record.items()) {
     const NearestName nearest = nearest_name(key, known);
     if (nearest.distance > 0 && 3 * nearest.distance <= nearest.name.size()) {
@@ -64,10 +65,11 @@ Edit read_native(const json& record) {
   Edit edit;
   edit.id = optional_text(record, "id");
   edit.subject = required_text(record, "subject");
-  edit.prompt = required_text(record, "prompt");
+  edit.prompt = required_prompt(record, "prompt");
   edit.target = required_text(record, "target");
   edit.ground_truth = optional_text(record, "ground_truth");
-  edit.paraphrases = text_list(record, "paraphrases");
+  edit.target_prefix = text_as_it_is(record, "target_prefix");
+  edit.paraphrases = prompt_list(record, "paraphrases");
   edit.source = optional_text(record, "source");
   edit.tags = text_list(record, "tags");
   refuse_misspelt_fields(record);
@@ -76,7 +78,7 @@ Edit read_native(const json& record) {
   if (!neighborhood->is_array()) throw BadRecord("field 'neighborhood' is not a list");
   for (const json& neighbor : *neighborhood) {
     edit.neighborhood.push_back(
-        {.prompt = required_text(neighbor, "prompt"), .answer = required_text(neighbor, "answer")});
+        {.prompt = required_prompt(neighbor, "prompt"), .answer = required_text(neighbor, "answer")});
   }
   return edit;
 }
@@ -86,7 +88,7 @@ Edit read_native(const json& record) {
 Edit read_rewrite(const json& rewrite) {
   Edit edit;
   edit.subject = required_text(rewrite, "subject");
-  edit.prompt = required_text(rewrite, "prompt");
+  edit.prompt = required_prompt(rewrite, "prompt");
   if (rewrite.contains("target_new")) edit.target = optional_text(rewrite["target_new"], "str");
   if (edit.target.empty()) throw BadRecord("field 'target_new' holds no 'str'");
   if (rewrite.contains("target_true")) edit.ground_truth = optional_text(rewrite["target_true"], "str");
@@ -98,8 +100,8 @@ Edit read_counterfact(const json& record) {
   const auto rewrite = record.find("requested_rewrite");
   if (rewrite == record.end()) throw BadRecord("field 'requested_rewrite' is missing");
   Edit edit = read_rewrite(*rewrite);
-  edit.paraphrases = text_list(record, "paraphrase_prompts");
-  for (std::string& prompt : text_list(record, "neighborhood_prompts")) {
+  edit.paraphrases = prompt_list(record, "paraphrase_prompts");
+  for (std::string& prompt : prompt_list(record, "neighborhood_prompts")) {
     if (!edit.ground_truth.empty()) edit.neighborhood.push_back({std::move(prompt), edit.ground_truth});
   }
   return edit;
@@ -108,7 +110,7 @@ Edit read_counterfact(const json& record) {
 Edit read_mquake(const json& record, std::size_t index) {
   const json& rewrite = record["requested_rewrite"][index];
   Edit edit = read_rewrite(rewrite);
-  edit.paraphrases = text_list(rewrite, "question");
+  edit.paraphrases = prompt_list(rewrite, "question");
   return edit;
 }
 
@@ -122,10 +124,10 @@ void complete_questions(std::vector<Neighbor>& neighbors) {
 Edit read_mend_zsre(const json& record) {
   Edit edit;
   edit.subject = required_text(record, "subject");
-  edit.prompt = required_text(record, "src");
+  edit.prompt = required_prompt(record, "src");
   edit.target = required_text(record, "alt");
   edit.ground_truth = optional_text(record, "answers");
-  edit.paraphrases = text_list(record, "rephrase");
+  edit.paraphrases = prompt_list(record, "rephrase");
   edit.neighborhood = neighbors(record, "loc", "loc_ans", "");
   return edit;
 }
@@ -154,14 +156,14 @@ std::vector<Neighbor> read_locality(const json& locality, const std::string& gro
 // EasyEdit and KnowEdit: one set of names, of which each file has some.
 Edit read_easyedit(const json& record) {
   const auto either = [&](std::string_view key, std::string_view wikibio_key) {
-    return required_text(record, record.contains(key) || !record.contains(wikibio_key) ? key : wikibio_key);
+    return record.contains(key) || !record.contains(wikibio_key) ? key : wikibio_key;
   };
   Edit edit;
-  edit.subject = either("subject", "concept");
-  edit.prompt = either("prompt", "text");
-  edit.target = either("target_new", "labels");
+  edit.subject = required_text(record, either("subject", "concept"));
+  edit.prompt = required_prompt(record, either("prompt", "text"));
+  edit.target = required_text(record, either("target_new", "labels"));
   edit.ground_truth = optional_text(record, "ground_truth");
-  edit.paraphrases = text_list(record, record.contains("rephrase_prompt") ? "rephrase_prompt" : "rephrase");
+  edit.paraphrases = prompt_list(record, record.contains("rephrase_prompt") ? "rephrase_prompt" : "rephrase");
   edit.neighborhood = neighbors(record, "locality_prompt", "locality_ground_truth", "");
   if (record.contains("locality")) append(edit.neighborhood, read_locality(record["locality"], edit.ground_truth));
   return edit;

@@ -10,7 +10,7 @@ namespace {
 KnownFact known_fact(const Record& record) {
   if (const auto* unreadable = std::get_if<Unreadable>(&record.content)) throw BadRecord(unreadable->reason);
   const auto& fact = std::get<nlohmann::json>(record.content);
-  return {.prompt = required_text(fact, "prompt"), .attribute = required_text(fact, "attribute")};
+  return {.prompt = required_prompt(fact, "prompt"), .attribute = required_text(fact, "attribute")};
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "io/error.hpp"
 #include "io/facts/container.hpp"
 #include "io/facts/fields.hpp"
+#include "io/facts/word_boundary.hpp"
 
 namespace anchorage::io {
 namespace {
@@ -41,6 +42,13 @@ Format format_of(const std::vector<Record>& records) {
   refuse_unclear(*readable);
 }
 
+void remark_on(const Edit& edit, const std::string& where, EditsFile& file) {
+  const auto word = longer_word(edit.prompt, edit.subject);
+  if (!word) return;
+  file.remarks.push_back(
+      {.where = where, .text = fmt::format("subject '{}' is a part of '{}' in its prompt", edit.subject, *word)});
+}
+
 void read_record(const Record& record, EditsFile& file) {
   if (const auto* unreadable = std::get_if<Unreadable>(&record.content)) {
     file.rejected.push_back({.where = record.where, .reason = unreadable->reason});
@@ -54,6 +62,7 @@ void read_record(const Record& record, EditsFile& file) {
       if (file.format == Format::mquake) where = fmt::format("{}, rewrite {}", record.where, i);
       try {
         file.edits.push_back(edit_of(file.format, content, i));
+        remark_on(file.edits.back(), where, file);
       } catch (const BadRecord& bad) {
         file.rejected.push_back({.where = where, .reason = bad.what()});
       }

@@ -17,10 +17,17 @@ struct Rejected {
   std::string reason;  // "field 'target' is empty"
 };
 
+// What is odd about a record that is used all the same.
+struct Remark {
+  std::string where;
+  std::string text;  // "subject 'Iran' is a part of 'Iranian' in its prompt"
+};
+
 struct EditsFile {
   Format format;
   std::vector<Edit> edits;  // in the order of the file; ids may repeat where the file repeats a fact
   std::vector<Rejected> rejected;
+  std::vector<Remark> remarks{};
 };
 
 // The format is `forced`, or that of the first record which has the telling fields of one.

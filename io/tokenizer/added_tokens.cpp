@@ -24,26 +24,6 @@ bool touches_word(std::string_view before, std::string_view after) {
          (!after.empty() && is_word_character(first_character(after).value));
 }
 
-std::size_t length_of_leading_space(std::string_view text) {
-  std::size_t length = 0;
-  while (length < text.size()) {
-    const DecodedCharacter character = first_character(text.substr(length));
-    if (!u_isUWhiteSpace(static_cast<UChar32>(character.value))) break;
-    length += character.length;
-  }
-  return length;
-}
-
-std::size_t length_of_trailing_space(std::string_view text) {
-  std::size_t length = 0;
-  while (length < text.size()) {
-    const DecodedCharacter character = last_character(text.substr(0, text.size() - length));
-    if (!u_isUWhiteSpace(static_cast<UChar32>(character.value))) break;
-    length += character.length;
-  }
-  return length;
-}
-
 AddedToken parse_token(const JsonNode& node) {
   node.allow_only({"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"});
   AddedToken token;
@@ -124,7 +104,9 @@ std::int32_t AddedTokens::next_id(const Bpe& model) const {
 
 void AddedTokens::spell(const JsonNode& node, const Normalizer& normalizer) {
   for (AddedToken& token : tokens_) {
-    token.spelling = token.normalized ? normalizer.apply(token.content) : token.content;
+    AlignedText spelling(token.content, {0, token.content.size()});
+    if (token.normalized) normalizer.apply(spelling);
+    token.spelling = spelling.text();
     if (token.spelling.empty()) {
       node.not_implemented(fmt::format("'{}', of which the normalizer leaves nothing", token.content));
     }
@@ -170,11 +152,11 @@ std::vector<Segment> AddedTokens::split(std::string_view text, const Trie& trie)
     if (token.single_word && touches_word(text.substr(0, begin), text.substr(end))) continue;
     if (token.lstrip) begin = std::max(begin - length_of_trailing_space(text.substr(0, begin)), done);
     if (token.rstrip) end += length_of_leading_space(text.substr(end));
-    if (done < begin) segments.push_back({text.substr(done, begin - done), std::nullopt});
-    segments.push_back({text.substr(begin, end - begin), token.id});
+    if (done < begin) segments.push_back({{done, begin}, std::nullopt});
+    segments.push_back({{begin, end}, token.id});
     done = end;
   }
-  if (done < text.size()) segments.push_back({text.substr(done), std::nullopt});
+  if (done < text.size()) segments.push_back({{done, text.size()}, std::nullopt});
   return segments;
 }
 

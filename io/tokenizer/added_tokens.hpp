@@ -51,9 +51,9 @@ class Trie {
   std::vector<Node> nodes_ = std::vector<Node>(1);
 };
 
-// A part of a text: an added token, or (no id) text between added tokens.
+// A part of a text: an added token with the white space that it swallowed, or (no id) text between added tokens.
 struct Segment {
-  std::string_view text;
+  TextRange range;
   std::optional<std::int32_t> id;
 };
 

@@ -25,11 +25,11 @@ void refuse_affix(const JsonNode& node) {
 // A word on its way: symbols in a doubly linked list, and the merges that are possible in a queue.
 class Bpe::Word {
  public:
-  Word(const Bpe& bpe, const std::vector<std::int32_t>& ids) : bpe_(bpe) {
-    symbols_.reserve(ids.size());
-    for (std::size_t i = 0; i < ids.size(); ++i) {
+  Word(const Bpe& bpe, const std::vector<BpeToken>& tokens) : bpe_(bpe) {
+    symbols_.reserve(tokens.size());
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
       const auto at = static_cast<std::int32_t>(i);
-      symbols_.push_back({ids[i], at - 1, i + 1 < ids.size() ? at + 1 : kNone});
+      symbols_.push_back({tokens[i].id, tokens[i].length, at - 1, i + 1 < tokens.size() ? at + 1 : kNone});
     }
     for (const Symbol& symbol : symbols_) offer(symbol.previous);
   }
@@ -44,11 +44,12 @@ class Bpe::Word {
     }
   }
 
-  std::vector<std::int32_t> ids() const {
-    std::vector<std::int32_t> ids;
-    if (symbols_.empty()) return ids;
-    for (std::int32_t at = 0; at != kNone; at = symbol(at).next) ids.push_back(symbol(at).id);
-    return ids;
+  std::vector<BpeToken> tokens() const {
+    std::vector<BpeToken> tokens;
+    if (symbols_.empty()) return tokens;
+    for (std::int32_t at = 0; at != kNone; at = symbol(at).next)
+      tokens.push_back({symbol(at).id, symbol(at).length});
+    return tokens;
   }
 
  private:
@@ -56,6 +57,7 @@ class Bpe::Word {
 
   struct Symbol {
     std::int32_t id;  // kNone: joined to the symbol before it
+    std::uint32_t length;
     std::int32_t previous;
     std::int32_t next;
   };
@@ -85,6 +87,7 @@ class Bpe::Word {
     Symbol& left = symbol(candidate.position);
     Symbol& right = symbol(left.next);
     left.id = candidate.id;
+    left.length += right.length;
     left.next = right.next;
     right.id = kNone;
     if (left.next != kNone) symbol(left.next).previous = candidate.position;
@@ -183,34 +186,35 @@ std::optional<std::string_view> Bpe::token_of(std::int32_t id) const {
   return found == tokens_.end() ? std::nullopt : std::optional(found->second);
 }
 
-std::vector<std::int32_t> Bpe::encode(std::string_view word) const {
+std::vector<BpeToken> Bpe::encode(std::string_view word) const {
   if (whole_words_first_) {
-    if (const auto id = id_of(word)) return {*id};
+    if (const auto id = id_of(word)) return {{*id, static_cast<std::uint32_t>(word.size())}};
   }
   Word symbols(*this, symbols_of(word));
   symbols.merge();
-  return symbols.ids();
+  return symbols.tokens();
 }
 
-std::vector<std::int32_t> Bpe::symbols_of(std::string_view word) const {
-  std::vector<std::int32_t> symbols;
+std::vector<BpeToken> Bpe::symbols_of(std::string_view word) const {
+  std::vector<BpeToken> symbols;
   symbols.reserve(word.size());
   // The unknown token is put down when the next known character comes: byte tokens overtake it, as in `tokenizers`.
-  std::optional<std::int32_t> unknown;
+  std::optional<BpeToken> unknown;
   const auto put_unknown = [&] {
     if (unknown) symbols.push_back(*std::exchange(unknown, std::nullopt));
   };
   for (std::size_t at = 0; at < word.size();) {
     const std::string_view character = word.substr(at, character_length(word[at]));
-    at += character.size();
+    const auto length = static_cast<std::uint32_t>(character.size());
+    at += length;
     if (const auto id = id_of(character)) {
       put_unknown();
-      symbols.push_back(*id);
+      symbols.push_back({*id, length});
     } else if (const auto bytes = bytes_of(character)) {
-      symbols.insert(symbols.end(), bytes->begin(), bytes->end());
+      for (const std::int32_t byte : *bytes) symbols.push_back({byte, 1});
     } else if (unknown_token_) {
       if (!fuses_unknown_) put_unknown();
-      unknown = unknown_id();
+      unknown = BpeToken{unknown_id(), length + (unknown ? unknown->length : 0)};
     }
   }
   put_unknown();

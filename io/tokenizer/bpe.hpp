@@ -24,6 +24,13 @@ struct StringHash : std::hash<std::string_view> {
 template <typename Value>
 using StringMap = std::unordered_map<std::string, Value, StringHash, std::equal_to<>>;
 
+// A token and how many bytes of its word it takes up, as `tokenizers` counts them: characters that become nothing
+// move those behind them.
+struct BpeToken {
+  std::int32_t id;
+  std::uint32_t length;
+};
+
 class Bpe {
  public:
   static Bpe parse(const JsonNode& node);
@@ -33,7 +40,7 @@ class Bpe {
 
   // In time n log n of the word's length. Characters that no token covers become bytes, the unknown token, or
   // nothing, as the model says.
-  std::vector<std::int32_t> encode(std::string_view word) const;
+  std::vector<BpeToken> encode(std::string_view word) const;
 
   std::size_t size() const { return ids_.size(); }
   std::optional<std::int32_t> id_of(std::string_view token) const;
@@ -56,7 +63,7 @@ class Bpe {
   void add_merge(const JsonNode& merges, std::string_view left, std::string_view right);
   const Merge* find_merge(std::int32_t left, std::int32_t right) const;
 
-  std::vector<std::int32_t> symbols_of(std::string_view word) const;
+  std::vector<BpeToken> symbols_of(std::string_view word) const;
   std::optional<std::vector<std::int32_t>> bytes_of(std::string_view character) const;
   std::int32_t unknown_id() const;
 

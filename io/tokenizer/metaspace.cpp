@@ -5,20 +5,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "io/tokenizer/pattern.hpp"
 #include "io/tokenizer/utf8.hpp"
 
 namespace anchorage::io {
 namespace {
-
-std::string replace_all(std::string_view text, std::string_view from, std::string_view to) {
-  std::string result;
-  std::size_t copied = 0;
-  for (std::size_t at = text.find(from); at != text.npos; at = text.find(from, copied)) {
-    result.append(text.substr(copied, at - copied)).append(to);
-    copied = at + from.size();
-  }
-  return result.append(text.substr(copied));
-}
 
 Metaspace::Scheme parse_scheme(const JsonNode& node) {
   const std::string name = node.is_null() ? "always" : node.text();
@@ -43,15 +34,15 @@ Metaspace Metaspace::parse(const JsonNode& node) {
   return metaspace;
 }
 
-std::vector<std::string> Metaspace::split_words(std::string_view given, bool at_text_start) const {
-  std::string text = replace_all(given, " ", replacement);
-  const bool prepends = scheme == Scheme::always || (scheme == Scheme::first && at_text_start);
-  if (prepends && !text.starts_with(replacement)) text.insert(0, replacement);
+std::vector<AlignedText> Metaspace::split_words(AlignedText text) const {
+  text.replace(occurrences(text.text(), " "), replacement);
+  const bool prepends = scheme == Scheme::always || (scheme == Scheme::first && text.begin() == 0);
+  if (prepends && !text.starts_with(replacement)) text.prepend(replacement);
   if (!splits) return {std::move(text)};
-  std::vector<std::string> words;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find(replacement, begin + 1), text.size());
-    words.push_back(text.substr(begin, end - begin));
+  std::vector<AlignedText> words;
+  for (std::size_t begin = 0; begin < text.text().size();) {
+    const std::size_t end = std::min(text.text().find(replacement, begin + 1), text.text().size());
+    words.push_back(text.part({begin, end}));
     begin = end;
   }
   return words;
@@ -60,7 +51,7 @@ std::vector<std::string> Metaspace::split_words(std::string_view given, bool at_
 std::vector<std::string> Metaspace::restore_spaces(std::vector<std::string> tokens) const {
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     const bool was_put_there = i == 0 && scheme != Scheme::never;
-    tokens[i] = replace_all(tokens[i], replacement, was_put_there ? "" : " ");
+    tokens[i] = replaced(tokens[i], occurrences(tokens[i], replacement), was_put_there ? "" : " ");
   }
   return tokens;
 }

@@ -3,9 +3,9 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "io/tokenizer/aligned_text.hpp"
 #include "io/tokenizer/json_node.hpp"
 
 namespace anchorage::io {
@@ -20,7 +20,7 @@ struct Metaspace {
   static Metaspace parse(const JsonNode& node);
 
   // With a replacement put before the text if the scheme wants it there and the text does not start with one.
-  std::vector<std::string> split_words(std::string_view text, bool at_text_start) const;
+  std::vector<AlignedText> split_words(AlignedText text) const;
 
   // The tokens with spaces again; without those of the first token where a scheme put them.
   std::vector<std::string> restore_spaces(std::vector<std::string> tokens) const;

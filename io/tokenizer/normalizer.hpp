@@ -2,9 +2,9 @@
 #pragma once
 
 #include <functional>
-#include <string>
 #include <vector>
 
+#include "io/tokenizer/aligned_text.hpp"
 #include "io/tokenizer/json_node.hpp"
 
 namespace anchorage::io {
@@ -14,18 +14,14 @@ class Normalizer {
   // null, Sequence, NFC, NFD, NFKC, NFKD, Lowercase, Strip, Prepend, Replace.
   static Normalizer parse(const JsonNode& node);
 
-  std::string apply(std::string text) const;
-
-  // Whether the first character of the result may be another one than the first character of the text.
-  bool moves_start() const { return moves_start_; }
+  void apply(AlignedText& text) const;
 
  private:
-  using Step = std::function<std::string(std::string)>;
+  using Step = std::function<void(AlignedText&)>;
 
   void add(const JsonNode& node);
 
   std::vector<Step> steps_;
-  bool moves_start_ = false;
 };
 
 }  // namespace anchorage::io

@@ -46,15 +46,25 @@ class PositionConverter {
 struct Pattern::Compiled {
   std::unique_ptr<icu::RegexPattern> regex;  // null: matches are occurrences of `literal`
   std::string literal;
-
-  std::vector<TextRange> occurrences(std::string_view utf8) const {
-    std::vector<TextRange> matches;
-    for (std::size_t at = utf8.find(literal); at != utf8.npos; at = utf8.find(literal, at + literal.size())) {
-      matches.push_back({at, at + literal.size()});
-    }
-    return matches;
-  }
 };
+
+std::vector<TextRange> occurrences(std::string_view text, std::string_view part) {
+  std::vector<TextRange> ranges;
+  for (std::size_t at = text.find(part); at != text.npos; at = text.find(part, at + part.size())) {
+    ranges.push_back({at, at + part.size()});
+  }
+  return ranges;
+}
+
+std::string replaced(std::string_view text, std::span<const TextRange> ranges, std::string_view content) {
+  std::string result;
+  std::size_t done = 0;
+  for (const TextRange& range : ranges) {
+    result.append(text.substr(done, range.begin - done)).append(content);
+    done = range.end;
+  }
+  return result.append(text.substr(done));
+}
 
 Pattern::Pattern(std::shared_ptr<const Compiled> compiled) : compiled_(std::move(compiled)) {}
 
@@ -86,7 +96,7 @@ Pattern Pattern::compile(std::string_view regex) {
 }
 
 std::vector<TextRange> Pattern::find_all(std::string_view utf8) const {
-  if (!compiled_->regex) return compiled_->occurrences(utf8);
+  if (!compiled_->regex) return occurrences(utf8, compiled_->literal);
   const auto text = icu::UnicodeString::fromUTF8({utf8.data(), static_cast<std::int32_t>(utf8.size())});
   UErrorCode status = U_ZERO_ERROR;
   const std::unique_ptr<icu::RegexMatcher> matcher(compiled_->regex->matcher(text, status));

@@ -1,23 +1,21 @@
 // Regular expressions of tokenizer.json, which `tokenizers` gives to Oniguruma (Ruby's syntax) and we give to ICU.
 #pragma once
 
-#include <cstddef>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "io/tokenizer/json_node.hpp"
+#include "io/tokenizer/text_range.hpp"
 
 namespace anchorage::io {
 
-// Bytes [begin, end) of a text.
-struct TextRange {
-  std::size_t begin = 0;
-  std::size_t end = 0;
-
-  std::string_view of(std::string_view text) const { return text.substr(begin, end - begin); }
-};
+// Where `part`, which is not empty, stands in the text, from left to right without overlap.
+std::vector<TextRange> occurrences(std::string_view text, std::string_view part);
+// The text with `content` in place of each of the ranges, which are in order and apart.
+std::string replaced(std::string_view text, std::span<const TextRange> ranges, std::string_view content);
 
 // Immutable and cheap to copy; its functions may be called from many threads at once.
 class Pattern {

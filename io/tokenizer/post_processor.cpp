@@ -31,6 +31,11 @@ PostProcessor parse_template(const JsonNode& node) {
   return processor;
 }
 
+std::vector<OffsetTrim> parse_trims(const JsonNode& node) {
+  if (!node.member("trim_offsets").flag_or(true)) return {};
+  return {{.keeps_one_space = node.member("add_prefix_space").flag_or(true)}};
+}
+
 // {"sep": ["</s>", 2], "cls": ["<s>", 0]}
 PostProcessor parse_bert(const JsonNode& node) {
   node.allow_only({"sep", "cls", "trim_offsets", "add_prefix_space"});
@@ -48,10 +53,15 @@ PostProcessor PostProcessor::parse(const JsonNode& node) {
   if (node.is_null()) return {};
   const std::string type = node.type();
   if (type == "TemplateProcessing") return parse_template(node);
-  if (type == "RobertaProcessing" || type == "BertProcessing") return parse_bert(node);
+  if (type == "BertProcessing") return parse_bert(node);
+  if (type == "RobertaProcessing") {
+    PostProcessor processor = parse_bert(node);
+    processor.trims = parse_trims(node);
+    return processor;
+  }
   if (type == "ByteLevel") {
     node.allow_only({"add_prefix_space", "trim_offsets", "use_regex"});
-    return {};
+    return {.trims = parse_trims(node)};
   }
   if (type != "Sequence") node.not_implemented(fmt::format("the post-processor \"{}\"", type));
   node.allow_only({"processors"});
@@ -59,7 +69,10 @@ PostProcessor PostProcessor::parse(const JsonNode& node) {
   for (const JsonNode& element : node.member("processors").elements()) {
     PostProcessor one = parse(element);
     if (one.adds() && all.adds()) element.not_implemented("a second post-processor that adds tokens");
-    if (one.adds()) all = std::move(one);
+    all.trims.insert(all.trims.end(), one.trims.begin(), one.trims.end());
+    if (!one.adds()) continue;
+    all.prefix = std::move(one.prefix);
+    all.suffix = std::move(one.suffix);
   }
   return all;
 }

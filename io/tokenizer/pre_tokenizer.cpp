@@ -4,6 +4,7 @@
 
 #include <iterator>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -21,6 +22,12 @@ constexpr std::string_view kGpt2Words =
 // Rust's char::is_numeric, one version of Unicode further than its regular expressions.
 constexpr std::string_view kDigit = R"([\p{N}\x{11de0}-\x{11de9}\x{16ff4}-\x{16ff6}])";
 
+std::vector<AlignedText> parts(const AlignedText& text, const Split& split) {
+  std::vector<AlignedText> words;
+  for (const TextRange& range : split.apply(text.text())) words.push_back(text.part(range));
+  return words;
+}
+
 class ByteLevel {
  public:
   static ByteLevel parse(const JsonNode& node) {
@@ -28,10 +35,10 @@ class ByteLevel {
     return {node.member("add_prefix_space").flag(), node.member("use_regex").flag_or(true)};
   }
 
-  std::vector<std::string> operator()(std::string text) const {
-    if (prefix_space_ && !text.starts_with(' ')) text.insert(text.begin(), ' ');
-    std::vector<std::string> words = split_ ? split_->apply(text) : std::vector{std::move(text)};
-    for (std::string& word : words) word = to_byte_characters(word);
+  std::vector<AlignedText> operator()(AlignedText text) const {
+    if (prefix_space_ && !text.starts_with(" ")) text.prepend(" ");
+    std::vector<AlignedText> words = split_ ? parts(text, *split_) : std::vector{std::move(text)};
+    for (AlignedText& word : words) word.replace_bytes(to_byte_characters(word.text()));
     return words;
   }
 
@@ -46,23 +53,22 @@ class ByteLevel {
 
 }  // namespace
 
-PreTokenizer PreTokenizer::parse(const JsonNode& node, bool start_may_move) {
+PreTokenizer PreTokenizer::parse(const JsonNode& node) {
   PreTokenizer pre_tokenizer;
-  if (!node.is_null()) pre_tokenizer.add(node, start_may_move);
+  if (!node.is_null()) pre_tokenizer.add(node);
   return pre_tokenizer;
 }
 
-void PreTokenizer::add(const JsonNode& node, bool start_may_move) {
+void PreTokenizer::add(const JsonNode& node) {
   const std::string type = node.type();
   const auto add_split = [this](Split split) {
-    steps_.push_back([split = std::move(split)](const std::string& word, Position) { return split.apply(word); });
+    steps_.push_back([split = std::move(split)](const AlignedText& word) { return parts(word, split); });
   };
   if (type == "Sequence") {
     node.allow_only({"pretokenizers"});
-    for (const JsonNode& element : node.member("pretokenizers").elements()) add(element, start_may_move);
+    for (const JsonNode& element : node.member("pretokenizers").elements()) add(element);
   } else if (type == "ByteLevel") {
-    steps_.push_back(
-        [byte_level = ByteLevel::parse(node)](const std::string& word, Position) { return byte_level(word); });
+    steps_.push_back(ByteLevel::parse(node));
   } else if (type == "Split") {
     node.allow_only({"pattern", "behavior", "invert"});
     const Matches matches = node.member("invert").flag() ? Matches::are_words : Matches::are_delimiters;
@@ -75,28 +81,23 @@ void PreTokenizer::add(const JsonNode& node, bool start_may_move) {
     node.allow_only({});
     add_split({Pattern::compile("\\s"), SplitBehavior::removed});
   } else if (type == "Metaspace") {
-    const Metaspace metaspace = Metaspace::parse(node);
-    if (metaspace.scheme == Metaspace::Scheme::first && (start_may_move || !steps_.empty())) {
-      node.not_implemented("the prepend_scheme \"first\" after steps that may change where the text starts");
-    }
-    steps_.push_back([metaspace](const std::string& word, Position position) {
-      return metaspace.split_words(word, position == Position::text_start);
-    });
+    steps_.push_back(
+        [metaspace = Metaspace::parse(node)](AlignedText word) { return metaspace.split_words(std::move(word)); });
   } else {
     node.not_implemented(fmt::format("the pre-tokenizer \"{}\"", type));
   }
 }
 
-std::vector<std::string> PreTokenizer::apply(std::string text, Position position) const {
-  std::vector<std::string> words;
+std::vector<AlignedText> PreTokenizer::apply(AlignedText text) const {
+  std::vector<AlignedText> words;
   if (!text.empty()) words.push_back(std::move(text));
   for (const Step& step : steps_) {
-    std::vector<std::string> parts;
-    for (const std::string& word : words) {
-      std::vector<std::string> found = step(word, position);
-      parts.insert(parts.end(), std::make_move_iterator(found.begin()), std::make_move_iterator(found.end()));
+    std::vector<AlignedText> next;
+    for (AlignedText& word : words) {
+      std::vector<AlignedText> found = step(std::move(word));
+      next.insert(next.end(), std::move_iterator(found.begin()), std::move_iterator(found.end()));
     }
-    words = std::move(parts);
+    words = std::move(next);
   }
   return words;
 }

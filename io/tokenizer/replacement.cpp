@@ -18,15 +18,12 @@ Replacement Replacement::parse(const JsonNode& node) {
   return {Pattern::parse(pattern), std::move(content)};
 }
 
+void Replacement::apply(AlignedText& text) const {
+  text.replace(pattern_.find_all(text.text()), content_);
+}
+
 std::string Replacement::apply(std::string_view text) const {
-  std::string result;
-  std::size_t copied = 0;
-  for (const TextRange match : pattern_.find_all(text)) {
-    result += text.substr(copied, match.begin - copied);
-    result += content_;
-    copied = match.end;
-  }
-  return result.append(text.substr(copied));
+  return replaced(text, pattern_.find_all(text), content_);
 }
 
 }  // namespace anchorage::io

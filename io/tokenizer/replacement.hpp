@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "io/tokenizer/aligned_text.hpp"
 #include "io/tokenizer/json_node.hpp"
 #include "io/tokenizer/pattern.hpp"
 
@@ -14,9 +15,8 @@ class Replacement {
   static Replacement parse(const JsonNode& node);
 
   // Puts the content in place of every match.
+  void apply(AlignedText& text) const;
   std::string apply(std::string_view text) const;
-
-  const std::string& content() const { return content_; }
 
  private:
   Replacement(Pattern pattern, std::string content);

@@ -32,9 +32,9 @@ std::vector<Split::Part> Split::parts_of(std::string_view text) const {
   return parts;
 }
 
-std::vector<std::string> Split::apply(std::string_view text) const {
+std::vector<TextRange> Split::apply(std::string_view text) const {
   const std::vector<Part> parts = parts_of(text);
-  std::vector<std::string> words;
+  std::vector<TextRange> words;
   words.reserve(parts.size());
   const auto is_delimiter = [&](std::size_t i) { return i < parts.size() && parts[i].is_delimiter; };
   for (std::size_t i = 0; i < parts.size(); ++i) {
@@ -51,7 +51,7 @@ std::vector<std::string> Split::apply(std::string_view text) const {
         !is_delimiter(i + 1)) {
       word.end = parts[++i].range.end;
     }
-    if (word.begin != word.end) words.emplace_back(word.of(text));
+    if (word.begin != word.end) words.push_back(word);
   }
   return words;
 }

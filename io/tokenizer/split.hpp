@@ -1,7 +1,6 @@
 // Taking a text apart at the matches of a pattern.
 #pragma once
 
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -29,7 +28,7 @@ class Split {
   Split(Pattern pattern, SplitBehavior behavior, Matches matches = Matches::are_delimiters);
 
   // The parts that are not empty.
-  std::vector<std::string> apply(std::string_view text) const;
+  std::vector<TextRange> apply(std::string_view text) const;
 
  private:
   struct Part {

@@ -1,11 +1,16 @@
 #include "io/tokenizer/tokenizer.hpp"
 
+#include <unicode/uchar.h>
+
+#include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <ranges>
 #include <utility>
 
 #include "io/error.hpp"
 #include "io/tokenizer/added_tokens.hpp"
+#include "io/tokenizer/aligned_text.hpp"
 #include "io/tokenizer/bpe.hpp"
 #include "io/tokenizer/decoder.hpp"
 #include "io/tokenizer/json_node.hpp"
@@ -36,7 +41,7 @@ nlohmann::json read_json(const std::filesystem::path& path) {
 }
 
 void check_text(std::string_view text) {
-  constexpr std::size_t kMost = std::size_t{1} << 29;  // ICU counts in int32, and a step may double the length
+  constexpr std::size_t kMost = std::size_t{1} << 28;  // a step may double the length, and each byte has its origin
   if (text.size() > kMost) {
     throw UserError({.expected = fmt::format("a text of at most {} bytes", kMost),
                      .found = fmt::format("{}", text.size()),
@@ -57,22 +62,49 @@ class WordCache {
  public:
   explicit WordCache(const Bpe& model) : model_(model) {}
 
-  void append(const std::string& word, std::vector<std::int32_t>& ids) {
+  // Valid until the next call.
+  const std::vector<BpeToken>& tokens_of(const std::string& word) {
     constexpr std::size_t kLongest = 64;
-    if (word.size() > kLongest) {
-      const std::vector<std::int32_t> found = model_.encode(word);
-      ids.insert(ids.end(), found.begin(), found.end());
-      return;
-    }
+    if (word.size() > kLongest) return long_word_ = model_.encode(word);
     auto known = words_.find(word);
     if (known == words_.end()) known = words_.emplace(word, model_.encode(word)).first;
-    ids.insert(ids.end(), known->second.begin(), known->second.end());
+    return known->second;
   }
 
  private:
   const Bpe& model_;
-  StringMap<std::vector<std::int32_t>> words_;
+  StringMap<std::vector<BpeToken>> words_;
+  std::vector<BpeToken> long_word_;
 };
+
+// For each byte of a text the character that it belongs to, and at its end their number.
+std::vector<std::size_t> characters_by_byte(std::string_view utf8) {
+  std::vector<std::size_t> characters;
+  characters.reserve(utf8.size() + 1);
+  std::size_t count = 0;
+  for (std::size_t at = 0; at < utf8.size(); at = characters.size()) {
+    characters.insert(characters.end(), character_length(utf8[at]), count++);
+  }
+  characters.push_back(count);
+  return characters;
+}
+
+bool is_space(char32_t character) {
+  return character == U'\u0120' ||
+         u_isUWhiteSpace(static_cast<UChar32>(character)) != 0;  // U+0120: ByteLevel's space
+}
+
+// As process_offsets of `tokenizers`: of a token's spelling the spaces at its ends, each as one character.
+void apply(const OffsetTrim& trim, bool is_first, std::string_view spelling, TextRange& offsets) {
+  const std::u32string characters = code_points(spelling);
+  const auto leading =
+      static_cast<std::size_t>(std::ranges::find_if_not(characters, is_space) - characters.begin());
+  const auto backwards = std::views::reverse(characters);
+  const auto trailing = static_cast<std::size_t>(std::ranges::find_if_not(backwards, is_space) - backwards.begin());
+  const bool keeps_it = trim.keeps_one_space && leading == 1 && (is_first || offsets.begin == 0);
+  if (!keeps_it) offsets.begin = std::min(offsets.begin + leading, offsets.end);
+  if (offsets.end >= trailing) offsets.end = std::max(offsets.end - trailing, offsets.begin);
+}
 
 }  // namespace
 
@@ -84,8 +116,16 @@ struct Tokenizer::Parts {
   PostProcessor post_processor;
   Decoder decoder;
 
+  struct Token {
+    std::int32_t id;
+    TextRange origin;       // in bytes of the text
+    std::string in_text{};  // of an added token, with the white space that it swallowed
+  };
+
   static Parts parse(const JsonNode& root);
   std::optional<std::string_view> token_of(std::int32_t id) const;
+  // Without those that the post-processor adds.
+  std::vector<Token> tokens_in(std::string_view utf8) const;
 };
 
 Tokenizer::Parts Tokenizer::Parts::parse(const JsonNode& root) {
@@ -97,7 +137,7 @@ Tokenizer::Parts Tokenizer::Parts::parse(const JsonNode& root) {
 
   Bpe model = Bpe::parse(root.member("model"));
   Normalizer normalizer = Normalizer::parse(root.member("normalizer"));
-  PreTokenizer pre_tokenizer = PreTokenizer::parse(root.member("pre_tokenizer"), normalizer.moves_start());
+  PreTokenizer pre_tokenizer = PreTokenizer::parse(root.member("pre_tokenizer"));
   AddedTokens added = AddedTokens::parse(root.member("added_tokens"), model, normalizer);
   PostProcessor post_processor = PostProcessor::parse(root.member("post_processor"));
   for (const auto* side : {&post_processor.prefix, &post_processor.suffix}) {
@@ -124,34 +164,73 @@ Tokenizer Tokenizer::load(const std::filesystem::path& path) {
   return Tokenizer(std::make_shared<const Parts>(Parts::parse(JsonNode(json, file.string()))));
 }
 
-std::vector<std::int32_t> Tokenizer::encode(std::string_view utf8, EncodeOptions options) const {
-  check_text(utf8);
-  std::vector<std::int32_t> ids;
-  if (options.add_special_tokens) ids = parts_->post_processor.prefix;
-  WordCache words(parts_->model);
-  for (const Segment& given : parts_->added.split_original(utf8)) {
+std::vector<Tokenizer::Parts::Token> Tokenizer::Parts::tokens_in(std::string_view utf8) const {
+  std::vector<Token> tokens;
+  WordCache words(model);
+  const auto add_words = [&](AlignedText text) {
+    for (const AlignedText& word : pre_tokenizer.apply(std::move(text))) {
+      std::size_t at = 0;
+      for (const auto& [id, length] : words.tokens_of(word.text())) {
+        tokens.push_back({id, word.origin({at, at + length})});
+        at += length;
+      }
+    }
+  };
+  for (const Segment& given : added.split_original(utf8)) {
     if (given.id) {
-      ids.push_back(*given.id);
+      tokens.push_back({*given.id, given.range, std::string(given.range.of(utf8))});
       continue;
     }
-    const std::string text = parts_->normalizer.apply(std::string(given.text));
-    for (const Segment& segment : parts_->added.split_normalized(text)) {
+    AlignedText text(utf8, given.range);
+    normalizer.apply(text);
+    for (const Segment& segment : added.split_normalized(text.text())) {
+      AlignedText part = text.part(segment.range);
       if (segment.id) {
-        ids.push_back(*segment.id);
-        continue;
-      }
-      const bool at_start = given.text.data() == utf8.data() && segment.text.data() == text.data();
-      const Position position = at_start ? Position::text_start : Position::after_token;
-      for (const std::string& word : parts_->pre_tokenizer.apply(std::string(segment.text), position)) {
-        words.append(word, ids);
+        tokens.push_back({*segment.id, part.origin({0, part.text().size()}), part.text()});
+      } else {
+        add_words(std::move(part));
       }
     }
   }
-  if (options.add_special_tokens) {
-    const auto& suffix = parts_->post_processor.suffix;
-    ids.insert(ids.end(), suffix.begin(), suffix.end());
-  }
+  return tokens;
+}
+
+std::vector<std::int32_t> Tokenizer::encode(std::string_view utf8, EncodeOptions options) const {
+  check_text(utf8);
+  const auto& [prefix, suffix, unused] = parts_->post_processor;
+  std::vector<std::int32_t> ids;
+  if (options.add_special_tokens) ids = prefix;
+  for (const Parts::Token& token : parts_->tokens_in(utf8)) ids.push_back(token.id);
+  if (options.add_special_tokens) ids.insert(ids.end(), suffix.begin(), suffix.end());
   return ids;
+}
+
+Encoding Tokenizer::encode_with_offsets(std::string_view utf8, EncodeOptions options) const {
+  check_text(utf8);
+  const std::vector<std::size_t> characters = characters_by_byte(utf8);
+  Encoding encoding;
+  const auto add_special = [&](const std::vector<std::int32_t>& ids) {
+    if (!options.add_special_tokens) return;
+    encoding.ids.insert(encoding.ids.end(), ids.begin(), ids.end());
+    encoding.offsets.resize(encoding.ids.size());
+  };
+  add_special(parts_->post_processor.prefix);
+  bool is_first = true;
+  for (const auto& [id, origin, in_text] : parts_->tokens_in(utf8)) {
+    TextRange offsets{characters[origin.begin], characters[origin.end]};
+    for (const OffsetTrim& trim : parts_->post_processor.trims) {
+      apply(trim, is_first, in_text.empty() ? *parts_->token_of(id) : in_text, offsets);
+    }
+    encoding.ids.push_back(id);
+    encoding.offsets.push_back(offsets);
+    is_first = false;
+  }
+  add_special(parts_->post_processor.suffix);
+  return encoding;
+}
+
+const std::vector<std::int32_t>& Tokenizer::start_ids() const {
+  return parts_->post_processor.prefix;
 }
 
 std::string Tokenizer::decode(std::span<const std::int32_t> ids, DecodeOptions options) const {

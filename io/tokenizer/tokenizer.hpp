@@ -16,6 +16,8 @@
 #include <string_view>
 #include <vector>
 
+#include "io/tokenizer/text_range.hpp"
+
 namespace anchorage::io {
 
 struct EncodeOptions {
@@ -28,6 +30,13 @@ struct DecodeOptions {
   bool skip_special_tokens = false;
 };
 
+struct Encoding {
+  std::vector<std::int32_t> ids;
+  // What each token stands for, in characters (code points) of the text, as `tokenizers` has it: tokens that are
+  // parts of one character have all of it, and what the post-processor adds has [0, 0).
+  std::vector<TextRange> offsets;
+};
+
 // Immutable; a copy shares its tables, and all functions may be called from many threads at once.
 class Tokenizer {
  public:
@@ -38,6 +47,10 @@ class Tokenizer {
   // Added tokens that occur in the text, special ones among them, become their ids. UserError when the text is not
   // UTF-8.
   std::vector<std::int32_t> encode(std::string_view utf8, EncodeOptions options = {}) const;
+  Encoding encode_with_offsets(std::string_view utf8, EncodeOptions options = {}) const;
+
+  // What the post-processor puts before a text, such as <s>.
+  const std::vector<std::int32_t>& start_ids() const;
 
   // Ids without a token (a model's output layer may have more rows than there are tokens) give no text. Bytes that
   // are not UTF-8 become U+FFFD, so the result always is.

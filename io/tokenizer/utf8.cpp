@@ -1,22 +1,12 @@
 #include "io/tokenizer/utf8.hpp"
 
+#include <unicode/uchar.h>
 #include <unicode/utf8.h>
 
 #include <algorithm>
 #include <cstdint>
 
 namespace anchorage::io {
-namespace {
-
-void append(std::string& text, UChar32 character) {
-  char buffer[U8_MAX_LENGTH];
-  std::size_t length = 0;
-  U8_APPEND_UNSAFE(buffer, length, character);
-  text.append(buffer, length);
-}
-
-}  // namespace
-
 // ICU's macros convert between integer types without saying so.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wconversion"
@@ -42,6 +32,26 @@ DecodedCharacter last_character(std::string_view text) {
 
 #pragma GCC diagnostic pop
 
+std::size_t length_of_leading_space(std::string_view text) {
+  std::size_t length = 0;
+  while (length < text.size()) {
+    const DecodedCharacter character = first_character(text.substr(length));
+    if (!u_isUWhiteSpace(static_cast<UChar32>(character.value))) break;
+    length += character.length;
+  }
+  return length;
+}
+
+std::size_t length_of_trailing_space(std::string_view text) {
+  std::size_t length = 0;
+  while (length < text.size()) {
+    const DecodedCharacter character = last_character(text.substr(0, text.size() - length));
+    if (!u_isUWhiteSpace(static_cast<UChar32>(character.value))) break;
+    length += character.length;
+  }
+  return length;
+}
+
 std::optional<std::size_t> first_invalid_utf8(std::string_view bytes) {
   for (std::size_t at = 0; at < bytes.size();) {
     const DecodedCharacter character = first_character(bytes.substr(at));
@@ -65,9 +75,17 @@ std::u32string code_points(std::string_view text) {
   return characters;
 }
 
+std::size_t append_utf8(std::string& text, char32_t character) {
+  char buffer[U8_MAX_LENGTH];
+  std::size_t length = 0;
+  U8_APPEND_UNSAFE(buffer, length, static_cast<UChar32>(character));
+  text.append(buffer, length);
+  return length;
+}
+
 std::string to_utf8(std::u32string_view characters) {
   std::string text;
-  for (const char32_t character : characters) append(text, static_cast<UChar32>(character));
+  for (const char32_t character : characters) append_utf8(text, character);
   return text;
 }
 

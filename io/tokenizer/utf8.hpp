@@ -18,6 +18,10 @@ struct DecodedCharacter {
 DecodedCharacter first_character(std::string_view text);
 DecodedCharacter last_character(std::string_view text);
 
+// Bytes of the white space (Unicode's White_Space) that a text begins or ends with.
+std::size_t length_of_leading_space(std::string_view text);
+std::size_t length_of_trailing_space(std::string_view text);
+
 // Offset of the first byte that is not part of a valid sequence.
 std::optional<std::size_t> first_invalid_utf8(std::string_view bytes);
 
@@ -27,6 +31,8 @@ std::string with_replacement_characters(std::string_view bytes);
 // With U+FFFD where `text` is not valid.
 std::u32string code_points(std::string_view text);
 std::string to_utf8(std::u32string_view characters);
+// Gives the number of bytes.
+std::size_t append_utf8(std::string& text, char32_t character);
 
 // Bytes of the character that starts with `lead`, in valid UTF-8.
 constexpr std::size_t character_length(char lead) {

@@ -68,6 +68,14 @@ def gpt2_prefix_space():
     return tokenizer
 
 
+def trimmed_offsets():
+    tokenizer = byte_level_bpe([], split_and_bytes(LLAMA3))
+    tokenizer.add_special_tokens([AddedToken("<s>", lstrip=True, rstrip=True), "</s>"])
+    tokenizer.post_processor = processors.Sequence([processors.ByteLevel(trim_offsets=True, add_prefix_space=False),
+                                                    processors.ByteLevel(trim_offsets=True)])
+    return tokenizer
+
+
 def llama3_style():
     tokenizer = byte_level_bpe([], split_and_bytes(LLAMA3), ignore_merges=True)
     tokenizer.add_special_tokens(["<|begin_of_text|>", "<|eot_id|>", *[f"<|reserved_special_token_{i}|>" for i in range(20)]])
@@ -123,11 +131,11 @@ def llama2_style(scheme="normalizer"):
     return with_added(tokenizer, special=["<unk>", "<s>", "</s>"])
 
 
-def metaspace(scheme, split):
+def metaspace(scheme, split, normalizer=None):
     decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace("▁", scheme, split)])
     model = models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True)
     pre_tokenizer = pre_tokenizers.Metaspace("▁", scheme, split)
-    tokenizer = trained(model, ["<unk>", "<s>", "</s>", *BYTES], None, pre_tokenizer, decoder, limit_alphabet=300)
+    tokenizer = trained(model, ["<unk>", "<s>", "</s>", *BYTES], normalizer, pre_tokenizer, decoder, limit_alphabet=300)
     return with_added(tokenizer, special=["<unk>", "<s>", "</s>"])
 
 
@@ -210,6 +218,7 @@ EVERY = {
 TRAINED = {
     "gpt2_style": gpt2_style,
     "gpt2_prefix_space": gpt2_prefix_space,
+    "trimmed_offsets": trimmed_offsets,
     "llama3_style": llama3_style,
     "qwen2_style": qwen2_style,
     "smollm2_style": smollm2_style,
@@ -222,6 +231,8 @@ TRAINED = {
     "metaspace_first": lambda: metaspace("first", True),
     "metaspace_always": lambda: metaspace("always", False),
     "metaspace_never": lambda: metaspace("never", True),
+    "metaspace_first_after_steps": lambda: metaspace("first", True, normalizers.Sequence(
+        [normalizers.Strip(), normalizers.Replace("The", ""), normalizers.NFC()])),
     "gemma_style": gemma_style,
     "added_token_flags": added_token_flags,
     "strip_and_nfkd": strip_and_nfkd,
@@ -283,14 +294,18 @@ def qwen2(source):
 def golden(tokenizer, texts):
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    ids = [encoding.ids for encoding in tokenizer.encode_batch(texts, add_special_tokens=False)]
-    with_special = [encoding.ids for encoding in tokenizer.encode_batch(texts, add_special_tokens=True)]
+    plain = tokenizer.encode_batch(texts, add_special_tokens=False)
+    whole = tokenizer.encode_batch(texts, add_special_tokens=True)
+    ids = [encoding.ids for encoding in plain]
+    with_special = [encoding.ids for encoding in whole]
     shuffled = [row[::-1] for row in ids]  # sequences that no text gives: broken characters, tokens out of place
     return {
         "vocabulary_size": tokenizer.get_vocab_size(),
         "texts": texts,
         "ids": ids,
         "with_special": with_special,
+        "offsets": [encoding.offsets for encoding in plain],
+        "offsets_with_special": [encoding.offsets for encoding in whole],
         "decoded": tokenizer.decode_batch(with_special, skip_special_tokens=False),
         "decoded_without_special": tokenizer.decode_batch(with_special, skip_special_tokens=True),
         "decoded_backwards": tokenizer.decode_batch(shuffled, skip_special_tokens=False),

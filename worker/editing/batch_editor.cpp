@@ -21,7 +21,9 @@ PendingScores score_bare_prompts(const Transformer& model, const PromptBuilder& 
                                  std::span<const io::Edit> edits) {
   std::vector<Completion> completions;
   for (const io::Edit& edit : edits) {
-    completions.push_back({prompts.prompt_ids(edit.filled_prompt()), prompts.target_ids(edit.target)});
+    const std::string prompt = edit.filled_prompt();
+    completions.push_back(
+        {prompts.prompt_ids(prompt), prompts.target_ids(prompt, edit.target, edit.target_prefix)});
   }
   return PendingScores::where_possible(model, completions);
 }

@@ -2,37 +2,67 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+
+#include "io/facts/word_boundary.hpp"
+
 namespace anchorage::worker {
 namespace {
 
-// True where encoding a text puts a word boundary before it (Llama-2's normaliser, ByteLevel's add_prefix_space):
-// another space would then make two.
+// True where encoding a text puts a word boundary before it (Llama-2's normaliser, ByteLevel's add_prefix_space).
 bool begins_words_itself(const io::Tokenizer& tokenizer) {
   const std::string first = tokenizer.token_of(tokenizer.encode("a").front()).value_or("");
   return first.starts_with("\u2581") || first.starts_with("\u0120");
 }
 
-}  // namespace
-
-TokenIds PromptBuilder::prompt_ids(const std::string& text) const {
-  return tokenizer_.encode(text, {.add_special_tokens = true});
+std::size_t characters_in(std::string_view utf8) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(utf8, [](char byte) { return (static_cast<unsigned char>(byte) & 0xc0) != 0x80; }));
 }
 
-TokenIds PromptBuilder::target_ids(const std::string& target) const {
-  const auto begin = target.find_first_not_of(' ');
-  const std::string word = begin == std::string::npos ? target : target.substr(begin);
-  return tokenizer_.encode(begins_words_itself(tokenizer_) ? word : " " + word);
-}
-
-// The first token behind which the decoded text holds `byte_end` bytes of `text`: tokens may straddle the subject's
-// end. None where a special token in the text is left out, or a normaliser changed it.
-std::optional<std::int64_t> PromptBuilder::token_at(const TokenIds& ids, const std::string& text,
-                                                    std::size_t byte_end) const {
-  for (std::size_t count = 1; count <= ids.size(); ++count) {
-    const std::string decoded = tokenizer_.decode(std::span(ids).first(count), {.skip_special_tokens = true});
-    if (decoded.size() >= byte_end && text.starts_with(decoded)) return static_cast<std::int64_t>(count) - 1;
+// The last token that stands for this character of the text: those before have parts of it alone.
+std::optional<std::int64_t> token_at(const io::Encoding& encoding, std::size_t character) {
+  for (std::int64_t token = std::ssize(encoding.offsets) - 1; token >= 0; --token) {
+    const auto& [begin, end] = encoding.offsets[static_cast<std::size_t>(token)];
+    if (begin <= character && character < end) return token;
   }
   return std::nullopt;
+}
+
+}  // namespace
+
+PromptBuilder::PromptBuilder(const io::Tokenizer& tokenizer)
+    : tokenizer_(tokenizer), start_(tokenizer.start_ids()), begins_words_itself_(begins_words_itself(tokenizer)) {}
+
+io::Encoding PromptBuilder::encode(const std::string& text) const {
+  io::Encoding bare = tokenizer_.encode_with_offsets(text);
+  const bool has_start =
+      bare.ids.size() >= start_.size() && std::equal(start_.begin(), start_.end(), bare.ids.begin());
+  if (has_start && !start_.empty()) return bare;
+  return tokenizer_.encode_with_offsets(text, {.add_special_tokens = true});
+}
+
+TokenIds PromptBuilder::target_ids(const std::string& prompt, const std::string& target,
+                                   const std::optional<std::string>& prefix) const {
+  const std::string word = target.substr(std::min(target.find_first_not_of(' '), target.size()));
+  const std::string between = prefix ? *prefix : std::string(io::usual_target_prefix(prompt, word));
+  if (begins_words_itself_ && between == " ") return tokenizer_.encode(word);
+  return begins_words_itself_ ? ids_inside_a_text(between + word) : tokenizer_.encode(between + word);
+}
+
+// Without the word boundary that the tokenizer would put before it: those behind another character, with which no
+// token is shared.
+TokenIds PromptBuilder::ids_inside_a_text(const std::string& text) const {
+  for (const std::string other : {"\n", "a", "."}) {
+    const io::Encoding whole = tokenizer_.encode_with_offsets(other + text);
+    const auto is_behind = [](const io::TextRange& range) { return range.begin >= 1; };
+    const auto first = std::ranges::find_if(whole.offsets, is_behind) - whole.offsets.begin();
+    const bool is_apart = std::ranges::all_of(std::span(whole.offsets).first(static_cast<std::size_t>(first)),
+                                              [](const io::TextRange& range) { return range.end <= 1; });
+    if (is_apart) return {whole.ids.begin() + first, whole.ids.end()};
+  }
+  return tokenizer_.encode(text);
 }
 
 // The prompt in its context with the tokens `behind` it.
@@ -41,16 +71,17 @@ PromptRow PromptBuilder::row(const std::string& prefix, const io::Edit& edit, co
   const std::size_t slot = prompt.find("{}");
   const std::string head = (prefix.empty() ? "" : prefix + ". ") + prompt.substr(0, slot) + edit.subject;
   const std::string text = head + prompt.substr(slot + 2);
-  PromptRow row{.ids = prompt_ids(text)};
+  io::Encoding encoding = encode(text);
+  const auto subject_last = token_at(encoding, characters_in(head) - 1);
+  PromptRow row{.ids = std::move(encoding.ids)};
   if (const auto taken = std::ssize(row.ids) + std::ssize(behind); taken > positions) {
     row.objection = fmt::format("expected a prompt that takes at most {} positions with its target, found {}",
                                 positions, taken);
     return row;
   }
-  const auto subject_last = token_at(row.ids, text, head.size());
   if (!subject_last) {
-    row.objection = fmt::format("expected a prompt whose tokens decode to it, '{}', found '{}'", text,
-                                tokenizer_.decode(row.ids, {.skip_special_tokens = true}));
+    row.objection =
+        fmt::format("expected a token that stands for the end of the subject in '{}', found none", text);
     return row;
   }
   row.subject_last = *subject_last;
@@ -63,7 +94,7 @@ EditPrompts PromptBuilder::build(const io::Edit& edit, std::span<const std::stri
                                  const std::string& essence_prefix, std::int64_t positions) const {
   EditPrompts prompts{.rewrites = {},
                       .essence = row(essence_prefix, edit, "{} is a", {}, positions),
-                      .target = target_ids(edit.target)};
+                      .target = target_ids(edit.filled_prompt(), edit.target, edit.target_prefix)};
   const bool has_target = !prompts.target.empty();
   const auto behind = std::span(prompts.target).first(has_target ? prompts.target.size() - 1 : 0);
   for (const std::string& prefix : prefixes) {

@@ -35,27 +35,31 @@ struct EditPrompts {
 // Target ids are appended to the prompt's ids, never found by encoding the joined text.
 class PromptBuilder {
  public:
-  explicit PromptBuilder(const io::Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
+  explicit PromptBuilder(const io::Tokenizer& tokenizer);
 
   // One rewriting prompt for each of `prefixes`, in their order; the essence behind `essence_prefix`. A row that
-  // takes more than `positions`, or whose tokens do not decode to its text, has an objection.
+  // takes more than `positions`, or of whose subject no token stands for the last character, has an objection.
   EditPrompts build(const io::Edit& edit, std::span<const std::string> prefixes,
                     const std::string& essence_prefix = "",
                     std::int64_t positions = std::numeric_limits<std::int64_t>::max()) const;
 
   // A prompt's ids as the model expects them: with the tokenizer's own special tokens (a start token where it has
-  // one).
-  TokenIds prompt_ids(const std::string& text) const;
+  // one, and the text does not begin with it).
+  TokenIds prompt_ids(const std::string& text) const { return encode(text).ids; }
 
-  // The ids of a target behind a prompt: a word of its own, by the tokenizer's rule for word boundaries.
-  TokenIds target_ids(const std::string& target) const;
+  // The ids of a target behind a prompt, after `prefix`: where it is not given, what io::usual_target_prefix says.
+  TokenIds target_ids(const std::string& prompt, const std::string& target,
+                      const std::optional<std::string>& prefix = std::nullopt) const;
 
  private:
   PromptRow row(const std::string& prefix, const io::Edit& edit, const std::string& prompt,
                 std::span<const std::int32_t> behind, std::int64_t positions) const;
-  std::optional<std::int64_t> token_at(const TokenIds& ids, const std::string& text, std::size_t byte_end) const;
+  io::Encoding encode(const std::string& text) const;
+  TokenIds ids_inside_a_text(const std::string& text) const;
 
   const io::Tokenizer& tokenizer_;
+  TokenIds start_;            // what the tokenizer puts before a text
+  bool begins_words_itself_;  // encoding a text puts a word boundary before it: another space would make two
 };
 
 }  // namespace anchorage::worker

@@ -23,6 +23,7 @@ struct Question {
   std::int64_t edit;
   Kind kind;
   std::string prompt, wanted, other;
+  std::optional<std::string> prefix{};  // between prompt and answer
 };
 
 std::vector<Question> questions_of(std::span<const io::Edit> edits) {
@@ -30,9 +31,10 @@ std::vector<Question> questions_of(std::span<const io::Edit> edits) {
   for (std::size_t i = 0; i < edits.size(); ++i) {
     const auto& edit = edits[i];
     const auto number = static_cast<std::int64_t>(i);
-    questions.push_back({number, efficacy, edit.filled_prompt(), edit.target, edit.ground_truth});
+    questions.push_back(
+        {number, efficacy, edit.filled_prompt(), edit.target, edit.ground_truth, edit.target_prefix});
     for (const auto& prompt : edit.paraphrases) {
-      questions.push_back({number, paraphrase, prompt, edit.target, edit.ground_truth});
+      questions.push_back({number, paraphrase, prompt, edit.target, edit.ground_truth, edit.target_prefix});
     }
     for (const auto& neighbor : edit.neighborhood) {
       questions.push_back({number, neighborhood, neighbor.prompt, neighbor.answer, edit.target});
@@ -46,8 +48,11 @@ PendingScores ask(const Transformer& model, const PromptBuilder& prompts, const 
   std::vector<Completion> completions;
   for (const Question& question : questions) {
     const TokenIds prompt = prompts.prompt_ids(question.prompt);
-    completions.push_back({prompt, prompts.target_ids(question.wanted)});
-    if (!question.other.empty()) completions.push_back({prompt, prompts.target_ids(question.other)});
+    const auto add = [&](const std::string& answer) {
+      completions.push_back({prompt, prompts.target_ids(question.prompt, answer, question.prefix)});
+    };
+    add(question.wanted);
+    if (!question.other.empty()) add(question.other);
   }
   return PendingScores::where_possible(model, completions);
 }

@@ -14,7 +14,8 @@ torch::Tensor ask_at_once(const Transformer& model, const PromptBuilder& prompts
                           std::span<const OpenQuestion> questions) {
   std::vector<Completion> completions;
   for (const OpenQuestion& question : questions) {
-    completions.push_back({prompts.prompt_ids(question.prompt), prompts.target_ids(question.answer)});
+    completions.push_back({prompts.prompt_ids(question.prompt),
+                           prompts.target_ids(question.prompt, question.answer, question.prefix)});
   }
   std::vector<double> rows;
   for (const CompletionScore& score : score_completions(model, completions)) {

@@ -1,6 +1,7 @@
 // What a model answers by itself: facts that it may know, the last words of LAMBADA's passages.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@ namespace anchorage::worker {
 struct OpenQuestion {
   std::string prompt;
   std::string answer;
+  std::optional<std::string> prefix{};  // between the two; not given: io::usual_target_prefix
 };
 
 struct OpenAnswers {

@@ -58,6 +58,12 @@ class Golden {
   fs::path folder_;
 };
 
+nlohmann::json offsets_of(const Encoding& encoding) {
+  auto offsets = nlohmann::json::array();
+  for (const TextRange& range : encoding.offsets) offsets.push_back({range.begin, range.end});
+  return offsets;
+}
+
 void expect_same_as_package(const Golden& golden) {
   const Tokenizer tokenizer = Tokenizer::load(golden.file());
   const auto& expected = golden.expected;
@@ -71,6 +77,10 @@ void expect_same_as_package(const Golden& golden) {
     const Ids with_special = expected["with_special"][i];
     EXPECT_EQ(tokenizer.encode(text), ids);
     EXPECT_EQ(tokenizer.encode(text, {.add_special_tokens = true}), with_special);
+    EXPECT_EQ(tokenizer.encode_with_offsets(text).ids, ids);
+    EXPECT_EQ(offsets_of(tokenizer.encode_with_offsets(text)), expected["offsets"][i]);
+    EXPECT_EQ(offsets_of(tokenizer.encode_with_offsets(text, {.add_special_tokens = true})),
+              expected["offsets_with_special"][i]);
     EXPECT_EQ(tokenizer.decode(with_special), expected["decoded"][i]);
     EXPECT_EQ(tokenizer.decode(with_special, {.skip_special_tokens = true}),
               expected["decoded_without_special"][i]);
@@ -80,23 +90,22 @@ void expect_same_as_package(const Golden& golden) {
 
 class TrainedTokenizer : public testing::TestWithParam<const char*> {};
 
-TEST_P(TrainedTokenizer, GivesTheIdsAndTextsOfTheTokenizersPackage) {
+TEST_P(TrainedTokenizer, GivesTheIdsOffsetsAndTextsOfTheTokenizersPackage) {
   expect_same_as_package(Golden(GetParam(), {}));
 }
 
-INSTANTIATE_TEST_SUITE_P(Tokenizer, TrainedTokenizer,
-                         testing::Values("gpt2_style", "gpt2_prefix_space", "llama3_style", "qwen2_style",
-                                         "smollm2_style", "gpt_neox_style", "digit_runs", "o200k_style",
-                                         "deepseek3_style", "word_characters", "llama2_style", "metaspace_first",
-                                         "metaspace_always", "metaspace_never", "gemma_style", "added_token_flags",
-                                         "strip_and_nfkd", "unknown_fused", "unknown_single",
-                                         "unknown_and_some_bytes", "no_unknown", "split_merged_with_previous",
-                                         "split_merged_with_next", "split_contiguous", "split_removed",
-                                         "split_removed_inverted", "split_merged_inverted", "every_letter",
-                                         "every_number", "every_mark_and_symbol", "every_punctuation",
-                                         "every_other", "every_case", "every_word_character", "every_space",
-                                         "every_nfc", "every_nfd", "every_nfkc", "every_nfkd"),
-                         [](const auto& test) { return std::string(test.param); });
+INSTANTIATE_TEST_SUITE_P(
+    Tokenizer, TrainedTokenizer,
+    testing::Values("gpt2_style", "gpt2_prefix_space", "trimmed_offsets", "llama3_style", "qwen2_style",
+                    "smollm2_style", "gpt_neox_style", "digit_runs", "o200k_style", "deepseek3_style",
+                    "word_characters", "llama2_style", "metaspace_first", "metaspace_always", "metaspace_never",
+                    "metaspace_first_after_steps", "gemma_style", "added_token_flags", "strip_and_nfkd",
+                    "unknown_fused", "unknown_single", "unknown_and_some_bytes", "no_unknown",
+                    "split_merged_with_previous", "split_merged_with_next", "split_contiguous", "split_removed",
+                    "split_removed_inverted", "split_merged_inverted", "every_letter", "every_number",
+                    "every_mark_and_symbol", "every_punctuation", "every_other", "every_case",
+                    "every_word_character", "every_space", "every_nfc", "every_nfd", "every_nfkc", "every_nfkd"),
+    [](const auto& test) { return std::string(test.param); });
 
 struct RealFile {
   const char* name;
@@ -109,7 +118,7 @@ void PrintTo(const RealFile& file, std::ostream* out) {
 
 class RealTokenizer : public testing::TestWithParam<RealFile> {};
 
-TEST_P(RealTokenizer, GivesTheIdsAndTextsOfTheTokenizersPackage) {
+TEST_P(RealTokenizer, GivesTheIdsOffsetsAndTextsOfTheTokenizersPackage) {
   if (!fs::is_regular_file(GetParam().source)) GTEST_SKIP() << "no " << GetParam().source;
   expect_same_as_package(Golden(GetParam().name, GetParam().source));
 }

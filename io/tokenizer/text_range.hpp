@@ -1,0 +1,17 @@
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+namespace anchorage::io {
+
+// Places [begin, end) of a text: bytes, unless it is said otherwise.
+struct TextRange {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+
+  bool operator==(const TextRange&) const = default;
+  std::string_view of(std::string_view text) const { return text.substr(begin, end - begin); }
+};
+
+}  // namespace anchorage::io

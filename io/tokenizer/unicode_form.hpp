@@ -1,0 +1,28 @@
+// NFC, NFD, NFKC and NFKD, character by character, with what became of each: the normalisation of `tokenizers`,
+// whose tables are of Unicode 9.0.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "io/tokenizer/aligned_text.hpp"
+
+namespace anchorage::io {
+
+class UnicodeForm {
+ public:
+  // None where `type` is no normalisation form.
+  static std::optional<UnicodeForm> named(const std::string& type);
+
+  void apply(AlignedText& text) const;
+
+ private:
+  struct Tables;
+  explicit UnicodeForm(std::shared_ptr<const Tables> tables) : tables_(std::move(tables)) {}
+
+  std::shared_ptr<const Tables> tables_;
+};
+
+}  // namespace anchorage::io
