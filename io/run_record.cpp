@@ -27,6 +27,7 @@ std::string to_yaml(const RunRecord& record) {
   out << YAML::Key << "model" << YAML::Value << record.model;
   out << YAML::Key << "edits" << YAML::Value << record.edits;
   out << YAML::Key << "format" << YAML::Value << record.format;
+  if (!record.chat_template.empty()) out << YAML::Key << "chat_template" << YAML::Value << record.chat_template;
   out << YAML::Key << "statistics" << YAML::Value << record.statistics;
   out << YAML::Key << "method" << YAML::Value << record.method;
   out << YAML::Key << "batch_size" << YAML::Value << record.batch_size;
@@ -67,6 +68,7 @@ RunRecord from_yaml(const YAML::Node& map) {
   return {.model = field<std::string>(map, "model"),
           .edits = field<std::vector<std::string>>(map, "edits"),
           .format = field<std::string>(map, "format"),
+          .chat_template = map["chat_template"] ? field<std::string>(map, "chat_template") : "",
           .statistics = field<std::string>(map, "statistics"),
           .method = field<std::string>(map, "method"),
           .hparams = field<std::string>(map, "hparams"),

@@ -12,6 +12,7 @@
 #include "coordinator/edit_run.hpp"
 #include "coordinator/progress.hpp"
 #include "io/error.hpp"
+#include "launch/chat_template.hpp"
 #include "launch/command_line.hpp"
 #include "launch/edit_setup.hpp"
 #include "launch/format_option.hpp"
@@ -50,6 +51,8 @@ struct Desk {
   static Desk open(const EditOptions& options, const EditPlan& plan) {
     // The edits first: where they cannot be used, no directory is made either.
     io::EditsFile edits = read_all_edits(plan.record.edits, plan.record.format, options.strict);
+    for (const io::Remark& remark : edits.remarks) spdlog::warn("{}: {}", remark.where, remark.text);
+    render_prompts(edits, plan.record.model, plan.record.chat_template);
     return {
         .directory = options.resume ? io::RunDirectory::resume(options.run) : io::RunDirectory::create(options.run),
         .edits = std::move(edits)};
@@ -276,6 +279,7 @@ void add_edit_command(CommandLine& line) {
   auto* model = command->add_option("model", options->model, "MODEL; not with --resume");
   command->add_option("--edits", options->edits, "files of edits, in any of the known formats")->delimiter(',');
   add_format_option(*command, options->format);
+  add_chat_template_option(*command, options->chat_template);
   command->add_option("--run", options->run, "the run directory: made, or with --resume gone on with")->required();
   command->add_option("--hparams", options->hparams, "hyper-parameters, YAML or JSON");
   command->add_option("--set", options->assignments,

@@ -20,6 +20,7 @@ struct EditOptions {
   std::string model;
   std::vector<std::string> edits;
   std::optional<std::string> format;  // of the edits; found from their fields otherwise
+  std::string chat_template;          // whose message a prompt is: system, user, or "" for prompts as they are
   std::filesystem::path run;
   std::string hparams;
   std::vector<std::string> assignments;  // --set key=value

@@ -5,6 +5,7 @@
 #include "io/error.hpp"
 #include "io/facts/reader.hpp"
 #include "io/log.hpp"
+#include "launch/chat_template.hpp"
 #include "launch/command_line.hpp"
 #include "launch/eval_tasks.hpp"
 #include "launch/format_option.hpp"
@@ -20,6 +21,7 @@ namespace {
 struct Options {
   std::string model;
   std::optional<std::string> edits, format, heldout;
+  std::string chat_template;
   EvalTaskOptions tasks;
   std::int64_t limit = 0;
   std::int64_t sequence_length = 512;
@@ -84,8 +86,9 @@ io::EditsFile first_edits(const Options& options) {
   return file;
 }
 
-void tell(const std::vector<io::Rejected>& records) {
-  for (const io::Rejected& record : records) spdlog::warn("{} is set aside: {}", record.where, record.reason);
+void tell(const io::EditsFile& file) {
+  for (const io::Rejected& record : file.rejected) spdlog::warn("{} is set aside: {}", record.where, record.reason);
+  for (const io::Remark& remark : file.remarks) spdlog::warn("{}: {}", remark.where, remark.text);
 }
 
 int run(const Options& options, Session& session) {
@@ -96,13 +99,14 @@ int run(const Options& options, Session& session) {
                          .remedy = "say what is to be evaluated"});
   }
   // All files before the model: a mistake is told at once.
-  const io::EditsFile file = first_edits(options);
-  if (session.is_root()) tell(file.rejected);
+  io::EditsFile file = first_edits(options);
+  if (session.is_root()) tell(file);
   const auto tasks = read_eval_tasks(options.tasks);
   std::optional<Baseline> baseline;
   if (!options.tasks.baseline.empty()) baseline.emplace(options.tasks.baseline, tasks);
 
   const ModelArgument argument = parse_model_argument(options.model);
+  render_all_prompts(file, argument.base, options.chat_template, session.host());
   session.arrange(choose_stages(workload_of(io::ModelDirectory::open(argument.base).config(), session), session));
   const OpenedModel model = open_model(argument, session);
   const worker::PromptBuilder prompts(model.tokenizer);
@@ -131,6 +135,7 @@ void add_eval_command(CommandLine& line) {
   command->add_option("model", options->model, "MODEL or RUN[@N]")->required();
   command->add_option("--edits", options->edits, "a file of edits, in any of the known formats");
   add_format_option(*command, options->format);
+  add_chat_template_option(*command, options->chat_template);
   command->add_option("--limit", options->limit, "of the file's edits, the first N")->check(whole_number(1));
   command->add_option("--heldout", options->heldout, "a text file: the loss on it");
   command->add_option("--sequence-length", options->sequence_length, "tokens of held-out text seen at once")

@@ -1,5 +1,6 @@
 #include <nlohmann/json.hpp>
 
+#include "launch/chat_template.hpp"
 #include "launch/command_line.hpp"
 #include "launch/model_argument.hpp"
 #include "launch/number_checks.hpp"
@@ -13,18 +14,22 @@ namespace {
 struct Options {
   std::string model;
   std::vector<std::string> prompts;
+  std::string chat_template;
   worker::GenerateOptions generate;
 };
 
 int run(Options options, Session& session) {
   const ModelArgument argument = parse_model_argument(options.model);
+  const auto texts = options.chat_template.empty()
+                         ? options.prompts
+                         : rendered(argument.base, options.chat_template, options.prompts, session.host());
   session.arrange(choose_stages(workload_of(io::ModelDirectory::open(argument.base).config(), session), session));
   const auto opened = open_in_first_replica(argument, session);
   if (!opened) return done;
   const OpenedModel& model = *opened;
   const worker::PromptBuilder builder(model.tokenizer);
   std::vector<worker::TokenIds> prompts;
-  for (const std::string& prompt : options.prompts) prompts.push_back(builder.prompt_ids(prompt));
+  for (const std::string& prompt : texts) prompts.push_back(builder.prompt_ids(prompt));
   for (const std::int64_t id : model.transformer.config.eos_ids) {
     options.generate.stop_ids.push_back(static_cast<std::int32_t>(id));
   }
@@ -47,6 +52,7 @@ void add_generate_command(CommandLine& line) {
   CLI::App* command = line.app.add_subcommand("generate", "Continue prompts");
   command->add_option("model", options->model, "MODEL or RUN[@N]")->required();
   command->add_option("--prompt", options->prompts, "a text to continue; may be given several times")->required();
+  add_chat_template_option(*command, options->chat_template);
   command->add_option("--max-new-tokens", options->generate.max_new_tokens, "at the most")->check(whole_number(1));
   command->add_option("--temperature", options->generate.temperature, "0: always the most probable token")
       ->check(CLI::NonNegativeNumber);

@@ -107,14 +107,20 @@ compile_jobs() {
     /proc/meminfo
 }
 
-configure() {
-  cmake --preset release -S "$source_dir" -DANCHORAGE_PYTHON="$cache/python" \
+configure() { # [PRESET]
+  cmake --preset "${1:-release}" -S "$source_dir" -DANCHORAGE_PYTHON="$cache/python" \
     -DANCHORAGE_WERROR="${ANCHORAGE_WERROR:-OFF}"
 }
 
 # build TARGET...
 build() {
   cmake --build "$source_dir/build/release" --parallel "$(compile_jobs)" --target "$@"
+}
+
+# What CTest runs as sanitized.* (tests/CMakeLists.txt).
+build_sanitized() {
+  configure asan
+  cmake --build "$source_dir/build/asan" --parallel "$(compile_jobs)" --target test_io test_coordinator test_sharding
 }
 
 set_up() {

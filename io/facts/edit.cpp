@@ -12,10 +12,46 @@
 
 namespace anchorage::io {
 
-std::string Edit::filled_prompt() const {
+namespace {
+
+std::string filled(const std::string& prompt, const Edit& edit) {
   const std::size_t place = prompt.find("{}");
-  check(place != std::string::npos, "prompt without {} in edit " + id);
-  return prompt.substr(0, place) + subject + prompt.substr(place + 2);
+  check(place != std::string::npos, "prompt without {} in edit " + edit.id);
+  return prompt.substr(0, place) + edit.subject + prompt.substr(place + 2);
+}
+
+// Templates trim what they are given.
+std::size_t place_in_chat(const std::string& chat, const std::string& prompt) {
+  return chat.find(prompt.substr(0, prompt.find_last_not_of(" \t\r\n") + 1));
+}
+
+}  // namespace
+
+std::string Edit::filled_prompt() const {
+  return filled(prompt, *this);
+}
+
+std::string Edit::model_prompt() const {
+  return filled(chat_prompt.empty() ? prompt : chat_prompt, *this);
+}
+
+std::string Edit::prompt_in_context(const std::string& context) const {
+  const std::string& whole = chat_prompt.empty() ? prompt : chat_prompt;
+  if (context.empty()) return whole;
+  return std::string(whole).insert(place_in_chat(whole, prompt), context + ". ");
+}
+
+void set_chat_prompt(Edit& edit, const std::string& chat_prompt) {
+  const std::size_t braces = chat_prompt.find("{}");
+  const bool has_one_place = braces != chat_prompt.npos && chat_prompt.find("{}", braces + 2) == chat_prompt.npos;
+  if (!has_one_place || place_in_chat(chat_prompt, edit.prompt) == chat_prompt.npos) {
+    throw UserError(
+        {.expected = fmt::format("a chat with the prompt '{}' in it, and {{}} nowhere else", edit.prompt),
+         .found = fmt::format("'{}'", chat_prompt),
+         .where = "edit " + edit.id,
+         .remedy = "this model's chat template changes prompts: edit without it"});
+  }
+  edit.chat_prompt = chat_prompt;
 }
 
 std::string default_id(const Edit& edit) {
@@ -36,6 +72,7 @@ std::string to_json(const Edit& edit) {
   }
   if (!edit.source.empty()) json["source"] = edit.source;
   if (!edit.tags.empty()) json["tags"] = edit.tags;
+  if (!edit.chat_prompt.empty()) json["chat_prompt"] = edit.chat_prompt;
   return json.dump();
 }
 

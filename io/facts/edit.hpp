@@ -29,12 +29,22 @@ struct Edit {
   std::vector<Neighbor> neighborhood{};
   std::string source{};  // where the fact comes from
   std::vector<std::string> tags{};
+  // The prompt within a chat, as the model's template renders it, where it is edited there. It has the prompt's
+  // text in it, and so "{}" once.
+  std::string chat_prompt{};
 
   // The prompt with the subject in its place.
   std::string filled_prompt() const;
+  // What the model is given: the prompt, in its chat where it has one, with the subject in its place.
+  std::string model_prompt() const;
+  // The same as a template, behind a context: "<context>. <prompt>", in its chat. An empty context changes nothing.
+  std::string prompt_in_context(const std::string& context) const;
 
   bool operator==(const Edit&) const = default;
 };
+
+// Throws UserError where the chat does not have the prompt in it, or another "{}" beside it.
+void set_chat_prompt(Edit& edit, const std::string& chat_prompt);
 
 // The id of an edit whose file gives none: the first 16 hexadecimal digits of the SHA-256 of subject, prompt (as a
 // template) and target, each followed by a zero byte. Equal for the same fact in files of different formats.

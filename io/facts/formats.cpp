@@ -50,9 +50,9 @@ std::string source_of(Format format, const json& record) {
 // Native fields do not overlap by name with anything that is merely spelt alike, so a near miss is a slip of the
 // pen; other fields are a file's own business.
 void refuse_misspelt_fields(const json& record) {
-  constexpr std::array<std::string_view, 10> known{"id",           "subject",       "prompt",      "target",
+  constexpr std::array<std::string_view, 11> known{"id",           "subject",       "prompt",      "target",
                                                    "ground_truth", "target_prefix", "paraphrases", "neighborhood",
-                                                   "source",       "tags"};
+                                                   "source",       "tags",          "chat_prompt"};
   for (const auto& [key, value] : record.items()) {
     const NearestName nearest = nearest_name(key, known);
     if (nearest.distance > 0 && 3 * nearest.distance <= nearest.name.size()) {
@@ -81,6 +81,17 @@ Edit read_native(const json& record) {
         {.prompt = required_prompt(neighbor, "prompt"), .answer = required_text(neighbor, "answer")});
   }
   return edit;
+}
+
+// What an earlier rendering wrote down.
+void take_chat_prompt(const json& record, Edit& edit) {
+  const auto chat_prompt = text_as_it_is(record, "chat_prompt");
+  if (!chat_prompt) return;
+  try {
+    set_chat_prompt(edit, *chat_prompt);
+  } catch (const UserError& error) {
+    throw BadRecord(fmt::format("field 'chat_prompt': {}", error.what()));
+  }
 }
 
 // The rewrite that CounterFact and MQuAKE share: {"prompt", "subject", "target_new": {"str"}, "target_true":
@@ -239,6 +250,7 @@ Edit edit_of(Format format, const json& record, std::size_t index) {
   complete_questions(edit.neighborhood);
   if (format != Format::native) edit.source = source_of(format, record);
   if (edit.id.empty()) edit.id = default_id(edit);
+  if (format == Format::native) take_chat_prompt(record, edit);
   return edit;
 }
 

@@ -1,6 +1,8 @@
-// What people bring, as it is: situations that users of neighbouring tools report, each with its right outcome. No file
-// passes silently wrong, and no real model or record is set aside for a reason that is ours.
+// What people bring, as it is: situations that users of neighbouring tools report, each with its right outcome. No
+// file passes silently wrong, and no real model or record is set aside for a reason that is ours.
 #include <gmock/gmock.h>
+
+#include <sstream>
 
 #include "tests/process/program_test.hpp"
 
@@ -22,9 +24,68 @@ class AsItComes : public tests::ProgramTest {
   }
 };
 
-// ---- Stops or loses work ------------------------------------------------------------------------------------------
+// ---- Stops or loses work
+// ------------------------------------------------------------------------------------------
 
-// A tokenizer whose start token does not decode to nothing (LLaMA-2).
+// A tokenizer whose start token does not decode to nothing (LLaMA-2). The whole way: edited on two ranks, exported,
+// and asked by transformers.
+class Llama2 : public AsItComes {
+ protected:
+  void expect_edited_as_transformers_sees_it(const std::string& tokenizer) {
+    ASSERT_EQ(
+        program
+            .shell("'" ANCHORAGE_PYTHON "' -B '" ANCHORAGE_SOURCE_DIR "/tests/golden/llama2_model.py' llama " +
+                   tokenizer)
+            .exit_code,
+        0);
+    folder.write("h.yaml", tests::hparams + "v_loss_layer: 3\n");
+    ASSERT_EQ(program("stats llama --corpus '" + tests::corpus +
+                      "' --layers 1,2 --tokens 1200 --sequence-length 64 --threads 1 --quiet --out l.h5")
+                  .exit_code,
+              0);
+    const Execution edited = program(
+        "edit llama --edits edits.jsonl --run run --hparams h.yaml --stats l.h5 --threads 1 --json --batch 5", 2);
+    ASSERT_EQ(edited.exit_code, 0) << edited.err;
+    EXPECT_EQ(edited.json()["edits"]["committed"], 5) << edited.err;
+    ASSERT_EQ(program("export run --out edited").exit_code, 0);
+
+    const std::vector<std::string> prompts{"The CEO of Boeing is", "The CEO of Nike is"},
+        targets{"Kelly Ortberg", "Elliott Hill"};
+    auto requests = nlohmann::json::array();
+    std::string lines;
+    for (std::size_t i = 0; i < prompts.size(); ++i)
+      lines += nlohmann::json{{"prompt", prompts[i]}, {"completion", targets[i]}}.dump() + "\n";
+    folder.write("requests.jsonl", lines);
+    std::istringstream scores(program("score run --requests requests.jsonl --json").out);
+    std::vector<std::vector<double>> ours;
+    for (std::string line; std::getline(scores, line);) {
+      const auto score = nlohmann::json::parse(line);
+      requests.push_back({{"prompt", prompts[ours.size()]}, {"ids", score["ids"]}});
+      ours.push_back(score["logprobs"]);
+    }
+    folder.write("requests.json", requests.dump());
+    const auto theirs = program
+                            .shell("'" ANCHORAGE_PYTHON "' '" ANCHORAGE_SOURCE_DIR
+                                   "/tests/golden/score_by_transformers.py' edited < requests.json")
+                            .json();
+    ASSERT_EQ(theirs.size(), prompts.size());
+    for (std::size_t i = 0; i < prompts.size(); ++i) {
+      ASSERT_EQ(theirs[i].size(), ours[i].size());
+      for (std::size_t token = 0; token < ours[i].size(); ++token)
+        EXPECT_NEAR(theirs[i][token], ours[i][token], 1e-4);
+    }
+  }
+};
+
+TEST_F(Llama2, IsEditedWithATokenizerWhoseStartTokenIsNormalized) {
+  expect_edited_as_transformers_sees_it("");
+}
+
+TEST_F(Llama2, IsEditedWithItsPublishedTokenizer) {
+  const std::string published = ANCHORAGE_SOURCE_DIR "/../shared/data/tokenizers/llama2/tokenizer.json";
+  if (!std::filesystem::exists(published)) GTEST_SKIP() << "no " << published;
+  expect_edited_as_transformers_sees_it("'" + published + "'");
+}
 
 // A file that ends early, or holds more than it should.
 
@@ -32,7 +93,8 @@ class AsItComes : public tests::ProgramTest {
 
 // Tokens that the model has no row for.
 
-// ---- Silently wrong -----------------------------------------------------------------------------------------------
+// ---- Silently wrong
+// -----------------------------------------------------------------------------------------------
 
 // Weights that are not finite.
 
@@ -45,16 +107,120 @@ class AsItComes : public tests::ProgramTest {
 // Tensors and config.json disagree.
 
 // Where a word begins.
+TEST_F(AsItComes, ATargetGoesOnWhereItsPromptEnds) {
+  folder.write("edits.jsonl",
+               R"({"id": "price", "subject": "The book", "prompt": "{} costs $", "target": "7.00"}
+{"id": "chinese", "subject": "波音", "prompt": "{}的总裁是", "target": "凯利"}
+{"id": "line", "subject": "Boeing", "prompt": "Q: Who leads {}?\nA:\n", "target": "Kelly"}
+{"id": "given", "subject": "Nike", "prompt": "Who leads {}?", "target": "Elliott", "target_prefix": " -> "}
+{"id": "usual", "subject": "Intel", "prompt": "The CEO of {} is", "target": "Lip-Bu"}
+)");
+  const Execution edited = program(edit_arguments("run", "", 5));
+  ASSERT_EQ(edited.exit_code, 0) << edited.err;
+  folder.write("requests.jsonl",
+               R"({"prompt": "The book costs $", "completion": "7.00"}
+{"prompt": "波音的总裁是", "completion": "凯利"}
+{"prompt": "Q: Who leads Boeing?\nA:\n", "completion": "Kelly"}
+{"prompt": "Who leads Nike?", "completion": " -> Elliott"}
+{"prompt": "The CEO of Intel is", "completion": " Lip-Bu"}
+)");
+  std::istringstream scores(program("score '" + model + "' --requests requests.jsonl --json").out);
+  for (const auto& recorded : program("journal show run --batch 1 --json").json()["edits"]) {
+    std::string line;
+    ASSERT_TRUE(std::getline(scores, line));
+    EXPECT_NEAR(nlohmann::json::parse(line)["nll"], recorded["nll"]["before"], 1e-5) << recorded["id"];
+  }
+}
 
 // A null space of everything, and hyper-parameters of another method.
 
-// ---- Missing ------------------------------------------------------------------------------------------------------
+// ---- Missing
+// ------------------------------------------------------------------------------------------------------
 
 // Chat models.
+class Chat : public AsItComes {
+ protected:
+  Chat() {
+    std::filesystem::copy(model, folder.path() / "chat");
+    folder.write(
+        "chat/chat_template.jinja",
+        "{% for message in messages %}<s>{{ message['role'] }}\n{{ message['content'] | trim }}</s>\n{% endfor %}"
+        "{% if add_generation_prompt %}<s>assistant\n{% endif %}");
+    folder.write("chat/tokenizer_config.json", R"({"bos_token": "<s>", "eos_token": "</s>"})");
+  }
+};
+
+TEST_F(Chat, PromptsAreRenderedWithTheModelsOwnTemplateAndTheJournalHasThem) {
+  ASSERT_EQ(program("stats chat --corpus '" + tests::corpus +
+                    "' --layers 1,2 --tokens 1500 --sequence-length 64 --threads 1 --quiet --out c.h5")
+                .exit_code,
+            0);
+  const std::string edit =
+      "edit chat --edits edits.jsonl --run run --hparams h.yaml --stats c.h5 --threads 1 --json --chat-template "
+      "user --limit 2";
+  const Execution edited = program(edit, 2);
+  ASSERT_EQ(edited.exit_code, 0) << edited.err;
+  const auto first = program("journal show run --batch 1 --json").json()["edits"][0];
+  EXPECT_EQ(first["request"]["prompt"], "The CEO of {} is");
+  EXPECT_EQ(first["request"]["chat_prompt"], "<s>user\nThe CEO of {} is</s>\n<s>assistant\n");
+  folder.write("requests.jsonl",
+               R"({"prompt": "<s>user\nThe CEO of Boeing is</s>\n<s>assistant\n", "completion": "Kelly Ortberg"})");
+  const auto score = program("score chat --requests requests.jsonl --json").json();
+  EXPECT_NEAR(score["nll"], first["nll"]["before"], 1e-5) << "the answer begins its line without a space";
+
+  // Going on needs no option: run.yaml has it.
+  const Execution more = program("edit --run run --resume --json");
+  EXPECT_EQ(more.exit_code, 0) << more.err;
+  EXPECT_EQ(program("journal show run --batch 2 --json").json()["edits"][0]["request"]["chat_prompt"],
+            "<s>user\nThe CEO of {} is</s>\n<s>assistant\n");
+
+  const auto plain = program("eval run --edits edits.jsonl --limit 1 --json").json();
+  const auto asked = program("eval run --edits edits.jsonl --limit 1 --json --chat-template user", 2).json();
+  EXPECT_NE(plain["efficacy"]["magnitude"], asked["efficacy"]["magnitude"]);
+  EXPECT_NE(plain["neighborhood"]["magnitude"], asked["neighborhood"]["magnitude"]);
+  const auto said =
+      program("generate chat --prompt 'Who leads Nike?' --chat-template system --max-new-tokens 2 --json").json();
+  const auto by_hand =
+      program("generate chat --prompt '<s>system\nWho leads Nike?</s>\n<s>assistant\n' --max-new-tokens 2 --json")
+          .json();
+  EXPECT_EQ(said["ids"].size(), 2U);
+  EXPECT_EQ(said["prompt"], "Who leads Nike?");
+  EXPECT_EQ(said["ids"], by_hand["ids"]);
+}
+
+TEST_F(Chat, AModelWithoutATemplateOrWithoutTheRoleIsTold) {
+  expect_refused("generate '" + model + "' --prompt x --chat-template user",
+                 {"chat template", "chat_template.jinja", "llama_tied"});
+  folder.write("chat/chat_template.jinja", "{{ raise_exception('System role not supported') }}");
+  expect_refused("generate chat --prompt x --chat-template system", {"'system'", "System role not supported"});
+}
+
+TEST_F(Chat, SpecialTokensOfATargetAreTokens) {
+  folder.write("edits.jsonl",
+               R"({"id": "a", "subject": "Boeing", "prompt": "The CEO of {} is", "target": "Kelly</s>"})"
+               "\n");
+  const Execution edited = program(edit_arguments("run"));
+  ASSERT_EQ(edited.exit_code, 0) << edited.err;
+  folder.write("requests.jsonl", R"({"prompt": "The CEO of Boeing is", "completion": " Kelly</s>"})");
+  const auto score = program("score '" + model + "' --requests requests.jsonl --json").json();
+  EXPECT_EQ(score["ids"].back(), 2);
+  EXPECT_NEAR(score["nll"], program("journal show run --batch 1 --json").json()["edits"][0]["nll"]["before"], 1e-5);
+}
 
 // Subjects inside a longer word.
+TEST_F(AsItComes, ASubjectInsideALongerWordIsTold) {
+  folder.write("edits.jsonl",
+               R"({"id": "a", "subject": "Iran", "prompt": "The {}ian state is led by", "target": "X"})"
+               "\n");
+  const std::string told = "edits.jsonl, line 1: subject 'Iran' is a part of 'Iranian' in its prompt";
+  const Execution edited = program(edit_arguments("run"));
+  EXPECT_EQ(edited.exit_code, 0);
+  EXPECT_THAT(edited.err, HasSubstr(told));
+  EXPECT_THAT(program("eval '" + model + "' --edits edits.jsonl").err, HasSubstr(told));
+}
 
-// ---- Told better --------------------------------------------------------------------------------------------------
+// ---- Told better
+// --------------------------------------------------------------------------------------------------
 
 // Hyper-parameters of methods that are not here.
 

@@ -21,7 +21,7 @@ PendingScores score_bare_prompts(const Transformer& model, const PromptBuilder& 
                                  std::span<const io::Edit> edits) {
   std::vector<Completion> completions;
   for (const io::Edit& edit : edits) {
-    const std::string prompt = edit.filled_prompt();
+    const std::string prompt = edit.model_prompt();
     completions.push_back(
         {prompts.prompt_ids(prompt), prompts.target_ids(prompt, edit.target, edit.target_prefix)});
   }

@@ -10,6 +10,8 @@
 namespace anchorage::worker {
 namespace {
 
+const std::string essence = "{} is a";
+
 // True where encoding a text puts a word boundary before it (Llama-2's normaliser, ByteLevel's add_prefix_space).
 bool begins_words_itself(const io::Tokenizer& tokenizer) {
   const std::string first = tokenizer.token_of(tokenizer.encode("a").front()).value_or("");
@@ -65,11 +67,11 @@ TokenIds PromptBuilder::ids_inside_a_text(const std::string& text) const {
   return tokenizer_.encode(text);
 }
 
-// The prompt in its context with the tokens `behind` it.
-PromptRow PromptBuilder::row(const std::string& prefix, const io::Edit& edit, const std::string& prompt,
+// The prompt, a template, with the tokens `behind` it.
+PromptRow PromptBuilder::row(const std::string& prompt, const std::string& subject,
                              std::span<const std::int32_t> behind, std::int64_t positions) const {
   const std::size_t slot = prompt.find("{}");
-  const std::string head = (prefix.empty() ? "" : prefix + ". ") + prompt.substr(0, slot) + edit.subject;
+  const std::string head = prompt.substr(0, slot) + subject;
   const std::string text = head + prompt.substr(slot + 2);
   io::Encoding encoding = encode(text);
   const auto subject_last = token_at(encoding, characters_in(head) - 1);
@@ -93,12 +95,13 @@ PromptRow PromptBuilder::row(const std::string& prefix, const io::Edit& edit, co
 EditPrompts PromptBuilder::build(const io::Edit& edit, std::span<const std::string> prefixes,
                                  const std::string& essence_prefix, std::int64_t positions) const {
   EditPrompts prompts{.rewrites = {},
-                      .essence = row(essence_prefix, edit, "{} is a", {}, positions),
-                      .target = target_ids(edit.filled_prompt(), edit.target, edit.target_prefix)};
+                      .essence = row(essence_prefix.empty() ? essence : essence_prefix + ". " + essence,
+                                     edit.subject, {}, positions),
+                      .target = target_ids(edit.model_prompt(), edit.target, edit.target_prefix)};
   const bool has_target = !prompts.target.empty();
   const auto behind = std::span(prompts.target).first(has_target ? prompts.target.size() - 1 : 0);
   for (const std::string& prefix : prefixes) {
-    prompts.rewrites.push_back(row(prefix, edit, edit.prompt, behind, positions));
+    prompts.rewrites.push_back(row(edit.prompt_in_context(prefix), edit.subject, behind, positions));
     if (!has_target) prompts.rewrites.back().objection = "expected a target of at least one token, found none";
   }
   return prompts;

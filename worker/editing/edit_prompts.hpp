@@ -52,8 +52,8 @@ class PromptBuilder {
                       const std::optional<std::string>& prefix = std::nullopt) const;
 
  private:
-  PromptRow row(const std::string& prefix, const io::Edit& edit, const std::string& prompt,
-                std::span<const std::int32_t> behind, std::int64_t positions) const;
+  PromptRow row(const std::string& prompt, const std::string& subject, std::span<const std::int32_t> behind,
+                std::int64_t positions) const;
   io::Encoding encode(const std::string& text) const;
   TokenIds ids_inside_a_text(const std::string& text) const;
 

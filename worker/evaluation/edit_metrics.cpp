@@ -32,7 +32,7 @@ std::vector<Question> questions_of(std::span<const io::Edit> edits) {
     const auto& edit = edits[i];
     const auto number = static_cast<std::int64_t>(i);
     questions.push_back(
-        {number, efficacy, edit.filled_prompt(), edit.target, edit.ground_truth, edit.target_prefix});
+        {number, efficacy, edit.model_prompt(), edit.target, edit.ground_truth, edit.target_prefix});
     for (const auto& prompt : edit.paraphrases) {
       questions.push_back({number, paraphrase, prompt, edit.target, edit.ground_truth, edit.target_prefix});
     }

@@ -129,6 +129,11 @@ INSTANTIATE_TEST_SUITE_P(Tokenizer, RealTokenizer,
                                          RealFile{"llama2", kShared / "llama2/tokenizer.json"},
                                          RealFile{"llama3", kShared / "llama3/tokenizer.model.tiktoken"},
                                          RealFile{"qwen2", kShared / "qwen/qwen.tiktoken"},
+                                         RealFile{"tinyllama", kShared / "tinyllama/tokenizer.json"},
+                                         RealFile{"mistral", kShared / "mistral/Mistral-7B-v0.1/tokenizer.json"},
+                                         RealFile{"phi2", kShared / "phi2/tokenizer.json"},
+                                         RealFile{"phi3", kShared / "phi3/tokenizer.json"},
+                                         RealFile{"smollm2", kShared / "smollm2/tokenizer.json"},
                                          RealFile{"demo", demo_model()}),
                          [](const auto& test) { return std::string(test.param.name); });
 

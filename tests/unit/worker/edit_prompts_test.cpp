@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
+#include "tests/temporary_directory.hpp"
 #include "tests/unit/worker/golden_model.hpp"
 
 namespace anchorage::worker {
@@ -43,7 +46,7 @@ TEST_F(EditPromptsTest, TargetFollowsThePromptsOwnIds) {
 }
 
 TEST_F(EditPromptsTest, LeadingSpacesOfATargetDoNotCount) {
-  EXPECT_EQ(builder.target_ids("  Paris"), builder.target_ids("Paris"));
+  EXPECT_EQ(builder.target_ids("It is", "  Paris"), builder.target_ids("It is", "Paris"));
 }
 
 TEST_F(EditPromptsTest, SubjectOfBytesWithinACharacterEndsBehindTheWholeCharacter) {
@@ -74,19 +77,62 @@ TEST_F(EditPromptsTest, ARowThatTakesMorePositionsThanThereAreHasAnObjection) {
   EXPECT_FALSE(builder.build(edit, prefixes, "", 1).essence.is_usable());
 }
 
-// A special token in a text has no text of its own.
-TEST_F(EditPromptsTest, ARowWhoseTokensDoNotDecodeToItHasAnObjection) {
-  const std::vector<std::string> prefixes = {"I </s> went", ""};
-  const auto rows = builder.build(edit, prefixes).rewrites;
-  EXPECT_EQ(
-      rows[0].objection,
-      "expected a prompt whose tokens decode to it, 'I </s> went. The CEO of Alphabet is', found 'I  went. The "
-      "CEO of Alphabet is'");
-  EXPECT_TRUE(rows[1].is_usable());
-  io::Edit special = edit;
-  special.subject = "Alpha<s>bet";
-  EXPECT_FALSE(builder.build(special, prefixes).rewrites[1].is_usable());
-  EXPECT_FALSE(builder.build(special, prefixes).essence.is_usable());
+TEST_F(EditPromptsTest, SpecialTokensInPromptSubjectAndTargetCountAsTokens) {
+  const std::int32_t end = *tokenizer.id_of("</s>");
+  io::Edit chat = edit;
+  chat.prompt = "<s>user</s>\nWho leads {}?</s>\n";
+  chat.target = "Sundar</s>";
+  const EditPrompts prompts = builder.build(chat, std::vector<std::string>{""});
+  const PromptRow& row = prompts.rewrites.front();
+  EXPECT_EQ(text_of(row.ids, 0, static_cast<std::size_t>(row.subject_last) + 1), "<s>user</s>\nWho leads Alphabet");
+  EXPECT_EQ(prompts.target.back(), end);
+  EXPECT_EQ(tokenizer.decode(prompts.target), "Sundar</s>") << "a line of its own begins without a space";
+  chat.subject = "Alpha<s>bet";
+  EXPECT_TRUE(builder.build(chat, std::vector<std::string>{""}).rewrites.front().is_usable());
+}
+
+TEST_F(EditPromptsTest, TargetPrefixOfTheRecordWins) {
+  io::Edit given = edit;
+  given.target_prefix = "";
+  EXPECT_EQ(builder.build(given, std::vector<std::string>{""}).target, tokenizer.encode("Sundar Pichai"));
+  given.target_prefix = "\n- ";
+  EXPECT_EQ(builder.build(given, std::vector<std::string>{""}).target, tokenizer.encode("\n- Sundar Pichai"));
+}
+
+TEST(EditPromptsOfATokenizerThatDropsLetters, ARowWithoutATokenForTheSubjectsEndHasAnObjection) {
+  const tests::TemporaryDirectory folder;
+  auto description =
+      nlohmann::json::parse(tests::content_of(tests::golden_model("llama_tied").directory.tokenizer()));
+  description["normalizer"] = {{"type", "Replace"}, {"pattern", {{"String", "z"}}}, {"content", ""}};
+  const auto tokenizer = io::Tokenizer::load(folder.write("tokenizer.json", description.dump()));
+  const io::Edit dropped{.id = "z", .subject = "Franz", .prompt = "{} is", .target = "here"};
+  const PromptRow row = PromptBuilder(tokenizer).build(dropped, std::vector<std::string>{""}).rewrites.front();
+  EXPECT_EQ(row.objection, "expected a token that stands for the end of the subject in 'Franz is', found none");
+}
+
+TEST_F(EditPromptsTest, AStartTokenThatTheTextBeginsWithIsNotPutThereAgain) {
+  const tests::TemporaryDirectory folder;
+  auto description =
+      nlohmann::json::parse(tests::content_of(tests::golden_model("llama_tied").directory.tokenizer()));
+  description["post_processor"] = {
+      {"type", "TemplateProcessing"},
+      {"single",
+       {{{"SpecialToken", {{"id", "<s>"}, {"type_id", 0}}}}, {{"Sequence", {{"id", "A"}, {"type_id", 0}}}}}},
+      {"pair", nlohmann::json::array()},
+      {"special_tokens", {{"<s>", {{"id", "<s>"}, {"ids", {1}}, {"tokens", {"<s>"}}}}}}};
+  const auto with_start = io::Tokenizer::load(folder.write("tokenizer.json", description.dump()));
+  const PromptBuilder starting(with_start);
+  EXPECT_EQ(starting.prompt_ids("<s>a b"), starting.prompt_ids("a b"));
+  EXPECT_EQ(starting.prompt_ids("a b").front(), 1);
+}
+
+TEST_F(EditPromptsTest, ContextsStandInsideTheChat) {
+  io::Edit chat = edit;
+  io::set_chat_prompt(chat, "<s>system\nBe brief.</s><s>user\nThe CEO of {} is</s>\n");
+  const PromptRow row = builder.build(chat, std::vector<std::string>{"I went"}).rewrites.front();
+  EXPECT_EQ(text_of(row.ids, 0, static_cast<std::size_t>(row.predicts_from) + 1),
+            "<s>system\nBe brief.</s><s>user\nI went. The CEO of Alphabet is</s>\n");
+  EXPECT_TRUE(text_of(row.ids, 0, static_cast<std::size_t>(row.subject_last) + 1).ends_with("of Alphabet"));
 }
 
 }  // namespace

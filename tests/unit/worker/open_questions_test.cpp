@@ -22,7 +22,7 @@ class OpenQuestions : public testing::Test {
       const TokenIds ids = prompts.prompt_ids(prompt);
       const TokenIds said = generate(model, std::span(&ids, 1), {.max_new_tokens = 1}).front();
       const std::string answer = tokenizer.decode(said);
-      const bool can_be_asked = i % 2 == 0 && answer.size() > 1 && prompts.target_ids(answer) == said;
+      const bool can_be_asked = i % 2 == 0 && answer.size() > 1 && prompts.target_ids(prompt, answer) == said;
       questions.push_back({prompt, can_be_asked ? answer : "France"});
     }
     return questions;
@@ -51,7 +51,8 @@ TEST_F(OpenQuestions, AreAnsweredWhereGreedyDecodingGivesTheAnswer) {
   ASSERT_EQ(answers.answered.size(), questions.size());
   double nll = 0;
   for (std::size_t i = 0; i < questions.size(); ++i) {
-    const Completion alone{prompts.prompt_ids(questions[i].prompt), prompts.target_ids(questions[i].answer)};
+    const Completion alone{prompts.prompt_ids(questions[i].prompt),
+                           prompts.target_ids(questions[i].prompt, questions[i].answer)};
     const auto said =
         generate(model, std::span(&alone.prompt, 1), {.max_new_tokens = std::ssize(alone.completion)}).front();
     EXPECT_EQ(answers.answered[i], said == alone.completion) << questions[i].prompt << "|" << questions[i].answer;
