@@ -107,7 +107,8 @@ coordinator::RunResult coordinate(Desk& desk, const EditPlan& plan, const EditOp
   auto journal = io::Journal::open(desk.directory.journal(), io::JournalAccess::append);
   if (journal.empty()) journal.append(coordinator::base_segment(base, provenance));
   coordinator::QueueOptions wanted{.batch_size = plan.record.batch_size,
-                                   .on_conflict = coordinator::conflict_policy_named(options.on_conflict)};
+                                   .on_conflict = coordinator::conflict_policy_named(options.on_conflict),
+                                   .strict = options.strict};
   if (options.limit > 0) wanted.limit = options.limit;
   coordinator::Queue queue(desk.edits, coordinator::recorded_edits(journal), wanted);
   tell(queue.findings());

@@ -31,6 +31,9 @@ struct Edit {
   // The prompt with the subject in its place.
   std::string filled_prompt() const;
 
+  // Whether subject and prompt are the same; the target is the answer.
+  bool asks_the_same_as(const Edit& other) const { return subject == other.subject && prompt == other.prompt; }
+
   bool operator==(const Edit&) const = default;
 };
 

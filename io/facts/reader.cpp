@@ -54,6 +54,7 @@ void read_record(const Record& record, EditsFile& file) {
       if (file.format == Format::mquake) where = fmt::format("{}, rewrite {}", record.where, i);
       try {
         file.edits.push_back(edit_of(file.format, content, i));
+        file.places.push_back(where);
       } catch (const BadRecord& bad) {
         file.rejected.push_back({.where = where, .reason = bad.what()});
       }

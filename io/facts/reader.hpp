@@ -21,6 +21,7 @@ struct EditsFile {
   Format format;
   std::vector<Edit> edits;  // in the order of the file; ids may repeat where the file repeats a fact
   std::vector<Rejected> rejected;
+  std::vector<std::string> places{};  // of the edits, as `where` of those that are rejected
 };
 
 // The format is `forced`, or that of the first record which has the telling fields of one.
