@@ -22,6 +22,46 @@ Question question_of(const io::Edit& edit) {
   return {edit.subject, edit.prompt};
 }
 
+using StandingIds = std::multimap<std::string_view, const RecordedEdit*>;
+
+StandingIds standing_ids(std::span<const RecordedEdit> recorded) {
+  StandingIds standing;
+  for (const RecordedEdit& record : recorded) {
+    if (record.stands()) standing.emplace(record.edit.id, &record);
+  }
+  return standing;
+}
+
+// The edit that stands with this one's id, where that is of another question; null where the id is its own.
+const RecordedEdit* holder_of_id(const StandingIds& standing, const io::Edit& edit) {
+  const auto [begin, end] = standing.equal_range(edit.id);
+  const auto asks_the_same = [&](const auto& entry) { return entry.second->edit.asks_the_same_as(edit); };
+  return begin == end || std::any_of(begin, end, asks_the_same) ? nullptr : begin->second;
+}
+
+// Of the file's first `count` edits those whose ids are their own.
+std::vector<io::Edit> with_own_ids(const io::EditsFile& file, std::size_t count,
+                                   std::span<const RecordedEdit> recorded, bool strict, QueueFindings& findings) {
+  const StandingIds standing = standing_ids(recorded);
+  std::vector<io::Edit> edits;
+  for (std::size_t i = 0; i < count; ++i) {
+    const RecordedEdit* holder = holder_of_id(standing, file.edits[i]);
+    if (holder == nullptr) {
+      edits.push_back(file.edits[i]);
+      continue;
+    }
+    const io::Complaint complaint{
+        .expected = "only edits with ids of their own (--strict)",
+        .found = fmt::format("id '{}' is that of another fact, '{}' -> '{}', committed in batch {}",
+                             holder->edit.id, holder->edit.filled_prompt(), holder->edit.target, holder->batch),
+        .where = file.places.at(i),
+        .remedy = "give it one of its own, or take that one back first"};
+    if (strict) throw io::UserError(complaint);
+    findings.set_aside.push_back({complaint.where, fmt::format("{}; {}", complaint.found, complaint.remedy)});
+  }
+  return edits;
+}
+
 // The edits that are left where the file answers a question more than once, each where it stands first: its last
 // word (supersede), its first (refuse), or all of its different answers (keep_both).
 std::vector<io::Edit> settle(std::span<const io::Edit> edits, OnConflict policy, QueueFindings& findings) {
@@ -135,8 +175,9 @@ Queue::Queue(const io::EditsFile& file, std::span<const RecordedEdit> recorded, 
   for (const io::Rejected& rejected : file.rejected)
     findings_.set_aside.push_back({rejected.where, rejected.reason});
 
-  std::span<const io::Edit> edits = file.edits;
-  if (options.limit) edits = edits.first(std::min(edits.size(), static_cast<std::size_t>(*options.limit)));
+  const std::size_t count =
+      options.limit ? std::min(file.edits.size(), static_cast<std::size_t>(*options.limit)) : file.edits.size();
+  const auto edits = with_own_ids(file, count, recorded, options.strict, findings_);
   const auto standing = standing_of(recorded, options.on_conflict);
   for (const io::Edit& edit : settle(edits, options.on_conflict, findings_)) {
     const auto entry = standing.find(question_of(edit));

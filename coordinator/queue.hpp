@@ -54,6 +54,7 @@ struct QueueOptions {
   std::int64_t batch_size = 32;
   std::optional<std::int64_t> limit{};  // only the first so many edits of the file
   OnConflict on_conflict = OnConflict::supersede;
+  bool strict = false;  // an edit with the id of another one is an error
 };
 
 // What was found while the queue was filled.
@@ -61,7 +62,9 @@ struct QueueFindings {
   std::int64_t repeated = 0;           // stands in the file before
   std::int64_t already_committed = 0;  // stands in the weights
   std::vector<Conflict> conflicts;     // of which both are not refused
-  std::vector<SetAside> set_aside;  // unreadable records, refused conflicts, and what a batch has set aside before
+  // Unreadable records, edits with the id of another one that stands, refused conflicts, and what a batch has set
+  // aside before.
+  std::vector<SetAside> set_aside;
   std::vector<RecordedEdit> removed;  // taken back by a removal, and not written again
 };
 
@@ -74,6 +77,7 @@ struct QueuedEdit {
 
 class Queue {
  public:
+  // Throws io::UserError where `strict` asks for that.
   Queue(const io::EditsFile& file, std::span<const RecordedEdit> recorded, const QueueOptions& options);
 
   bool empty() const { return edits_.empty(); }

@@ -53,16 +53,14 @@ std::vector<std::string> own_prompts(const std::vector<io::Edit>& edits) {
 }
 
 void take(io::EditsFile& file, std::span<const std::string> rendered) {
-  std::vector<io::Edit> kept;
-  for (std::size_t i = 0; i < file.edits.size(); ++i) {
+  io::set_aside(file, [&](std::size_t i) -> std::optional<std::string> {
     try {
       io::set_chat_prompt(file.edits[i], rendered[i]);
-      kept.push_back(std::move(file.edits[i]));
+      return std::nullopt;
     } catch (const io::UserError& error) {
-      file.rejected.push_back({.where = "edit " + file.edits[i].id, .reason = error.what()});
+      return error.what();
     }
-  }
-  file.edits = std::move(kept);
+  });
 }
 
 }  // namespace

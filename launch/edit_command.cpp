@@ -16,6 +16,7 @@
 #include "launch/command_line.hpp"
 #include "launch/edit_setup.hpp"
 #include "launch/format_option.hpp"
+#include "launch/null_spaces.hpp"
 #include "launch/number_checks.hpp"
 #include "launch/stage_choice.hpp"
 #include "launch/traffic_report.hpp"
@@ -110,7 +111,8 @@ coordinator::RunResult coordinate(Desk& desk, const EditPlan& plan, const EditOp
   auto journal = io::Journal::open(desk.directory.journal(), io::JournalAccess::append);
   if (journal.empty()) journal.append(coordinator::base_segment(base, provenance));
   coordinator::QueueOptions wanted{.batch_size = plan.record.batch_size,
-                                   .on_conflict = coordinator::conflict_policy_named(options.on_conflict)};
+                                   .on_conflict = coordinator::conflict_policy_named(options.on_conflict),
+                                   .strict = options.strict};
   if (options.limit > 0) wanted.limit = options.limit;
   coordinator::Queue queue(desk.edits, coordinator::recorded_edits(journal), wanted);
   tell(queue.findings());
@@ -169,7 +171,8 @@ std::vector<std::int64_t> weight_bytes_by_rank(const worker::Transformer& model,
 }
 
 void print_result(const coordinator::RunResult& result, const EditOptions& options, const EditPlan& plan,
-                  const std::vector<std::int64_t>& weight_bytes, const nlohmann::json& traffic, Session& session) {
+                  const std::vector<std::int64_t>& weight_bytes, const NullSpaces& null_spaces,
+                  const nlohmann::json& traffic, Session& session) {
   const auto& seconds = result.seconds;
   if (session.json()) {
     auto layers = nlohmann::json::array();
@@ -188,6 +191,7 @@ void print_result(const coordinator::RunResult& result, const EditOptions& optio
                        {"set_aside", set_aside},
                        {"stopped", result.stopped},
                        {"layers", layers},
+                       {"null_spaces", document_of(null_spaces)},
                        {"seconds",
                         {{"total", seconds.total},
                          {"values", seconds.activities.values},
@@ -247,6 +251,7 @@ int run(EditOptions options, Session& session) {
   worker::BatchEditor editor(model.transformer, weights, prompts, plan.hparams, method, statistics, contexts,
                              sink_limits(statistics, plan.hparams), session.ranks());
   session.host().barrier("wait for the least squares of all layers", sharding::Patience::steps(std::ssize(layers)));
+  const NullSpaces null_spaces{.free = editor.null_spaces(), .dimensions = weights.key_width()};
   const worker::LossProbe probe(model.transformer, prompts, session.ranks());
   if (!session.is_root()) {
     // Launchers pass signals on to all ranks. Rank 0 decides what they mean, and tells the others by a command.
@@ -256,6 +261,7 @@ int run(EditOptions options, Session& session) {
     return done;
   }
 
+  tell(null_spaces, plan.hparams);
   desk->begin(plan, editor.group_size(), contexts, model.tokenizer);
   const io::BaseRecord begun_from = base_record(plan, base, weights);
   const int world = session.host().size();
@@ -265,7 +271,7 @@ int run(EditOptions options, Session& session) {
   const coordinator::RunResult result = run_both(coordinate_run, editor, probe, session);
   const auto traffic = gather_traffic(session);
   if (session.host().size() > 1) log_traffic(traffic);
-  print_result(result, options, plan, weight_bytes, traffic, session);
+  print_result(result, options, plan, weight_bytes, null_spaces, traffic, session);
   if (result.stopped) return stopped;
   return result.set_aside.empty() ? done : some_set_aside;
 }

@@ -10,6 +10,7 @@
 
 #include "io/digest.hpp"
 #include "io/error.hpp"
+#include "io/facts/edit_ids.hpp"
 #include "io/log.hpp"
 #include "launch/broadcast_text.hpp"
 #include "launch/fingerprints.hpp"
@@ -131,7 +132,9 @@ io::EditsFile read_all_edits(const std::vector<std::string>& paths, const std::s
     all.format = file.format;
     all.edits.insert(all.edits.end(), file.edits.begin(), file.edits.end());
     all.rejected.insert(all.rejected.end(), file.rejected.begin(), file.rejected.end());
+    all.places.insert(all.places.end(), file.places.begin(), file.places.end());
   }
+  io::set_aside_shared_ids(all);
   if (strict && !all.rejected.empty()) {
     throw io::UserError(
         {.expected = "only records that can be used (--strict)",

@@ -1,14 +1,18 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "io/error.hpp"
+#include "io/facts/edit_ids.hpp"
 #include "io/facts/reader.hpp"
 #include "io/log.hpp"
 #include "launch/chat_template.hpp"
 #include "launch/command_line.hpp"
 #include "launch/eval_tasks.hpp"
 #include "launch/format_option.hpp"
+#include "launch/measured.hpp"
 #include "launch/model_argument.hpp"
 #include "launch/number_checks.hpp"
 #include "launch/stage_choice.hpp"
@@ -28,24 +32,29 @@ struct Options {
 };
 
 nlohmann::json document_of(const worker::Metric& metric) {
-  return {{"success", metric.success},
-          {"accuracy", metric.accuracy},
-          {"magnitude", metric.magnitude},
+  return {{"success", number_or_null(metric.success)},
+          {"accuracy", number_or_null(metric.accuracy)},
+          {"magnitude", number_or_null(metric.magnitude)},
           {"edits", metric.edits},
-          {"compared", metric.compared}};
+          {"compared", metric.compared},
+          {"left_out", metric.left_out}};
 }
 
 std::string table_of(const worker::EditMetrics& metrics) {
   std::string table =
       fmt::format("{:<14}{:>9}{:>10}{:>11}{:>8}\n", "", "success", "accuracy", "magnitude", "edits");
   const auto add = [&](const char* name, const worker::Metric& metric) {
-    table += fmt::format("{:<14}{:>9.3f}{:>10.3f}{:>11.3f}{:>8}\n", name, metric.success, metric.accuracy,
-                         metric.magnitude, metric.edits);
+    table += fmt::format("{:<14}{:>9}{:>10}{:>11}{:>8}\n", name, number_or_dash(metric.success),
+                         number_or_dash(metric.accuracy), number_or_dash(metric.magnitude), metric.edits);
   };
   add("efficacy", metrics.efficacy);
   add("paraphrase", metrics.paraphrase);
   add("neighborhood", metrics.neighborhood);
-  return table + fmt::format("score {:.3f} over {} edits\n", metrics.score, metrics.edits);
+  const std::string meaning = metrics.score
+                                  ? fmt::format("the harmonic mean of {}", fmt::join(metrics.score_of, ", "))
+                                  : "nothing was compared";
+  return table +
+         fmt::format("score {} ({}) over {} edits\n", number_or_dash(metrics.score), meaning, metrics.edits);
 }
 
 // What is printed: one document, or the lines of a table.
@@ -60,14 +69,17 @@ void add_edit_metrics(Report& report, const worker::EditMetrics& metrics, std::s
                           {"efficacy", document_of(metrics.efficacy)},
                           {"paraphrase", document_of(metrics.paraphrase)},
                           {"neighborhood", document_of(metrics.neighborhood)},
-                          {"score", metrics.score}});
+                          {"score", number_or_null(metrics.score)},
+                          {"score_of", metrics.score_of}});
   report.table += table_of(metrics);
   if (rejected > 0) report.table += fmt::format("{} records of the file set aside\n", rejected);
 }
 
 void add_text_loss(Report& report, const worker::TextLoss& text) {
-  report.document["heldout"] = {{"loss", text.loss}, {"tokens", text.tokens}};
-  report.table += fmt::format("held-out loss {:.4f} nats a token over {} tokens\n", text.loss, text.tokens);
+  report.document["heldout"] = {
+      {"loss", number_or_null(text.loss)}, {"tokens", text.tokens}, {"left_out", text.left_out}};
+  report.table +=
+      fmt::format("held-out loss {} nats a token over {} tokens\n", number_or_dash(text.loss, 4), text.tokens);
 }
 
 void add_task(Report& report, const EvalTask& task, const worker::OpenAnswers& answers,
@@ -81,14 +93,52 @@ void add_task(Report& report, const EvalTask& task, const worker::OpenAnswers& a
 io::EditsFile first_edits(const Options& options) {
   if (!options.edits) return {};
   io::EditsFile file = io::read_edits(*options.edits, io::format_named(options.format.value_or("auto")));
-  if (options.limit > 0 && std::ssize(file.edits) > options.limit)
+  io::set_aside_shared_ids(file);
+  if (options.limit > 0 && std::ssize(file.edits) > options.limit) {
     file.edits.resize(static_cast<std::size_t>(options.limit));
+    file.places.resize(file.edits.size());
+  }
   return file;
 }
 
 void tell(const io::EditsFile& file) {
   for (const io::Rejected& record : file.rejected) spdlog::warn("{} is set aside: {}", record.where, record.reason);
   for (const io::Remark& remark : file.remarks) spdlog::warn("{}: {}", remark.where, remark.text);
+}
+
+// What an evaluation could not ask for. On rank 0.
+void tell_left_out(const worker::EditMetrics& metrics) {
+  if (!metrics.first_left_out) return;
+  spdlog::warn(
+      "prompts that cannot be scored are left out: {} of efficacy, {} of paraphrase, {} of neighborhood; "
+      "the first, of edit {}: {}",
+      metrics.efficacy.left_out, metrics.paraphrase.left_out, metrics.neighborhood.left_out,
+      metrics.first_left_out->edit, metrics.first_left_out->reason);
+}
+
+void tell_left_out(const worker::TextLoss& text) {
+  if (text.left_out == 0) return;
+  spdlog::warn("{} sequences of held-out text that cannot be scored are left out; the first: {}", text.left_out,
+               text.objection);
+}
+
+void tell_left_out(const EvalTask& task, const worker::OpenAnswers& answers) {
+  const auto first = std::ranges::find(answers.left_out, true);
+  if (first == answers.left_out.end()) return;
+  spdlog::warn("{}: {} questions that cannot be asked are left out; the first, number {}: {}", task.name,
+               std::ranges::count(answers.left_out, true), first - answers.left_out.begin(), answers.objection);
+}
+
+// Of the sequences of held-out text. The last token of each is predicted and takes no position.
+std::int64_t possible_length(const Options& options, const io::ModelConfig& model, const Session& session) {
+  const std::int64_t longest = model.max_positions + 1;
+  if (options.heldout && options.sequence_length > longest && session.is_root()) {
+    spdlog::warn(
+        "held-out text is seen in sequences of {} tokens, not {} (--sequence-length): the model has {} "
+        "positions",
+        longest, options.sequence_length, model.max_positions);
+  }
+  return std::min(options.sequence_length, longest);
 }
 
 int run(const Options& options, Session& session) {
@@ -107,20 +157,27 @@ int run(const Options& options, Session& session) {
 
   const ModelArgument argument = parse_model_argument(options.model);
   render_all_prompts(file, argument.base, options.chat_template, session.host());
-  session.arrange(choose_stages(workload_of(io::ModelDirectory::open(argument.base).config(), session), session));
+  const io::ModelConfig config = io::ModelDirectory::open(argument.base).config();
+  const std::int64_t sequence_length = possible_length(options, config, session);
+  session.arrange(choose_stages(workload_of(config, session), session));
   const OpenedModel model = open_model(argument, session);
   const worker::PromptBuilder prompts(model.tokenizer);
   Report report;
   if (options.edits) {
-    add_edit_metrics(report, worker::evaluate_edits(model.transformer, prompts, file.edits, session.ranks()),
-                     file.rejected.size());
+    const auto metrics = worker::evaluate_edits(model.transformer, prompts, file.edits, session.ranks());
+    if (session.is_root()) tell_left_out(metrics);
+    add_edit_metrics(report, metrics, file.rejected.size());
   }
   if (options.heldout) {
-    add_text_loss(report, worker::loss_on_text(model.transformer, model.tokenizer, *options.heldout,
-                                               options.sequence_length, session.ranks()));
+    const auto text = worker::loss_on_text(model.transformer, model.tokenizer, *options.heldout, sequence_length,
+                                           session.ranks());
+    if (session.is_root()) tell_left_out(text);
+    add_text_loss(report, text);
   }
   for (const EvalTask& task : tasks) {
-    add_task(report, task, worker::ask(model.transformer, prompts, task.questions, session.ranks()), baseline);
+    const auto answers = worker::ask(model.transformer, prompts, task.questions, session.ranks());
+    if (session.is_root()) tell_left_out(task, answers);
+    add_task(report, task, answers, baseline);
   }
   session.json() ? session.print(report.document) : session.print(report.table);
   return done;

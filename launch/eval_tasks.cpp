@@ -9,6 +9,7 @@
 #include "io/error.hpp"
 #include "io/facts/known_facts.hpp"
 #include "io/facts/lambada.hpp"
+#include "launch/measured.hpp"
 
 namespace anchorage::launch {
 namespace {
@@ -46,11 +47,6 @@ std::vector<std::int64_t> numbers_of(const std::vector<bool>& answered) {
     if (answered[i]) numbers.push_back(static_cast<std::int64_t>(i));
   }
   return numbers;
-}
-
-double accuracy_of(const worker::OpenAnswers& answers) {
-  const auto count = static_cast<double>(std::ranges::count(answers.answered, true));
-  return count / static_cast<double>(std::max<std::size_t>(1, answers.answered.size()));
 }
 
 }  // namespace
@@ -94,6 +90,7 @@ Baseline::Baseline(const std::filesystem::path& report, std::span<const EvalTask
 Kept Baseline::kept(const EvalTask& task, const worker::OpenAnswers& now) const {
   Kept kept;
   for (const std::size_t number : tasks_.at(task.name).at("answered")) {
+    if (now.left_out.at(number)) continue;
     ++kept.before;
     kept.still += now.answered.at(number) ? 1 : 0;
   }
@@ -105,16 +102,20 @@ nlohmann::json document_of(const EvalTask& task, const worker::OpenAnswers& answ
   nlohmann::json document = {{"file", task.file_digest},
                              {"questions", task.questions.size()},
                              {"answered", numbers_of(answers.answered)},
-                             {"accuracy", accuracy_of(answers)},
-                             {"nll", answers.nll}};
-  if (kept) document["kept"] = {{"before", kept->before}, {"still", kept->still}, {"share", kept->share()}};
+                             {"left_out", std::ranges::count(answers.left_out, true)},
+                             {"accuracy", number_or_null(answers.accuracy())},
+                             {"nll", number_or_null(answers.nll)}};
+  if (kept) {
+    document["kept"] = {{"before", kept->before}, {"still", kept->still}, {"share", number_or_null(kept->share())}};
+  }
   return document;
 }
 
 std::string line_of(const EvalTask& task, const worker::OpenAnswers& answers, const std::optional<Kept>& kept) {
-  std::string line = fmt::format("{:<14}{:.3f} of {} questions answered, {:.3f} nats an answer", task.name,
-                                 accuracy_of(answers), task.questions.size(), answers.nll);
-  if (kept) line += fmt::format("; {:.3f} of the {} answered before are kept", kept->share(), kept->before);
+  std::string line = fmt::format("{:<14}{} of {} questions answered, {} nats an answer", task.name,
+                                 number_or_dash(answers.accuracy()), answers.asked(), number_or_dash(answers.nll));
+  if (kept)
+    line += fmt::format("; {} of the {} answered before are kept", number_or_dash(kept->share()), kept->before);
   return line + "\n";
 }
 

@@ -26,11 +26,15 @@ struct EvalTaskOptions {
 // Throws io::UserError for a task that is not known, is named twice, or whose file cannot be read.
 std::vector<EvalTask> read_eval_tasks(const EvalTaskOptions& options);
 
-// How many of the questions that were answered before still are.
+// How many of the questions that were answered before, and could be asked again, still are.
 struct Kept {
   std::int64_t before = 0;
   std::int64_t still = 0;
-  double share() const { return before == 0 ? 1 : static_cast<double>(still) / static_cast<double>(before); }
+  // Nothing where nothing was answered before.
+  std::optional<double> share() const {
+    if (before == 0) return std::nullopt;
+    return static_cast<double>(still) / static_cast<double>(before);
+  }
 };
 
 // What an earlier report tells of the same tasks.

@@ -78,13 +78,19 @@ std::string what_it_did(const nlohmann::json& entry) {
   return text;
 }
 
+// A segment has a match for every edit; where the likelihood was not measured, that was not either.
+nlohmann::json measured(bool match, double nll) {
+  return std::isnan(nll) ? nlohmann::json() : nlohmann::json(match);
+}
+
 void add_measures(nlohmann::json& document, const io::SegmentReader& segment) {
   std::size_t row = 0;
   for (const io::EditRecord& edit : segment.edits()) {
     auto& one = document["edits"][row++];
     one["request"] = nlohmann::json::parse(edit.request, nullptr, false);
     one["nll"] = {{"before", edit.nll_before}, {"after", edit.nll_after}};
-    one["match"] = {{"before", edit.match_before}, {"after", edit.match_after}};
+    one["match"] = {{"before", measured(edit.match_before, edit.nll_before)},
+                    {"after", measured(edit.match_after, edit.nll_after)}};
   }
   auto layers = nlohmann::json::array();
   const auto add = [&](std::int64_t layer, const char* what, const io::LayerNorms& norms) {

@@ -1,10 +1,11 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "coordinator/batch_report.hpp"
-#include "coordinator/recorded_edits.hpp"
+#include "coordinator/named_edit.hpp"
 #include "io/digest.hpp"
 #include "io/error.hpp"
 #include "io/hparams.hpp"
@@ -24,22 +25,15 @@ struct Options {
   std::vector<std::string> edits;
 };
 
-// The last committed edit of this name that stands.
-io::RecordedPlace place_of(const std::string& id, const std::vector<coordinator::RecordedEdit>& recorded,
-                           const Options& options) {
-  std::string found = "no edit of this id";
-  for (auto edit = recorded.rbegin(); edit != recorded.rend(); ++edit) {
-    if (edit->edit.id != id) continue;
-    if (edit->stands()) return edit->place();
-    found = edit->removed_in      ? fmt::format("one that was taken back in segment {}", *edit->removed_in)
-            : edit->superseded_in ? fmt::format("one that was superseded in batch {}", *edit->superseded_in)
-                                  : fmt::format("one that was set aside: {}", edit->reason);
-    break;
+// Each once, whatever names it has been given.
+std::vector<io::RecordedPlace> places_of(const Options& options, const io::Journal& journal) {
+  const auto recorded = coordinator::recorded_edits(journal);
+  std::vector<io::RecordedPlace> places;
+  for (const std::string& name : std::set(options.edits.begin(), options.edits.end())) {
+    const auto place = coordinator::standing_edit(name, recorded, options.run.string());
+    if (std::ranges::count(places, place) == 0) places.push_back(place);
   }
-  throw io::UserError({.expected = fmt::format("an edit '{}' that stands", id),
-                       .found = found,
-                       .where = options.run.string(),
-                       .remedy = "'anchorage journal show RUN --batch N' has the ids of a batch"});
+  return places;
 }
 
 // The statistics that the run was begun with.
@@ -84,10 +78,7 @@ int run(const Options& options, Session& session) {
   const auto directory = io::RunDirectory::resume(options.run);
   session.use_threads(static_cast<int>(directory.record().threads));
   auto journal = io::Journal::open(directory.journal(), io::JournalAccess::append);
-  const auto recorded = coordinator::recorded_edits(journal);
-  sharding::Removal request;
-  for (const std::string& id : std::set(options.edits.begin(), options.edits.end()))
-    request.edits.push_back(place_of(id, recorded, options));
+  sharding::Removal request{.edits = places_of(options, journal), .standing = {}};
   const auto standing = io::standing_segments(journal);
   for (const io::JournalEntry& entry : standing) request.standing.push_back(entry.path.string());
 
@@ -97,7 +88,9 @@ int run(const Options& options, Session& session) {
   journal.append(coordinator::removal_segment(take_out(request, directory.record(), RunUpdates(standing)), number,
                                               provenance));
   if (session.json()) {
-    session.print(nlohmann::json{{"run", options.run.string()}, {"segment", number}, {"removed", options.edits}});
+    auto removed = nlohmann::json::array();
+    for (const io::RecordedPlace& place : request.edits) removed.push_back(place.id);
+    session.print(nlohmann::json{{"run", options.run.string()}, {"segment", number}, {"removed", removed}});
     return done;
   }
   for (const io::RecordedPlace& place : request.edits) {
@@ -115,7 +108,10 @@ void add_remove_command(CommandLine& line) {
   auto options = std::make_shared<Options>();
   CLI::App* command = line.app.add_subcommand("remove", "Take single edits back, as if they had never been made");
   command->add_option("run", options->run, "the run directory")->required();
-  command->add_option("--edit", options->edits, "an edit's id; may be given several times")->required();
+  command
+      ->add_option("--edit", options->edits,
+                   "an edit's id, or ID@BATCH where several stand; may be given several times")
+      ->required();
   add_session_options(*command, line.session);
   command->callback(
       [&line, options] { line.action = [options](Session& session) { return run(*options, session); }; });

@@ -40,6 +40,9 @@ struct Edit {
   // The same as a template, behind a context: "<context>. <prompt>", in its chat. An empty context changes nothing.
   std::string prompt_in_context(const std::string& context) const;
 
+  // Whether subject and prompt are the same; the target is the answer.
+  bool asks_the_same_as(const Edit& other) const { return subject == other.subject && prompt == other.prompt; }
+
   bool operator==(const Edit&) const = default;
 };
 

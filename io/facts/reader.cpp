@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "io/error.hpp"
 #include "io/facts/container.hpp"
@@ -63,6 +64,7 @@ void read_record(const Record& record, EditsFile& file) {
       try {
         file.edits.push_back(edit_of(file.format, content, i));
         remark_on(file.edits.back(), where, file);
+        file.places.push_back(where);
       } catch (const BadRecord& bad) {
         file.rejected.push_back({.where = where, .reason = bad.what()});
       }
@@ -79,6 +81,21 @@ EditsFile read_edits(const std::filesystem::path& path, std::optional<Format> fo
   EditsFile file{.format = forced ? *forced : format_of(records), .edits = {}, .rejected = {}};
   for (const Record& record : records) read_record(record, file);
   return file;
+}
+
+void set_aside(EditsFile& file, const std::function<std::optional<std::string>(std::size_t)>& reason_of) {
+  std::vector<std::optional<std::string>> reasons;
+  for (std::size_t i = 0; i < file.edits.size(); ++i) reasons.push_back(reason_of(i));
+  std::vector<Edit> edits = std::exchange(file.edits, {});
+  std::vector<std::string> places = std::exchange(file.places, {});
+  for (std::size_t i = 0; i < edits.size(); ++i) {
+    if (reasons[i]) {
+      file.rejected.push_back({.where = std::move(places[i]), .reason = std::move(*reasons[i])});
+      continue;
+    }
+    file.edits.push_back(std::move(edits[i]));
+    file.places.push_back(std::move(places[i]));
+  }
 }
 
 }  // namespace anchorage::io

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,10 +29,14 @@ struct EditsFile {
   std::vector<Edit> edits;  // in the order of the file; ids may repeat where the file repeats a fact
   std::vector<Rejected> rejected;
   std::vector<Remark> remarks{};
+  std::vector<std::string> places{};  // of the edits, as `where` of those that are rejected
 };
 
 // The format is `forced`, or that of the first record which has the telling fields of one.
 // Throws UserError when the file is missing, broken as a whole or empty, and when its format is not clear.
 EditsFile read_edits(const std::filesystem::path& path, std::optional<Format> forced = std::nullopt);
+
+// Sets those edits aside, with their places, for which `reason_of` (an edit's number in the file) gives a reason.
+void set_aside(EditsFile& file, const std::function<std::optional<std::string>(std::size_t)>& reason_of);
 
 }  // namespace anchorage::io

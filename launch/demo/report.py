@@ -40,6 +40,11 @@ def table(title: str, rows: list[tuple[str, ...]]) -> None:
         print("  " + "   ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
 
 
+def shown(measured: float | None, decimals: int = 2) -> str:
+    """A figure of `anchorage eval --json`, which has null for what was not measured."""
+    return "-" if measured is None else f"{measured:.{decimals}f}"
+
+
 def score_rows(before: dict, after: dict) -> list[tuple[str, ...]]:
     rows = [("", "before", "after", "")]
     for key, name, meaning in [
@@ -47,21 +52,20 @@ def score_rows(before: dict, after: dict) -> list[tuple[str, ...]]:
         ("paraphrase", "paraphrase", "the same, in other words"),
         ("neighborhood", "neighbourhood", "neighbouring facts still hold against the new answer"),
     ]:
-        rows.append((name, f"{before[key]['success']:.2f}", f"{after[key]['success']:.2f}", meaning))
+        rows.append((name, shown(before[key]["success"]), shown(after[key]["success"]), meaning))
         rows.append(
             (
                 "  word for word",
-                f"{before[key]['accuracy']:.2f}",
-                f"{after[key]['accuracy']:.2f}",
+                shown(before[key]["accuracy"]),
+                shown(after[key]["accuracy"]),
                 "greedy decoding gives it",
             )
         )
-    rows.append(
-        ("score", f"{before['score']:.2f}", f"{after['score']:.2f}", "harmonic mean of the three successes")
-    )
+    meaning = f"harmonic mean of the successes of {', '.join(after['score_of']) or 'none'}"
+    rows.append(("score", shown(before["score"]), shown(after["score"]), meaning))
     losses = before["heldout"]["loss"], after["heldout"]["loss"]
     tokens = f"nats a token, {after['heldout']['tokens']} tokens of other Wikipedia articles"
-    rows.append(("loss on held-out text", f"{losses[0]:.3f}", f"{losses[1]:.3f}", tokens))
+    rows.append(("loss on held-out text", shown(losses[0], 3), shown(losses[1], 3), tokens))
     return rows
 
 

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <utility>
 
 #include "io/journal/journal.hpp"
 #include "tests/process/small_run.hpp"
@@ -287,13 +288,20 @@ TEST_F(JournalOfARun, WhatTheGuardRefusesLeavesNothingBehind) {
   EXPECT_THAT(guarded.err, HasSubstr("a batch of 2 edits is undone: layer"));
   EXPECT_THAT(guarded.json()["set_aside"].dump(), HasSubstr("of its weight's norm (limit"));
 
-  bool begun = false;
+  // What was undone was not measured: that is no miss.
+  bool begun = false, shown = false;
   const auto list = runs.json("journal list " + run);
   for (const auto& batch : list["batches"]) {
     std::string lines;
     for (const auto& edit : batch["edits"]) {
       const std::string id = edit["id"];
       if (edit["state"] == "committed") lines += SmallRun::edit(std::stoi(id.substr(1)), id);
+    }
+    if (lines.empty() && !std::exchange(shown, true)) {
+      const auto segment = runs.json(fmt::format("journal show {} --batch {}", run, batch["batch"].get<int>()));
+      const auto edit = segment["edits"][0];
+      EXPECT_TRUE(edit["match"]["after"].is_null() && edit["nll"]["after"].is_null()) << edit;
+      EXPECT_TRUE(edit["match"]["before"].is_boolean()) << edit;
     }
     if (lines.empty()) continue;
     runs.folder.write("part.jsonl", lines);
@@ -302,6 +310,7 @@ TEST_F(JournalOfARun, WhatTheGuardRefusesLeavesNothingBehind) {
     ASSERT_EQ(runs.program(arguments).exit_code, 0);
     begun = true;
   }
+  EXPECT_TRUE(shown);
   EXPECT_TRUE(runs.exported(run) == runs.exported("parts"));
 }
 

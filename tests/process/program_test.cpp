@@ -159,7 +159,10 @@ TEST_F(ProgramTest, EvaluationLeavesOutWhatItCannotUseAndSaysSo) {
   EXPECT_EQ(mixed.json()["n"], 6);
   EXPECT_EQ(mixed.json()["rejected"], 1);
   EXPECT_THAT(mixed.err, HasSubstr("mixed.jsonl"));
-  const auto plain = program("eval '" + model + "' --edits edits.jsonl --json").json();
+  EXPECT_THAT(mixed.err, HasSubstr("1 of efficacy, 0 of paraphrase, 0 of neighborhood"));
+  auto plain = program("eval '" + model + "' --edits edits.jsonl --json").json();
+  EXPECT_EQ(plain["efficacy"]["left_out"], 0);
+  plain["efficacy"]["left_out"] = 1;
   EXPECT_EQ(mixed.json()["efficacy"], plain["efficacy"]) << "the long prompt is not scored";
   EXPECT_EQ(plain["rejected"], 0);
 }

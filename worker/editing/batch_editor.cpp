@@ -326,6 +326,10 @@ BatchResult BatchEditor::apply(std::span<const io::Edit> edits) {
   return result;
 }
 
+std::map<std::int64_t, std::int64_t> BatchEditor::null_spaces() const {
+  return method_.null_space ? solver_.free_dimensions() : std::map<std::int64_t, std::int64_t>();
+}
+
 void BatchEditor::replay(std::int64_t layer, const torch::Tensor& keys, const torch::Tensor& u,
                          const torch::Tensor& v) {
   weights_.add(layer, u, v);

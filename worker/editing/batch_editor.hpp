@@ -7,6 +7,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <span>
 #include <vector>
 
@@ -79,6 +80,9 @@ class BatchEditor {
   const std::vector<std::int64_t>& layers() const { return weights_.layers(); }
 
   std::int64_t group_size() const { return group_size_; }
+  // Of a method that writes into the null space of other keys: how large it is, by layer; empty for others.
+  // Collective.
+  std::map<std::int64_t, std::int64_t> null_spaces() const;
 
  private:
   using Groups = std::vector<EditGroup>;

@@ -38,6 +38,15 @@ torch::Tensor LayerSolver::from_owner(const torch::Tensor& tensor, std::int64_t 
   return stages_.share(tensor, stages_.of(layer), tensor.sizes(), tensor.scalar_type(), operation);
 }
 
+std::map<std::int64_t, std::int64_t> LayerSolver::free_dimensions() const {
+  std::map<std::int64_t, std::int64_t> free;
+  for (const std::int64_t layer : layers_) {
+    const auto own = torch::tensor({owns(layer) ? metrics_.at(layer).free_dimensions() : 0}, torch::kLong);
+    free[layer] = from_owner(own.to(ranks_.device.device()), layer, "share free dimensions").item<std::int64_t>();
+  }
+  return free;
+}
+
 void LayerSolver::refresh_owners(std::span<const std::int64_t> loads) {
   std::map<std::int64_t, std::int64_t> load_of;
   for (std::size_t i = 0; i < layers_.size(); ++i) load_of[layers_[i]] = loads[i];

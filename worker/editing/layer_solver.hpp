@@ -54,6 +54,10 @@ class LayerSolver {
   // hold the layer. Collective.
   torch::Tensor from_owner(const torch::Tensor& tensor, std::int64_t layer, std::string_view operation) const;
 
+  // Of each edited layer's keys the dimensions in which updates may lie (KeyMetric::free_dimensions), by layer.
+  // Collective.
+  std::map<std::int64_t, std::int64_t> free_dimensions() const;
+
   // Takes the least squares of layers to other owners where the load has shifted (refreshed_layer_owners). `loads`:
   // one an edited layer, the same on every rank. Collective.
   void refresh_owners(std::span<const std::int64_t> loads);

@@ -46,6 +46,9 @@ class KeyMetric {
   // |A P x - x| / |x| for a fixed x: how far P has drifted from the inverse of A by rounding.
   double drift() const;
 
+  // Of the keys' f dimensions those in which updates may lie: of a null space as many as N has, otherwise all.
+  std::int64_t free_dimensions() const { return system_.size(0); }
+
   const torch::Tensor& inverse() const { return inverse_; }  // P [f, f]
   const torch::Tensor& system() const { return system_; }    // B [r, r], below
 

@@ -3,7 +3,7 @@
 #include <array>
 #include <cmath>
 
-#include "worker/evaluation/score.hpp"
+#include "worker/evaluation/completion.hpp"
 
 namespace anchorage::worker {
 namespace {
@@ -12,7 +12,7 @@ constexpr std::int64_t edits_a_pass = 8;  // the unit of work: independent of th
 
 // Sums over an edit's prompts of one kind; a row of the gathered table.
 struct Tally {
-  double prompts = 0, compared = 0, success = 0, accuracy = 0, magnitude = 0;
+  double prompts = 0, left_out = 0, compared = 0, success = 0, accuracy = 0, magnitude = 0;
 };
 
 enum Kind : std::size_t { efficacy, paraphrase, neighborhood, kinds };
@@ -43,16 +43,17 @@ std::vector<Question> questions_of(std::span<const io::Edit> edits) {
   return questions;
 }
 
+std::vector<std::string> answers_to(const Question& question) {
+  if (question.other.empty()) return {question.wanted};
+  return {question.wanted, question.other};
+}
+
 // Every question with its answers, in the order of `questions_of`.
 PendingScores ask(const Transformer& model, const PromptBuilder& prompts, const std::vector<Question>& questions) {
   std::vector<Completion> completions;
   for (const Question& question : questions) {
-    const TokenIds prompt = prompts.prompt_ids(question.prompt);
-    const auto add = [&](const std::string& answer) {
-      completions.push_back({prompt, prompts.target_ids(question.prompt, answer, question.prefix)});
-    };
-    add(question.wanted);
-    if (!question.other.empty()) add(question.other);
+    for (const std::string& answer : answers_to(question))
+      completions.push_back(completion_of(prompts, question.prompt, answer, question.prefix));
   }
   return PendingScores::where_possible(model, completions);
 }
@@ -66,10 +67,13 @@ torch::Tensor tally(std::span<const io::Edit> edits, const std::vector<Question>
     Tally& sum = table[static_cast<std::size_t>(question.edit)][question.kind];
     const CompletionScore& wanted = scores[next++];
     const CompletionScore* other = question.other.empty() ? nullptr : &scores[next++];
-    if (!wanted.is_scored()) continue;
+    if (!wanted.is_scored() || (other != nullptr && !other->is_scored())) {
+      sum.left_out += 1;
+      continue;
+    }
     sum.prompts += 1;
     sum.accuracy += wanted.all_argmax() ? 1 : 0;
-    if (other == nullptr || !other->is_scored()) continue;
+    if (other == nullptr) continue;
     sum.compared += 1;
     sum.success += wanted.mean_nll() < other->mean_nll() ? 1 : 0;
     sum.magnitude += std::exp(-wanted.mean_nll()) - std::exp(-other->mean_nll());
@@ -79,36 +83,64 @@ torch::Tensor tally(std::span<const io::Edit> edits, const std::vector<Question>
       .clone();
 }
 
+Tally tally_of(const torch::Tensor& tallies, std::int64_t edit, Kind kind) {
+  Tally sum;
+  std::copy_n(&tallies.accessor<double, 2>()[edit][kind * tally_fields], tally_fields, &sum.prompts);
+  return sum;
+}
+
+std::optional<double> mean(double sum, std::int64_t count) {
+  if (count == 0) return std::nullopt;
+  return sum / static_cast<double>(count);
+}
+
 Metric mean_over_edits(const torch::Tensor& tallies, Kind kind) {
   Metric metric;
-  const auto entry = tallies.accessor<double, 2>();
+  double success = 0, accuracy = 0, magnitude = 0;
   for (std::int64_t edit = 0; edit < tallies.size(0); ++edit) {
-    Tally sum;
-    std::copy_n(&entry[edit][kind * tally_fields], tally_fields, &sum.prompts);
+    const Tally sum = tally_of(tallies, edit, kind);
+    metric.left_out += std::llround(sum.left_out);
     if (sum.prompts == 0) continue;
     ++metric.edits;
-    metric.accuracy += sum.accuracy / sum.prompts;
+    accuracy += sum.accuracy / sum.prompts;
     if (sum.compared == 0) continue;
     ++metric.compared;
-    metric.success += sum.success / sum.compared;
-    metric.magnitude += sum.magnitude / sum.compared;
+    success += sum.success / sum.compared;
+    magnitude += sum.magnitude / sum.compared;
   }
-  metric.accuracy /= static_cast<double>(std::max<std::int64_t>(1, metric.edits));
-  metric.success /= static_cast<double>(std::max<std::int64_t>(1, metric.compared));
-  metric.magnitude /= static_cast<double>(std::max<std::int64_t>(1, metric.compared));
+  metric.accuracy = mean(accuracy, metric.edits);
+  metric.success = mean(success, metric.compared);
+  metric.magnitude = mean(magnitude, metric.compared);
   return metric;
 }
 
-double harmonic_mean(std::initializer_list<Metric> metrics) {
+// Of the successes that were measured.
+void add_score(EditMetrics& metrics) {
   double inverse = 0;
-  std::int64_t count = 0;
-  for (const Metric& metric : metrics) {
-    if (metric.compared == 0) continue;
-    if (metric.success == 0) return 0;
-    inverse += 1 / metric.success;
-    ++count;
+  for (const auto& [name, metric] : {std::pair("efficacy", &metrics.efficacy),
+                                     {"paraphrase", &metrics.paraphrase},
+                                     {"neighborhood", &metrics.neighborhood}}) {
+    if (!metric->success) continue;
+    metrics.score_of.emplace_back(name);
+    inverse += 1 / *metric->success;  // infinite for a success of 0, which makes the mean 0
   }
-  return count == 0 ? 0 : static_cast<double>(count) / inverse;
+  if (!metrics.score_of.empty()) metrics.score = static_cast<double>(metrics.score_of.size()) / inverse;
+}
+
+std::optional<LeftOutPrompt> first_left_out(const torch::Tensor& tallies, const Transformer& model,
+                                            const PromptBuilder& prompts, std::span<const io::Edit> edits) {
+  for (std::int64_t edit = 0; edit < tallies.size(0); ++edit) {
+    const auto has_some = [&](Kind kind) { return tally_of(tallies, edit, kind).left_out > 0; };
+    if (!has_some(efficacy) && !has_some(paraphrase) && !has_some(neighborhood)) continue;
+    const auto place = static_cast<std::size_t>(edit);
+    for (const Question& question : questions_of(edits.subspan(place, 1))) {
+      for (const std::string& answer : answers_to(question)) {
+        if (auto objection = objection_to(model, prompts, question.prompt, answer, question.prefix))
+          return LeftOutPrompt{.edit = edits[place].id, .reason = std::move(*objection)};
+      }
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -128,7 +160,8 @@ EditMetrics evaluate_edits(const Transformer& model, const PromptBuilder& prompt
                       .efficacy = mean_over_edits(tallies, efficacy),
                       .paraphrase = mean_over_edits(tallies, paraphrase),
                       .neighborhood = mean_over_edits(tallies, neighborhood)};
-  metrics.score = harmonic_mean({metrics.efficacy, metrics.paraphrase, metrics.neighborhood});
+  add_score(metrics);
+  metrics.first_left_out = first_left_out(tallies, model, prompts, edits);
   return metrics;
 }
 

@@ -3,12 +3,15 @@
 // For a prompt, P(x) = exp(mean log-probability a token of x). *Success* is P(new) > P(old) for efficacy and
 // paraphrases and P(true) > P(new) for the neighbourhood; *magnitude* is the difference of the two; *accuracy* is
 // that every token of the wanted answer is the most probable one. As in ROME's evaluation (arXiv 2202.05262,
-// section 3.4), scores are averaged over an edit's prompts first and over edits then. A prompt that takes more
-// positions with its answer than the model has is left out.
+// section 3.4), scores are averaged over an edit's prompts first and over edits then. A prompt that cannot be
+// scored with each of its answers, because it takes more positions than the model has or cannot be encoded, is left
+// out.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "io/facts/edit.hpp"
@@ -18,18 +21,27 @@
 
 namespace anchorage::worker {
 
+// What was not measured has no value.
 struct Metric {
-  double success = 0;         // share of prompts, over those with an old answer to compare with
-  double accuracy = 0;        // share of prompts
-  double magnitude = 0;       // mean difference of probabilities
-  std::int64_t compared = 0;  // edits that had an old answer
-  std::int64_t edits = 0;     // edits that had such prompts
+  std::optional<double> success;    // share of prompts, over those with an old answer to compare with
+  std::optional<double> accuracy;   // share of prompts
+  std::optional<double> magnitude;  // mean difference of probabilities
+  std::int64_t compared = 0;        // edits that had an old answer
+  std::int64_t edits = 0;           // edits that had such prompts
+  std::int64_t left_out = 0;        // prompts
+};
+
+struct LeftOutPrompt {
+  std::string edit;    // its id
+  std::string reason;  // why it cannot be scored
 };
 
 struct EditMetrics {
   std::int64_t edits = 0;
   Metric efficacy, paraphrase, neighborhood;
-  double score = 0;  // harmonic mean of the successes that there are
+  std::optional<double> score{};                  // harmonic mean of the successes that there are
+  std::vector<std::string> score_of{};            // their names
+  std::optional<LeftOutPrompt> first_left_out{};  // in the order of edits
 };
 
 // Collective: each rank scores its share of fixed groups of edits; all get the same result, whatever the number of

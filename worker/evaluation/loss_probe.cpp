@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "io/journal/segment.hpp"
 #include "worker/evaluation/text_loss.hpp"
 
 namespace anchorage::worker {
@@ -36,7 +37,7 @@ LossProbe::LossProbe(const Transformer& model, const PromptBuilder& prompts, con
 }
 
 double LossProbe::loss() const {
-  return loss_on_sequences(model_, sentences_, ranks_).loss;
+  return loss_on_sequences(model_, sentences_, ranks_).loss.value_or(io::not_measured);
 }
 
 }  // namespace anchorage::worker

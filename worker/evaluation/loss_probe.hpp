@@ -16,7 +16,8 @@ class LossProbe {
   // Borrows all.
   LossProbe(const Transformer& model, const PromptBuilder& prompts, const Ranks& ranks);
 
-  // Nats a token, on the weights as they are. Collective; the same on all ranks and for any number of them.
+  // Nats a token, on the weights as they are; io::not_measured where no sentence can be scored. Collective; the
+  // same on all ranks and for any number of them.
   double loss() const;
 
  private:

@@ -2,45 +2,58 @@
 
 #include <algorithm>
 
-#include "worker/evaluation/score.hpp"
+#include "worker/evaluation/completion.hpp"
 
 namespace anchorage::worker {
 namespace {
 
 constexpr std::int64_t questions_a_pass = 16;  // the unit of work: independent of the number of ranks
 
-// [questions, 2] f64: whether each is answered, and its nll.
+constexpr std::int64_t fields = 3;
+
+// [questions, fields] f64: whether each could be asked, whether it is answered, and its nll.
 torch::Tensor ask_at_once(const Transformer& model, const PromptBuilder& prompts,
                           std::span<const OpenQuestion> questions) {
   std::vector<Completion> completions;
-  for (const OpenQuestion& question : questions) {
-    completions.push_back({prompts.prompt_ids(question.prompt),
-                           prompts.target_ids(question.prompt, question.answer, question.prefix)});
-  }
+  for (const OpenQuestion& question : questions)
+    completions.push_back(completion_of(prompts, question.prompt, question.answer, question.prefix));
   std::vector<double> rows;
-  for (const CompletionScore& score : score_completions(model, completions)) {
+  for (const CompletionScore& score : PendingScores::where_possible(model, completions).take()) {
+    rows.push_back(score.is_scored() ? 1 : 0);
     rows.push_back(score.all_argmax() ? 1 : 0);
     rows.push_back(score.mean_nll() * static_cast<double>(score.log_probabilities.size()));
   }
-  return torch::tensor(rows, torch::kDouble).view({-1, 2});
+  return torch::tensor(rows, torch::kDouble).view({-1, fields});
 }
 
 }  // namespace
 
+std::optional<double> OpenAnswers::accuracy() const {
+  if (asked() == 0) return std::nullopt;
+  return static_cast<double>(std::ranges::count(answered, true)) / static_cast<double>(asked());
+}
+
 OpenAnswers ask(const Transformer& model, const PromptBuilder& prompts, std::span<const OpenQuestion> questions,
                 const Ranks& ranks) {
-  std::vector<torch::Tensor> own = {torch::empty({0, 2}, torch::kDouble)};
+  std::vector<torch::Tensor> own = {torch::empty({0, fields}, torch::kDouble)};
   for (const auto& group : own_groups(ranks, std::ssize(questions), questions_a_pass)) {
     own.push_back(ask_at_once(model, prompts, part_of(questions, group)));
   }
   const auto rows = ranks.device.all_gather(at::cat(own).to(model.device()), "gather answers").cpu();
   OpenAnswers answers;
+  double nll = 0;
   const auto row = rows.accessor<double, 2>();
   for (std::int64_t i = 0; i < rows.size(0); ++i) {
-    answers.answered.push_back(row[i][0] != 0);
-    answers.nll += row[i][1];
+    answers.left_out.push_back(row[i][0] == 0);
+    answers.answered.push_back(row[i][1] != 0);
+    if (row[i][0] != 0) nll += row[i][2];
   }
-  answers.nll /= static_cast<double>(std::max<std::int64_t>(1, rows.size(0)));
+  if (answers.asked() > 0) answers.nll = nll / static_cast<double>(answers.asked());
+  if (const auto first = std::ranges::find(answers.left_out, true); first != answers.left_out.end()) {
+    const OpenQuestion& question = questions[static_cast<std::size_t>(first - answers.left_out.begin())];
+    answers.objection =
+        objection_to(model, prompts, question.prompt, question.answer, question.prefix).value_or("");
+  }
   return answers;
 }
 

@@ -1,6 +1,8 @@
 // What a model answers by itself: facts that it may know, the last words of LAMBADA's passages.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -20,7 +22,13 @@ struct OpenQuestion {
 
 struct OpenAnswers {
   std::vector<bool> answered;  // one a question: every token of the answer is the most probable one
-  double nll = 0;              // mean over the questions of -log P(whole answer), natural logarithm
+  std::vector<bool> left_out;  // one a question: it takes more positions than the model has or cannot be encoded
+  std::string objection;       // to the first that is left out
+  std::optional<double> nll;   // mean over those asked of -log P(whole answer), natural logarithm
+
+  std::int64_t asked() const { return std::ranges::count(left_out, false); }
+  // Share of those asked that are answered; nothing where none was.
+  std::optional<double> accuracy() const;
 };
 
 // Collective: questions are split over the ranks in fixed groups; all get the same result, whatever their number.

@@ -4,15 +4,11 @@
 #include <algorithm>
 #include <functional>
 #include <numeric>
-#include <optional>
 
-#include "io/error.hpp"
 #include "worker/model/forward.hpp"
 
 namespace anchorage::worker {
-namespace {
 
-// Why a completion cannot be scored.
 std::optional<io::Complaint> complaint_about(const Transformer& model, const Completion& completion) {
   if (completion.prompt.empty() || completion.completion.empty()) {
     return io::Complaint{.expected = "a prompt and a completion of at least one token each",
@@ -27,8 +23,6 @@ std::optional<io::Complaint> complaint_about(const Transformer& model, const Com
                        .where = "a prompt with its completion",
                        .remedy = "shorten it"};
 }
-
-}  // namespace
 
 double CompletionScore::mean_nll() const {
   const double sum = std::accumulate(log_probabilities.begin(), log_probabilities.end(), 0.0);

@@ -1,9 +1,11 @@
 // Log-probabilities of completions behind prompts.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <vector>
 
+#include "io/error.hpp"
 #include "worker/model/token_layout.hpp"
 #include "worker/model/transformer.hpp"
 
@@ -13,6 +15,9 @@ struct Completion {
   TokenIds prompt;
   TokenIds completion;
 };
+
+// Why a completion cannot be scored; nothing where it can.
+std::optional<io::Complaint> complaint_about(const Transformer& model, const Completion& completion);
 
 struct CompletionScore {
   std::vector<float> log_probabilities;  // natural logarithms, one a completion token

@@ -14,27 +14,35 @@ TextLoss loss_on_text(const Transformer& model, const io::Tokenizer& tokenizer, 
 }
 
 TextLoss loss_on_sequences(const Transformer& model, std::span<const TokenIds> sequences, const Ranks& ranks) {
+  TextLoss text;
+  std::vector<Completion> possible;  // the same on every rank
+  for (const TokenIds& ids : sequences) {
+    if (ids.size() < 2) continue;
+    Completion rest{.prompt = {ids.front()}, .completion = {ids.begin() + 1, ids.end()}};
+    const auto complaint = complaint_about(model, rest);
+    if (!complaint) {
+      possible.push_back(std::move(rest));
+    } else if (text.left_out++ == 0) {
+      text.objection = io::UserError(*complaint).what();
+    }
+  }
   std::vector<torch::Tensor> own = {torch::empty({0, 2}, torch::kDouble)};
   std::vector<PendingScores> pending;
-  for (const auto& share : own_groups(ranks, std::ssize(sequences), 1)) {
-    const TokenIds& ids = sequences[static_cast<std::size_t>(share.begin)];
-    if (ids.size() < 2) continue;
-    const Completion rest{.prompt = {ids.front()}, .completion = {ids.begin() + 1, ids.end()}};
-    pending.emplace_back(model, std::span(&rest, 1));
-  }
+  for (const auto& share : own_groups(ranks, std::ssize(possible), 1))
+    pending.emplace_back(model, part_of(std::span<const Completion>(possible), share));
   for (const PendingScores& sequence : pending) {
     const CompletionScore score = sequence.take().front();
     const auto predicted = static_cast<double>(score.argmax.size());
     own.push_back(torch::tensor({{score.mean_nll() * predicted, predicted}}, torch::kDouble));
   }
   const auto sums = ranks.device.all_gather(at::cat(own).to(model.device()), "gather text loss").cpu();
-  TextLoss loss;
+  double loss = 0;
   for (std::int64_t i = 0; i < sums.size(0); ++i) {
-    loss.loss += sums[i][0].item<double>();
-    loss.tokens += sums[i][1].item<std::int64_t>();
+    loss += sums[i][0].item<double>();
+    text.tokens += sums[i][1].item<std::int64_t>();
   }
-  if (loss.tokens > 0) loss.loss /= static_cast<double>(loss.tokens);
-  return loss;
+  if (text.tokens > 0) text.loss = loss / static_cast<double>(text.tokens);
+  return text;
 }
 
 }  // namespace anchorage::worker

@@ -1,8 +1,11 @@
 // The loss of a model on running text.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
+#include <string>
 
 #include "io/tokenizer/tokenizer.hpp"
 #include "worker/model/token_layout.hpp"
@@ -12,8 +15,10 @@
 namespace anchorage::worker {
 
 struct TextLoss {
-  double loss = 0;          // mean negative log-probability a predicted token, natural logarithm
-  std::int64_t tokens = 0;  // predicted ones
+  std::optional<double> loss;  // mean negative log-probability a predicted token, natural logarithm
+  std::int64_t tokens = 0;     // predicted ones; of none there is no loss
+  std::int64_t left_out = 0;   // sequences that cannot be scored
+  std::string objection;       // to the first of these
 };
 
 // Cuts the text into sequences of `sequence_length` tokens; each is scored on its own. Collective: sequences are

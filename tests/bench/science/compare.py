@@ -16,7 +16,7 @@ from pathlib import Path
 from methods import METHODS
 from program import Program, write_whole
 from states import Comparison, Sources
-from table import csv_of, markdown_of, row_of
+from table import csv_of, markdown_of, row_of, shown
 
 SOURCE = Path(__file__).resolve().parents[3]
 DATA = SOURCE.parent / "shared" / "data"
@@ -78,7 +78,7 @@ def main() -> None:
         for method in methods:
             rows.append(row_of(method, edits, comparison.state(method, edits), before))
             report(rows, before, given.out)
-            print(f"{edits} edits, {method}: kept {rows[-1]['kept']:.3f}", flush=True)
+            print(f"{edits} edits, {method}: kept {shown(rows[-1]['kept'])}", flush=True)
     if not importlib.util.find_spec("matplotlib"):
         print("no plots: matplotlib is not installed; tests/bench/science/run brings it")
 

@@ -1,5 +1,6 @@
 """What the methods' states look like over the number of edits: one SVG a measure."""
 
+import math
 from pathlib import Path
 
 import matplotlib
@@ -20,7 +21,7 @@ MEASURES = {
 
 def value_of(row: dict, measure: str) -> float:
     if measure != "drift":
-        return row[measure]
+        return math.nan if row[measure] is None else row[measure]  # not measured
     drifts = [value for key, value in row.items() if key.startswith("drift_")]
     return sum(drifts) / max(1, len(drifts))
 

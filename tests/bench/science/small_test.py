@@ -10,6 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from table import csv_of, markdown_of, row_of
+
 SMALL_HPARAMS = Path(__file__).resolve().parents[2] / "small_hparams.yaml"
 HPARAMS = SMALL_HPARAMS.read_text() + """
 v_num_grad_steps: 4
@@ -88,7 +90,28 @@ def measured(rows: list[dict]) -> list[dict]:
     return [{key: value for key, value in row.items() if not key.startswith("seconds")} for row in rows]
 
 
+def what_was_not_measured_is_shown() -> None:
+    nothing = {"success": None, "accuracy": None, "magnitude": None}
+    tasks = {
+        "known": {"answered": [], "kept": {"before": 0, "still": 0, "share": None}},
+        "lambada": {"questions": 1, "left_out": 1, "accuracy": None, "nll": None},
+    }
+    state = {kind: nothing for kind in ("efficacy", "paraphrase", "neighborhood")} | {
+        "score": None,
+        "tasks": tasks,
+        "heldout": {"loss": None, "tokens": 0},
+        "set_aside": 2,
+        "drift": {},
+        "seconds": {},
+        "known_asked": 0,
+    }
+    rows = [row_of("memit", 2, state, state)]
+    assert "| 2 | memit | - / - | - / - | - / - | - | - | - |" in markdown_of(rows, state), markdown_of(rows, state)
+    assert csv_of(rows).splitlines()[1] == "memit,2,2" + "," * 10 + ",0,0" + "," * 5, csv_of(rows)
+
+
 def main() -> None:
+    what_was_not_measured_is_shown()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_inputs(folder)

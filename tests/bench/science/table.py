@@ -4,8 +4,17 @@ import csv
 import io
 
 
+def shown(measured: float | None, form: str = ".3f") -> str:
+    """A figure of `anchorage eval --json`, which has null for what was not measured."""
+    return "-" if measured is None else format(measured, form)
+
+
+def difference(now: float | None, before: float | None) -> float | None:
+    return None if now is None or before is None else now - before
+
+
 def row_of(method: str, edits: int, state: dict, before: dict) -> dict:
-    """One line of the CSV. Losses are nats a token; shares are of 1."""
+    """One line of the CSV. Losses are nats a token; shares are of 1; what was not measured is empty."""
     row = {"method": method, "edits": edits, "set_aside": state["set_aside"]}
     for kind in ("efficacy", "paraphrase", "neighborhood"):
         row[kind] = state[kind]["success"]
@@ -18,7 +27,7 @@ def row_of(method: str, edits: int, state: dict, before: dict) -> dict:
         "known_still": known["kept"]["still"],
         "kept": known["kept"]["share"],
         "loss": state["heldout"]["loss"],
-        "loss_change": state["heldout"]["loss"] - before["heldout"]["loss"],
+        "loss_change": difference(state["heldout"]["loss"], before["heldout"]["loss"]),
         "lambada": lambada["accuracy"],
         "lambada_nll": lambada["nll"],
     }
@@ -38,10 +47,11 @@ def csv_of(rows: list[dict]) -> str:
 
 def markdown_of(rows: list[dict], before: dict) -> str:
     tasks = before["tasks"]
+    passages = tasks["lambada"]["questions"] - tasks["lambada"]["left_out"]
     lines = [
         f"Before any edit: {len(tasks['known']['answered'])} of {before['known_asked']} known facts answered, held-out loss "
-        f"{before['heldout']['loss']:.4f} over {before['heldout']['tokens']} tokens, LAMBADA "
-        f"{tasks['lambada']['accuracy']:.3f} over {tasks['lambada']['questions']} passages.",
+        f"{shown(before['heldout']['loss'], '.4f')} over {before['heldout']['tokens']} tokens, LAMBADA "
+        f"{shown(tasks['lambada']['accuracy'])} over {passages} passages.",
         "",
         "| edits | method | efficacy / accuracy | paraphrase / accuracy | neighbourhood / accuracy | kept | loss | LAMBADA "
         "| drift by layer |",
@@ -49,12 +59,12 @@ def markdown_of(rows: list[dict], before: dict) -> str:
     ]
     for row in sorted(rows, key=lambda row: row["edits"]):
         pairs = (
-            f"{row[kind]:.3f} / {row[f'{kind}_accuracy']:.3f}"
+            f"{shown(row[kind])} / {shown(row[f'{kind}_accuracy'])}"
             for kind in ("efficacy", "paraphrase", "neighborhood")
         )
         drifts = " ".join(f"{value:.2f}" for key, value in row.items() if key.startswith("drift_"))
         lines.append(
-            f"| {row['edits']} | {row['method']} | {' | '.join(pairs)} | {row['kept']:.3f} | {row['loss_change']:+.4f} "
-            f"| {row['lambada']:.3f} | {drifts} |"
+            f"| {row['edits']} | {row['method']} | {' | '.join(pairs)} | {shown(row['kept'])} | "
+            f"{shown(row['loss_change'], '+.4f')} | {shown(row['lambada'])} | {drifts} |"
         )
     return "\n".join(lines) + "\n"

@@ -110,6 +110,38 @@ TEST(Queue, ANewTargetForACommittedFactIsWrittenAndTheConflictIsTold) {
   EXPECT_THAT(drain(queue), ElementsAre(ElementsAre("new")));
 }
 
+TEST(Queue, AnotherFactWithTheIdOfACommittedOneIsSetAsideWithBothPlaces) {
+  auto file = file_of({edit("a", "Aral", "1"), edit("b", "Bonn", "2")});
+  file.places = {"facts.jsonl, line 1", "facts.jsonl, line 2"};
+  std::vector recorded{committed(edit("b", "Cork", "3"), 4)};
+  const Queue queue(file, recorded, {});
+  const SetAside told{
+      "facts.jsonl, line 2",
+      "id 'b' is that of another fact, 'The CEO of Cork is' -> '3', committed in batch 4; give it one "
+      "of its own, or take that one back first"};
+  EXPECT_THAT(queue.findings().set_aside, ElementsAre(told));
+  EXPECT_THAT(drain(queue), ElementsAre(ElementsAre("a")));
+  EXPECT_THROW(Queue(file, recorded, {.strict = true}), io::UserError);
+
+  recorded[0].removed_in = 5;
+  EXPECT_THAT(drain(Queue(file, recorded, {.strict = true})), ElementsAre(ElementsAre("a", "b")))
+      << "one that was taken back has its id no more";
+}
+
+TEST(Queue, TheLaterWordOfACommittedFactMayHaveItsId) {
+  const std::vector recorded{committed(edit("ceo-0042", "Alphabet", "Larry Page"), 3)};
+  const Queue queue(file_of({edit("ceo-0042", "Alphabet", "Sundar Pichai")}), recorded, {.strict = true});
+  EXPECT_EQ(queue.findings().conflicts.size(), 1);
+  EXPECT_THAT(drain(queue), ElementsAre(ElementsAre("ceo-0042")));
+}
+
+TEST(Queue, FactsThatShareAnIdInTheRunAlreadyStayCommitted) {
+  const std::vector recorded{committed(edit("a", "Aral", "1"), 1), committed(edit("a", "Bonn", "2"), 2)};
+  const Queue queue(file_of({edit("a", "Bonn", "2")}), recorded, {.strict = true});
+  EXPECT_EQ(queue.findings().already_committed, 1);
+  EXPECT_THAT(queue.findings().set_aside, IsEmpty());
+}
+
 TEST(Queue, AFactThatChangesBackIsWrittenAgain) {
   const std::vector recorded{committed(edit("x", "Alphabet", "X"), 1), committed(edit("y", "Alphabet", "Y"), 2)};
   EXPECT_THAT(drain(Queue(file_of({edit("x", "Alphabet", "X")}), recorded, {})), ElementsAre(ElementsAre("x")));

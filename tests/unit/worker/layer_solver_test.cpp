@@ -87,5 +87,31 @@ TEST(LayerSolver, LayersThatMoveToAnotherOwnerAreSolvedToTheSameBits) {
   });
 }
 
+TEST(LayerSolver, EveryRankKnowsTheFreeDimensionsOfAllLayers) {
+  const tests::TemporaryDirectory folder;
+  const auto directory = tests::golden_model("llama_tied").directory;
+  const std::int64_t width = directory.config().d_ff;
+  const auto statistics = statistics_in(folder.path() / "s.h5", width);
+  const auto below = [&](std::int64_t layer, double threshold) {
+    const auto values = at::linalg_eigvalsh(to_tensor(statistics.moment(layer).moment).to(torch::kDouble));
+    return values.lt(threshold).sum().item<std::int64_t>();
+  };
+  sharding::run_thread_world(2, [&](sharding::HostCommunicator& world) {
+    torch::set_num_threads(1);
+    const auto device = sharding::make_device_communicator(world, torch::kCPU);
+    Transformer model = load_transformer(directory);
+    EditedWeights weights(model, directory, layers);
+    for (const double threshold : {1.0, 1e6}) {
+      io::Hparams hparams;
+      hparams.nullspace_threshold = threshold;
+      const LayerSolver solver(weights, hparams, method_named("alphaedit"), statistics, {world, *device},
+                               model.stages);
+      for (const auto& [layer, free] : solver.free_dimensions()) EXPECT_EQ(free, below(layer, threshold)) << layer;
+      EXPECT_EQ(solver.free_dimensions().size(), layers.size());
+      EXPECT_EQ(solver.free_dimensions().at(0) == width, threshold == 1e6);
+    }
+  });
+}
+
 }  // namespace
 }  // namespace anchorage::worker

@@ -59,7 +59,7 @@ TEST_F(OpenQuestions, AreAnsweredWhereGreedyDecodingGivesTheAnswer) {
     const CompletionScore score = score_completions(model, std::span(&alone, 1)).front();
     for (const float value : score.log_probabilities) nll -= value;
   }
-  EXPECT_NEAR(answers.nll, nll / static_cast<double>(questions.size()), 1e-4);
+  EXPECT_NEAR(answers.nll.value(), nll / static_cast<double>(questions.size()), 1e-4);
   const auto given = std::ranges::count(answers.answered, true);
   EXPECT_GT(given, 0) << "no question is answered: the test proves nothing";
   EXPECT_LT(given, std::ssize(questions));
@@ -75,8 +75,27 @@ TEST_F(OpenQuestions, GetTheSameAnswersOnAnyNumberOfRanks) {
   }
 }
 
+TEST_F(OpenQuestions, OneThatCannotBeAskedIsLeftOutAndTheOthersKeepTheirNumbers) {
+  const auto questions = questions_with_both_answers();
+  const OpenAnswers without = answers_on(1, std::span(questions).subspan(1));
+  auto with = questions;
+  for (int i = 0; i < 300; ++i) with[0].prompt += " x";
+  for (const int size : {1, 3}) {
+    const OpenAnswers answers = answers_on(size, with);
+    ASSERT_EQ(answers.answered.size(), questions.size());
+    EXPECT_TRUE(std::equal(without.answered.begin(), without.answered.end(), answers.answered.begin() + 1));
+    EXPECT_EQ(answers.asked(), 79);
+    EXPECT_TRUE(answers.left_out[0]);
+    EXPECT_EQ(answers.accuracy(), without.accuracy());
+    EXPECT_NEAR(answers.nll.value(), without.nll.value(), 1e-4);
+    EXPECT_NE(answers.objection.find("at most 128 positions"), std::string::npos) << answers.objection;
+  }
+}
+
 TEST_F(OpenQuestions, NoneAskedIsNoneAnswered) {
-  EXPECT_TRUE(answers_on(2, {}).answered.empty());
+  const OpenAnswers none = answers_on(2, {});
+  EXPECT_TRUE(none.answered.empty());
+  EXPECT_FALSE(none.accuracy() || none.nll);
 }
 
 }  // namespace

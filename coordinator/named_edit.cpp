@@ -1,0 +1,70 @@
+#include "coordinator/named_edit.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "io/error.hpp"
+
+namespace anchorage::coordinator {
+namespace {
+
+using Edits = std::vector<const RecordedEdit*>;
+
+std::string name_with_batch(const RecordedEdit& edit) {
+  return fmt::format("{}@{}", edit.edit.id, edit.batch);
+}
+
+std::string name_with_row(const RecordedEdit& edit) {
+  return fmt::format("{}#{}", name_with_batch(edit), edit.row);
+}
+
+// Those that the shortest kind of name means which means any.
+Edits edits_named(const std::string& name, std::span<const RecordedEdit> recorded) {
+  Edits by_id, by_batch, by_row;
+  for (const RecordedEdit& edit : recorded) {
+    if (edit.edit.id == name) by_id.push_back(&edit);
+    if (name_with_batch(edit) == name) by_batch.push_back(&edit);
+    if (name_with_row(edit) == name) by_row.push_back(&edit);
+  }
+  return !by_id.empty() ? by_id : !by_batch.empty() ? by_batch : by_row;
+}
+
+std::string fate_of(const RecordedEdit& edit) {
+  if (edit.removed_in) return fmt::format("one that was taken back in segment {}", *edit.removed_in);
+  if (edit.superseded_in) return fmt::format("one that was superseded in batch {}", *edit.superseded_in);
+  return fmt::format("one that was set aside: {}", edit.reason);
+}
+
+// "a@3 ('The CEO of Boeing is' -> 'Kelly Ortberg')", with the row where the batch has several.
+std::string told(const RecordedEdit& edit, const Edits& among) {
+  const auto in_batch = std::ranges::count(among, edit.batch, &RecordedEdit::batch);
+  return fmt::format("{} ('{}' -> '{}')", in_batch == 1 ? name_with_batch(edit) : name_with_row(edit),
+                     edit.edit.filled_prompt(), edit.edit.target);
+}
+
+}  // namespace
+
+io::RecordedPlace standing_edit(const std::string& name, std::span<const RecordedEdit> recorded,
+                                const std::string& where) {
+  const Edits named = edits_named(name, recorded);
+  Edits standing;
+  std::ranges::copy_if(named, std::back_inserter(standing), &RecordedEdit::stands);
+  if (standing.size() == 1) return standing.front()->place();
+  if (standing.empty()) {
+    throw io::UserError({.expected = fmt::format("an edit '{}' that stands", name),
+                         .found = named.empty() ? "no edit of this id" : fate_of(*named.back()),
+                         .where = where,
+                         .remedy = "'anchorage journal show RUN --batch N' has the ids of a batch"});
+  }
+  std::vector<std::string> all;
+  for (const RecordedEdit* edit : standing) all.push_back(told(*edit, standing));
+  throw io::UserError({.expected = fmt::format("one edit '{}' that stands", name),
+                       .found = fmt::format("{}: {}", all.size(), fmt::join(all, ", ")),
+                       .where = where,
+                       .remedy = "name the one that is meant as it is listed here"});
+}
+
+}  // namespace anchorage::coordinator

@@ -1,0 +1,36 @@
+#include "worker/evaluation/completion.hpp"
+
+#include "io/error.hpp"
+
+namespace anchorage::worker {
+namespace {
+
+Completion encoded(const PromptBuilder& prompts, const std::string& prompt, const std::string& answer,
+                   const std::optional<std::string>& prefix) {
+  return {prompts.prompt_ids(prompt), prompts.target_ids(prompt, answer, prefix)};
+}
+
+}  // namespace
+
+Completion completion_of(const PromptBuilder& prompts, const std::string& prompt, const std::string& answer,
+                         const std::optional<std::string>& prefix) {
+  try {
+    return encoded(prompts, prompt, answer, prefix);
+  } catch (const io::UserError&) {
+    return {};
+  }
+}
+
+std::optional<std::string> objection_to(const Transformer& model, const PromptBuilder& prompts,
+                                        const std::string& prompt, const std::string& answer,
+                                        const std::optional<std::string>& prefix) {
+  try {
+    const auto complaint = complaint_about(model, encoded(prompts, prompt, answer, prefix));
+    if (!complaint) return std::nullopt;
+    throw io::UserError(*complaint);
+  } catch (const io::UserError& error) {
+    return error.what();
+  }
+}
+
+}  // namespace anchorage::worker
