@@ -51,9 +51,8 @@ struct Desk {
 
   static Desk open(const EditOptions& options, const EditPlan& plan) {
     // The edits first: where they cannot be used, no directory is made either.
-    io::EditsFile edits = read_all_edits(plan.record.edits, plan.record.format, options.strict);
+    io::EditsFile edits = read_all_edits(plan.record, options.strict);
     for (const io::Remark& remark : edits.remarks) spdlog::warn("{}: {}", remark.where, remark.text);
-    render_prompts(edits, plan.record.model, plan.record.chat_template);
     return {
         .directory = options.resume ? io::RunDirectory::resume(options.run) : io::RunDirectory::create(options.run),
         .edits = std::move(edits)};

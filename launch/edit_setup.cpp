@@ -13,6 +13,7 @@
 #include "io/facts/edit_ids.hpp"
 #include "io/log.hpp"
 #include "launch/broadcast_text.hpp"
+#include "launch/chat_template.hpp"
 #include "launch/fingerprints.hpp"
 #include "worker/editing/context_prefixes.hpp"
 #include "worker/editing/idle_settings.hpp"
@@ -125,16 +126,18 @@ EditPlan plan_resume(const EditOptions& options, const io::RunRecord& record, co
   return plan;
 }
 
-io::EditsFile read_all_edits(const std::vector<std::string>& paths, const std::string& format, bool strict) {
+io::EditsFile read_all_edits(const io::RunRecord& run, bool strict) {
   io::EditsFile all{};
-  for (const std::string& path : paths) {
-    io::EditsFile file = io::read_edits(path, io::format_named(format));
+  for (const std::string& path : run.edits) {
+    io::EditsFile file = io::read_edits(path, io::format_named(run.format));
     all.format = file.format;
     all.edits.insert(all.edits.end(), file.edits.begin(), file.edits.end());
     all.rejected.insert(all.rejected.end(), file.rejected.begin(), file.rejected.end());
     all.places.insert(all.places.end(), file.places.begin(), file.places.end());
+    all.remarks.insert(all.remarks.end(), file.remarks.begin(), file.remarks.end());
   }
   io::set_aside_shared_ids(all);
+  render_prompts(all, run.model, run.chat_template);
   if (strict && !all.rejected.empty()) {
     throw io::UserError(
         {.expected = "only records that can be used (--strict)",

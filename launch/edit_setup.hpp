@@ -60,9 +60,9 @@ EditPlan plan_edit(const EditOptions& options, const io::ModelDirectory& model, 
 EditPlan plan_resume(const EditOptions& options, const io::RunRecord& record, const io::ModelDirectory& model,
                      Session& session);
 
-// All edits of the files, in their order, in the format named ("auto": found for each file), with ids of their own;
-// with `strict`, io::UserError for the first record that cannot be used.
-io::EditsFile read_all_edits(const std::vector<std::string>& paths, const std::string& format, bool strict);
+// All edits of the run's files, in their order, with ids of their own and rendered prompts where it has a chat
+// template; with `strict`, io::UserError for the first record that cannot be used.
+io::EditsFile read_all_edits(const io::RunRecord& run, bool strict);
 
 // The contexts of the run: those that its directory keeps, or new ones. `directory` is null on all ranks but 0.
 // Collective.

@@ -315,7 +315,7 @@ TEST_F(AsItComes, ASubjectInsideALongerWordIsTold) {
   folder.write("edits.jsonl",
                R"({"id": "a", "subject": "Iran", "prompt": "The {}ian state is led by", "target": "X"})"
                "\n");
-  const std::string told = "edits.jsonl, line 1: subject 'Iran' is a part of 'Iranian' in its prompt";
+  const std::string told = "edits.jsonl, index 0: subject 'Iran' is a part of 'Iranian' in its prompt";
   const Execution edited = program(edit_arguments("run"));
   EXPECT_EQ(edited.exit_code, 0);
   EXPECT_THAT(edited.err, HasSubstr(told));
