@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <array>
@@ -17,6 +16,7 @@
 #include "io/hparams_keys.hpp"
 #include "io/mapped_file.hpp"
 #include "io/nearest_name.hpp"
+#include "io/strict_yaml.hpp"
 #include "io/text_of.hpp"
 
 namespace anchorage::io {
@@ -167,20 +167,14 @@ const Key* find_key(std::span<const Key> keys, std::string_view name) {
 }
 
 YAML::Node document_in(const std::string& text, const std::string& origin) {
-  const auto refuse_file = [](const std::string& found, const std::string& where) {
-    throw UserError({.expected = "a YAML or JSON file of hyper-parameters",
-                     .found = found,
-                     .where = where,
-                     .remedy = "see docs/hparams.md"});
-  };
-  YAML::Node document;
-  try {
-    document = YAML::Load(text);
-  } catch (const YAML::ParserException& error) {
-    refuse_file(error.msg, fmt::format("{}, line {}", origin, error.mark.line + 1));
-  }
-  if (!document.IsMap()) refuse_file(description_of(document), origin);
-  return document;
+  Complaint complaint{.expected = "a YAML or JSON file of hyper-parameters",
+                      .found = {},
+                      .where = origin,
+                      .remedy = "see docs/hparams.md"};
+  YAML::Node document = parse_strict_yaml(text, complaint);
+  if (document.IsMap()) return document;
+  complaint.found = description_of(document);
+  throw UserError(complaint);
 }
 
 template <typename T>
@@ -247,11 +241,12 @@ void set(Hparams& hparams, std::string_view assignment) {
     if (ignored == nullptr) refuse_unknown(name, where);
     refuse_assignment("a key that has no effect here", std::string(ignored->reason));
   }
-  try {
-    assign(hparams, {.key = *key, .node = YAML::Load(std::string(assignment.substr(equals + 1))), .where = where});
-  } catch (const YAML::ParserException& error) {
-    refuse_assignment(error.msg, "write the value as in a file of hyper-parameters");
-  }
+  const YAML::Node value = parse_strict_yaml(std::string(assignment.substr(equals + 1)),
+                                             {.expected = "key=value",
+                                              .found = {},
+                                              .where = where,
+                                              .remedy = "write the value as in a file of hyper-parameters"});
+  assign(hparams, {.key = *key, .node = value, .where = where});
 }
 
 std::string to_yaml(const Hparams& hparams) {

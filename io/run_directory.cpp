@@ -12,6 +12,9 @@
 
 #include "io/atomic_file.hpp"
 #include "io/error.hpp"
+#include "io/mapped_file.hpp"
+#include "io/strict_json.hpp"
+#include "io/text_of.hpp"
 
 namespace anchorage::io {
 namespace {
@@ -157,20 +160,20 @@ bool RunDirectory::has_contexts() const {
 }
 
 std::vector<Context> RunDirectory::read_contexts() const {
-  const std::filesystem::path path = path_ / contexts_name;
-  std::ifstream file(path);
-  if (!file) throw SystemError::from_errno(errno, "open", path.string());
+  const std::string name = path_ / contexts_name;
+  Complaint complaint{.expected = "a list of contexts with text and tokens",
+                      .found = {},
+                      .where = name,
+                      .remedy = "put the file back from a copy: the run is not repeatable with other contexts"};
+  const MappedFile file(name);
+  const nlohmann::json list = parse_strict_json(text_of(file.bytes()), complaint);
   try {
     std::vector<Context> contexts;
-    for (const auto& entry : nlohmann::json::parse(file)) {
-      contexts.push_back({.text = entry.at("text"), .tokens = entry.at("tokens")});
-    }
+    for (const auto& entry : list) contexts.push_back({.text = entry.at("text"), .tokens = entry.at("tokens")});
     return contexts;
   } catch (const nlohmann::json::exception& error) {
-    throw UserError({.expected = "a list of contexts with text and tokens",
-                     .found = error.what(),
-                     .where = path.string(),
-                     .remedy = "put the file back from a copy: the run is not repeatable with other contexts"});
+    complaint.found = error.what();
+    throw UserError(complaint);
   }
 }
 

@@ -112,7 +112,7 @@ TEST_F(Run, NamesWhatItsRecordLacks) {
   };
   EXPECT_THAT(refusal("schema: anchorage-run/1\nmodel: x\n"), HasSubstr("no key 'edits'"));
   EXPECT_THAT(refusal("schema: anchorage-run/9\n"), HasSubstr("found anchorage-run/9"));
-  EXPECT_THAT(refusal("a: [1"), HasSubstr("run.yaml; mend the file"));
+  EXPECT_THAT(refusal("a: [1"), HasSubstr("run.yaml, line 1; mend the file"));
   EXPECT_THAT(refusal("- just a list"), HasSubstr("run.yaml; mend the file"));
   EXPECT_THAT(refusal(""), HasSubstr("no key 'schema'"));
 }
