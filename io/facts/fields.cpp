@@ -25,6 +25,12 @@ const json& field(const json& record, std::string_view key) {
 
 std::string text_in(const json& value, std::string_view key) {
   if (value.is_string()) return trimmed(value.get_ref<const std::string&>());
+  if (value.is_number_integer()) return value.dump();
+  if (value.is_number()) {
+    throw BadRecord(
+        fmt::format("field '{}' holds the number {}, of which the digits would not be kept; put it in quotes", key,
+                    value.dump()));
+  }
   throw BadRecord(fmt::format("field '{}' holds {} where a text is expected", key, kind_of(value)));
 }
 

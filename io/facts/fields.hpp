@@ -25,7 +25,8 @@ std::string_view kind_of(const nlohmann::json& value);
 // The entries of a list; what is no list is its own only entry.
 std::span<const nlohmann::json> entries_of(const nlohmann::json& value);
 
-// All texts come without white space at their ends.
+// All texts come without white space at their ends. A whole number is the text of its digits; another number is no
+// text, for how it was written is lost.
 
 // A field that must be there and hold some text.
 std::string required_text(const nlohmann::json& record, std::string_view key);
