@@ -150,20 +150,26 @@ void assign(Hparams& hparams, const Value& value) {
   std::visit([&]<typename T>(T Hparams::*member) { hparams.*member = read(value, Type<T>{}); }, value.key.member);
 }
 
-[[noreturn]] void refuse_unknown(std::string_view key, const std::string& where) {
-  std::vector<std::string_view> names;
-  for (const HparamKey& known : hparam_keys()) names.push_back(known.name);
-  for (const ForeignKey& known : foreign_keys()) names.push_back(known.name);
-  throw UserError({.expected = "a known hyper-parameter",
-                   .found = fmt::format("'{}'", key),
-                   .where = where,
-                   .remedy = fmt::format("the nearest known one is '{}'", nearest_name(key, names).name)});
-}
-
 template <typename Key>
 const Key* find_key(std::span<const Key> keys, std::string_view name) {
   const auto found = std::ranges::find(keys, name, &Key::name);
   return found == keys.end() ? nullptr : &*found;
+}
+
+[[noreturn]] void refuse_unknown(std::string_view key, const std::string& where) {
+  Complaint complaint{
+      .expected = "a known hyper-parameter", .found = fmt::format("'{}'", key), .where = where, .remedy = {}};
+  if (const MethodKey* other = find_key(method_keys(), key)) {
+    complaint.found += fmt::format(", which is {}'s", other->method);
+    complaint.remedy =
+        fmt::format("{} is not here: take a file for one of the methods that are (--method)", other->method);
+    throw UserError(complaint);
+  }
+  std::vector<std::string_view> names;
+  for (const HparamKey& known : hparam_keys()) names.push_back(known.name);
+  for (const ForeignKey& known : foreign_keys()) names.push_back(known.name);
+  complaint.remedy = fmt::format("the nearest known one is '{}'", nearest_name(key, names).name);
+  throw UserError(complaint);
 }
 
 YAML::Node document_in(const std::string& text, const std::string& origin) {
@@ -219,6 +225,7 @@ LoadedHparams parse_hparams(const std::string& text, const std::string& origin) 
       assign(loaded.hparams, {.key = *key, .node = entry.second, .where = where});
     } else if (const ForeignKey* ignored = find_key(foreign_keys(), name)) {
       loaded.ignored.push_back({.key = name, .reason = std::string(ignored->reason)});
+      if (name == "alg_name" && entry.second.IsScalar()) loaded.algorithm = entry.second.Scalar();
     } else {
       refuse_unknown(name, where);
     }
