@@ -11,6 +11,7 @@
 #include "io/mapped_file.hpp"
 #include "io/strict_json.hpp"
 #include "io/text_of.hpp"
+#include "launch/comma_list.hpp"
 
 namespace anchorage::launch {
 namespace {
@@ -59,7 +60,7 @@ double accuracy_of(const worker::OpenAnswers& answers) {
 
 std::vector<EvalTask> read_eval_tasks(const EvalTaskOptions& options) {
   std::vector<EvalTask> tasks;
-  for (const std::string& argument : options.tasks) {
+  for (const std::string& argument : parts_of(options.tasks)) {
     tasks.push_back(read_task(argument, options.limit));
     if (std::ranges::count(tasks, tasks.back().name, &EvalTask::name) == 1) continue;
     throw io::UserError({.expected = "each task once",
