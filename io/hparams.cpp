@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <array>
@@ -17,6 +16,7 @@
 #include "io/hparams_keys.hpp"
 #include "io/mapped_file.hpp"
 #include "io/nearest_name.hpp"
+#include "io/strict_yaml.hpp"
 #include "io/text_of.hpp"
 
 namespace anchorage::io {
@@ -150,37 +150,37 @@ void assign(Hparams& hparams, const Value& value) {
   std::visit([&]<typename T>(T Hparams::*member) { hparams.*member = read(value, Type<T>{}); }, value.key.member);
 }
 
-[[noreturn]] void refuse_unknown(std::string_view key, const std::string& where) {
-  std::vector<std::string_view> names;
-  for (const HparamKey& known : hparam_keys()) names.push_back(known.name);
-  for (const ForeignKey& known : foreign_keys()) names.push_back(known.name);
-  throw UserError({.expected = "a known hyper-parameter",
-                   .found = fmt::format("'{}'", key),
-                   .where = where,
-                   .remedy = fmt::format("the nearest known one is '{}'", nearest_name(key, names).name)});
-}
-
 template <typename Key>
 const Key* find_key(std::span<const Key> keys, std::string_view name) {
   const auto found = std::ranges::find(keys, name, &Key::name);
   return found == keys.end() ? nullptr : &*found;
 }
 
-YAML::Node document_in(const std::string& text, const std::string& origin) {
-  const auto refuse_file = [](const std::string& found, const std::string& where) {
-    throw UserError({.expected = "a YAML or JSON file of hyper-parameters",
-                     .found = found,
-                     .where = where,
-                     .remedy = "see docs/hparams.md"});
-  };
-  YAML::Node document;
-  try {
-    document = YAML::Load(text);
-  } catch (const YAML::ParserException& error) {
-    refuse_file(error.msg, fmt::format("{}, line {}", origin, error.mark.line + 1));
+[[noreturn]] void refuse_unknown(std::string_view key, const std::string& where) {
+  Complaint complaint{
+      .expected = "a known hyper-parameter", .found = fmt::format("'{}'", key), .where = where, .remedy = {}};
+  if (const MethodKey* other = find_key(method_keys(), key)) {
+    complaint.found += fmt::format(", which is {}'s", other->method);
+    complaint.remedy =
+        fmt::format("{} is not here: take a file for one of the methods that are (--method)", other->method);
+    throw UserError(complaint);
   }
-  if (!document.IsMap()) refuse_file(description_of(document), origin);
-  return document;
+  std::vector<std::string_view> names;
+  for (const HparamKey& known : hparam_keys()) names.push_back(known.name);
+  for (const ForeignKey& known : foreign_keys()) names.push_back(known.name);
+  complaint.remedy = fmt::format("the nearest known one is '{}'", nearest_name(key, names).name);
+  throw UserError(complaint);
+}
+
+YAML::Node document_in(const std::string& text, const std::string& origin) {
+  Complaint complaint{.expected = "a YAML or JSON file of hyper-parameters",
+                      .found = {},
+                      .where = origin,
+                      .remedy = "see docs/hparams.md"};
+  YAML::Node document = parse_strict_yaml(text, complaint);
+  if (document.IsMap()) return document;
+  complaint.found = description_of(document);
+  throw UserError(complaint);
 }
 
 template <typename T>
@@ -225,6 +225,7 @@ LoadedHparams parse_hparams(const std::string& text, const std::string& origin) 
       assign(loaded.hparams, {.key = *key, .node = entry.second, .where = where});
     } else if (const ForeignKey* ignored = find_key(foreign_keys(), name)) {
       loaded.ignored.push_back({.key = name, .reason = std::string(ignored->reason)});
+      if (name == "alg_name" && entry.second.IsScalar()) loaded.algorithm = entry.second.Scalar();
     } else {
       refuse_unknown(name, where);
     }
@@ -247,11 +248,12 @@ void set(Hparams& hparams, std::string_view assignment) {
     if (ignored == nullptr) refuse_unknown(name, where);
     refuse_assignment("a key that has no effect here", std::string(ignored->reason));
   }
-  try {
-    assign(hparams, {.key = *key, .node = YAML::Load(std::string(assignment.substr(equals + 1))), .where = where});
-  } catch (const YAML::ParserException& error) {
-    refuse_assignment(error.msg, "write the value as in a file of hyper-parameters");
-  }
+  const YAML::Node value = parse_strict_yaml(std::string(assignment.substr(equals + 1)),
+                                             {.expected = "key=value",
+                                              .found = {},
+                                              .where = where,
+                                              .remedy = "write the value as in a file of hyper-parameters"});
+  assign(hparams, {.key = *key, .node = value, .where = where});
 }
 
 std::string to_yaml(const Hparams& hparams) {

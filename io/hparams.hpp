@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -86,10 +87,12 @@ struct IgnoredKey {
 struct LoadedHparams {
   Hparams hparams;
   std::vector<IgnoredKey> ignored;  // in the order of the file
+  std::string algorithm{};          // alg_name, the method that the file is for; empty where it does not tell
 };
 
-// YAML or JSON. Throws UserError with file and line for an unknown key (naming the nearest known one), a key given
-// twice, a value of the wrong type or out of its range, and a choice that is not supported.
+// YAML or JSON. Throws UserError with file and line for an unknown key (naming the method whose own it is, or the
+// nearest known one), a key given twice, a value of the wrong type or out of its range, and a choice that is not
+// supported.
 LoadedHparams load_hparams(const std::filesystem::path& path);
 
 // The same from a text, as run.yaml keeps it; `origin` names it in messages.
@@ -105,8 +108,9 @@ std::string to_yaml(const Hparams& hparams);
 
 // The hyper-parameters for this model: module templates and the loss layer filled in. Throws UserError when layers
 // are missing, out of range, repeated or out of order; when the loss layer lies past the end or before the last
-// edited one; when a module is named otherwise than in this family; and when a ratio leaves no anchor. `where`
-// names the file in messages.
-Hparams resolve(Hparams hparams, const ModelConfig& model, const std::string& where);
+// edited one; when a module is named otherwise than in this family; and when a ratio leaves no anchor. Messages
+// name the file, or the last of the assignments ("layers=1,9") that changed what is wrong.
+Hparams resolve(Hparams hparams, const ModelConfig& model, const std::string& file,
+                std::span<const std::string> assignments = {});
 
 }  // namespace anchorage::io

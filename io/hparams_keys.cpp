@@ -80,6 +80,34 @@ constexpr std::array foreign{
     ForeignKey{"context_template_length_params", "contexts and context_length say it here"},
 };
 
+constexpr std::array methods{
+    MethodKey{"emmet_lambda", "EMMET"},
+    MethodKey{"update_norm_lambda", "EMMET"},
+    MethodKey{"calculate_objective_value", "EMMET"},
+    MethodKey{"nll_loss_factor", "PMET"},
+    MethodKey{"rewrite_module_tmps", "PMET"},
+    MethodKey{"cumulative_ratio", "SPHERE"},
+    MethodKey{"suppression_strength", "SPHERE"},
+    MethodKey{"ks_bs", "EAMET"},
+    MethodKey{"clamp_ks_factor", "EAMET"},
+    MethodKey{"cs_factor", "EAMET"},
+    MethodKey{"mse_factor", "EAMET"},
+    MethodKey{"tau", "EAMET"},
+    MethodKey{"norm_factor", "EAMET"},
+    MethodKey{"delta_init", "EAMET"},
+    MethodKey{"weight_decay_method", "EAMET"},
+    MethodKey{"prob_cutoff", "ENCORE"},
+    MethodKey{"norm_control", "ENCORE"},
+    MethodKey{"dynamic_multiplier", "ENCORE"},
+    MethodKey{"random_vector_preservation", "ENCORE"},
+    MethodKey{"add_prev_edits", "ENCORE"},
+    MethodKey{"alpha", "LyapLock"},
+    MethodKey{"lr", "FT"},
+    MethodKey{"num_steps", "FT"},
+    MethodKey{"weight_decay", "FT"},
+    MethodKey{"norm_constraint", "FT"},
+};
+
 }  // namespace
 
 std::span<const HparamKey> hparam_keys() {
@@ -87,6 +115,9 @@ std::span<const HparamKey> hparam_keys() {
 }
 std::span<const ForeignKey> foreign_keys() {
   return foreign;
+}
+std::span<const MethodKey> method_keys() {
+  return methods;
 }
 
 }  // namespace anchorage::io

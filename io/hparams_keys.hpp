@@ -37,8 +37,15 @@ struct ForeignKey {
   std::string_view reason;  // why it has no effect here
 };
 
+// A key that only a method which is not here has: a file with it asks for something else than it would get.
+struct MethodKey {
+  std::string_view name;
+  std::string_view method;
+};
+
 // In the order of Hparams.
 std::span<const HparamKey> hparam_keys();
 std::span<const ForeignKey> foreign_keys();
+std::span<const MethodKey> method_keys();
 
 }  // namespace anchorage::io

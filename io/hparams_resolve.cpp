@@ -43,10 +43,34 @@ constexpr std::array families{
                     {&Hparams::lm_head_module, "lm_head_module", "lm_head", "model.embed_tokens"}}}},
 };
 
-void check_layers(const Hparams& hparams, const ModelConfig& model, const std::string& where) {
-  const auto refuse = [&](std::string expected, std::string found, std::string remedy) {
-    throw UserError(
-        {.expected = std::move(expected), .found = std::move(found), .where = where, .remedy = std::move(remedy)});
+// Where the values come from that a message is about.
+class Origin {
+ public:
+  Origin(const std::string& file, std::span<const std::string> assignments)
+      : file_(file), assignments_(assignments) {}
+
+  // The last --set of one of the keys, else the file.
+  std::string of(std::initializer_list<std::string_view> keys) const {
+    for (std::size_t i = assignments_.size(); i-- > 0;) {
+      const std::string_view assignment = assignments_[i];
+      const bool sets = std::ranges::count(keys, assignment.substr(0, assignment.find('='))) > 0;
+      if (sets) return fmt::format("--set {}", assignment);
+    }
+    return file_;
+  }
+
+ private:
+  const std::string& file_;
+  std::span<const std::string> assignments_;
+};
+
+void check_layers(const Hparams& hparams, const ModelConfig& model, const Origin& origin) {
+  const auto refuse = [&](std::string expected, std::string found, std::string remedy,
+                          std::initializer_list<std::string_view> keys = {"layers"}) {
+    throw UserError({.expected = std::move(expected),
+                     .found = std::move(found),
+                     .where = origin.of(keys),
+                     .remedy = std::move(remedy)});
   };
   const std::vector<int>& layers = hparams.layers;
   if (layers.empty()) refuse("layers to edit", "none", "give them as layers: [4, 5, 6, 7, 8]");
@@ -65,16 +89,16 @@ void check_layers(const Hparams& hparams, const ModelConfig& model, const std::s
   const int loss_layer = *hparams.v_loss_layer;
   if (loss_layer >= model.layers) {
     refuse(fmt::format("a loss layer below {}", model.layers), fmt::format("v_loss_layer {}", loss_layer),
-           fmt::format("the last layer of this model is {}", model.layers - 1));
+           fmt::format("the last layer of this model is {}", model.layers - 1), {"v_loss_layer"});
   }
   if (loss_layer < layers.back()) {
     refuse(fmt::format("a loss layer of at least {}, the last edited one", layers.back()),
            fmt::format("v_loss_layer {}", loss_layer),
-           fmt::format("the last layer of this model is {}", model.layers - 1));
+           fmt::format("the last layer of this model is {}", model.layers - 1), {"v_loss_layer", "layers"});
   }
 }
 
-Hparams with_module_names(Hparams hparams, const ModelConfig& model, const std::string& where) {
+Hparams with_module_names(Hparams hparams, const ModelConfig& model, const Origin& origin) {
   const auto* family = std::ranges::find(families, model.family, &FamilyModules::family);
   check(family != families.end(), "family without module names");
   for (const ModuleName& module : family->modules) {
@@ -82,7 +106,7 @@ Hparams with_module_names(Hparams hparams, const ModelConfig& model, const std::
     if (!given.empty() && given != module.name && given != module.alias) {
       throw UserError({.expected = fmt::format("{} '{}'", module.key, module.name),
                        .found = fmt::format("'{}'", given),
-                       .where = where,
+                       .where = origin.of({module.key}),
                        .remedy = fmt::format("these are names of another family than the model's, {}; correct the "
                                              "name or leave it out",
                                              family->name)});
@@ -92,23 +116,25 @@ Hparams with_module_names(Hparams hparams, const ModelConfig& model, const std::
   return hparams;
 }
 
-void check_anchors(std::string_view key, double ratio, const ModelConfig& model, const std::string& where) {
+void check_anchors(std::string_view key, double ratio, const ModelConfig& model, const Origin& origin) {
   if (std::floor(ratio * static_cast<double>(model.d_model)) >= 1) return;
   throw UserError(
       {.expected = fmt::format("at least one anchor in {} dimensions", model.d_model),
        .found = fmt::format("{} {}", key, ratio),
-       .where = where,
+       .where = origin.of({key}),
        .remedy = fmt::format("take {} or more", std::ceil(1e6 / static_cast<double>(model.d_model)) / 1e6)});
 }
 
 }  // namespace
 
-Hparams resolve(Hparams hparams, const ModelConfig& model, const std::string& where) {
+Hparams resolve(Hparams hparams, const ModelConfig& model, const std::string& file,
+                std::span<const std::string> assignments) {
+  const Origin origin(file, assignments);
   if (!hparams.v_loss_layer) hparams.v_loss_layer = static_cast<int>(model.layers) - 1;
-  check_layers(hparams, model, where);
-  check_anchors("eac_anchor_ratio", hparams.eac_anchor_ratio, model, where);
-  if (hparams.anchor_ratio) check_anchors("anchor_ratio", *hparams.anchor_ratio, model, where);
-  return with_module_names(std::move(hparams), model, where);
+  check_layers(hparams, model, origin);
+  check_anchors("eac_anchor_ratio", hparams.eac_anchor_ratio, model, origin);
+  if (hparams.anchor_ratio) check_anchors("anchor_ratio", *hparams.anchor_ratio, model, origin);
+  return with_module_names(std::move(hparams), model, origin);
 }
 
 }  // namespace anchorage::io

@@ -7,6 +7,7 @@
 #include "io/digest.hpp"
 #include "io/error.hpp"
 #include "io/mapped_file.hpp"
+#include "io/tokenizer/tokenizer_file.hpp"
 
 namespace anchorage::io {
 namespace {
@@ -14,7 +15,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* config_name = "config.json";
-constexpr const char* tokenizer_name = "tokenizer.json";
 
 fs::path file_in(const fs::path& directory, const char* name) {
   if (fs::exists(directory / name)) return directory / name;
@@ -40,7 +40,7 @@ ModelDirectory::ModelDirectory(fs::path path, ModelConfig config, WeightFiles we
     : path_(std::move(path)), config_(std::move(config)), weights_(std::move(weights)) {}
 
 fs::path ModelDirectory::tokenizer() const {
-  return file_in(path_, tokenizer_name);
+  return tokenizer_file(path_);
 }
 
 std::string ModelDirectory::fingerprint() const {

@@ -13,6 +13,7 @@
 #include <fmt/ranges.h>
 
 #include "io/error.hpp"
+#include "io/lfs_pointer.hpp"
 #include "io/text_of.hpp"
 
 static_assert(std::endian::native == std::endian::little, "arrays are read as they lie in the file");
@@ -124,6 +125,7 @@ struct NpzFile::Archive {
 
 NpzFile::NpzFile(const std::filesystem::path& path)
     : archive_(std::make_unique<Archive>(Archive{.name = path.string()})) {
+  refuse_lfs_pointer(path);
   int code = 0;
   archive_->zip.reset(zip_open(path.c_str(), ZIP_RDONLY, &code));
   if (archive_->zip) return;

@@ -12,6 +12,9 @@
 
 #include "io/atomic_file.hpp"
 #include "io/error.hpp"
+#include "io/mapped_file.hpp"
+#include "io/strict_json.hpp"
+#include "io/text_of.hpp"
 
 namespace anchorage::io {
 namespace {
@@ -90,22 +93,24 @@ class Descriptor {
 
 }  // namespace
 
-RunDirectory::RunDirectory(std::filesystem::path path, RunRecord record, std::optional<RunLock> lock)
-    : path_(std::move(path)), record_(std::move(record)), lock_(std::move(lock)) {}
+RunDirectory::RunDirectory(std::filesystem::path path, RunRecord record, std::optional<RunLock> lock,
+                           NewFolder folder)
+    : path_(std::move(path)), record_(std::move(record)), folder_(std::move(folder)), lock_(std::move(lock)) {}
 
 RunDirectory RunDirectory::create(const std::filesystem::path& path) {
   require_free(path);
-  make_folder(path);
+  NewFolder folder(path);
   RunLock lock(path);
   require_free(path);  // again: another job may have been faster
+  lock.remove_file_at_end(true);
   remove_leftovers(path);
-  return {path, {}, std::move(lock)};
+  return {path, {}, std::move(lock), std::move(folder)};
 }
 
 RunDirectory RunDirectory::resume(const std::filesystem::path& path) {
   read_run_record(path / record_name);  // before a lock is left in a directory that is no run
   RunLock lock(path);
-  RunDirectory run(path, read_run_record(path / record_name), std::move(lock));
+  RunDirectory run(path, read_run_record(path / record_name), std::move(lock), {});
   remove_leftovers(path);
   cut_torn_line(run.metrics());
   make_folders(run);
@@ -114,7 +119,7 @@ RunDirectory RunDirectory::resume(const std::filesystem::path& path) {
 }
 
 RunDirectory RunDirectory::view(const std::filesystem::path& path) {
-  return {path, read_run_record(path / record_name), std::nullopt};
+  return {path, read_run_record(path / record_name), std::nullopt, {}};
 }
 
 bool RunDirectory::is_run(const std::filesystem::path& path) {
@@ -125,6 +130,8 @@ bool RunDirectory::is_run(const std::filesystem::path& path) {
 void RunDirectory::write_record(const RunRecord& record) {
   check(lock_.has_value(), "a record written to a run that is only viewed");
   write_run_record(path_ / record_name, record);  // first: folders alone would stand in a new run's way
+  lock_->remove_file_at_end(false);
+  folder_.keep();
   make_folders(*this);
   sync_directory(path_);
   record_ = record;
@@ -157,20 +164,20 @@ bool RunDirectory::has_contexts() const {
 }
 
 std::vector<Context> RunDirectory::read_contexts() const {
-  const std::filesystem::path path = path_ / contexts_name;
-  std::ifstream file(path);
-  if (!file) throw SystemError::from_errno(errno, "open", path.string());
+  const std::string name = path_ / contexts_name;
+  Complaint complaint{.expected = "a list of contexts with text and tokens",
+                      .found = {},
+                      .where = name,
+                      .remedy = "put the file back from a copy: the run is not repeatable with other contexts"};
+  const MappedFile file(name);
+  const nlohmann::json list = parse_strict_json(text_of(file.bytes()), complaint);
   try {
     std::vector<Context> contexts;
-    for (const auto& entry : nlohmann::json::parse(file)) {
-      contexts.push_back({.text = entry.at("text"), .tokens = entry.at("tokens")});
-    }
+    for (const auto& entry : list) contexts.push_back({.text = entry.at("text"), .tokens = entry.at("tokens")});
     return contexts;
   } catch (const nlohmann::json::exception& error) {
-    throw UserError({.expected = "a list of contexts with text and tokens",
-                     .found = error.what(),
-                     .where = path.string(),
-                     .remedy = "put the file back from a copy: the run is not repeatable with other contexts"});
+    complaint.found = error.what();
+    throw UserError(complaint);
   }
 }
 

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "io/new_folder.hpp"
 #include "io/run_lock.hpp"
 #include "io/run_record.hpp"
 
@@ -23,9 +24,9 @@ struct Context {
 
 class RunDirectory {
  public:
-  // Makes the directory and takes its lock for as long as this object lives. It is no run before
-  // `write_record`, and until then as good as empty. UserError when a run is there already (it tells about
-  // --resume) or something else is.
+  // Makes the directory and takes its lock for as long as this object lives. It is no run before `write_record`:
+  // where that never comes, the directory is gone with this object, or empty again where it was there. UserError
+  // when a run is there already (it tells about --resume) or something else is.
   static RunDirectory create(const std::filesystem::path& path);
   // To go on with a run: takes its lock. UserError naming the holder's host and pid when another job has it.
   static RunDirectory resume(const std::filesystem::path& path);
@@ -52,9 +53,10 @@ class RunDirectory {
   std::vector<Context> read_contexts() const;
 
  private:
-  RunDirectory(std::filesystem::path path, RunRecord record, std::optional<RunLock> lock);
+  RunDirectory(std::filesystem::path path, RunRecord record, std::optional<RunLock> lock, NewFolder folder);
   std::filesystem::path path_;
   RunRecord record_;
+  NewFolder folder_;             // of a run that has not begun; before the lock, so that it goes after it
   std::optional<RunLock> lock_;  // empty for a view
 };
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -33,16 +34,23 @@ std::string holder_of(const std::filesystem::path& path) {
                    .remedy = "wait for that job or stop it; if it surely does not run any more, remove run.lock"});
 }
 
+// Whoever had the lock may have removed its file between our opening and locking it.
+bool names_file(const std::filesystem::path& path, int descriptor) {
+  struct stat named = {}, opened = {};
+  return ::stat(path.c_str(), &named) == 0 && ::fstat(descriptor, &opened) == 0 && named.st_ino == opened.st_ino &&
+         named.st_dev == opened.st_dev;
+}
+
 }  // namespace
 
-RunLock::RunLock(const std::filesystem::path& run_directory) {
-  const std::filesystem::path path = run_directory / run_lock_name;
-  descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (descriptor_ < 0) throw SystemError::from_errno(errno, "open the lock", path.string());
-  if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
-    const int error = errno;
+RunLock::RunLock(const std::filesystem::path& run_directory) : path_(run_directory / run_lock_name) {
+  descriptor_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (descriptor_ < 0) throw SystemError::from_errno(errno, "open the lock", path_.string());
+  const bool locked = ::flock(descriptor_, LOCK_EX | LOCK_NB) == 0;
+  if (!locked || !names_file(path_, descriptor_)) {
+    const int error = locked ? EWOULDBLOCK : errno;
     ::close(descriptor_);
-    refuse(error, path);
+    refuse(error, path_);
   }
   const std::string holder = fmt::format("host {}, pid {}\n", host_name(), ::getpid());
   const bool written = ::ftruncate(descriptor_, 0) == 0 && ::pwrite(descriptor_, holder.data(), holder.size(), 0) ==
@@ -50,17 +58,24 @@ RunLock::RunLock(const std::filesystem::path& run_directory) {
   if (written) return;
   const int error = errno;
   ::close(descriptor_);
-  throw SystemError::from_errno(error, "write the lock", path.string());
+  throw SystemError::from_errno(error, "write the lock", path_.string());
 }
 
 RunLock::~RunLock() {
-  if (descriptor_ >= 0) ::close(descriptor_);
+  if (descriptor_ < 0) return;
+  if (removes_file_) ::unlink(path_.c_str());  // while it is held: what is removed is this one
+  ::close(descriptor_);
 }
 
-RunLock::RunLock(RunLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+RunLock::RunLock(RunLock&& other) noexcept
+    : path_(std::move(other.path_)),
+      descriptor_(std::exchange(other.descriptor_, -1)),
+      removes_file_(other.removes_file_) {}
 
 RunLock& RunLock::operator=(RunLock&& other) noexcept {
+  std::swap(path_, other.path_);
   std::swap(descriptor_, other.descriptor_);
+  std::swap(removes_file_, other.removes_file_);
   return *this;
 }
 

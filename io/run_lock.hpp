@@ -14,8 +14,13 @@ class RunLock {
   RunLock(RunLock&& other) noexcept;
   RunLock& operator=(RunLock&& other) noexcept;
 
+  // With the lock its file goes too, or stays.
+  void remove_file_at_end(bool remove) { removes_file_ = remove; }
+
  private:
+  std::filesystem::path path_;
   int descriptor_;  // owned; -1 when moved from
+  bool removes_file_ = false;
 };
 
 inline constexpr const char* run_lock_name = "run.lock";

@@ -1,13 +1,12 @@
 #include "io/run_record.hpp"
 
-#include <yaml-cpp/yaml.h>
-
 #include <cerrno>
 #include <fstream>
 #include <sstream>
 
 #include "io/atomic_file.hpp"
 #include "io/error.hpp"
+#include "io/strict_yaml.hpp"
 
 namespace anchorage::io {
 namespace {
@@ -92,7 +91,9 @@ RunRecord read_run_record(const std::filesystem::path& path) {
   const std::string text = read_text(path);
   const std::string remedy = "mend the file, or put it back from a copy";
   try {
-    const YAML::Node map = YAML::Load(text);
+    const YAML::Node map = parse_strict_yaml(
+        text,
+        {.expected = "the record of a run", .found = {}, .where = path.string(), .remedy = remedy});
     const auto found = field<std::string>(map, "schema");
     if (found == schema) return from_yaml(map);
     throw UserError({.expected = "schema " + schema,

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "io/error.hpp"
+#include "io/lfs_pointer.hpp"
 #include "io/strict_json.hpp"
 #include "io/text_of.hpp"
 
@@ -134,6 +135,7 @@ void sort_and_check_cover(std::vector<StoredTensor>& tensors, std::span<const st
 }
 
 std::string_view header_text(std::span<const std::byte> file, const std::string& where) {
+  refuse_lfs_pointer(text_of(file), where);
   if (file.size() < length_bytes) {
     refuse("the 8 bytes of a safetensors header's length", fmt::format("a file of {} bytes", file.size()), where);
   }

@@ -79,16 +79,20 @@ SafetensorsFile open_shard(const fs::path& path, const fs::path& index) {
   refuse(fmt::format("the shard {} that the index names", path.filename().string()), "none", index);
 }
 
-// Index and shards name the same tensors, each in the same place.
+// Each tensor lies in one shard, which is the one that the index names for it. A tensor that the index does not
+// name is the shard's all the same: transformers takes from the index which shards there are, and all that they
+// hold.
 void check_agreement(const WeightMap& map, const std::vector<SafetensorsFile>& files, const fs::path& index) {
-  std::set<std::string> found;
+  WeightMap found;
   for (const SafetensorsFile& file : files) {
     const std::string shard = file.path().filename().string();
     for (const StoredTensor& tensor : file.tensors()) {
+      const auto [first, is_new] = found.emplace(tensor.name, shard);
+      if (!is_new)
+        refuse(fmt::format("tensor '{}' in one shard", tensor.name), first->second + " and " + shard, index);
       const auto entry = map.find(tensor.name);
-      const std::string named = entry == map.end() ? "no shard" : entry->second;
-      if (named != shard) refuse(fmt::format("{} for its tensor '{}'", shard, tensor.name), named, index);
-      found.insert(tensor.name);
+      if (entry == map.end() || entry->second == shard) continue;
+      refuse(fmt::format("{} for its tensor '{}'", shard, tensor.name), entry->second, index);
     }
   }
   for (const auto& [name, shard] : map) {
@@ -96,6 +100,32 @@ void check_agreement(const WeightMap& map, const std::vector<SafetensorsFile>& f
       refuse(fmt::format("tensor '{}', which the index names", name), "none", index.parent_path() / shard);
     }
   }
+}
+
+// What a directory without weights in safetensors has in their place, and what to do then.
+[[noreturn]] void refuse_other_weights(const fs::path& directory) {
+  const auto has_shards = [&](const fs::directory_entry& entry) {
+    return entry.path().extension() == ".safetensors";
+  };
+  Complaint complaint{.expected = fmt::format("{} or {}", single_name, index_name),
+                      .found = "neither",
+                      .where = directory.string(),
+                      .remedy = "get the model's weights too"};
+  for (const char* other : {"pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5",
+                            "flax_model.msgpack", "consolidated.00.pth"}) {
+    if (!fs::exists(directory / other)) continue;
+    complaint.found = fmt::format("{}, weights in another form", other);
+    complaint.remedy = fmt::format(
+        "convert them with transformers: AutoModelForCausalLM.from_pretrained(\"{0}\", "
+        "dtype=\"auto\").save_pretrained(\"{0}\")",
+        directory.string());
+    throw UserError(complaint);
+  }
+  if (std::ranges::any_of(fs::directory_iterator(directory), has_shards)) {
+    complaint.found = "safetensors of other names";
+    complaint.remedy = fmt::format("get {} too, or give a single file the name {}", index_name, single_name);
+  }
+  throw UserError(complaint);
 }
 
 }  // namespace
@@ -115,10 +145,7 @@ WeightFiles WeightFiles::open(const fs::path& directory) {
     check_agreement(map, files, index);
     return {std::move(files), index};
   }
-  throw UserError({.expected = fmt::format("{} or {}", single_name, index_name),
-                   .found = "neither",
-                   .where = directory.string(),
-                   .remedy = "convert the model with transformers' save_pretrained, which writes safetensors"});
+  refuse_other_weights(directory);
 }
 
 WeightFiles::WeightFiles(std::vector<SafetensorsFile> files, std::optional<fs::path> index)

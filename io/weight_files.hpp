@@ -16,8 +16,9 @@ namespace anchorage::io {
 // read before it is touched. Like transformers, model.safetensors wins where a directory has both layouts.
 class WeightFiles {
  public:
-  // Errors: UserError for a directory without weights, an index that is not as it should be, a shard that is
-  // missing from the index or from the disk, and for index and shards that do not name the same tensors.
+  // Errors: UserError for a directory without weights (told with what it has instead), an index that is not as it
+  // should be, a shard that is missing from the index or from the disk, a tensor that is not in the shard which the
+  // index names for it, and one that is in two. Tensors that the index does not name are taken as they are found.
   static WeightFiles open(const std::filesystem::path& directory);
 
   std::vector<std::string> names() const;  // sorted

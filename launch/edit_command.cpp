@@ -13,6 +13,7 @@
 #include "coordinator/progress.hpp"
 #include "io/error.hpp"
 #include "launch/chat_template.hpp"
+#include "launch/comma_list.hpp"
 #include "launch/command_line.hpp"
 #include "launch/edit_setup.hpp"
 #include "launch/format_option.hpp"
@@ -226,6 +227,7 @@ std::filesystem::path base_to_edit(const std::string& model) {
 }
 
 int run(EditOptions options, Session& session) {
+  options.edits = parts_of(options.edits);
   std::optional<io::RunRecord> earlier;
   if (options.resume) {
     earlier = io::RunDirectory::view(options.run).record();
@@ -282,7 +284,8 @@ void add_edit_command(CommandLine& line) {
   CLI::App* command =
       line.app.add_subcommand("edit", "Write edits into a model, batch by batch, into a run directory");
   auto* model = command->add_option("model", options->model, "MODEL; not with --resume");
-  command->add_option("--edits", options->edits, "files of edits, in any of the known formats")->delimiter(',');
+  command->add_option("--edits", options->edits,
+                      "files of edits, separated by commas, in any of the known formats");
   add_format_option(*command, options->format);
   add_chat_template_option(*command, options->chat_template);
   command->add_option("--run", options->run, "the run directory: made, or with --resume gone on with")->required();

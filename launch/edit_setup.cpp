@@ -4,6 +4,7 @@
 #include <torch/version.h>
 
 #include <algorithm>
+#include <cctype>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <span>
@@ -51,23 +52,7 @@ std::map<std::string, std::string> checked_fingerprints(const std::filesystem::p
       {"model", fingerprint.model}, {"tokenizer", fingerprint.tokenizer}, {"statistics", io::sha256_of_file(path)}};
 }
 
-}  // namespace
-
-io::Hparams requested_hparams(const std::string& path, const std::vector<std::string>& assignments,
-                              const io::ModelConfig& model) {
-  if (path.empty()) {
-    throw io::UserError({.expected = "a file of hyper-parameters",
-                         .found = "none",
-                         .where = "--hparams",
-                         .remedy = "launch/hparams has ready ones"});
-  }
-  io::LoadedHparams loaded = io::load_hparams(path);
-  for (const io::IgnoredKey& key : loaded.ignored)
-    spdlog::debug("{}: {} is ignored: {}", path, key.key, key.reason);
-  for (const std::string& assignment : assignments) io::set(loaded.hparams, assignment);
-  return io::resolve(loaded.hparams, model, path);
-}
-
+// Warns of each --set of a hyper-parameter that has no effect under this method and the other values.
 void warn_of_idle_settings(const std::vector<std::string>& assignments, const worker::Method& method,
                            const io::Hparams& hparams) {
   for (const std::string& assignment : assignments) {
@@ -75,6 +60,40 @@ void warn_of_idle_settings(const std::vector<std::string>& assignments, const wo
     const auto missing = worker::missing_condition(key, method, hparams);
     if (!missing.empty()) spdlog::warn("--set {} has no effect here: it is for {}", assignment, missing);
   }
+}
+
+// "AlphaEdit" and "alphaedit", "B-EAC" and "b_eac" are one.
+std::string bare_name(std::string_view name) {
+  std::string bare;
+  for (const char c : name) {
+    if (std::isalnum(static_cast<unsigned char>(c)) != 0)
+      bare += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  }
+  return bare;
+}
+
+}  // namespace
+
+io::Hparams requested_hparams(const std::string& path, const std::vector<std::string>& assignments,
+                              const worker::Method& method, const io::ModelConfig& model, const Session& session) {
+  if (path.empty()) {
+    throw io::UserError({.expected = "a file of hyper-parameters",
+                         .found = "none",
+                         .where = "--hparams",
+                         .remedy = "launch/hparams has ready ones"});
+  }
+  io::LoadedHparams loaded = io::load_hparams(path);
+  for (const std::string& assignment : assignments) io::set(loaded.hparams, assignment);
+  io::Hparams hparams = io::resolve(loaded.hparams, model, path, assignments);
+  if (!session.is_root()) return hparams;
+  for (const io::IgnoredKey& key : loaded.ignored)
+    spdlog::debug("{}: {} is ignored: {}", path, key.key, key.reason);
+  if (!loaded.algorithm.empty() && bare_name(loaded.algorithm) != bare_name(method.name)) {
+    spdlog::warn("{} is for {} (alg_name), but the method is {} (--method); its values are taken all the same",
+                 path, loaded.algorithm, method.name);
+  }
+  warn_of_idle_settings(assignments, method, hparams);
+  return hparams;
 }
 
 EditPlan plan_edit(const EditOptions& options, const io::ModelDirectory& model, Session& session) {
@@ -89,8 +108,8 @@ EditPlan plan_edit(const EditOptions& options, const io::ModelDirectory& model, 
                          .where = "--stats",
                          .remedy = "make one with 'anchorage stats'"});
   }
-  const io::Hparams hparams = requested_hparams(options.hparams, options.assignments, model.config());
-  if (session.is_root()) warn_of_idle_settings(options.assignments, method, hparams);
+  const io::Hparams hparams =
+      requested_hparams(options.hparams, options.assignments, method, model.config(), session);
   return {.record = {.model = absolute_path(model.path()),
                      .edits = absolute_paths(options.edits),
                      .format = options.format.value_or("auto"),

@@ -42,13 +42,11 @@ struct EditPlan {
   io::Hparams hparams;  // resolved for the model
 };
 
-// The file's hyper-parameters with what --set changes, resolved for the model. Throws io::UserError.
+// The file's hyper-parameters with what --set changes, resolved for the model. Warns, on rank 0, where the file is
+// for another method and of each --set that has no effect under this method and the other values. Throws
+// io::UserError.
 io::Hparams requested_hparams(const std::string& path, const std::vector<std::string>& assignments,
-                              const io::ModelConfig& model);
-
-// Warns of each --set of a hyper-parameter that has no effect under this method and the other values.
-void warn_of_idle_settings(const std::vector<std::string>& assignments, const worker::Method& method,
-                           const io::Hparams& hparams);
+                              const worker::Method& method, const io::ModelConfig& model, const Session& session);
 
 // Checks hyper-parameters, method, statistics and model against each other. Collective: fingerprints come from rank
 // 0.

@@ -194,11 +194,11 @@ void add_eval_command(CommandLine& line) {
   add_format_option(*command, options->format);
   add_chat_template_option(*command, options->chat_template);
   command->add_option("--limit", options->limit, "of the file's edits, the first N")->check(whole_number(1));
-  command->add_option("--heldout", options->heldout, "a text file: the loss on it");
+  command->add_option("--heldout", options->heldout, "a text file, or records with 'text': the loss on it");
   command->add_option("--sequence-length", options->sequence_length, "tokens of held-out text seen at once")
       ->check(CLI::Range(2, 1 << 20));
   auto& tasks = options->tasks;
-  command->add_option("--tasks", tasks.tasks, "general abilities: known=FILE, lambada=FILE")->delimiter(',');
+  command->add_option("--tasks", tasks.tasks, "general abilities: known=FILE,lambada=FILE");
   command->add_option("--task-limit", tasks.limit, "of each task's questions, the first N")->check(whole_number(1));
   command->add_option("--baseline", tasks.baseline,
                       "a report of 'eval --json' with the same --tasks: how many of its answers are kept");

@@ -3,12 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
 
 #include "io/digest.hpp"
 #include "io/error.hpp"
 #include "io/facts/known_facts.hpp"
 #include "io/facts/lambada.hpp"
+#include "io/mapped_file.hpp"
+#include "io/strict_json.hpp"
+#include "io/text_of.hpp"
+#include "launch/comma_list.hpp"
 #include "launch/measured.hpp"
 
 namespace anchorage::launch {
@@ -53,7 +56,7 @@ std::vector<std::int64_t> numbers_of(const std::vector<bool>& answered) {
 
 std::vector<EvalTask> read_eval_tasks(const EvalTaskOptions& options) {
   std::vector<EvalTask> tasks;
-  for (const std::string& argument : options.tasks) {
+  for (const std::string& argument : parts_of(options.tasks)) {
     tasks.push_back(read_task(argument, options.limit));
     if (std::ranges::count(tasks, tasks.back().name, &EvalTask::name) == 1) continue;
     throw io::UserError({.expected = "each task once",
@@ -65,16 +68,19 @@ std::vector<EvalTask> read_eval_tasks(const EvalTaskOptions& options) {
 }
 
 Baseline::Baseline(const std::filesystem::path& report, std::span<const EvalTask> tasks) {
+  io::Complaint complaint{
+      .expected = "a report of 'anchorage eval --json'",
+      .found = {},
+      .where = report.string(),
+      .remedy = "make it with 'anchorage eval MODEL --json' and the same --tasks and --task-limit"};
   const auto refuse = [&](const std::string& expected, const std::string& found) {
-    throw io::UserError({.expected = expected,
-                         .found = found,
-                         .where = report.string(),
-                         .remedy = "make it with 'anchorage eval MODEL --json' and the same --tasks and "
-                                   "--task-limit"});
+    complaint.expected = expected;
+    complaint.found = found;
+    throw io::UserError(complaint);
   };
-  std::ifstream file(report);
-  const auto document = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
-  if (!document.is_object()) refuse("a report of 'anchorage eval --json'", file ? "another text" : "no such file");
+  const io::MappedFile file(report);
+  const auto document = io::parse_strict_json(io::text_of(file.bytes()), complaint);
+  if (!document.is_object()) refuse(complaint.expected, "another text");
   tasks_ = document.value("tasks", nlohmann::json::object());
   for (const EvalTask& task : tasks) {
     if (!tasks_.contains(task.name)) refuse(fmt::format("the task '{}'", task.name), "none of that name");

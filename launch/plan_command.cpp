@@ -47,8 +47,7 @@ void measure(coordinator::PlanRequest& request) {
 coordinator::PlanRequest request_of(const Options& options, const Session& session) {
   const io::ModelConfig model = read_config(options.model);
   const worker::Method method = worker::method_named(options.method);
-  const io::Hparams hparams = requested_hparams(options.hparams, options.assignments, model);
-  warn_of_idle_settings(options.assignments, method, hparams);
+  const io::Hparams hparams = requested_hparams(options.hparams, options.assignments, method, model, session);
   coordinator::PlanRequest request{
       .workload = workload_of(model, hparams, method, options.batch, session),
       .machine = options.cpu ? coordinator::Machine::cpu(session.threads()) : coordinator::Machine::gpu(),

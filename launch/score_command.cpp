@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "io/error.hpp"
+#include "io/json_lines.hpp"
+#include "io/strict_json.hpp"
 #include "launch/command_line.hpp"
 #include "launch/model_argument.hpp"
 #include "launch/stage_choice.hpp"
@@ -29,18 +31,20 @@ std::vector<Request> read_requests(const std::string& path) {
                          .where = path,
                          .remedy = "check the path given to --requests"});
   }
+  io::Complaint complaint{.expected = R"({"prompt": text, "completion": text} on each line)",
+                          .found = {},
+                          .where = path,
+                          .remedy = "mend that line"};
+  io::JsonLines lines(file, complaint);
   std::vector<Request> requests;
-  std::string line;
-  for (std::int64_t number = 1; std::getline(file, line); ++number) {
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    const auto record = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+  while (const auto line = lines.next()) {
+    const auto& record = line->value;
     const bool usable = record.is_object() && record.contains("prompt") && record["prompt"].is_string() &&
                         record.contains("completion") && record["completion"].is_string();
     if (!usable) {
-      throw io::UserError({.expected = R"({"prompt": text, "completion": text} on each line)",
-                           .found = line.substr(0, 80),
-                           .where = fmt::format("{}, line {}", path, number),
-                           .remedy = "mend that line"});
+      complaint.found = io::shown(record);
+      complaint.where = line->where;
+      throw io::UserError(complaint);
     }
     requests.push_back({record["prompt"], record["completion"]});
   }

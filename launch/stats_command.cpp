@@ -6,6 +6,7 @@
 #include "io/digest.hpp"
 #include "io/error.hpp"
 #include "io/rome_statistics.hpp"
+#include "launch/comma_list.hpp"
 #include "launch/command_line.hpp"
 #include "launch/fingerprints.hpp"
 #include "launch/model_argument.hpp"
@@ -51,7 +52,7 @@ bool is_finished(const worker::StatisticsOptions& wanted, const io::StatisticsFi
 
 std::map<std::int64_t, std::filesystem::path> files_by_layer(const std::vector<std::string>& arguments) {
   std::map<std::int64_t, std::filesystem::path> files;
-  for (const std::string& argument : arguments) {
+  for (const std::string& argument : parts_of(arguments)) {
     std::int64_t layer = 0;
     const char* end = argument.data() + argument.size();
     const auto [stop, error] = std::from_chars(argument.data(), end, layer);
@@ -148,7 +149,8 @@ void add_stats_command(CommandLine& line) {
   wanted.tokens = 100000;
   CLI::App* command = line.app.add_subcommand("stats", "Collect the second moments of the keys on general text");
   command->add_option("model", options->model, "MODEL")->required();
-  auto* corpus = command->add_option("--corpus", wanted.corpus, "a text file, UTF-8");
+  auto* corpus = command->add_option("--corpus", wanted.corpus,
+                                     "a text file, UTF-8; or records with 'text', *.jsonl or *.json");
   auto* layers = command->add_option("--layers", wanted.layers, "to collect for: 4,5,6")->delimiter(',');
   command->add_option("--tokens", wanted.tokens, "to collect")->check(whole_number(1));
   command->add_option("--sequence-length", wanted.sequence_length, "tokens seen at once")
@@ -158,7 +160,6 @@ void add_stats_command(CommandLine& line) {
           "--rome", options->rome,
           "LAYER=FILE,...: instead of collecting, import what ROME, MEMIT or EasyEdit collected for this model "
           "(.npz with mom2)")
-      ->delimiter(',')
       ->excludes(corpus)
       ->excludes(layers);
   command->add_option("--out", wanted.out, "the statistics file; an interrupted one is continued")->required();

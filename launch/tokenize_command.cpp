@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "io/error.hpp"
+#include "io/json_lines.hpp"
+#include "io/strict_json.hpp"
 #include "io/tokenizer/tokenizer.hpp"
 #include "launch/command_line.hpp"
 
@@ -23,17 +25,18 @@ nlohmann::json encode(const io::Tokenizer& tokenizer, const std::string& text, c
 
 // One JSON string a line in, one JSON array of ids a line out.
 void encode_lines(const io::Tokenizer& tokenizer, const Options& options, const Session& session) {
-  std::string line;
-  for (std::int64_t number = 1; std::getline(std::cin, line); ++number) {
-    if (line.empty()) continue;
-    const auto text = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (!text.is_string()) {
-      throw io::UserError({.expected = "one JSON string a line",
-                           .found = line.substr(0, 60),
-                           .where = fmt::format("standard input, line {}", number),
-                           .remedy = "put the text in double quotes, or use --text"});
+  io::Complaint complaint{.expected = "one JSON string a line",
+                          .found = {},
+                          .where = "standard input",
+                          .remedy = "put the text in double quotes, or use --text"};
+  io::JsonLines lines(std::cin, complaint);
+  while (const auto line = lines.next()) {
+    if (!line->value.is_string()) {
+      complaint.found = io::shown(line->value);
+      complaint.where = line->where;
+      throw io::UserError(complaint);
     }
-    session.print(encode(tokenizer, text, options));
+    session.print(encode(tokenizer, line->value, options));
   }
 }
 

@@ -35,8 +35,14 @@ const json& field(const json& record, std::string_view key) {
   return found == record.end() ? missing : *found;
 }
 
-const std::string& raw_text_in(const json& value, std::string_view key) {
-  if (value.is_string()) return value.get_ref<const std::string&>();
+std::string raw_text_in(const json& value, std::string_view key) {
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_number_integer()) return value.dump();
+  if (value.is_number()) {
+    throw BadRecord(
+        fmt::format("field '{}' holds the number {}, of which the digits would not be kept; put it in quotes", key,
+                    value.dump()));
+  }
   throw BadRecord(fmt::format("field '{}' holds {} where a text is expected", key, kind_of(value)));
 }
 

@@ -30,6 +30,7 @@ constexpr std::array formats{
     FormatEntry{Format::knowedit, "knowedit", "KnowEdit",
                 "prompt and target_new with locality by kind, or concept, text, labels"},
     FormatEntry{Format::mquake, "mquake", "MQuAKE", "requested_rewrite (a list)"},
+    FormatEntry{Format::qaedit, "qaedit", "QAEdit", "prompt and target with rephrase or a list locality"},
 };
 
 const FormatEntry& entry_of(Format format) {
@@ -38,12 +39,13 @@ const FormatEntry& entry_of(Format format) {
   return *found;
 }
 
-// Data sets' own records say which of their cases it was.
+// Data sets' own records say which of their cases it was. QAEdit's number is its case's within the source, so that
+// two records may have the same.
 std::string source_of(Format format, const json& record) {
   std::string source = optional_text(record, "source");
   if (source.empty()) source = entry_of(format).title;
-  const auto id = record.find("case_id");
-  if (id == record.end()) return source;
+  const auto id = record.find(format == Format::qaedit ? "id" : "case_id");
+  if (id == record.end() || id->is_null()) return source;
   return fmt::format("{}, case {}", source, id->is_string() ? id->get<std::string>() : id->dump());
 }
 
@@ -74,7 +76,7 @@ Edit read_native(const json& record) {
   edit.tags = text_list(record, "tags");
   refuse_misspelt_fields(record);
   const auto neighborhood = record.find("neighborhood");
-  if (neighborhood == record.end()) return edit;
+  if (neighborhood == record.end() || neighborhood->is_null()) return edit;
   if (!neighborhood->is_array()) throw BadRecord("field 'neighborhood' is not a list");
   for (const json& neighbor : *neighborhood) {
     edit.neighborhood.push_back(
@@ -97,12 +99,16 @@ void take_chat_prompt(const json& record, Edit& edit) {
 // The rewrite that CounterFact and MQuAKE share: {"prompt", "subject", "target_new": {"str"}, "target_true":
 // {"str"}}.
 Edit read_rewrite(const json& rewrite) {
+  const auto answer_in = [&](const char* key) {
+    const auto answer = rewrite.find(key);
+    return answer == rewrite.end() || answer->is_null() ? "" : optional_text(*answer, "str");
+  };
   Edit edit;
   edit.subject = required_text(rewrite, "subject");
   edit.prompt = required_prompt(rewrite, "prompt");
-  if (rewrite.contains("target_new")) edit.target = optional_text(rewrite["target_new"], "str");
+  edit.target = answer_in("target_new");
   if (edit.target.empty()) throw BadRecord("field 'target_new' holds no 'str'");
-  if (rewrite.contains("target_true")) edit.ground_truth = optional_text(rewrite["target_true"], "str");
+  edit.ground_truth = answer_in("target_true");
   edit.tags = text_list(rewrite, "relation_id");
   return edit;
 }
@@ -157,6 +163,7 @@ std::vector<Neighbor> read_locality(const json& locality, const std::string& gro
   }
   if (!locality.is_object()) throw BadRecord("field 'locality' is neither a list nor an object");
   for (const auto& [kind, entries] : locality.items()) {
+    if (entries.is_null()) continue;
     for (const json& entry : entries_of(entries)) {
       append(result, neighbors(entry, "prompt", "ground_truth", ""));
     }
@@ -180,6 +187,19 @@ Edit read_easyedit(const json& record) {
   return edit;
 }
 
+// QAEdit's names are the native ones for the edit itself, and MEND's for what it must leave alone.
+Edit read_qaedit(const json& record) {
+  Edit edit;
+  edit.subject = required_text(record, "subject");
+  edit.prompt = required_prompt(record, "prompt");
+  edit.target = required_text(record, "target");
+  edit.paraphrases = prompt_list(record, "rephrase");
+  const auto locality = record.find("locality");
+  if (locality == record.end() || locality->is_null()) return edit;
+  for (const json& entry : entries_of(*locality)) append(edit.neighborhood, neighbors(entry, "loc", "loc_ans", ""));
+  return edit;
+}
+
 Edit read(Format format, const json& record, std::size_t index) {
   switch (format) {
     case Format::native:
@@ -193,6 +213,8 @@ Edit read(Format format, const json& record, std::size_t index) {
     case Format::easyedit:
     case Format::knowedit:
       return read_easyedit(record);
+    case Format::qaedit:
+      return read_qaedit(record);
   }
   throw InternalError("unknown format");
 }
@@ -222,7 +244,10 @@ std::vector<Format> formats_of(const json& record) {
   const auto has = [&](auto... keys) { return (record.contains(keys) && ...); };
   const auto is_object = [&](const char* key) { return has(key) && record[key].is_object(); };
   std::vector<Format> found;
-  if (has("prompt", "target")) found.push_back(Format::native);
+  if (has("prompt", "target")) {
+    const bool is_qaedit = has("rephrase") || (has("locality") && record["locality"].is_array());
+    found.push_back(is_qaedit ? Format::qaedit : Format::native);
+  }
   if (is_object("requested_rewrite")) found.push_back(Format::counterfact);
   if (has("requested_rewrite") && record["requested_rewrite"].is_array()) found.push_back(Format::mquake);
   if (has("src", "alt")) found.push_back(Format::mend_zsre);

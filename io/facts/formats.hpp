@@ -21,9 +21,10 @@ enum class Format {
   mend_zsre,    // MEND's ZsRE: `src`, `alt`, `answers`, `loc`, `loc_ans`
   knowedit,  // KnowEdit: `prompt`, `target_new`, `portability` and `locality` by kind; WikiBio's `text`, `labels`
   mquake,    // MQuAKE: `requested_rewrite` is a list, and each entry an edit
+  qaedit,    // QAEdit: `prompt`, `target`, `rephrase`, `locality` as a list of `loc`, `loc_ans`
 };
 
-// "native", "counterfact", "easyedit", "mend-zsre", "knowedit", "mquake".
+// "native", "counterfact", "easyedit", "mend-zsre", "knowedit", "mquake", "qaedit".
 std::string_view name_of(Format format);
 std::optional<Format> format_named(std::string_view name);
 // Every name with the fields that tell it, for messages.

@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "io/error.hpp"
+#include "io/lfs_pointer.hpp"
 #include "io/hdf5/handle.hpp"
 
 namespace anchorage::io::hdf5 {
@@ -36,6 +37,7 @@ File File::open(const std::filesystem::path& path) {
     if (errno != ENOENT) throw SystemError::from_errno(errno, "open for reading", name);
     throw UserError({.expected = "an HDF5 file", .found = "no file", .where = name, .remedy = "check the path"});
   }
+  refuse_lfs_pointer(path);
   const auto lock = lock_library();
   const Handle access(checked(H5Pcreate(H5P_FILE_ACCESS), Doing::reading, "set up HDF5", name));
   constexpr hbool_t use_locks = 0, ignore_when_disabled = 1;

@@ -10,9 +10,6 @@
 namespace anchorage::io {
 namespace {
 
-// Deeper than any real file, and far from what the recursion over nested sequences could not bear.
-constexpr int kDeepest = 64;
-
 const nlohmann::json& nothing() {
   static const nlohmann::json null;
   return null;
@@ -20,18 +17,16 @@ const nlohmann::json& nothing() {
 
 }  // namespace
 
-JsonNode::JsonNode(const nlohmann::json& root, const std::string& file) : JsonNode(&root, &file, "", 0) {}
+JsonNode::JsonNode(const nlohmann::json& root, const std::string& file) : JsonNode(&root, &file, "") {}
 
-JsonNode::JsonNode(const nlohmann::json* value, const std::string* file, std::string place, int depth)
-    : value_(value), file_(file), place_(std::move(place)), depth_(depth) {
-  if (depth_ > kDeepest) refuse(fmt::format("at most {} levels of nesting", kDeepest), "more");
-}
+JsonNode::JsonNode(const nlohmann::json* value, const std::string* file, std::string place)
+    : value_(value), file_(file), place_(std::move(place)) {}
 
 JsonNode JsonNode::member(std::string_view key) const {
   if (!value_->is_object()) refuse("an object", shown());
   const auto found = value_->find(key);
   std::string place = place_.empty() ? std::string(key) : fmt::format("{}.{}", place_, key);
-  return {found == value_->end() ? &nothing() : &*found, file_, std::move(place), depth_ + 1};
+  return {found == value_->end() ? &nothing() : &*found, file_, std::move(place)};
 }
 
 std::vector<JsonNode> JsonNode::elements() const {
@@ -39,7 +34,7 @@ std::vector<JsonNode> JsonNode::elements() const {
   std::vector<JsonNode> nodes;
   nodes.reserve(value_->size());
   for (const auto& element : *value_) {
-    nodes.push_back({&element, file_, fmt::format("{}[{}]", place_, nodes.size()), depth_ + 1});
+    nodes.push_back({&element, file_, fmt::format("{}[{}]", place_, nodes.size())});
   }
   return nodes;
 }

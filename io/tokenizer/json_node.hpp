@@ -44,14 +44,13 @@ class JsonNode {
   [[noreturn]] void not_implemented(const std::string& what) const;
 
  private:
-  JsonNode(const nlohmann::json* value, const std::string* file, std::string place, int depth);
+  JsonNode(const nlohmann::json* value, const std::string* file, std::string place);
 
   std::string shown() const;
 
   const nlohmann::json* value_;
   const std::string* file_;
   std::string place_;  // "pre_tokenizer.pretokenizers[0]"; empty for the root
-  int depth_;
 };
 
 }  // namespace anchorage::io

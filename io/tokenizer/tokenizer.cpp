@@ -3,12 +3,14 @@
 #include <unicode/uchar.h>
 
 #include <algorithm>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <ranges>
 #include <utility>
 
 #include "io/error.hpp"
+#include "io/mapped_file.hpp"
+#include "io/strict_json.hpp"
+#include "io/text_of.hpp"
 #include "io/tokenizer/added_tokens.hpp"
 #include "io/tokenizer/aligned_text.hpp"
 #include "io/tokenizer/bpe.hpp"
@@ -17,28 +19,11 @@
 #include "io/tokenizer/normalizer.hpp"
 #include "io/tokenizer/post_processor.hpp"
 #include "io/tokenizer/pre_tokenizer.hpp"
+#include "io/tokenizer/tokenizer_file.hpp"
 #include "io/tokenizer/utf8.hpp"
 
 namespace anchorage::io {
 namespace {
-
-nlohmann::json read_json(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) {
-    throw UserError({.expected = "a tokenizer.json",
-                     .found = "no file that can be read",
-                     .where = path.string(),
-                     .remedy = "copy the one that came with the model, or have `transformers` save it there"});
-  }
-  try {
-    return nlohmann::json::parse(file);
-  } catch (const nlohmann::json::parse_error& error) {
-    throw UserError({.expected = "JSON",
-                     .found = fmt::format("something else at byte {}", error.byte),
-                     .where = path.string(),
-                     .remedy = "get the file again; it may have been cut off"});
-  }
-}
 
 void check_text(std::string_view text) {
   constexpr std::size_t kMost = std::size_t{1} << 28;  // a step may double the length, and each byte has its origin
@@ -159,9 +144,12 @@ std::optional<std::string_view> Tokenizer::Parts::token_of(std::int32_t id) cons
 Tokenizer::Tokenizer(std::shared_ptr<const Parts> parts) : parts_(std::move(parts)) {}
 
 Tokenizer Tokenizer::load(const std::filesystem::path& path) {
-  const std::filesystem::path file = std::filesystem::is_directory(path) ? path / "tokenizer.json" : path;
-  const nlohmann::json json = read_json(file);
-  return Tokenizer(std::make_shared<const Parts>(Parts::parse(JsonNode(json, file.string()))));
+  const std::string name = tokenizer_file(path).string();
+  const MappedFile file(name);
+  const nlohmann::json json = parse_strict_json(
+      text_of(file.bytes()),
+      {.expected = "JSON", .found = {}, .where = name, .remedy = "get the file again; it may have been cut off"});
+  return Tokenizer(std::make_shared<const Parts>(Parts::parse(JsonNode(json, name))));
 }
 
 std::vector<Tokenizer::Parts::Token> Tokenizer::Parts::tokens_in(std::string_view utf8) const {

@@ -71,10 +71,39 @@ def mend_edit(record):
     )
 
 
+def wikibigedit_edit(record):
+    return edit(
+        record["subject"].strip(),
+        template(record["prompt"].strip(), record["subject"].strip()),
+        record["target_new"].strip(),
+        "",
+        [record["rephrase_prompt"].strip()],
+        [(record["locality_prompt"].strip(), record["locality_ground_truth"].strip())],
+        "EasyEdit",
+    )
+
+
+def qaedit_edit(record):
+    subject = record["subject"].strip()
+    if record["prompt"].strip().count(subject) != 1:
+        return None
+    return edit(
+        subject,
+        template(record["prompt"].strip(), subject),
+        record["target"].strip(),
+        "",
+        [record["rephrase"].strip()],
+        [(entry["loc"].strip(), entry["loc_ans"].strip()) for entry in record["locality"]],
+        f"{record['source']}, case {record['id']}",
+    )
+
+
 FILES = {
     "counterfact-edit.json": ("easyedit", counterfact_edit),
     "counterfact_500_multi_neighbour.json": ("easyedit", multi_neighbour_edit),
     "zsre_mend_train-1k.json": ("mend-zsre", mend_edit),
+    "wikibigedit_3k.json": ("easyedit", wikibigedit_edit),
+    "qaedit_1k.json": ("qaedit", qaedit_edit),
 }
 
 

@@ -70,9 +70,21 @@ TEST_F(HostileShards, RefusedWhereAShardLacksATensor) {
               AllOf(HasSubstr("tensor 'c'"), HasSubstr("found none"), HasSubstr(second)));
 }
 
-TEST_F(HostileShards, RefusedWhereTheIndexLacksATensor) {
-  directory_.write(second, shard_with("c"));
-  EXPECT_THAT(refusal_of(good_index), AllOf(HasSubstr("tensor 'c'"), HasSubstr("found no shard")));
+// As transformers 5 does.
+TEST_F(HostileShards, AreTakenWithATensorThatTheIndexDoesNotName) {
+  directory_.write(second, tests::raw_safetensors(R"({"b":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},
+                                                     "c":{"dtype":"U8","shape":[2],"data_offsets":[4,6]}})",
+                                                  "abcdef"));
+  EXPECT_EQ(refusal_of(good_index), "accepted");
+  const WeightFiles weights = WeightFiles::open(directory_.path());
+  EXPECT_THAT(weights.names(), testing::ElementsAre("a", "b", "c"));
+  EXPECT_EQ(weights.stored("c").bytes.front(), std::byte{'e'});
+}
+
+TEST_F(HostileShards, RefusedWhereATensorIsInAnotherShardThanTheIndexNames) {
+  EXPECT_THAT(refusal_of(index_of(R"("a":"model-00002-of-00002.safetensors",)" + b_in_second +
+                                  R"(,"d":"model-00001-of-00002.safetensors")")),
+              AllOf(HasSubstr(std::string(first) + " for its tensor 'a'"), HasSubstr(second)));
 }
 
 TEST_F(HostileShards, RefusedWhereATensorIsInTwoShards) {

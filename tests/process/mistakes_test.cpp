@@ -47,7 +47,7 @@ TEST_F(Mistakes, StatisticsThatAreSingularLeaveNoRunInTheWay) {
   std::string arguments = edit_arguments("run");
   arguments.replace(arguments.find("s.h5"), 4, "few.h5");
   expect_refused(arguments, {"singular", "more tokens"});
-  EXPECT_FALSE(std::filesystem::exists(folder.path() / "run" / "run.yaml"));
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "run"));
   EXPECT_EQ(program(edit_arguments("run")).exit_code, 0);
 }
 
@@ -93,7 +93,7 @@ TEST_F(Mistakes, ASettingWithoutEffectIsWarnedOfOnce) {
 }
 
 TEST_F(Mistakes, LayerPastTheEnd) {
-  expect_refused(edit_arguments("run", "--set layers=1,9"), {"9", "h.yaml"});
+  expect_refused(edit_arguments("run", "--set layers=1,9"), {"layer 9", "--set layers=1,9"});
   expect_refused("stats '" + model + "' --corpus '" + corpus + "' --layers 4 --tokens 10 --out t.h5",
                  {"layers from 0 to 3", "4"});
 }

@@ -1,17 +1,9 @@
 #include "worker/model/text_sequences.hpp"
 
-#include "io/error.hpp"
-
 namespace anchorage::worker {
 
 TextSequences::TextSequences(const std::filesystem::path& text, const io::Tokenizer& tokenizer, std::int64_t length)
-    : file_(text, std::ios::binary), tokenizer_(tokenizer), length_(static_cast<std::size_t>(length)) {
-  if (!file_ || std::filesystem::is_directory(text)) {
-    throw io::UserError({.expected = "a text file",
-                         .found = "none that can be read",
-                         .where = text.string(),
-                         .remedy = "check the path"});
-  }
+    : lines_(text), tokenizer_(tokenizer), length_(static_cast<std::size_t>(length)) {
   // What the post-processor puts before a text; what it puts behind one has no place inside running text.
   const TokenIds bare = tokenizer_.encode("a"), whole = tokenizer_.encode("a", {.add_special_tokens = true});
   for (const std::int32_t id : whole) {
@@ -22,10 +14,10 @@ TextSequences::TextSequences(const std::filesystem::path& text, const io::Tokeni
 
 std::optional<TokenIds> TextSequences::next() {
   const std::size_t wanted = length_ - start_.size();
-  std::string line;
-  while (pending_.size() < wanted && std::getline(file_, line)) {
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    const TokenIds ids = tokenizer_.encode(line + "\n");
+  while (pending_.size() < wanted) {
+    const auto line = lines_.next();
+    if (!line) break;
+    const TokenIds ids = tokenizer_.encode(*line + "\n");
     pending_.insert(pending_.end(), ids.begin(), ids.end());
   }
   if (pending_.empty()) return std::nullopt;

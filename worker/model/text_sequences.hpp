@@ -2,16 +2,16 @@
 #pragma once
 
 #include <filesystem>
-#include <fstream>
 #include <optional>
 
+#include "io/text_lines.hpp"
 #include "io/tokenizer/tokenizer.hpp"
 #include "worker/model/token_layout.hpp"
 
 namespace anchorage::worker {
 
 // Lines are encoded one by one, each with its line break, and joined: the sequences depend on the text alone.
-// Throws io::UserError when the file cannot be read, has no text, or has a line that is not UTF-8.
+// Throws io::UserError as io::TextLines does, which tells in which forms a text may come.
 class TextSequences {
  public:
   // Borrows the tokenizer.
@@ -22,7 +22,7 @@ class TextSequences {
   std::optional<TokenIds> next();
 
  private:
-  std::ifstream file_;
+  io::TextLines lines_;
   const io::Tokenizer& tokenizer_;
   std::size_t length_;
   TokenIds start_;    // the special tokens before every sequence

@@ -59,7 +59,7 @@ TEST_P(RealEdits, AllRecordsReadAsTheIndependentReadingHasThem) {
 
 INSTANTIATE_TEST_SUITE_P(Files, RealEdits,
                          testing::Values("counterfact-edit.json", "counterfact_500_multi_neighbour.json",
-                                         "zsre_mend_train-1k.json"));
+                                         "zsre_mend_train-1k.json", "wikibigedit_3k.json", "qaedit_1k.json"));
 
 TEST(DemoEdits, AllRecordsOfTheDemoCanBeUsed) {
   const EditsFile file = read_edits(std::filesystem::path(ANCHORAGE_SOURCE_DIR) / "launch/demo/facts.jsonl");

@@ -239,10 +239,10 @@ TEST(Edits, FieldsThatAreMissingEmptyOrOfTheWrongTypeAreRejectedWithTheReason) {
   EXPECT_EQ(reason(R"({"prompt": "{} is", "target": "x"})"), "field 'subject' is missing");
   EXPECT_EQ(reason(R"({"subject": null, "prompt": "{} is", "target": "x"})"), "field 'subject' is missing");
   EXPECT_EQ(reason(R"({"subject": "s", "prompt": "{} is", "target": "  "})"), "field 'target' is empty");
-  EXPECT_EQ(reason(R"({"subject": 7, "prompt": "{} is", "target": "x"})"),
-            "field 'subject' holds a number where a text is expected");
-  EXPECT_EQ(reason(R"({"subject": "s", "prompt": "{} is", "target": "x", "paraphrases": [1]})"),
-            "field 'paraphrases' holds a number where a text is expected");
+  EXPECT_EQ(reason(R"({"subject": {}, "prompt": "{} is", "target": "x"})"),
+            "field 'subject' holds an object where a text is expected");
+  EXPECT_EQ(reason(R"({"subject": "s", "prompt": "{} is", "target": "x", "paraphrases": [true]})"),
+            "field 'paraphrases' holds a truth value where a text is expected");
   EXPECT_EQ(reason(R"({"subject": "s", "prompt": "{} is", "target": "x", "neighborhood": [{"prompt": "p"}]})"),
             "field 'answer' is missing");
   EXPECT_THAT(reason(R"({"subject": "s", "prompt": "{} is", "target": "x", "neighborhood": ["p"]})"),
@@ -272,6 +272,64 @@ TEST(Edits, JsonLinesTolerateMarkCarriageReturnsAndBlankLinesAndSetBadLinesAside
   EXPECT_THAT(file.rejected[0].reason, HasSubstr("expected JSON"));
   EXPECT_THAT(file.rejected[1].where, testing::EndsWith("line 5"));
   EXPECT_EQ(file.rejected[1].reason, "bytes that are not UTF-8");
+}
+
+TEST(Edits, WholeNumbersAreTheTextOfTheirDigits) {
+  const Edit edit = only_edit(
+      R"({"id": 17, "subject": 1984, "prompt": "{} has", "target": 7, "ground_truth": [-3], "paraphrases": [12],)"
+      R"( "neighborhood": [{"prompt": 1, "answer": 2}], "tags": [20261128, "b"], "source": 9})");
+  const Edit expected{.id = "17",
+                      .subject = "1984",
+                      .prompt = "{} has",
+                      .target = "7",
+                      .ground_truth = "-3",
+                      .paraphrases = {"12"},
+                      .neighborhood = {{"1", "2"}},
+                      .source = "9",
+                      .tags = {"20261128", "b"}};
+  EXPECT_EQ(edit, expected);
+  EXPECT_THAT(reason(R"({"subject": "a", "prompt": "{} is", "target": 3.10})"),
+              HasSubstr("field 'target' holds the number 3.1, of which the digits would not be kept"));
+  EXPECT_THAT(reason(R"({"subject": "a", "prompt": "{} is", "target": 99999999999999999999})"),
+              HasSubstr("in quotes"));
+  EXPECT_THAT(reason(R"({"subject": "a", "prompt": "{} is", "target": true})"), HasSubstr("a truth value"));
+}
+
+TEST(Edits, WhatIsNullIsNotGiven) {
+  const Edit edit =
+      only_edit(R"({"id": null, "subject": "a", "prompt": "{} is", "target": "x", "ground_truth": null,
+      "paraphrases": null, "neighborhood": null, "source": null, "tags": null})");
+  EXPECT_EQ(edit, only_edit(R"({"subject": "a", "prompt": "{} is", "target": "x"})"));
+  EXPECT_EQ(only_edit(R"({"case_id": null, "requested_rewrite": {"prompt": "{} is", "subject": "a",
+      "target_new": {"str": "x"}, "target_true": null}, "paraphrase_prompts": null, "neighborhood_prompts": null})")
+                .source,
+            "CounterFact");
+  EXPECT_THAT(only_edit(R"({"subject": "a", "prompt": "a is", "target_new": "x",
+      "locality": {"Forgetfulness": null, "Relation": [{"prompt": "b is", "ground_truth": "y"}]}})")
+                  .neighborhood,
+              ElementsAre(Neighbor{"b is", "y"}));
+  EXPECT_THAT(only_edit(R"({"id": null, "subject": "a", "prompt": "a is", "target": "x", "rephrase": null,
+      "locality": null})")
+                  .neighborhood,
+              IsEmpty());
+}
+
+// QAEdit's numbers are those of its sources, and come twice.
+TEST(Edits, QaEditIsToldFromTheNativeFormByItsOwnFields) {
+  const EditsFile file = read(R"([{"id": 7, "source": "NQ", "prompt": "who wrote emma?", "target": "Jane Austen",
+      "subject": "emma", "rephrase": "Who is the author?", "locality": [{"loc": "who sang hey", "loc_ans": "Ann"}]},
+      {"id": 7, "source": "SQA", "prompt": "who?", "target": "x", "subject": "emma", "locality": []}])");
+  EXPECT_EQ(file.format, Format::qaedit);
+  const Edit expected{.id = file.edits.at(0).id,
+                      .subject = "emma",
+                      .prompt = "who wrote {}?",
+                      .target = "Jane Austen",
+                      .paraphrases = {"Who is the author?"},
+                      .neighborhood = {{"who sang hey", "Ann"}},
+                      .source = "NQ, case 7"};
+  EXPECT_EQ(file.edits.at(0), expected);
+  EXPECT_EQ(file.edits.at(0).id, default_id(expected));
+  EXPECT_THAT(file.rejected.at(0).reason, HasSubstr("subject 'emma' does not occur"));
 }
 
 TEST(Edits, FieldGivenTwiceIsRejected) {
@@ -335,13 +393,13 @@ TEST(Edits, ExamplesInTheDocumentationReadAsTheirFormats) {
     EXPECT_EQ(file.edits.size(), 1U) << line;
     found.push_back(name_of(file.format));
   }
-  EXPECT_THAT(found,
-              ElementsAre("native", "counterfact", "easyedit", "mend-zsre", "knowedit", "knowedit", "mquake"));
+  EXPECT_THAT(found, ElementsAre("native", "counterfact", "easyedit", "mend-zsre", "knowedit", "knowedit", "mquake",
+                                 "qaedit"));
 }
 
 TEST(Edits, EveryFormatIsFoundByItsName) {
   for (const Format format : {Format::native, Format::counterfact, Format::easyedit, Format::mend_zsre,
-                              Format::knowedit, Format::mquake}) {
+                              Format::knowedit, Format::mquake, Format::qaedit}) {
     EXPECT_EQ(format_named(name_of(format)), format);
     EXPECT_THAT(known_formats(), HasSubstr(std::string(name_of(format))));
   }

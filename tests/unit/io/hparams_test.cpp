@@ -213,6 +213,42 @@ TEST(Hparams, UnknownKeyNamesTheNearestKnownOneAndTheLine) {
   EXPECT_THAT(refusal("[a]: 1"), HasSubstr("a known hyper-parameter"));
 }
 
+// Keys of EasyEdit's files for them, of SPHERE's and of ENCORE's.
+TEST(Hparams, KeyOfAMethodThatIsNotHereNamesTheMethodAndGuessesNothing) {
+  const std::vector<std::pair<std::string, std::string>> keys{{"emmet_lambda", "EMMET"},
+                                                              {"update_norm_lambda", "EMMET"},
+                                                              {"nll_loss_factor", "PMET"},
+                                                              {"cumulative_ratio", "SPHERE"},
+                                                              {"suppression_strength", "SPHERE"},
+                                                              {"rewrite_module_tmps", "PMET"},
+                                                              {"ks_bs", "EAMET"},
+                                                              {"prob_cutoff", "ENCORE"},
+                                                              {"num_steps", "FT"}};
+  for (const auto& [key, method] : keys) {
+    const std::string message = refusal("layers: [1]\n" + key + ": 0.1\n");
+    EXPECT_THAT(message, AllOf(HasSubstr(key), HasSubstr(method + " is not here"), HasSubstr("line 2"))) << key;
+    EXPECT_THAT(message, testing::Not(HasSubstr("nearest"))) << key;
+  }
+}
+
+TEST(Hparams, FileTellsTheMethodThatItIsFor) {
+  EXPECT_EQ(load(easyedit).algorithm, "MEMIT");
+  EXPECT_EQ(load(alphaedit).algorithm, "");
+}
+
+TEST(Hparams, WhatASettingMadeWrongIsToldAsTheSettings) {
+  const auto where = [](Hparams hparams, std::vector<std::string> assignments) {
+    for (const std::string& assignment : assignments) set(hparams, assignment);
+    return message_of([&] { resolve(hparams, demo, "h.yaml", assignments); });
+  };
+  EXPECT_THAT(where({.layers = {4}}, {"layers=1", "layers=1,30", "v_lr=1"}), HasSubstr("in --set layers=1,30;"));
+  EXPECT_THAT(where({.layers = {30}}, {"v_lr=1"}), HasSubstr("in h.yaml;"));
+  EXPECT_THAT(where({.layers = {4}}, {"v_loss_layer=3"}), HasSubstr("in --set v_loss_layer=3;"));
+  EXPECT_THAT(where({.layers = {4}, .v_loss_layer = 5}, {"layers=6"}), HasSubstr("in --set layers=6;"));
+  EXPECT_THAT(where({.layers = {4}}, {"eac_anchor_ratio=1e-5"}), HasSubstr("in --set eac_anchor_ratio=1e-5;"));
+  EXPECT_THAT(where({.layers = {4}}, {"ln_f_module=x"}), HasSubstr("in --set ln_f_module=x;"));
+}
+
 TEST(Hparams, KeyGivenTwiceIsRefusedAtItsLine) {
   EXPECT_THAT(refusal("v_lr: 0.5\nkl_factor: 1\nv_lr: 0.1\n"),
               AllOf(HasSubstr("'v_lr' again"), HasSubstr("line 3")));

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "io/error.hpp"
+#include "tests/message_of.hpp"
 #include "tests/small_model.hpp"
 #include "tests/temporary_directory.hpp"
 
@@ -44,12 +45,15 @@ TEST(ModelDirectory, MissingTokenizerIsRefusedOnlyWhenItIsAskedFor) {
   tests::write_small_model(directory);
   std::filesystem::remove(directory.path() / "tokenizer.json");
   const ModelDirectory model = ModelDirectory::open(directory.path());
-  try {
-    model.tokenizer();
-    FAIL() << "no exception";
-  } catch (const UserError& error) {
-    EXPECT_THAT(std::string(error.what()), HasSubstr("the file tokenizer.json"));
-  }
+  const auto refusal = [&] { return tests::message_of([&] { model.tokenizer(); }); };
+  EXPECT_THAT(refusal(), HasSubstr("the file tokenizer.json, found none"));
+  directory.write("vocab.json", "{}");
+  EXPECT_THAT(refusal(), HasSubstr("found none"));
+  directory.write("merges.txt", "");
+  EXPECT_THAT(refusal(), testing::AllOf(HasSubstr("found vocab.json and merges.txt"),
+                                        HasSubstr("AutoTokenizer.from_pretrained(\"" + directory.path().string())));
+  directory.write("tokenizer.model", "");
+  EXPECT_THAT(refusal(), HasSubstr("found tokenizer.model"));
 }
 
 std::string fingerprint_of(const tests::SmallModel& model) {

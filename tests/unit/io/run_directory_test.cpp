@@ -97,6 +97,20 @@ TEST_F(Run, IsBegunWhereAStartWasKilled) {
   EXPECT_FALSE(std::filesystem::exists(path() / ".run.yaml.1-0.tmp"));
 }
 
+TEST_F(Run, ThatNeverBeginsLeavesNothing) {
+  RunDirectory::create(path());
+  EXPECT_TRUE(std::filesystem::is_empty(directory_.path()));
+  std::filesystem::create_directories(path());
+  {
+    RunDirectory run = RunDirectory::create(path());
+    EXPECT_THAT(message_of([&] { RunDirectory::create(path()); }), HasSubstr("in use by host"));
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(path())) << "a directory that was there stays";
+  RunDirectory::create(path()).write_record(sample_record());
+  EXPECT_TRUE(RunDirectory::is_run(path()));
+  EXPECT_TRUE(std::filesystem::exists(path() / "run.lock"));
+}
+
 TEST_F(Run, IsNotGoneOnWithWhereThereIsNone) {
   std::filesystem::create_directories(path());
   EXPECT_THAT(message_of([&] { RunDirectory::resume(path()); }),
@@ -112,7 +126,8 @@ TEST_F(Run, NamesWhatItsRecordLacks) {
   };
   EXPECT_THAT(refusal("schema: anchorage-run/1\nmodel: x\n"), HasSubstr("no key 'edits'"));
   EXPECT_THAT(refusal("schema: anchorage-run/9\n"), HasSubstr("found anchorage-run/9"));
-  EXPECT_THAT(refusal("a: [1"), HasSubstr("run.yaml; mend the file"));
+  EXPECT_THAT(refusal("a: [1"), HasSubstr("run.yaml, line 1; mend the file"));
+  EXPECT_THAT(refusal("schema: anchorage-run/1\n---\nmodel: x\n"), HasSubstr("a second document"));
   EXPECT_THAT(refusal("- just a list"), HasSubstr("run.yaml; mend the file"));
   EXPECT_THAT(refusal(""), HasSubstr("no key 'schema'"));
 }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "io/error.hpp"
+#include "tests/message_of.hpp"
 #include "tests/raw_safetensors.hpp"
 #include "tests/temporary_directory.hpp"
 
@@ -47,6 +48,26 @@ TEST(WeightFiles, AreThoseOfTheSingleFileWhereBothLayoutsAreThere) {
   write_shards(directory);
   directory.write("model.safetensors", file_with("c", "cccc"));
   EXPECT_THAT(WeightFiles::open(directory.path()).names(), ElementsAre("c"));
+}
+
+TEST(WeightFiles, InAnotherFormAreToldWithTheWayToConvertThem) {
+  const tests::TemporaryDirectory directory;
+  const auto refusal = [&] { return tests::message_of([&] { WeightFiles::open(directory.path()); }); };
+  EXPECT_THAT(refusal(), HasSubstr("found neither"));
+  directory.write("model-00001-of-00001.safetensors", file_with("a", "aaaa"));
+  EXPECT_THAT(refusal(), HasSubstr("get model.safetensors.index.json too"));
+  directory.write("pytorch_model.bin", "PK");
+  EXPECT_THAT(refusal(), testing::AllOf(HasSubstr("found pytorch_model.bin"),
+                                        HasSubstr(".save_pretrained(\"" + directory.path().string())));
+}
+
+TEST(WeightFiles, ThatAreAGitLfsPointerAreCalledThat) {
+  const tests::TemporaryDirectory directory;
+  directory.write("model.safetensors",
+                  "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 538090408\n");
+  EXPECT_THAT(tests::message_of([&] { WeightFiles::open(directory.path()); }),
+              testing::AllOf(HasSubstr("found a git-lfs pointer"), HasSubstr("model.safetensors"),
+                             HasSubstr("git lfs pull")));
 }
 
 TEST(WeightFiles, RefusalOfAnUnknownTensorNamesTheIndex) {

@@ -1,0 +1,34 @@
+// JSON Lines, one value at a time, from a stream that may have no end.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include <cstdint>
+#include <istream>
+#include <optional>
+#include <string>
+
+#include "io/error.hpp"
+
+namespace anchorage::io {
+
+struct JsonLine {
+  nlohmann::json value;
+  std::string where;  // "requests.jsonl, line 12"
+};
+
+class JsonLines {
+ public:
+  // Borrows the stream. `complaint` is for a line that is no JSON: its place names the stream.
+  JsonLines(std::istream& stream, Complaint complaint) : stream_(stream), complaint_(std::move(complaint)) {}
+
+  // The next line that is not blank; nothing at the end. Throws UserError for one that is not JSON.
+  std::optional<JsonLine> next();
+
+ private:
+  std::istream& stream_;
+  Complaint complaint_;
+  std::int64_t number_ = 0;  // of the last line, from 1
+};
+
+}  // namespace anchorage::io

@@ -1,0 +1,38 @@
+// The lines of a text, from a text file or from records that have it: a corpus, or text that is held out.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <optional>
+#include <string>
+
+namespace anchorage::io {
+
+// UTF-8, with or without byte order mark; blank lines do not count. Of a file `*.jsonl`, and of a `*.json`, the
+// texts are the records' fields `text`, one behind the other; a `.json` is taken into memory, the others are
+// streamed.
+class TextLines {
+ public:
+  // UserError where there is no such file.
+  explicit TextLines(const std::filesystem::path& path);
+  TextLines(const TextLines&) = delete;
+  TextLines& operator=(const TextLines&) = delete;
+
+  // The next line, without its end; nothing behind the last one. UserError with file and line, or index, for bytes
+  // that are not UTF-8, a zero byte, and a record without `text`.
+  std::optional<std::string> next();
+
+ private:
+  std::optional<std::string> next_plain();  // a line of a text file
+
+  std::string path_;
+  std::ifstream file_;
+  std::int64_t number_ = 0;                                // of the last plain line, from 1
+  std::function<std::optional<std::string>()> next_text_;  // of the file's
+  std::string text_;                                       // the one at hand
+  std::size_t place_ = 0;                                  // in it, where the next line begins
+};
+
+}  // namespace anchorage::io
