@@ -261,7 +261,6 @@ TEST_F(AsItComes, ANullSpaceOfEverythingIsTold) {
 }
 
 // ---- Missing
-// ---- Missing
 
 // Chat models.
 class Chat : public AsItComes {
