@@ -3,14 +3,10 @@
 namespace anchorage::worker {
 
 TextSequences::TextSequences(const std::filesystem::path& text, const io::Tokenizer& tokenizer, std::int64_t length)
-    : lines_(text), tokenizer_(tokenizer), length_(static_cast<std::size_t>(length)) {
-  // What the post-processor puts before a text; what it puts behind one has no place inside running text.
-  const TokenIds bare = tokenizer_.encode("a"), whole = tokenizer_.encode("a", {.add_special_tokens = true});
-  for (const std::int32_t id : whole) {
-    if (id == bare.front()) break;
-    start_.push_back(id);
-  }
-}
+    : lines_(text),
+      tokenizer_(tokenizer),
+      length_(static_cast<std::size_t>(length)),
+      start_(tokenizer.start_ids()) {}  // what goes behind a text has no place inside running text
 
 std::optional<TokenIds> TextSequences::next() {
   const std::size_t wanted = length_ - start_.size();
