@@ -14,7 +14,7 @@ struct RunRecord {
   std::string model;               // path, absolute
   std::vector<std::string> edits;  // paths, absolute
   std::string format = "auto";     // of the edits: a name of io/facts/formats.hpp; auto: found from their fields
-  std::string chat_template;       // whose message a prompt is: system, user, or "" for prompts as they are
+  std::string chat_template{};     // whose message a prompt is: system, user, or "" for prompts as they are
   std::string statistics;          // path, absolute
   std::string method;
   std::string hparams;  // YAML text, kept letter by letter
