@@ -106,11 +106,9 @@ Tokenizer::Tokenizer(std::shared_ptr<const Parts> parts) : parts_(std::move(part
 Tokenizer Tokenizer::load(const std::filesystem::path& path) {
   const std::string name = tokenizer_file(path).string();
   const MappedFile file(name);
-  const nlohmann::json json = parse_strict_json(text_of(file.bytes()),
-                                                {.expected = "JSON",
-                                                 .found = {},
-                                                 .where = name,
-                                                 .remedy = "get the file again; it may have been cut off"});
+  const nlohmann::json json = parse_strict_json(
+      text_of(file.bytes()),
+      {.expected = "JSON", .found = {}, .where = name, .remedy = "get the file again; it may have been cut off"});
   return Tokenizer(std::make_shared<const Parts>(Parts::parse(JsonNode(json, name))));
 }
 
