@@ -92,8 +92,7 @@ RunRecord read_run_record(const std::filesystem::path& path) {
   const std::string remedy = "mend the file, or put it back from a copy";
   try {
     const YAML::Node map = parse_strict_yaml(
-        text,
-        {.expected = "the record of a run", .found = {}, .where = path.string(), .remedy = remedy});
+        text, {.expected = "the record of a run", .found = {}, .where = path.string(), .remedy = remedy});
     const auto found = field<std::string>(map, "schema");
     if (found == schema) return from_yaml(map);
     throw UserError({.expected = "schema " + schema,

@@ -23,6 +23,7 @@ std::vector<std::string> parts_of(const std::string& list) {
     if (end > begin) parts.push_back(list.substr(begin, end - begin));
     begin = end + 1;
   }
+  if (parts.empty()) parts.push_back(list);  // which names no file, and is told like any other such name
   return parts;
 }
 

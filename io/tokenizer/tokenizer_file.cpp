@@ -43,15 +43,14 @@ fs::path tokenizer_file(const fs::path& path) {
   fs::path file = path / "tokenizer.json";
   if (fs::exists(file)) return file;
   const std::string other = other_form_in(path);
-  throw UserError(
-      {.expected = "the file tokenizer.json",
-       .found = other.empty() ? "none" : other,
-       .where = path.string(),
-       .remedy = other.empty()
-                     ? "copy the one that came with the model"
-                     : fmt::format("make one of it with transformers: "
-                                   "AutoTokenizer.from_pretrained(\"{0}\").save_pretrained(\"{0}\")",
-                                   path.string())});
+  throw UserError({.expected = "the file tokenizer.json",
+                   .found = other.empty() ? "none" : other,
+                   .where = path.string(),
+                   .remedy = other.empty()
+                                 ? "copy the one that came with the model"
+                                 : fmt::format("make one of it with transformers: "
+                                               "AutoTokenizer.from_pretrained(\"{0}\").save_pretrained(\"{0}\")",
+                                               path.string())});
 }
 
 }  // namespace anchorage::io
