@@ -49,6 +49,16 @@ std::map<std::string, std::string> checked_fingerprints(const std::filesystem::p
       {"model", fingerprint.model}, {"tokenizer", fingerprint.tokenizer}, {"statistics", io::sha256_of_file(path)}};
 }
 
+// Context prefixes are generated, and the prompts have to stand behind them.
+void require_room_for_contexts(const io::Hparams& hparams, const io::ModelConfig& model, const std::string& path) {
+  if (hparams.context_length < model.max_positions) return;
+  throw io::UserError(
+      {.expected = fmt::format("a context_length below the model's {} positions", model.max_positions),
+       .found = std::to_string(hparams.context_length),
+       .where = path,
+       .remedy = "leave room for the prompts: 10 is usual"});
+}
+
 }  // namespace
 
 io::Hparams requested_hparams(const std::string& path, const std::vector<std::string>& assignments,
@@ -63,6 +73,7 @@ io::Hparams requested_hparams(const std::string& path, const std::vector<std::st
   for (const io::IgnoredKey& key : loaded.ignored)
     spdlog::debug("{}: {} is ignored: {}", path, key.key, key.reason);
   for (const std::string& assignment : assignments) io::set(loaded.hparams, assignment);
+  require_room_for_contexts(loaded.hparams, model, path);
   return io::resolve(loaded.hparams, model, path);
 }
 

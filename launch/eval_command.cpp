@@ -9,6 +9,7 @@
 #include "launch/eval_tasks.hpp"
 #include "launch/format_option.hpp"
 #include "launch/model_argument.hpp"
+#include "launch/model_findings.hpp"
 #include "launch/number_checks.hpp"
 #include "launch/stage_choice.hpp"
 #include "worker/evaluation/edit_metrics.hpp"
@@ -22,7 +23,7 @@ struct Options {
   std::optional<std::string> edits, format, heldout;
   EvalTaskOptions tasks;
   std::int64_t limit = 0;
-  std::int64_t sequence_length = 512;
+  std::optional<std::int64_t> sequence_length;
 };
 
 nlohmann::json document_of(const worker::Metric& metric) {
@@ -103,17 +104,19 @@ int run(const Options& options, Session& session) {
   if (!options.tasks.baseline.empty()) baseline.emplace(options.tasks.baseline, tasks);
 
   const ModelArgument argument = parse_model_argument(options.model);
-  session.arrange(choose_stages(workload_of(io::ModelDirectory::open(argument.base).config(), session), session));
+  const auto config = io::ModelDirectory::open(argument.base).config();
+  const std::int64_t length = sequence_length(options.sequence_length, config);
+  session.arrange(choose_stages(workload_of(config, session), session));
   const OpenedModel model = open_model(argument, session);
-  const worker::PromptBuilder prompts(model.tokenizer);
+  const worker::PromptBuilder prompts(model.tokenizer, config.vocabulary);
   Report report;
   if (options.edits) {
     add_edit_metrics(report, worker::evaluate_edits(model.transformer, prompts, file.edits, session.ranks()),
                      file.rejected.size());
   }
   if (options.heldout) {
-    add_text_loss(report, worker::loss_on_text(model.transformer, model.tokenizer, *options.heldout,
-                                               options.sequence_length, session.ranks()));
+    add_text_loss(report, worker::loss_on_text(model.transformer, model.tokenizer, *options.heldout, length,
+                                               session.ranks()));
   }
   for (const EvalTask& task : tasks) {
     add_task(report, task, worker::ask(model.transformer, prompts, task.questions, session.ranks()), baseline);
@@ -133,7 +136,10 @@ void add_eval_command(CommandLine& line) {
   add_format_option(*command, options->format);
   command->add_option("--limit", options->limit, "of the file's edits, the first N")->check(whole_number(1));
   command->add_option("--heldout", options->heldout, "a text file: the loss on it");
-  command->add_option("--sequence-length", options->sequence_length, "tokens of held-out text seen at once")
+  command
+      ->add_option("--sequence-length", options->sequence_length,
+                   "tokens of held-out text seen at once; 512 where not given, or the model's positions if these "
+                   "are fewer")
       ->check(CLI::Range(2, 1 << 20));
   auto& tasks = options->tasks;
   command->add_option("--tasks", tasks.tasks, "general abilities: known=FILE, lambada=FILE")->delimiter(',');

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "worker/model/embedding_rows.hpp"
+
 namespace anchorage::worker {
 namespace {
 
@@ -59,6 +61,15 @@ PromptRow PromptBuilder::row(const std::string& prefix, const io::Edit& edit, co
   return row;
 }
 
+void PromptBuilder::object_to_tokens_without_row(PromptRow& row, std::span<const std::int32_t> target) const {
+  for (const auto ids : {std::span<const std::int32_t>(row.ids), target}) {
+    const auto token = token_without_row(ids, tokenizer_, rows_);
+    if (!token || !row.is_usable()) continue;
+    row.objection =
+        fmt::format("expected tokens that the model has one of its {} rows for, found {}", rows_, *token);
+  }
+}
+
 EditPrompts PromptBuilder::build(const io::Edit& edit, std::span<const std::string> prefixes,
                                  const std::string& essence_prefix, std::int64_t positions) const {
   EditPrompts prompts{.rewrites = {},
@@ -69,7 +80,9 @@ EditPrompts PromptBuilder::build(const io::Edit& edit, std::span<const std::stri
   for (const std::string& prefix : prefixes) {
     prompts.rewrites.push_back(row(prefix, edit, edit.prompt, behind, positions));
     if (!has_target) prompts.rewrites.back().objection = "expected a target of at least one token, found none";
+    object_to_tokens_without_row(prompts.rewrites.back(), prompts.target);
   }
+  object_to_tokens_without_row(prompts.essence, {});
   return prompts;
 }
 

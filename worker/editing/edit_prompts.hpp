@@ -35,10 +35,14 @@ struct EditPrompts {
 // Target ids are appended to the prompt's ids, never found by encoding the joined text.
 class PromptBuilder {
  public:
-  explicit PromptBuilder(const io::Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
+  // `rows`: of the model's embedding. Borrows the tokenizer.
+  explicit PromptBuilder(const io::Tokenizer& tokenizer,
+                         std::int64_t rows = std::numeric_limits<std::int64_t>::max())
+      : tokenizer_(tokenizer), rows_(rows) {}
 
   // One rewriting prompt for each of `prefixes`, in their order; the essence behind `essence_prefix`. A row that
-  // takes more than `positions`, or whose tokens do not decode to its text, has an objection.
+  // takes more than `positions`, whose tokens do not decode to its text, or that needs a token without a row, has
+  // an objection.
   EditPrompts build(const io::Edit& edit, std::span<const std::string> prefixes,
                     const std::string& essence_prefix = "",
                     std::int64_t positions = std::numeric_limits<std::int64_t>::max()) const;
@@ -50,12 +54,17 @@ class PromptBuilder {
   // The ids of a target behind a prompt: a word of its own, by the tokenizer's rule for word boundaries.
   TokenIds target_ids(const std::string& target) const;
 
+  const io::Tokenizer& tokenizer() const { return tokenizer_; }
+
  private:
   PromptRow row(const std::string& prefix, const io::Edit& edit, const std::string& prompt,
                 std::span<const std::int32_t> behind, std::int64_t positions) const;
   std::optional<std::int64_t> token_at(const TokenIds& ids, const std::string& text, std::size_t byte_end) const;
 
+  void object_to_tokens_without_row(PromptRow& row, std::span<const std::int32_t> target) const;
+
   const io::Tokenizer& tokenizer_;
+  std::int64_t rows_;
 };
 
 }  // namespace anchorage::worker

@@ -4,7 +4,7 @@
 // paraphrases and P(true) > P(new) for the neighbourhood; *magnitude* is the difference of the two; *accuracy* is
 // that every token of the wanted answer is the most probable one. As in ROME's evaluation (arXiv 2202.05262,
 // section 3.4), scores are averaged over an edit's prompts first and over edits then. A prompt that takes more
-// positions with its answer than the model has is left out.
+// positions with its answer than the model has, or needs a token that the model has no row for, is left out.
 #pragma once
 
 #include <optional>

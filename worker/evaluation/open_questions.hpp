@@ -22,6 +22,7 @@ struct OpenAnswers {
 };
 
 // Collective: questions are split over the ranks in fixed groups; all get the same result, whatever their number.
+// Throws io::UserError that names the question where one is too long for the model or needs a token without a row.
 OpenAnswers ask(const Transformer& model, const PromptBuilder& prompts, std::span<const OpenQuestion> questions,
                 const Ranks& ranks);
 

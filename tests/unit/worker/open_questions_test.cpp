@@ -1,16 +1,20 @@
 // Open questions against greedy decoding, one question at a time.
 #include "worker/evaluation/open_questions.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <torch/utils.h>
 
 #include "sharding/collective/thread_communicator.hpp"
+#include "tests/message_of.hpp"
 #include "tests/unit/worker/golden_model.hpp"
 #include "worker/evaluation/score.hpp"
 #include "worker/model/generate.hpp"
 
 namespace anchorage::worker {
 namespace {
+
+using testing::HasSubstr;
 
 class OpenQuestions : public testing::Test {
  protected:
@@ -76,6 +80,25 @@ TEST_F(OpenQuestions, GetTheSameAnswersOnAnyNumberOfRanks) {
 
 TEST_F(OpenQuestions, NoneAskedIsNoneAnswered) {
   EXPECT_TRUE(answers_on(2, {}).answered.empty());
+}
+
+TEST_F(OpenQuestions, ThatTheModelCannotBeAskedAreNamed) {
+  const auto worlds = sharding::thread_world(1);
+  const auto device = sharding::make_device_communicator(*worlds.front(), torch::kCPU);
+  const auto refusal = [&](const OpenQuestion& bad, const Transformer& asked) {
+    const std::vector<OpenQuestion> questions = {{"The CEO is", "a"}, bad};
+    return tests::message_of([&] { ask(asked, prompts, questions, {*worlds.front(), *device}); });
+  };
+  std::string longer = "a";
+  for (int i = 0; i < 128; ++i) longer += " 7";
+  EXPECT_THAT(refusal({longer, "b"}, model), HasSubstr("the model's 128 positions"));
+  EXPECT_THAT(refusal({longer, "b"}, model), HasSubstr("in question 2, 'a 7"));
+  EXPECT_THAT(refusal({"", "b"}, model), HasSubstr("at least one token"));
+  Transformer fewer_rows = model;
+  fewer_rows.config.vocabulary = 319;
+  const std::string last = tokenizer.token_of(319).value();
+  EXPECT_THAT(refusal({tokenizer.decode(std::vector<std::int32_t>{319}), "b"}, fewer_rows),
+              HasSubstr(fmt::format("one of its 319 rows for, found '{}' (id 319), in question 2", last)));
 }
 
 }  // namespace
