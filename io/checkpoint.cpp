@@ -6,6 +6,7 @@
 #include <span>
 
 #include "io/error.hpp"
+#include "io/finite_values.hpp"
 #include "io/hdf5/file.hpp"
 #include "io/journal/standing.hpp"
 #include "io/sealed_file.hpp"
@@ -33,6 +34,21 @@ bool is_complete(const std::filesystem::path& directory, std::int64_t segment,
   return std::ranges::all_of(
       layers, [&](std::int64_t layer) { return std::filesystem::exists(file_of(directory, segment, layer)); });
 }
+
+void require_finite_weight(const Matrix& weight, const std::filesystem::path& path, const char* remedy) {
+  require_finite(weight.values, std::vector{weight.rows, weight.columns}, "a weight", path.string(), remedy);
+}
+
+void require_finite_layer(const CheckpointLayer& layer, const std::filesystem::path& path, const char* remedy) {
+  require_finite_weight(layer.weight, path, remedy);
+  const std::vector systems{layer.system_size, layer.system_size},
+      inverses{layer.weight.columns, layer.weight.columns};
+  require_finite(layer.system, systems, "a system of least squares", path.string(), remedy);
+  require_finite(layer.inverse, inverses, "an inverse of least squares", path.string(), remedy);
+}
+
+constexpr const char* look_at_batches = "look at the last batches: the weights have run away";
+constexpr const char* remove_cache = "remove the folder of checkpoints: without them the journal is replayed";
 
 // What is wrong with one of its files, or nothing.
 std::optional<DamagedCheckpoint> damage_of(const std::filesystem::path& directory, const JournalEntry& entry,
@@ -72,6 +88,7 @@ void write_checkpoint_layer(const std::filesystem::path& directory, std::int64_t
                             const CheckpointLayer& layer) {
   const auto path = file_of(directory, segment, layer.layer);
   const std::int64_t f = layer.weight.columns, r = layer.system_size;
+  require_finite_layer(layer, path, look_at_batches);
   hdf5::NewFile content(path);
   content.root().set_attribute("schema", schema);
   content.root().set_attribute("segment", segment);
@@ -84,7 +101,8 @@ void write_checkpoint_layer(const std::filesystem::path& directory, std::int64_t
 
 CheckpointLayer read_checkpoint_layer(const std::filesystem::path& directory, std::int64_t segment,
                                       std::int64_t layer) {
-  const auto file = hdf5::File::open(file_of(directory, segment, layer));
+  const auto path = file_of(directory, segment, layer);
+  const auto file = hdf5::File::open(path);
   CheckpointLayer read{.layer = layer,
                        .weight = file.root().read_matrix("weight", hdf5::any, hdf5::any),
                        .system_size = file.root().shape("system").at(0),
@@ -92,12 +110,15 @@ CheckpointLayer read_checkpoint_layer(const std::filesystem::path& directory, st
                        .inverse = {}};
   read.system = file.root().read<double>("system", {read.system_size, read.system_size});
   read.inverse = file.root().read<double>("inverse", {read.weight.columns, read.weight.columns});
+  require_finite_layer(read, path, remove_cache);
   return read;
 }
 
 Matrix read_checkpoint_weight(const std::filesystem::path& directory, std::int64_t segment, std::int64_t layer) {
-  const auto file = hdf5::File::open(file_of(directory, segment, layer));
-  return file.root().read_matrix("weight", hdf5::any, hdf5::any);
+  const auto path = file_of(directory, segment, layer);
+  Matrix weight = hdf5::File::open(path).root().read_matrix("weight", hdf5::any, hdf5::any);
+  require_finite_weight(weight, path, remove_cache);
+  return weight;
 }
 
 std::vector<std::int64_t> checkpointed_segments(const std::filesystem::path& directory) {

@@ -33,11 +33,11 @@ struct CheckpointLayer {
 // The layers of which a checkpoint of this run has files: those that its base segment names.
 std::vector<std::int64_t> edited_layers(const Journal& journal);
 
-// Writes the layer's file atomically. SystemError when the disk refuses.
+// Writes the layer's file atomically. UserError where a number is not finite, SystemError when the disk refuses.
 void write_checkpoint_layer(const std::filesystem::path& directory, std::int64_t segment, const std::string& digest,
                             const CheckpointLayer& layer);
 
-// Relies on HDF5's checksums; `newest_checkpoint` looks at the whole file.
+// Relies on HDF5's checksums; `newest_checkpoint` looks at the whole file. UserError where a number is not finite.
 CheckpointLayer read_checkpoint_layer(const std::filesystem::path& directory, std::int64_t segment,
                                       std::int64_t layer);
 // Its weight alone.

@@ -1,5 +1,6 @@
 #include "io/model_config.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
@@ -9,6 +10,7 @@
 
 #include "io/error.hpp"
 #include "io/mapped_file.hpp"
+#include "io/model_config_keys.hpp"
 #include "io/strict_json.hpp"
 #include "io/text_of.hpp"
 
@@ -107,26 +109,24 @@ class Fields {
   std::string where_;
 };
 
-// Options that change what the model computes, with the value that means "not used".
-void refuse_unimplemented_options(const Fields& fields) {
-  static const std::array<std::pair<const char*, json>, 7> unused = {{
-      {"scale_attn_weights", true},
-      {"scale_attn_by_inverse_layer_idx", false},
-      {"reorder_and_upcast_attn", false},
-      {"add_cross_attention", false},
-      {"is_encoder_decoder", false},
-      {"pretraining_tp", 1},
-      {"partial_rotary_factor", 1.0},
-  }};
-  for (const auto& [name, value] : unused) {
-    const json* const field = fields.find(name);
-    if (field == nullptr || *field == value) continue;
-    fields.refuse_unimplemented(fmt::format("'{}' to be {}", name, shown(value)), shown(*field));
+// Null, absent and the plain value mean that an option is not used. With `use_sliding_window` off, a window that
+// stands beside it is not used either, and `layer_types` may say of each layer that it has none.
+bool is_in_use(const Fields& fields, const RefusedKey& option) {
+  const json* const field = fields.find(option.name.data());
+  if (field == nullptr || *field == json::parse(option.plain)) return false;
+  if (option.name == "sliding_window") return fields.flag_or("use_sliding_window", true);
+  if (option.name == "layer_types" && field->is_array()) {
+    return std::ranges::any_of(*field, [](const json& type) { return type != "full_attention"; });
   }
-  for (const char* const name : {"quantization_config", "sliding_window"}) {
-    if (fields.find(name) != nullptr) {
-      fields.refuse_unimplemented(fmt::format("no '{}'", name), shown(*fields.find(name)));
-    }
+  return true;
+}
+
+void refuse_unimplemented_options(const Fields& fields) {
+  for (const RefusedKey& option : refused_keys()) {
+    if (!is_in_use(fields, option)) continue;
+    const std::string expected = option.plain == "null" ? fmt::format("no '{}'", option.name)
+                                                        : fmt::format("'{}' to be {}", option.name, option.plain);
+    fields.refuse_unimplemented(expected, shown(*fields.find(option.name.data())));
   }
 }
 
@@ -178,8 +178,8 @@ RopeScaling rope_scaling_of(const Fields& rope, std::int64_t max_positions) {
 }
 
 // Three spellings: 'rope_parameters' holds all (transformers 5), or 'rope_scaling' with 'rope_type' (4) or 'type'
-// (older) beside 'rope_theta'. As in transformers, 'rope_scaling' wins over 'rope_parameters', and a theta inside
-// wins over the one beside.
+// (older) beside 'rope_theta'. As in transformers, 'rope_scaling' wins over 'rope_parameters', a theta inside
+// over the one beside, and the positions of the training beside over those inside.
 void read_rope(const Fields& fields, ModelConfig& config) {
   config.rope_theta = fields.positive_or("rope_theta", 10000.0);
   for (const char* const name : {"rope_scaling", "rope_parameters"}) {
@@ -192,6 +192,8 @@ void read_rope(const Fields& fields, ModelConfig& config) {
     }
     config.rope_theta = rope.positive_or("rope_theta", config.rope_theta);
     config.rope_scaling = rope_scaling_of(rope, config.max_positions);
+    std::int64_t& trained = config.rope_scaling.original_max_position_embeddings;
+    if (trained > 0) trained = fields.size_or("original_max_position_embeddings", trained);
     return;
   }
 }
@@ -267,6 +269,7 @@ ModelConfig parse_model_config(const json& config, const std::string& where) {
   read_tokens(fields, parsed);
   parsed.dtype = dtype_of(fields);
   check_sizes(fields, parsed);
+  parsed.unknown_keys = unknown_keys(config, parsed.family);
   return parsed;
 }
 

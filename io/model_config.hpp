@@ -46,8 +46,9 @@ struct ModelConfig {
   double rope_theta = 10000.0;  // this and rope_scaling: llama alone
   RopeScaling rope_scaling;
   std::optional<std::int64_t> bos_id;
-  std::vector<std::int64_t> eos_ids;  // may be empty
-  std::optional<DType> dtype;         // as declared; each tensor has its own
+  std::vector<std::int64_t> eos_ids;      // may be empty
+  std::optional<DType> dtype;             // as declared; each tensor has its own
+  std::vector<std::string> unknown_keys;  // of the file, sorted: they were not looked at (model_config_keys.hpp)
 };
 
 // Absent fields take the values that transformers gives them; the sizes must be there. An option that changes what

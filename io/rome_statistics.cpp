@@ -41,7 +41,11 @@ ImportedMoment import_rome_statistics(const std::filesystem::path& path, std::in
     if (!file.contains(name)) refuse("ROME's statistics with mom2.mom2 and mom2.count", "no " + name, path);
   }
   const NpyArray count = file.read("mom2.count"), sum = file.read("mom2.mom2");
-  if (count.values.size() != 1 || count.values[0] < 1) refuse("at least one token in mom2.count", "none", path);
+  if (count.values.size() != 1 || !(count.values[0] >= 1) || !std::isfinite(count.values[0])) {
+    const std::string found = count.values.size() == 1 ? fmt::format("{}", count.values[0])
+                                                       : fmt::format("{} numbers", count.values.size());
+    refuse("a number of at least one token in mom2.count", found, path);
+  }
   if (sum.shape != std::vector<std::int64_t>{size, size}) {
     const std::string found = sum.shape.size() == 2 ? fmt::format("[{}, {}]", sum.shape[0], sum.shape[1])
                                                     : fmt::format("{} dimensions", sum.shape.size());

@@ -6,6 +6,7 @@
 
 #include "io/atomic_file.hpp"
 #include "io/error.hpp"
+#include "io/finite_values.hpp"
 #include "io/hdf5/file.hpp"
 #include "io/layer_numbers.hpp"
 
@@ -24,6 +25,30 @@ std::string name_of(StatisticsState state) {
 std::string words(const StatisticsFingerprint& fingerprint) {
   return fmt::format("model {} ({:.12}) with tokenizer {:.12}", fingerprint.model_name, fingerprint.model,
                      fingerprint.tokenizer);
+}
+
+// --- Numbers that are not finite are neither written nor read
+
+constexpr const char* why_not_finite = "look at the model's weights, or load it with --dtype bf16 or fp32";
+constexpr const char* collect_again = "remove the file and collect the statistics again";
+
+// `what` they are: "the sum of layer 4", ...
+void require_finite_square(std::span<const double> values, std::int64_t size, const std::string& what,
+                           const std::filesystem::path& path, const char* remedy) {
+  require_finite(values, std::vector{size, size}, what, path.string(), remedy);
+}
+void require_finite_matrix(const Matrix& matrix, const std::string& what, const std::filesystem::path& path,
+                           const char* remedy) {
+  require_finite(matrix.values, std::vector{matrix.rows, matrix.columns}, what, path.string(), remedy);
+}
+void require_finite_norms(const std::vector<float>& norms, const std::filesystem::path& path, const char* remedy) {
+  require_finite(norms, std::vector{std::ssize(norms)}, "norms of the residual stream", path.string(), remedy);
+}
+std::string sum_of(const SummedLayer& layer) {
+  return fmt::format("a sum of keys of layer {}", layer.layer);
+}
+std::string moment_of(std::int64_t layer) {
+  return fmt::format("a second moment of layer {}", layer);
 }
 
 // --- Writing
@@ -78,6 +103,7 @@ StatisticsProgress read_progress(const Group& root, const std::filesystem::path&
                               .position = root.integer_attribute("position"),
                               .layers = {},
                               .residual_norms = root.read_matrix("residual_norms", any, any)};
+  require_finite_matrix(progress.residual_norms, "norms of the residual stream", path, collect_again);
   const Group layers = root.group("layers");
   for (const std::int64_t layer : layer_numbers(layers, path.string()))
     progress.layers.push_back({.layer = layer, .size = layers.group(std::to_string(layer)).shape("sum").front()});
@@ -130,6 +156,7 @@ struct ProgressWriter::Content {
 };
 
 ProgressWriter::ProgressWriter(const std::filesystem::path& path, const StatisticsProgress& progress) {
+  require_finite_matrix(progress.residual_norms, "norms of the residual stream", path, why_not_finite);
   hdf5::NewFile file(path);
   write_head(file.root(), StatisticsState::collecting, progress.fingerprint, progress.tokens);
   file.root().set_attribute("target_tokens", progress.target_tokens);
@@ -143,6 +170,7 @@ ProgressWriter::ProgressWriter(ProgressWriter&&) noexcept = default;
 ProgressWriter& ProgressWriter::operator=(ProgressWriter&&) noexcept = default;
 
 void ProgressWriter::add(const SummedLayer& layer, std::span<const double> sum) {
+  require_finite_square(sum, layer.size, sum_of(layer), content_->path, why_not_finite);
   content_->layers.create_group(std::to_string(layer.layer)).write("sum", sum, {layer.size, layer.size});
 }
 
@@ -153,9 +181,11 @@ void ProgressWriter::commit() {
 void save_statistics(const std::filesystem::path& path, const Statistics& statistics) {
   hdf5::NewFile content(path);
   write_head(content.root(), StatisticsState::finished, statistics.fingerprint, statistics.tokens);
+  require_finite_norms(statistics.residual_norm_median, path, why_not_finite);
   content.root().write("residual_norm_median", statistics.residual_norm_median);
   Group layers = content.root().create_group("layers");
   for (const SecondMoment& moment : statistics.moments) {
+    require_finite_matrix(moment.moment, moment_of(moment.layer), path, why_not_finite);
     layers.create_group(std::to_string(moment.layer)).write("moment", moment.moment);
   }
   put_in_place(path, content);
@@ -180,7 +210,9 @@ StatisticsProgress create_or_resume(const std::filesystem::path& path, const Sta
 
 std::vector<double> read_key_sum(const std::filesystem::path& path, const SummedLayer& layer) {
   const Group group = open_root(path).group("layers").group(std::to_string(layer.layer));
-  return group.read<double>("sum", {layer.size, layer.size});
+  auto sum = group.read<double>("sum", {layer.size, layer.size});
+  require_finite_square(sum, layer.size, sum_of(layer), path, collect_again);
+  return sum;
 }
 
 struct StatisticsFile::Content {
@@ -202,13 +234,15 @@ StatisticsFile StatisticsFile::load(const std::filesystem::path& path) {
          .where = path.string(),
          .remedy = "run the same `anchorage stats` command again: it goes on where it stopped"});
   }
+  auto norms = root.read<float>("residual_norm_median", {any});
+  require_finite_norms(norms, path, collect_again);
   return StatisticsFile(
       std::make_unique<Content>(Content{.name = path.string(),
                                         .root = root,
                                         .fingerprint = read_fingerprint(root),
                                         .tokens = tokens,
                                         .layers = layer_numbers(root.group("layers"), path.string()),
-                                        .residual_norm_median = root.read<float>("residual_norm_median", {any})}));
+                                        .residual_norm_median = std::move(norms)}));
 }
 
 StatisticsFile::StatisticsFile(std::unique_ptr<Content> content) : content_(std::move(content)) {}
@@ -238,7 +272,9 @@ SecondMoment StatisticsFile::moment(std::int64_t layer) const {
   }
   const Group group = content_->root.group("layers").group(std::to_string(layer));
   const std::int64_t size = group.shape("moment").front();
-  return {.layer = layer, .moment = group.read_matrix("moment", size, size)};
+  SecondMoment moment{.layer = layer, .moment = group.read_matrix("moment", size, size)};
+  require_finite_matrix(moment.moment, moment_of(layer), content_->name, collect_again);
+  return moment;
 }
 
 void StatisticsFile::check_fingerprint(const StatisticsFingerprint& expected) const {

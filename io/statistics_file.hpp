@@ -10,7 +10,8 @@
 //   /residual_norms        [model's layers, n] f32 while collecting
 //   /residual_norm_median  [model's layers] f32 when finished
 //
-// A save holds the file's content in memory.
+// A save holds the file's content in memory. Whatever is not finite is neither written nor read: a UserError names
+// the layer and the first such entry.
 #pragma once
 
 #include <cstdint>

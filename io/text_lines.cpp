@@ -24,22 +24,23 @@ std::string text_of_record(const nlohmann::json& record, const std::string& wher
                    .remedy = "mend the record, or give the file as a text file, *.txt"});
 }
 
-std::function<std::optional<std::string>()> texts_of_lines(std::ifstream& file, const std::string& path) {
+std::function<std::optional<TextLine>()> texts_of_lines(std::ifstream& file, const std::string& path) {
   const Complaint complaint{
       .expected = "a JSON record on each line", .found = {}, .where = path, .remedy = "mend that line"};
-  return [lines = JsonLines(file, complaint)]() mutable -> std::optional<std::string> {
+  return [lines = JsonLines(file, complaint)]() mutable -> std::optional<TextLine> {
     const auto line = lines.next();
-    return line ? std::optional(text_of_record(line->value, line->where)) : std::nullopt;
+    if (!line) return std::nullopt;
+    return TextLine{text_of_record(line->value, line->where), line->where};
   };
 }
 
-std::function<std::optional<std::string>()> texts_of_records(const std::string& path) {
+std::function<std::optional<TextLine>()> texts_of_records(const std::string& path) {
   const auto records = std::make_shared<const std::vector<Record>>(read_records(path));
-  return [records, place = std::size_t{0}]() mutable -> std::optional<std::string> {
+  return [records, place = std::size_t{0}]() mutable -> std::optional<TextLine> {
     if (place == records->size()) return std::nullopt;
     const Record& record = (*records)[place++];
     if (const auto* content = std::get_if<nlohmann::json>(&record.content))
-      return text_of_record(*content, record.where);
+      return TextLine{text_of_record(*content, record.where), record.where};
     throw UserError({.expected = "a record with a text in 'text'",
                      .found = std::get<Unreadable>(record.content).reason,
                      .where = record.where,
@@ -63,34 +64,35 @@ TextLines::TextLines(const std::filesystem::path& path) : path_(path.string()), 
   }
 }
 
-std::optional<std::string> TextLines::next() {
+std::optional<TextLine> TextLines::next() {
   while (true) {
-    if (place_ >= text_.size()) {
+    if (place_ >= text_.text.size()) {
       auto text = next_text_();
       if (!text) return std::nullopt;
       text_ = std::move(*text);
       place_ = 0;
     }
-    const std::size_t end = std::min(text_.find('\n', place_), text_.size());
-    const std::string line = text_.substr(place_, end - place_);
+    const std::size_t end = std::min(text_.text.find('\n', place_), text_.text.size());
+    std::string line = text_.text.substr(place_, end - place_);
     place_ = end + 1;
-    if (line.find_first_not_of(" \t\r") != line.npos) return line;
+    if (line.find_first_not_of(" \t\r") != line.npos) return TextLine{std::move(line), text_.where};
   }
 }
 
-std::optional<std::string> TextLines::next_plain() {
+std::optional<TextLine> TextLines::next_plain() {
   std::string line;
   if (!std::getline(file_, line)) return std::nullopt;
   if (++number_ == 1) {
     refuse_lfs_pointer(line, path_);
     if (line.starts_with("\xEF\xBB\xBF")) line.erase(0, 3);
   }
+  std::string where = fmt::format("{}, line {}", path_, number_);
   const std::size_t place = std::min(first_invalid_utf8(line).value_or(line.size()), line.find('\0'));
-  if (place >= line.size()) return line;
+  if (place >= line.size()) return TextLine{std::move(line), std::move(where)};
   throw UserError({.expected = "text in UTF-8",
                    .found = fmt::format("the byte 0x{:02x} at byte {} of the line",
                                         static_cast<unsigned char>(line[place]), place),
-                   .where = fmt::format("{}, line {}", path_, number_),
+                   .where = where,
                    .remedy = "save the file as UTF-8, or take the line out"});
 }
 

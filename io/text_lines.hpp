@@ -10,6 +10,11 @@
 
 namespace anchorage::io {
 
+struct TextLine {
+  std::string text;   // without its end
+  std::string where;  // "corpus.txt, line 12", "corpus.json, index 11"
+};
+
 // UTF-8, with or without byte order mark; blank lines do not count. Of a file `*.jsonl`, and of a `*.json`, the
 // texts are the records' fields `text`, one behind the other; a `.json` is taken into memory, the others are
 // streamed.
@@ -20,19 +25,19 @@ class TextLines {
   TextLines(const TextLines&) = delete;
   TextLines& operator=(const TextLines&) = delete;
 
-  // The next line, without its end; nothing behind the last one. UserError with file and line, or index, for bytes
+  // The next line; nothing behind the last one. UserError with file and line, or index, for bytes
   // that are not UTF-8, a zero byte, and a record without `text`.
-  std::optional<std::string> next();
+  std::optional<TextLine> next();
 
  private:
-  std::optional<std::string> next_plain();  // a line of a text file
+  std::optional<TextLine> next_plain();  // a line of a text file
 
   std::string path_;
   std::ifstream file_;
-  std::int64_t number_ = 0;                                // of the last plain line, from 1
-  std::function<std::optional<std::string>()> next_text_;  // of the file's
-  std::string text_;                                       // the one at hand
-  std::size_t place_ = 0;                                  // in it, where the next line begins
+  std::int64_t number_ = 0;                             // of the last plain line, from 1
+  std::function<std::optional<TextLine>()> next_text_;  // of the file's
+  TextLine text_;                                       // the one at hand
+  std::size_t place_ = 0;                               // in it, where the next line begins
 };
 
 }  // namespace anchorage::io

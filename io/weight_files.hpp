@@ -26,6 +26,7 @@ class WeightFiles {
   // As SafetensorsFile's.
   TensorView at(std::string_view name) const { return file_of(name).at(name); }
   const StoredTensor& stored(std::string_view name) const { return file_of(name).stored(name); }
+  const std::filesystem::path& path_of(std::string_view name) const { return file_of(name).path(); }
 
   const std::vector<SafetensorsFile>& files() const { return files_; }
   // The index, where the weights are in shards.

@@ -246,7 +246,7 @@ int run(EditOptions options, Session& session) {
   const auto weight_bytes = weight_bytes_by_rank(model.transformer, session.host());
   const std::vector<std::int64_t> layers(plan.hparams.layers.begin(), plan.hparams.layers.end());
   worker::EditedWeights weights(model.transformer, model.directory, layers);
-  const worker::PromptBuilder prompts(model.tokenizer);
+  const worker::PromptBuilder prompts(model.tokenizer, base.config().vocabulary);
   const auto statistics = io::StatisticsFile::load(plan.record.statistics);
   const auto contexts = run_contexts(model, plan, desk ? &desk->directory : nullptr, session);
   worker::BatchEditor editor(model.transformer, weights, prompts, plan.hparams, method, statistics, contexts,

@@ -14,6 +14,7 @@
 #include "launch/format_option.hpp"
 #include "launch/measured.hpp"
 #include "launch/model_argument.hpp"
+#include "launch/model_findings.hpp"
 #include "launch/number_checks.hpp"
 #include "launch/stage_choice.hpp"
 #include "worker/evaluation/edit_metrics.hpp"
@@ -28,7 +29,7 @@ struct Options {
   std::string chat_template;
   EvalTaskOptions tasks;
   std::int64_t limit = 0;
-  std::int64_t sequence_length = 512;
+  std::optional<std::int64_t> sequence_length;
 };
 
 nlohmann::json document_of(const worker::Metric& metric) {
@@ -129,18 +130,6 @@ void tell_left_out(const EvalTask& task, const worker::OpenAnswers& answers) {
                std::ranges::count(answers.left_out, true), first - answers.left_out.begin(), answers.objection);
 }
 
-// Of the sequences of held-out text. The last token of each is predicted and takes no position.
-std::int64_t possible_length(const Options& options, const io::ModelConfig& model, const Session& session) {
-  const std::int64_t longest = model.max_positions + 1;
-  if (options.heldout && options.sequence_length > longest && session.is_root()) {
-    spdlog::warn(
-        "held-out text is seen in sequences of {} tokens, not {} (--sequence-length): the model has {} "
-        "positions",
-        longest, options.sequence_length, model.max_positions);
-  }
-  return std::min(options.sequence_length, longest);
-}
-
 int run(const Options& options, Session& session) {
   if (!options.edits && !options.heldout && options.tasks.tasks.empty()) {
     throw io::UserError({.expected = "--edits, --tasks or --heldout",
@@ -157,11 +146,11 @@ int run(const Options& options, Session& session) {
 
   const ModelArgument argument = parse_model_argument(options.model);
   render_all_prompts(file, argument.base, options.chat_template, session.host());
-  const io::ModelConfig config = io::ModelDirectory::open(argument.base).config();
-  const std::int64_t sequence_length = possible_length(options, config, session);
+  const auto config = io::ModelDirectory::open(argument.base).config();
+  const std::int64_t length = sequence_length(options.sequence_length, config);
   session.arrange(choose_stages(workload_of(config, session), session));
   const OpenedModel model = open_model(argument, session);
-  const worker::PromptBuilder prompts(model.tokenizer);
+  const worker::PromptBuilder prompts(model.tokenizer, config.vocabulary);
   Report report;
   if (options.edits) {
     const auto metrics = worker::evaluate_edits(model.transformer, prompts, file.edits, session.ranks());
@@ -169,8 +158,8 @@ int run(const Options& options, Session& session) {
     add_edit_metrics(report, metrics, file.rejected.size());
   }
   if (options.heldout) {
-    const auto text = worker::loss_on_text(model.transformer, model.tokenizer, *options.heldout, sequence_length,
-                                           session.ranks());
+    const auto text =
+        worker::loss_on_text(model.transformer, model.tokenizer, *options.heldout, length, session.ranks());
     if (session.is_root()) tell_left_out(text);
     add_text_loss(report, text);
   }
@@ -195,7 +184,10 @@ void add_eval_command(CommandLine& line) {
   add_chat_template_option(*command, options->chat_template);
   command->add_option("--limit", options->limit, "of the file's edits, the first N")->check(whole_number(1));
   command->add_option("--heldout", options->heldout, "a text file, or records with 'text': the loss on it");
-  command->add_option("--sequence-length", options->sequence_length, "tokens of held-out text seen at once")
+  command
+      ->add_option("--sequence-length", options->sequence_length,
+                   "tokens of held-out text seen at once; 512 where not given, or the model's positions if these "
+                   "are fewer")
       ->check(CLI::Range(2, 1 << 20));
   auto& tasks = options->tasks;
   command->add_option("--tasks", tasks.tasks, "general abilities: known=FILE,lambada=FILE");

@@ -1,11 +1,16 @@
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "io/error.hpp"
 #include "launch/chat_template.hpp"
 #include "launch/command_line.hpp"
 #include "launch/model_argument.hpp"
 #include "launch/number_checks.hpp"
 #include "launch/stage_choice.hpp"
 #include "worker/editing/edit_prompts.hpp"
+#include "worker/model/embedding_rows.hpp"
 #include "worker/model/generate.hpp"
 
 namespace anchorage::launch {
@@ -18,6 +23,41 @@ struct Options {
   worker::GenerateOptions generate;
 };
 
+// Their ids; throws io::UserError for one that the model cannot continue, before any is.
+std::vector<worker::TokenIds> prompts_of(const std::vector<std::string>& texts, const OpenedModel& model) {
+  const io::ModelConfig& config = model.transformer.config;
+  const worker::PromptBuilder builder(model.tokenizer, config.vocabulary);
+  std::vector<worker::TokenIds> prompts;
+  for (const std::string& text : texts) {
+    const std::string where = fmt::format("--prompt '{:.80}'", text);
+    prompts.push_back(builder.prompt_ids(text));
+    if (prompts.back().empty()) {
+      throw io::UserError({.expected = "a prompt of at least one token",
+                           .found = "none: the tokenizer puts no start token before a text",
+                           .where = where,
+                           .remedy = "give a text to continue"});
+    }
+    worker::require_rows(prompts.back(), model.tokenizer, config.vocabulary, where);
+    if (std::ssize(prompts.back()) <= config.max_positions) continue;
+    throw io::UserError(
+        {.expected = fmt::format("a prompt of at most the model's {} positions", config.max_positions),
+         .found = fmt::format("{} tokens", prompts.back().size()),
+         .where = where,
+         .remedy = "shorten it"});
+  }
+  return prompts;
+}
+
+// The last new token takes no position. All prompts end together, as they are continued together.
+void warn_of_last_position(const std::vector<worker::TokenIds>& prompts, std::int64_t asked,
+                           const io::ModelConfig& config) {
+  const std::int64_t longest = std::ssize(std::ranges::max(prompts, {}, &worker::TokenIds::size));
+  const std::int64_t possible = config.max_positions - longest + 1;
+  if (asked <= possible) return;
+  spdlog::warn("a prompt takes {} of the model's {} positions: at most {} new tokens and not {} are generated",
+               longest, config.max_positions, possible, asked);
+}
+
 int run(Options options, Session& session) {
   const ModelArgument argument = parse_model_argument(options.model);
   const auto texts = options.chat_template.empty()
@@ -27,9 +67,8 @@ int run(Options options, Session& session) {
   const auto opened = open_in_first_replica(argument, session);
   if (!opened) return done;
   const OpenedModel& model = *opened;
-  const worker::PromptBuilder builder(model.tokenizer);
-  std::vector<worker::TokenIds> prompts;
-  for (const std::string& prompt : texts) prompts.push_back(builder.prompt_ids(prompt));
+  const auto prompts = prompts_of(texts, model);
+  if (session.is_root()) warn_of_last_position(prompts, options.generate.max_new_tokens, model.transformer.config);
   for (const std::int64_t id : model.transformer.config.eos_ids) {
     options.generate.stop_ids.push_back(static_cast<std::int32_t>(id));
   }

@@ -7,6 +7,7 @@
 #include "io/error.hpp"
 #include "launch/command_line.hpp"
 #include "launch/model_argument.hpp"
+#include "launch/model_findings.hpp"
 #include "worker/model/load.hpp"
 
 namespace anchorage::launch {
@@ -117,7 +118,9 @@ int run(const std::string& name, Session& session) {
                          .remedy = fmt::format("'anchorage journal show {} --batch {}' tells of a batch",
                                                argument.run->string(), *argument.batch)});
   }
-  nlohmann::json document = describe_model(io::ModelDirectory::open(argument.base));
+  const auto directory = io::ModelDirectory::open(argument.base);
+  warn_of_findings(directory);
+  nlohmann::json document = describe_model(directory);
   std::string text = text_of(document);
   if (argument.run) {
     document = {{"run", describe_run(*argument.run)}, {"model", document}};

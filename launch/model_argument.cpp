@@ -6,6 +6,7 @@
 #include "io/error.hpp"
 #include "io/journal/standing.hpp"
 #include "launch/fingerprints.hpp"
+#include "launch/model_findings.hpp"
 #include "worker/matrix_conversion.hpp"
 #include "worker/model/load.hpp"
 
@@ -32,6 +33,10 @@ RunUpdate step_of(const Record& record) {
 OpenedModel load(const ModelArgument& argument, const Session& session) {
   auto directory = io::ModelDirectory::open(argument.base);
   auto tokenizer = io::Tokenizer::load(directory.tokenizer());
+  if (session.is_root()) {
+    warn_of_findings(directory);
+    warn_of_tokens_without_row(tokenizer, directory);
+  }
   auto transformer = worker::load_transformer(
       directory, {.device = session.device(), .dtype = session.dtype(), .stages = session.stages()});
   const auto updates = run_updates(argument);

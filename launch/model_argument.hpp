@@ -66,7 +66,8 @@ struct OpenedModel {
 };
 
 // Loads this rank's stage of the base model and replays the run's updates up to the batch; ranks wait for each
-// other, since disks are slower for some than for others. The session has been arranged. Collective.
+// other, since disks are slower for some than for others. Rank 0 warns of what does not fit together
+// (model_findings.hpp). The session has been arranged. Collective.
 OpenedModel open_model(const ModelArgument& argument, Session& session);
 // Of the first replica alone, for what the others have no part in: they wait, and get nothing. Collective.
 std::optional<OpenedModel> open_in_first_replica(const ModelArgument& argument, Session& session);

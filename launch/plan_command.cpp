@@ -7,6 +7,7 @@
 #include "io/error.hpp"
 #include "launch/command_line.hpp"
 #include "launch/edit_setup.hpp"
+#include "launch/model_findings.hpp"
 #include "launch/number_checks.hpp"
 #include "launch/stage_choice.hpp"
 #include "worker/editing/method.hpp"
@@ -35,7 +36,9 @@ io::ModelConfig read_config(const std::filesystem::path& model) {
                          .where = model.string(),
                          .remedy = "weights are not needed: the model's page has the file"});
   }
-  return io::read_model_config(path);
+  io::ModelConfig config = io::read_model_config(path);
+  warn_of_unknown_keys(config, path);
+  return config;
 }
 
 void measure(coordinator::PlanRequest& request) {

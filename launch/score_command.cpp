@@ -21,6 +21,7 @@ struct Options {
 
 struct Request {
   std::string prompt, completion;
+  std::string where;
 };
 
 std::vector<Request> read_requests(const std::string& path) {
@@ -46,9 +47,22 @@ std::vector<Request> read_requests(const std::string& path) {
       complaint.where = line->where;
       throw io::UserError(complaint);
     }
-    requests.push_back({record["prompt"], record["completion"]});
+    requests.push_back({record["prompt"], record["completion"], line->where});
   }
   return requests;
+}
+
+// The completion is encoded by itself, as given, and appended to the prompt's ids. Throws io::UserError that names
+// the line of one that cannot be scored, before any is.
+std::vector<worker::Completion> completions_of(const std::vector<Request>& requests, const OpenedModel& model) {
+  const worker::PromptBuilder prompts(model.tokenizer, model.transformer.config.vocabulary);
+  std::vector<worker::Completion> completions;
+  for (const Request& request : requests) {
+    const worker::Completion& completion = completions.emplace_back(
+        worker::Completion{prompts.prompt_ids(request.prompt), model.tokenizer.encode(request.completion)});
+    worker::require_scorable(model.transformer, model.tokenizer, completion, request.where);
+  }
+  return completions;
 }
 
 int run(const Options& options, Session& session) {
@@ -58,11 +72,9 @@ int run(const Options& options, Session& session) {
   const auto opened = open_in_first_replica(argument, session);
   if (!opened) return done;
   const OpenedModel& model = *opened;
-  const worker::PromptBuilder prompts(model.tokenizer);
-  for (const Request& request : requests) {
-    // The completion is encoded by itself, as given, and appended to the prompt's ids.
-    const worker::Completion completion{prompts.prompt_ids(request.prompt),
-                                        model.tokenizer.encode(request.completion)};
+  const auto completions = completions_of(requests, model);
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    const worker::Completion& completion = completions[i];
     const auto score = worker::score_completions(model.transformer, std::span(&completion, 1)).front();
     if (session.json()) {
       session.print(nlohmann::json{{"ids", completion.completion},
@@ -71,7 +83,7 @@ int run(const Options& options, Session& session) {
                                    {"argmax", score.argmax}});
     } else {
       session.print(fmt::format("{:8.4f} {} {}|{}\n", score.mean_nll(), score.all_argmax() ? "argmax" : "      ",
-                                request.prompt, request.completion));
+                                requests[i].prompt, requests[i].completion));
     }
   }
   return done;

@@ -10,6 +10,7 @@
 #include "launch/command_line.hpp"
 #include "launch/fingerprints.hpp"
 #include "launch/model_argument.hpp"
+#include "launch/model_findings.hpp"
 #include "launch/number_checks.hpp"
 #include "launch/stage_choice.hpp"
 #include "worker/statistics/key_statistics.hpp"
@@ -20,6 +21,7 @@ namespace {
 struct Options {
   std::string model;
   worker::StatisticsOptions statistics;
+  std::optional<std::int64_t> sequence_length;
   std::vector<std::string> rome;  // LAYER=FILE
 };
 
@@ -116,6 +118,7 @@ int run(Options options, Session& session) {
                          .remedy = "give --corpus and --layers, or --rome"});
   }
   check_layers(wanted.layers, directory.config(), "--layers");
+  wanted.sequence_length = sequence_length(options.sequence_length, directory.config());
   auto fingerprint = fingerprint_of(directory, session.host());
   fingerprint.corpus = io::sha256_of_file(wanted.corpus);
   fingerprint.sequence_length = wanted.sequence_length;
@@ -153,7 +156,9 @@ void add_stats_command(CommandLine& line) {
                                      "a text file, UTF-8; or records with 'text', *.jsonl or *.json");
   auto* layers = command->add_option("--layers", wanted.layers, "to collect for: 4,5,6")->delimiter(',');
   command->add_option("--tokens", wanted.tokens, "to collect")->check(whole_number(1));
-  command->add_option("--sequence-length", wanted.sequence_length, "tokens seen at once")
+  command
+      ->add_option("--sequence-length", options->sequence_length,
+                   "tokens seen at once; 512 where not given, or the model's positions if these are fewer")
       ->check(CLI::Range(2, 1 << 20));
   command
       ->add_option(

@@ -193,8 +193,9 @@ std::string name_of(EditState state);
 std::string segment_file_name(std::int64_t batch);
 
 // Commits the segment as <directory>/seg-<batch>.h5 and returns its SHA-256. InternalError where that number exists
-// or the segment's parts do not fit each other (rows of keys and edits, columns of u and v); SystemError when the
-// disk refuses, and then nothing is left behind.
+// or the segment's parts do not fit each other (rows of keys and edits, columns of u and v); UserError where a
+// number that is not one of scores or probes is not finite; SystemError when the disk refuses. Then nothing is left
+// behind.
 std::string write_segment(const std::filesystem::path& directory, const BatchSegment& segment);
 
 // Checks the last line's digest, then reads all.

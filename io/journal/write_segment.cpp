@@ -1,4 +1,5 @@
 #include "io/error.hpp"
+#include "io/finite_values.hpp"
 #include "io/hdf5/file.hpp"
 #include "io/journal/layout.hpp"
 #include "io/sealed_file.hpp"
@@ -108,6 +109,55 @@ void write_base(Group group, const BaseRecord& base) {
   group.write("norms", column<double>(base.layers, [](const BaseLayer& l) { return l.norm; }));
 }
 
+// What is added to weights, least squares and scores must be finite, whatever made it. Scores of prompts and probes
+// may be io::not_measured.
+class FiniteNumbers {
+ public:
+  explicit FiniteNumbers(std::string where) : where_(std::move(where)) {}
+
+  void require(const Matrix& matrix, const char* what, std::int64_t layer) const {
+    require_finite(matrix.values, std::vector{matrix.rows, matrix.columns}, of_layer(what, layer), where_, remedy);
+  }
+  template <class T>
+  void require(const std::vector<T>& values, const char* what, std::int64_t layer) const {
+    require_finite(values, std::vector{std::ssize(values)}, of_layer(what, layer), where_, remedy);
+  }
+  void require(const LayerNorms& norms, std::int64_t layer) const {
+    require(std::vector{norms.update, norms.total, norms.base}, "norms", layer);
+  }
+
+ private:
+  static constexpr const char* remedy =
+      "nothing of this batch is kept; use --dtype bf16 or fp32, or a smaller batch or step";
+  static std::string of_layer(const char* what, std::int64_t layer) {
+    return fmt::format("{} of layer {}", what, layer);
+  }
+  std::string where_;
+};
+
+void require_finite_numbers(const BatchSegment& segment, const std::filesystem::path& path) {
+  const FiniteNumbers finite(path.string());
+  for (const LayerRecord& layer : segment.layers) {
+    finite.require(layer.keys, "keys", layer.layer);
+    finite.require(layer.residuals.values, "residuals", layer.layer);
+    finite.require(layer.u, "an update's u", layer.layer);
+    finite.require(layer.v, "an update's v", layer.layer);
+    finite.require(layer.norms, layer.layer);
+  }
+  for (const AnchorRecord& anchors : segment.anchors) {
+    finite.require(anchors.chosen.values, "anchor scores", anchors.layer);
+    finite.require(anchors.rolling, "rolling anchor scores", anchors.layer);
+  }
+  for (const RemovedLayer& layer : segment.removal.layers) {
+    finite.require(layer.keys, "removed keys", layer.layer);
+    finite.require(layer.u, "a removal's u", layer.layer);
+    finite.require(layer.v, "a removal's v", layer.layer);
+    finite.require(layer.norms, layer.layer);
+  }
+  if (!segment.base) return;
+  for (const BaseLayer& layer : segment.base->layers) finite.require(std::vector{layer.norm}, "norms", layer.layer);
+}
+
 void fill(Group& root, const BatchSegment& segment) {
   write_header(root, segment.header);
   write_edits(root.create_group("edits"), segment.edits);
@@ -131,6 +181,7 @@ std::string write_segment(const std::filesystem::path& directory, const BatchSeg
   const std::string complaint = layout::complaint_about(segment);
   check(complaint.empty(), "a segment that does not fit together: " + complaint);
   const std::filesystem::path path = directory / segment_file_name(segment.header.batch);
+  require_finite_numbers(segment, path);
 
   hdf5::NewFile content(path);
   fill(content.root(), segment);

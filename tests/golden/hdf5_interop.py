@@ -113,6 +113,10 @@ def write_npz(directory):
     lopsided = good["mom2.mom2"].copy()
     lopsided[1, 0] += 10
     np.savez(directory / "lopsided.npz", **{**good, "mom2.mom2": lopsided})
+    one_nan = good["mom2.mom2"].copy()
+    one_nan[5, 2] = np.nan
+    np.savez(directory / "nan.npz", **{**good, "mom2.mom2": one_nan})
+    np.savez(directory / "nan_count.npz", **{**good, "mom2.count": np.array(np.nan)})
     infinite = good["mom2.mom2"].copy()
     infinite[3, 3] = math.inf
     np.savez(directory / "infinite.npz", **{**good, "mom2.mom2": infinite})

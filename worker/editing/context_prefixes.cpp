@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "worker/model/embedding_rows.hpp"
 #include "worker/model/generate.hpp"
 
 namespace anchorage::worker {
@@ -14,6 +15,7 @@ std::vector<std::string> generate_context_prefixes(const Transformer& model, con
   for (std::int64_t i = 0; i < count; ++i) {
     prompts.push_back(tokenizer.encode(first_words[static_cast<std::size_t>(i) % first_words.size()],
                                        {.add_special_tokens = true}));
+    require_rows(prompts.back(), tokenizer, model.config.vocabulary, "the beginning of a context prefix");
   }
   const auto continuations =
       generate(model, prompts, {.max_new_tokens = tokens, .temperature = 1, .top_k = 5, .seed = seed});

@@ -14,7 +14,7 @@
 namespace anchorage::worker {
 
 // `count` prefixes of about `tokens` tokens each, continuing "The", "Therefore", "Because", "I", "You" in turn
-// (top-k 5). Collective over the stages.
+// (top-k 5). Collective over the stages. Throws io::UserError where the model has no row for one of their tokens.
 std::vector<std::string> generate_context_prefixes(const Transformer& model, const io::Tokenizer& tokenizer,
                                                    std::int64_t count, std::int64_t tokens, std::uint64_t seed);
 

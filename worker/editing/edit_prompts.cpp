@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "io/facts/word_boundary.hpp"
+#include "worker/model/embedding_rows.hpp"
 
 namespace anchorage::worker {
 namespace {
@@ -34,8 +35,11 @@ std::optional<std::int64_t> token_at(const io::Encoding& encoding, std::size_t c
 
 }  // namespace
 
-PromptBuilder::PromptBuilder(const io::Tokenizer& tokenizer)
-    : tokenizer_(tokenizer), start_(tokenizer.start_ids()), begins_words_itself_(begins_words_itself(tokenizer)) {}
+PromptBuilder::PromptBuilder(const io::Tokenizer& tokenizer, std::int64_t rows)
+    : tokenizer_(tokenizer),
+      rows_(rows),
+      start_(tokenizer.start_ids()),
+      begins_words_itself_(begins_words_itself(tokenizer)) {}
 
 io::Encoding PromptBuilder::encode(const std::string& text) const {
   io::Encoding bare = tokenizer_.encode_with_offsets(text);
@@ -92,6 +96,15 @@ PromptRow PromptBuilder::row(const std::string& prompt, const std::string& subje
   return row;
 }
 
+void PromptBuilder::object_to_tokens_without_row(PromptRow& row, std::span<const std::int32_t> target) const {
+  for (const auto ids : {std::span<const std::int32_t>(row.ids), target}) {
+    const auto token = token_without_row(ids, tokenizer_, rows_);
+    if (!token || !row.is_usable()) continue;
+    row.objection =
+        fmt::format("expected tokens that the model has one of its {} rows for, found {}", rows_, *token);
+  }
+}
+
 EditPrompts PromptBuilder::build(const io::Edit& edit, std::span<const std::string> prefixes,
                                  const std::string& essence_prefix, std::int64_t positions) const {
   EditPrompts prompts{.rewrites = {},
@@ -103,7 +116,9 @@ EditPrompts PromptBuilder::build(const io::Edit& edit, std::span<const std::stri
   for (const std::string& prefix : prefixes) {
     prompts.rewrites.push_back(row(edit.prompt_in_context(prefix), edit.subject, behind, positions));
     if (!has_target) prompts.rewrites.back().objection = "expected a target of at least one token, found none";
+    object_to_tokens_without_row(prompts.rewrites.back(), prompts.target);
   }
+  object_to_tokens_without_row(prompts.essence, {});
   return prompts;
 }
 

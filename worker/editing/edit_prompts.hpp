@@ -35,10 +35,13 @@ struct EditPrompts {
 // Target ids are appended to the prompt's ids, never found by encoding the joined text.
 class PromptBuilder {
  public:
-  explicit PromptBuilder(const io::Tokenizer& tokenizer);
+  // `rows`: of the model's embedding. Borrows the tokenizer.
+  explicit PromptBuilder(const io::Tokenizer& tokenizer,
+                         std::int64_t rows = std::numeric_limits<std::int64_t>::max());
 
   // One rewriting prompt for each of `prefixes`, in their order; the essence behind `essence_prefix`. A row that
-  // takes more than `positions`, or of whose subject no token stands for the last character, has an objection.
+  // takes more than `positions`, of whose subject no token stands for the last character, or that needs a token
+  // without a row, has an objection.
   EditPrompts build(const io::Edit& edit, std::span<const std::string> prefixes,
                     const std::string& essence_prefix = "",
                     std::int64_t positions = std::numeric_limits<std::int64_t>::max()) const;
@@ -51,13 +54,18 @@ class PromptBuilder {
   TokenIds target_ids(const std::string& prompt, const std::string& target,
                       const std::optional<std::string>& prefix = std::nullopt) const;
 
+  const io::Tokenizer& tokenizer() const { return tokenizer_; }
+
  private:
   PromptRow row(const std::string& prompt, const std::string& subject, std::span<const std::int32_t> behind,
                 std::int64_t positions) const;
   io::Encoding encode(const std::string& text) const;
   TokenIds ids_inside_a_text(const std::string& text) const;
 
+  void object_to_tokens_without_row(PromptRow& row, std::span<const std::int32_t> target) const;
+
   const io::Tokenizer& tokenizer_;
+  std::int64_t rows_;
   TokenIds start_;            // what the tokenizer puts before a text
   bool begins_words_itself_;  // encoding a text puts a word boundary before it: another space would make two
 };

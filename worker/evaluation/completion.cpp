@@ -25,9 +25,8 @@ std::optional<std::string> objection_to(const Transformer& model, const PromptBu
                                         const std::string& prompt, const std::string& answer,
                                         const std::optional<std::string>& prefix) {
   try {
-    const auto complaint = complaint_about(model, encoded(prompts, prompt, answer, prefix));
-    if (!complaint) return std::nullopt;
-    throw io::UserError(*complaint);
+    require_scorable(model, prompts.tokenizer(), encoded(prompts, prompt, answer, prefix), "");
+    return std::nullopt;
   } catch (const io::UserError& error) {
     return error.what();
   }

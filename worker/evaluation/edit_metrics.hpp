@@ -4,8 +4,8 @@
 // paraphrases and P(true) > P(new) for the neighbourhood; *magnitude* is the difference of the two; *accuracy* is
 // that every token of the wanted answer is the most probable one. As in ROME's evaluation (arXiv 2202.05262,
 // section 3.4), scores are averaged over an edit's prompts first and over edits then. A prompt that cannot be
-// scored with each of its answers, because it takes more positions than the model has or cannot be encoded, is left
-// out.
+// scored with each of its answers is left out: it takes more positions than the model has, needs a token that the
+// model has no row for, or cannot be encoded.
 #pragma once
 
 #include <cstdint>

@@ -5,6 +5,7 @@
 #include <functional>
 #include <numeric>
 
+#include "worker/model/embedding_rows.hpp"
 #include "worker/model/forward.hpp"
 
 namespace anchorage::worker {
@@ -16,12 +17,29 @@ std::optional<io::Complaint> complaint_about(const Transformer& model, const Com
                          .where = "",
                          .remedy = "the first token of a text has no prediction; give it as the prompt"};
   }
+  for (const TokenIds* ids : {&completion.prompt, &completion.completion}) {
+    const auto largest = std::ranges::max(*ids);
+    if (largest >= model.config.vocabulary)
+      return complaint_about_token(fmt::format("the id {}", largest), model.config.vocabulary, "");
+  }
   const auto positions = std::ssize(completion.prompt) + std::ssize(completion.completion) - 1;
   if (positions <= model.config.max_positions) return std::nullopt;
-  return io::Complaint{.expected = fmt::format("at most {} positions", model.config.max_positions),
+  return io::Complaint{.expected = fmt::format("a prompt that takes at most the model's {} positions with its "
+                                               "completion",
+                                               model.config.max_positions),
                        .found = fmt::format("{}", positions),
-                       .where = "a prompt with its completion",
+                       .where = "",
                        .remedy = "shorten it"};
+}
+
+void require_scorable(const Transformer& model, const io::Tokenizer& tokenizer, const Completion& completion,
+                      const std::string& where) {
+  for (const TokenIds* ids : {&completion.prompt, &completion.completion})
+    require_rows(*ids, tokenizer, model.config.vocabulary, where);
+  if (auto complaint = complaint_about(model, completion)) {
+    complaint->where = where;
+    throw io::UserError(*complaint);
+  }
 }
 
 double CompletionScore::mean_nll() const {

@@ -3,9 +3,11 @@
 
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "io/error.hpp"
+#include "io/tokenizer/tokenizer.hpp"
 #include "worker/model/token_layout.hpp"
 #include "worker/model/transformer.hpp"
 
@@ -28,12 +30,17 @@ struct CompletionScore {
   bool all_argmax() const;  // of no tokens false
 };
 
+// Throws io::UserError that names `where` and what is wrong: a prompt or a completion without tokens, one for whose
+// tokens the model has no row, or more of both than it has positions for.
+void require_scorable(const Transformer& model, const io::Tokenizer& tokenizer, const Completion& completion,
+                      const std::string& where);
+
 // A pass that this stage has run, whose scores are not yet known to all. With several under way, stages work on
 // different ones at the same time.
 class PendingScores {
  public:
-  // Runs all completions as the rows of one pass. Collective over the model's stages. Throws io::UserError for an
-  // empty prompt or completion and for a row longer than the model's positions. Borrows the model.
+  // Runs all completions as the rows of one pass. Collective over the model's stages. Throws io::UserError where
+  // one cannot be scored (require_scorable). Borrows the model.
   PendingScores(const Transformer& model, std::span<const Completion> completions);
 
   // Runs those that would not throw; the score of another one has no tokens. Collective likewise.

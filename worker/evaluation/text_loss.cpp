@@ -8,7 +8,7 @@ namespace anchorage::worker {
 TextLoss loss_on_text(const Transformer& model, const io::Tokenizer& tokenizer, const std::filesystem::path& text,
                       std::int64_t sequence_length, const Ranks& ranks) {
   std::vector<TokenIds> sequences;
-  TextSequences source(text, tokenizer, sequence_length);
+  TextSequences source(text, tokenizer, sequence_length, model.config.vocabulary);
   while (auto sequence = source.next()) sequences.push_back(std::move(*sequence));
   return loss_on_sequences(model, sequences, ranks);
 }

@@ -114,7 +114,7 @@ std::vector<TokenIds> generate(const Transformer& model, std::span<const TokenId
     }
     if (std::ranges::all_of(ended, std::identity())) break;
     const auto longest = std::ranges::max(rows, {}, &TokenIds::size).size();
-    if (static_cast<std::int64_t>(longest) >= model.config.max_positions) break;
+    if (static_cast<std::int64_t>(longest) > model.config.max_positions) break;
   }
   return produced;
 }

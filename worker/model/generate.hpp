@@ -19,8 +19,9 @@ struct GenerateOptions {
   std::vector<std::int32_t> stop_ids = {};  // a row ends before one of these
 };
 
-// The new tokens of each row, without the prompts. The same prompt in the same row gives the same tokens for the
-// same seed. Collective over the model's stages.
+// The new tokens of each row, without the prompts, which have at least one token and at most the model's positions.
+// Where the longest row has taken the last position, all end. The same prompt in the same row gives the same tokens
+// for the same seed. Collective over the model's stages.
 std::vector<TokenIds> generate(const Transformer& model, std::span<const TokenIds> prompts,
                                const GenerateOptions& options);
 

@@ -7,6 +7,8 @@
 #include <numbers>
 
 #include "io/error.hpp"
+#include "io/finite_values.hpp"
+#include "worker/model/tensor_names.hpp"
 
 namespace anchorage::worker {
 namespace {
@@ -23,26 +25,25 @@ torch::ScalarType scalar_type(io::DType dtype) {
   throw io::InternalError("a dtype without a torch name");
 }
 
-// Reads tensors of one checkpoint and checks their shapes. Older GPT-2 checkpoints lack the "transformer." before
-// each name.
+// What is stored is rounded to this when it is loaded; all else holds what f32 does.
+io::DType rounded_to(torch::ScalarType type) {
+  return type == torch::kHalf ? io::DType::f16 : type == torch::kBFloat16 ? io::DType::bf16 : io::DType::f32;
+}
+
+// Reads tensors of one checkpoint and checks that they are there, their shapes, and that they are finite.
 class Reader {
  public:
   Reader(const io::ModelDirectory& directory, const LoadOptions& options)
-      : directory_(directory), weights_(directory.weights()) {
-    const bool prefixed = weights_.contains("transformer.wte.weight");
-    prefix_ = directory.config().family == io::Family::gpt2 ? (prefixed ? "transformer." : "") : "model.";
-    const auto first = weights_.at(
-        prefix_ + (directory.config().family == io::Family::gpt2 ? "wte.weight" : "embed_tokens.weight"));
-    target_ = torch::TensorOptions().device(options.device).dtype(options.dtype.value_or(scalar_type(first.dtype)));
+      : directory_(directory), weights_(directory.weights()), prefix_(tensor_prefix(directory)) {
+    const io::DType stored = stored_tensor(embedding_name(directory)).dtype;
+    target_ = torch::TensorOptions().device(options.device).dtype(options.dtype.value_or(scalar_type(stored)));
   }
 
   const std::string& prefix() const { return prefix_; }
-  const torch::TensorOptions& target() const { return target_; }
-  bool contains(const std::string& name) const { return weights_.contains(name); }
 
   // Copies the tensor into `place`, whose shape it must have (transposed first for GPT-2's Conv1D).
   void read_into(torch::Tensor place, const std::string& name, bool transposed = false) const {
-    const io::TensorView view = weights_.at(name);
+    const io::TensorView view = stored_tensor(name);
     auto shape = place.sizes().vec();
     if (transposed) std::swap(shape.front(), shape.back());
     if (view.shape != shape) {
@@ -51,6 +52,7 @@ class Reader {
                            .where = directory_.path().string(),
                            .remedy = "check that config.json belongs to these weights"});
     }
+    require_finite(view, rounded_to(place.scalar_type()), name);
     // from_blob wants a mutable pointer; the mapped bytes are only read.
     auto* bytes = const_cast<std::byte*>(view.bytes.data());
     const auto stored = torch::from_blob(bytes, view.shape, torch::TensorOptions().dtype(scalar_type(view.dtype)));
@@ -63,12 +65,12 @@ class Reader {
     return tensor;
   }
 
-  // Several matrices [out_i, in] under each other, with their biases where the checkpoint has them.
-  Linear stack(const std::vector<std::pair<std::string, std::int64_t>>& parts, std::int64_t in) const {
+  // Several matrices [out_i, in] under each other, and their biases where the model has some.
+  Linear stack(const std::vector<std::pair<std::string, std::int64_t>>& parts, std::int64_t in, bool bias) const {
     std::int64_t out = 0;
     for (const auto& [name, rows] : parts) out += rows;
     Linear linear{.weight = torch::empty({out, in}, target_), .bias = {}};
-    if (contains(parts.front().first + ".bias")) linear.bias = torch::empty({out}, target_);
+    if (bias) linear.bias = torch::empty({out}, target_);
     std::int64_t begin = 0;
     for (const auto& [name, rows] : parts) {
       read_into(linear.weight.narrow(0, begin, rows), name + ".weight");
@@ -79,6 +81,27 @@ class Reader {
   }
 
  private:
+  io::TensorView stored_tensor(const std::string& name) const {
+    if (weights_.contains(name)) return weights_.at(name);
+    throw io::UserError({.expected = fmt::format("the tensor '{}', as config.json promises", name),
+                         .found = "none of that name",
+                         .where = directory_.path().string(),
+                         .remedy = "check that config.json belongs to these weights; transformers would put random "
+                                   "numbers in its place"});
+  }
+
+  void require_finite(const io::TensorView& view, io::DType target, const std::string& name) const {
+    const auto found = io::not_finite(view, target);
+    if (!found) return;
+    const bool overflows = std::isfinite(found->value);
+    throw io::UserError(
+        {.expected = overflows ? fmt::format("weights that {} can hold", io::name_of(target)) : "finite weights",
+         .found = found->words(view.shape),
+         .where = fmt::format("tensor '{}' of {}", name, weights_.path_of(name).string()),
+         .remedy = overflows ? "choose another --dtype: bf16 or fp32"
+                             : "get the model again; if it is like that, its training ran away"});
+  }
+
   const io::ModelDirectory& directory_;
   const io::WeightFiles& weights_;
   std::string prefix_;
@@ -93,11 +116,12 @@ Block read_llama_block(const Reader& reader, const io::ModelConfig& config, std:
   return {
       .attention_norm = {reader.read(block + "input_layernorm.weight", {d}), {}},
       .query_key_value = reader.stack(
-          {{attention + "q_proj", queries}, {attention + "k_proj", keys}, {attention + "v_proj", keys}}, d),
-      .attention_output = reader.stack({{attention + "o_proj", d}}, queries),
+          {{attention + "q_proj", queries}, {attention + "k_proj", keys}, {attention + "v_proj", keys}}, d,
+          config.attention_bias),
+      .attention_output = reader.stack({{attention + "o_proj", d}}, queries, config.attention_bias),
       .mlp_norm = {reader.read(block + "post_attention_layernorm.weight", {d}), {}},
-      .up = reader.stack({{mlp + "gate_proj", f}, {mlp + "up_proj", f}}, d),
-      .down = reader.stack({{mlp + "down_proj", d}}, f),
+      .up = reader.stack({{mlp + "gate_proj", f}, {mlp + "up_proj", f}}, d, config.mlp_bias),
+      .down = reader.stack({{mlp + "down_proj", d}}, f, config.mlp_bias),
   };
 }
 
@@ -153,8 +177,9 @@ Transformer load_transformer(const io::ModelDirectory& directory, const LoadOpti
 
   Transformer model;
   model.config = config;
+  model.config.tied_head = !has_own_head(directory);
   model.stages = options.stages;
-  const std::string embedding = prefix + (gpt2 ? "wte.weight" : "embed_tokens.weight");
+  const std::string embedding = embedding_name(directory);
   if (model.stages.is_first()) {
     model.token_embedding = reader.read(embedding, {v, d});
     if (gpt2) model.position_embedding = reader.read(prefix + "wpe.weight", {config.max_positions, d});
@@ -168,18 +193,18 @@ Transformer load_transformer(const io::ModelDirectory& directory, const LoadOpti
     const std::string last_norm = prefix + (gpt2 ? "ln_f" : "norm");
     model.final_norm.weight = reader.read(last_norm + ".weight", {d});
     if (gpt2) model.final_norm.bias = reader.read(last_norm + ".bias", {d});
-    const bool is_here = config.tied_head && model.stages.is_first();
-    model.head =
-        is_here ? model.token_embedding : reader.read(config.tied_head ? embedding : "lm_head.weight", {v, d});
+    const bool tied = model.config.tied_head;
+    const bool is_here = tied && model.stages.is_first();
+    model.head = is_here ? model.token_embedding : reader.read(tied ? embedding : "lm_head.weight", {v, d});
   }
   return model;
 }
 
 std::string down_projection_name(const io::ModelDirectory& directory, std::int64_t layer) {
-  if (directory.config().family == io::Family::llama)
-    return fmt::format("model.layers.{}.mlp.down_proj.weight", layer);
-  const bool prefixed = directory.weights().contains("transformer.wte.weight");
-  return fmt::format("{}h.{}.mlp.c_proj.weight", prefixed ? "transformer." : "", layer);
+  const std::string prefix = tensor_prefix(directory);
+  return directory.config().family == io::Family::gpt2
+             ? fmt::format("{}h.{}.mlp.c_proj.weight", prefix, layer)
+             : fmt::format("{}layers.{}.mlp.down_proj.weight", prefix, layer);
 }
 
 torch::Tensor read_down_projection(const io::ModelDirectory& directory, std::int64_t layer) {

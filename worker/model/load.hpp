@@ -15,8 +15,9 @@ struct LoadOptions {
   Stages stages{};                         // of this rank's replica; only the weights of its own stage are read
 };
 
-// Reads the weights. Throws io::UserError that names the tensor when one is missing or of another shape than
-// config.json says.
+// Reads the weights that config.json tells of; others are left alone (tensor_names.hpp). Throws io::UserError that
+// names the tensor when one is missing, of another shape than config.json says, or has values that are not finite,
+// or would not be in the dtype asked for.
 Transformer load_transformer(const io::ModelDirectory& directory, const LoadOptions& options = {});
 
 // Name of the edited matrix of a layer in the checkpoint ("model.layers.4.mlp.down_proj.weight").

@@ -1,19 +1,26 @@
 #include "worker/model/text_sequences.hpp"
 
+#include "worker/model/embedding_rows.hpp"
+
 namespace anchorage::worker {
 
-TextSequences::TextSequences(const std::filesystem::path& text, const io::Tokenizer& tokenizer, std::int64_t length)
+TextSequences::TextSequences(const std::filesystem::path& text, const io::Tokenizer& tokenizer, std::int64_t length,
+                             std::int64_t rows)
     : lines_(text),
       tokenizer_(tokenizer),
       length_(static_cast<std::size_t>(length)),
-      start_(tokenizer.start_ids()) {}  // what goes behind a text has no place inside running text
+      rows_(rows),
+      start_(tokenizer.start_ids()) {  // what goes behind a text has no place inside running text
+  require_rows(start_, tokenizer_, rows_, "what tokenizer.json puts before a text");
+}
 
 std::optional<TokenIds> TextSequences::next() {
   const std::size_t wanted = length_ - start_.size();
   while (pending_.size() < wanted) {
     const auto line = lines_.next();
     if (!line) break;
-    const TokenIds ids = tokenizer_.encode(*line + "\n");
+    const TokenIds ids = tokenizer_.encode(line->text + "\n");
+    require_rows(ids, tokenizer_, rows_, line->where);
     pending_.insert(pending_.end(), ids.begin(), ids.end());
   }
   if (pending_.empty()) return std::nullopt;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <limits>
 #include <optional>
 
 #include "io/text_lines.hpp"
@@ -11,11 +12,13 @@
 namespace anchorage::worker {
 
 // Lines are encoded one by one, each with its line break, and joined: the sequences depend on the text alone.
-// Throws io::UserError as io::TextLines does, which tells in which forms a text may come.
+// Throws io::UserError as io::TextLines does, which tells in which forms a text may come, and for a line with a
+// token that the model has no row for.
 class TextSequences {
  public:
-  // Borrows the tokenizer.
-  TextSequences(const std::filesystem::path& text, const io::Tokenizer& tokenizer, std::int64_t length);
+  // `rows`: of the model's embedding. Borrows the tokenizer.
+  TextSequences(const std::filesystem::path& text, const io::Tokenizer& tokenizer, std::int64_t length,
+                std::int64_t rows = std::numeric_limits<std::int64_t>::max());
 
   // The next sequence, of at most `length` tokens: the tokenizer's start token where it has one, then text. The
   // last one may be shorter; nothing at the end of the text.
@@ -25,6 +28,7 @@ class TextSequences {
   io::TextLines lines_;
   const io::Tokenizer& tokenizer_;
   std::size_t length_;
+  std::int64_t rows_;
   TokenIds start_;    // the special tokens before every sequence
   TokenIds pending_;  // encoded and not yet given out
 };

@@ -47,7 +47,10 @@ class Collector {
  public:
   Collector(const Transformer& model, const io::Tokenizer& tokenizer, const io::StatisticsFingerprint& fingerprint,
             const StatisticsOptions& options, const Ranks& ranks)
-      : model_(model), options_(options), ranks_(ranks), text_(options.corpus, tokenizer, options.sequence_length) {
+      : model_(model),
+        options_(options),
+        ranks_(ranks),
+        text_(options.corpus, tokenizer, options.sequence_length, model.config.vocabulary) {
     std::ranges::copy_if(options.layers, std::back_inserter(held_), [&](auto layer) { return model.holds(layer); });
     const auto owners = sharding::layer_owners(std::vector<std::int64_t>(held_.size(), 1), ranks_.size());
     for (std::size_t i = 0; i < held_.size(); ++i) owners_[held_[i]] = owners[i];

@@ -4,8 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <limits>
 
 #include "io/error.hpp"
+#include "io/hdf5/file.hpp"
+#include "io/sealed_file.hpp"
+#include "tests/message_of.hpp"
 #include "tests/sample_segment.hpp"
 #include "tests/temporary_directory.hpp"
 
@@ -113,6 +117,24 @@ TEST_F(Checkpoint, OldOnesAreRemovedAsSoonAsEnoughNewerOnesAreWhole) {
   save(4);
   remove_old_checkpoints(path(), layers, 2);
   EXPECT_THAT(checkpointed_segments(path()), ElementsAre(3, 4));
+}
+
+TEST_F(Checkpoint, ThatIsNotFiniteIsNeitherWrittenNorRead) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  CheckpointLayer layer = sample(2, 4);
+  layer.weight.values[4] = nan;
+  EXPECT_THAT(tests::message_of([&] { write_checkpoint_layer(path(), 2, "digest", layer); }),
+              HasSubstr("expected a weight of finite numbers, found nan at [1, 1], in " + file(2, 4).string()));
+  layer = sample(2, 4);
+  layer.inverse[8] = nan;
+  EXPECT_THAT(tests::message_of([&] { write_checkpoint_layer(path(), 2, "digest", layer); }),
+              HasSubstr("an inverse of least squares"));
+  EXPECT_FALSE(std::filesystem::exists(file(2, 4)));
+
+  hdf5::NewFile content(file(2, 4));
+  content.root().write("weight", Matrix{.rows = 1, .columns = 1, .values = {nan}});
+  write_sealed(file(2, 4), content.bytes(), IfExists::refuse);
+  EXPECT_THAT(tests::message_of([&] { read_checkpoint_weight(path(), 2, 4); }), HasSubstr("found nan at [0, 0]"));
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "io/error.hpp"
@@ -180,9 +182,11 @@ TEST(ModelConfig, OptionsThatAreNotImplementedAreRefusedByName) {
       {gpt2, {{"model_type", nullptr}}, "'model_type'"},
       {gpt2, {{"scale_attn_weights", false}}, "'scale_attn_weights'"},
       {gpt2, {{"scale_attn_by_inverse_layer_idx", true}}, "'scale_attn_by_inverse_layer_idx'"},
-      {gpt2, {{"reorder_and_upcast_attn", true}}, "'reorder_and_upcast_attn'"},
       {gpt2, {{"add_cross_attention", true}}, "'add_cross_attention'"},
-      {llama, {{"pretraining_tp", 2}}, "'pretraining_tp'"},
+      {llama, {{"use_sliding_window", true}}, "'use_sliding_window'"},
+      {llama, {{"layer_types", {"full_attention", "sliding_attention"}}}, "'layer_types'"},
+      {llama, {{"pruned_heads", {{"0", {1}}}}}, "'pruned_heads'"},
+      {llama, {{"rope_interleaved", true}}, "'rope_interleaved'"},
       {llama, {{"sliding_window", 4096}}, "'sliding_window'"},
       {llama, {{"quantization_config", {{"bits", 4}}}}, "'quantization_config'"},
       {llama, {{"partial_rotary_factor", 0.5}}, "'partial_rotary_factor'"},
@@ -202,11 +206,60 @@ TEST(ModelConfig, OptionsThatAreNotImplementedAreRefusedByName) {
 TEST(ModelConfig, OptionsAtTheirPlainValuesAreAccepted) {
   EXPECT_EQ(refusal_of(gpt2, {{"scale_attn_weights", true},
                               {"scale_attn_by_inverse_layer_idx", false},
-                              {"reorder_and_upcast_attn", false},
                               {"add_cross_attention", false}}),
             "accepted");
-  EXPECT_EQ(refusal_of(llama, {{"pretraining_tp", 1}, {"sliding_window", nullptr}, {"partial_rotary_factor", 1}}),
+  EXPECT_EQ(refusal_of(llama, {{"sliding_window", nullptr}, {"partial_rotary_factor", 1}}), "accepted");
+  EXPECT_EQ(refusal_of(llama, {{"sliding_window", 4096},
+                               {"use_sliding_window", false},
+                               {"layer_types", {"full_attention", "full_attention", "full_attention"}}}),
             "accepted");
+}
+
+TEST(ModelConfig, KeysWithoutEffectAreAccepted) {
+  EXPECT_THAT(with(llama, {{"pretraining_tp", 2}, {"max_sequence_length", 2048}}).unknown_keys, IsEmpty());
+  EXPECT_THAT(with(gpt2, {{"reorder_and_upcast_attn", true}, {"n_ctx", 512}}).unknown_keys, IsEmpty());
+}
+
+TEST(ModelConfig, KeysThatAreNotKnownAreListedAndNotRefused) {
+  json changes = {{"logit_scale", 0.5}, {"embedding_multiplier", 2}};
+  changes["rope_scaling"] = {{"type", "linear"}, {"factor", 2.0}, {"beta_fast", 32}};
+  EXPECT_THAT(with(llama, changes).unknown_keys,
+              ElementsAre("embedding_multiplier", "logit_scale", "rope_scaling.beta_fast"));
+  EXPECT_THAT(with(gpt2, {{"rms_norm_eps", 1e-6}}).unknown_keys, ElementsAre("rms_norm_eps"))
+      << "a key of the other family";
+}
+
+TEST(ModelConfig, PositionsOfTheTrainingBesideTheRotaryParametersWinOverThoseInside) {
+  EXPECT_EQ(with(llama, {{"original_max_position_embeddings", 4096}}).rope_scaling.original_max_position_embeddings,
+            4096);
+}
+
+// What people bring: every file of these families under shared/data, among them dumps with sixty keys of the
+// class's defaults.
+TEST(ModelConfig, RealFilesHaveNoUnknownKeys) {
+  const std::filesystem::path folder = ANCHORAGE_SOURCE_DIR "/../shared/data/configs";
+  if (!std::filesystem::is_directory(folder)) GTEST_SKIP() << "no " << folder;
+  int read = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const auto path = entry.path() / "config.json";
+    std::ifstream file(path);
+    const std::string family = json::parse(file).value("model_type", "");
+    if (family != "llama" && family != "gpt2") continue;
+    EXPECT_THAT(read_model_config(path).unknown_keys, IsEmpty()) << path;
+    ++read;
+  }
+  EXPECT_GE(read, 16);
+}
+
+// The defaults of the class, as a dump of transformers 4.38 has them, under another family's name.
+TEST(ModelConfig, DumpOfTheClassDefaultsHasNoUnknownKeys) {
+  const std::filesystem::path path =
+      ANCHORAGE_SOURCE_DIR "/../shared/data/configs/Mistral-7B-Instruct-v0.3-dump-4.38/config.json";
+  if (!std::filesystem::exists(path)) GTEST_SKIP() << "no " << path;
+  std::ifstream file(path);
+  json dump = json::parse(file);
+  dump["model_type"] = "llama";
+  EXPECT_THAT(parse_model_config(dump, "config.json").unknown_keys, IsEmpty());
 }
 
 TEST(ModelConfig, SizesThatCannotBeAreRefused) {

@@ -121,6 +121,8 @@ TEST_F(Npz, RefusesStatisticsThatCannotBe) {
   EXPECT_THAT(refusal("zero.npz", 8), HasSubstr("at least one token"));
   EXPECT_THAT(refusal("lopsided.npz", 8), HasSubstr("a finite symmetric matrix"));
   EXPECT_THAT(refusal("infinite.npz", 8), HasSubstr("inf at [3, 3]"));
+  EXPECT_THAT(refusal("nan.npz", 8), HasSubstr("nan at [5, 2]"));
+  EXPECT_THAT(refusal("nan_count.npz", 8), HasSubstr("at least one token in mom2.count, found nan"));
   EXPECT_THAT(refusal("plain.npz", 8), HasSubstr("no mom2.mom2"));
 }
 

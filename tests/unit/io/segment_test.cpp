@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdlib>
+#include <limits>
 
 #include "io/digest.hpp"
 #include "io/error.hpp"
@@ -222,6 +224,30 @@ TEST(Segment, OnAFullDiskLeavesNothingBehindAndCanBeWrittenLater) {
   }
   write_segment(disk.path(), sample_batch(1, 4000));
   EXPECT_EQ(read_segment(disk.path() / "seg-00000001.h5"), sample_batch(1, 4000));
+}
+
+// Scores of prompts and probes may be unknown; everything that goes on into weights may not.
+TEST(Segment, WithANumberThatIsNotFiniteIsNotWritten) {
+  const tests::TemporaryDirectory directory;
+  const auto refusal = [&](BatchSegment segment, const auto& change) {
+    change(segment);
+    return message_of([&] { write_segment(directory.path(), segment); });
+  };
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_THAT(refusal(sample_batch(1), [&](BatchSegment& s) { s.layers[1].u.values[4] = nan; }),
+              HasSubstr("expected an update's u of layer 10 of finite numbers, found nan at [1, 1], in " +
+                        (directory.path() / "seg-00000001.h5").string()));
+  EXPECT_THAT(refusal(sample_batch(1), [&](BatchSegment& s) { s.layers[0].keys.values[0] = nan; }),
+              HasSubstr("keys of layer 4"));
+  EXPECT_THAT(refusal(sample_batch(1), [&](BatchSegment& s) { s.layers[0].residuals.values[0] = nan; }),
+              HasSubstr("residuals of layer 4"));
+  EXPECT_THAT(refusal(sample_batch(1), [](BatchSegment& s) { s.layers[0].norms.total = HUGE_VAL; }),
+              HasSubstr("norms of layer 4 of finite numbers, found inf at [1]"));
+  EXPECT_THAT(refusal(sample_batch(1), [](BatchSegment& s) { s.anchors[0].rolling[3] = HUGE_VAL; }),
+              HasSubstr("rolling anchor scores of layer 4"));
+  EXPECT_THAT(refusal(sample_removal(2), [&](BatchSegment& s) { s.removal.layers[0].v.values[0] = nan; }),
+              HasSubstr("a removal's v"));
+  EXPECT_TRUE(std::filesystem::is_empty(directory.path()));
 }
 
 }  // namespace

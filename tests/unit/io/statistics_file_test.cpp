@@ -4,8 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <limits>
 
+#include "io/atomic_file.hpp"
 #include "io/error.hpp"
+#include "io/hdf5/file.hpp"
 #include "io/layer_numbers.hpp"
 #include "tests/message_of.hpp"
 #include "tests/small_disk.hpp"
@@ -177,6 +180,56 @@ TEST(StatisticsFile, OnAFullDiskKeepsTheLastSave) {
   disk.fill_up_to(8192);
   EXPECT_THAT(message_of<SystemError>([&] { save(path, sample_start()); }), HasSubstr("No space left on device"));
   EXPECT_EQ(create_or_resume(path, sample_start()), sample_progress());
+}
+
+TEST_F(StatisticsOnDisk, ThatAreNotFiniteAreNotWritten) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  save(path(), sample_progress());
+  Statistics statistics = sample_statistics();
+  statistics.moments[1].moment.values[2] = nan;
+  EXPECT_THAT(message_of([&] { save_statistics(path(), statistics); }),
+              HasSubstr("expected a second moment of layer 10 of finite numbers, found nan at [1, 0], in " +
+                        path().string()));
+  statistics = sample_statistics();
+  statistics.residual_norm_median[2] = std::numeric_limits<float>::infinity();
+  EXPECT_THAT(message_of([&] { save_statistics(path(), statistics); }), HasSubstr("found inf at [2]"));
+  StatisticsProgress progress = sample_progress();
+  progress.residual_norms.values[3] = nan;
+  EXPECT_THAT(message_of([&] { save(path(), progress); }), HasSubstr("found nan at [1, 1]"));
+  ProgressWriter writer(path(), sample_progress());
+  EXPECT_THAT(message_of([&] {
+                writer.add(sample_progress().layers[0], std::vector<double>{1, 0, 0, nan});
+              }),
+              HasSubstr("a sum of keys of layer 4"));
+  EXPECT_EQ(create_or_resume(path(), sample_start()), sample_progress()) << "what was there stays";
+}
+
+// A file of an earlier version, which wrote them.
+TEST_F(StatisticsOnDisk, ThatAreNotFiniteAreNotRead) {
+  const auto write = [&](const char* state, float moment, float norm) {
+    hdf5::NewFile file(path());
+    hdf5::Group& root = file.root();
+    root.set_attribute("schema", "anchorage-statistics/1");
+    root.set_attribute("state", state);
+    for (const char* name : {"model_name", "model", "tokenizer", "corpus"}) root.set_attribute(name, "x");
+    for (const char* name : {"sequence_length", "tokens", "target_tokens", "position"})
+      root.set_attribute(name, std::int64_t{8});
+    root.write("residual_norm_median", std::vector{1.0F, norm});
+    hdf5::Group layer = root.create_group("layers").create_group("4");
+    layer.write("moment", Matrix{.rows = 1, .columns = 1, .values = {moment}});
+    const std::vector<double> sum = {moment};
+    layer.write("sum", std::span<const double>(sum), {1, 1});
+    AtomicFile out(path());
+    out.write(file.bytes());
+    out.commit();
+  };
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  write("finished", nan, 1);
+  EXPECT_THAT(message_of([&] { StatisticsFile::load(path()).moment(4); }),
+              HasSubstr("expected a second moment of layer 4 of finite numbers, found nan at [0, 0]"));
+  EXPECT_THAT(message_of([&] { read_key_sum(path(), {.layer = 4, .size = 1}); }), HasSubstr("found nan at [0, 0]"));
+  write("finished", 1, nan);
+  EXPECT_THAT(message_of([&] { StatisticsFile::load(path()); }), HasSubstr("found nan at [1]"));
 }
 
 }  // namespace

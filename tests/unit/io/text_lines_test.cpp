@@ -18,7 +18,7 @@ std::vector<std::string> lines_of(const std::string& name, std::string_view cont
   const tests::TemporaryDirectory directory;
   TextLines text(directory.write(name, content));
   std::vector<std::string> lines;
-  while (auto line = text.next()) lines.push_back(*line);
+  while (auto line = text.next()) lines.push_back(line->text);
   return lines;
 }
 

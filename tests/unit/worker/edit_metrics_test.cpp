@@ -84,7 +84,7 @@ TEST_F(EditMetricsTest, APromptThatCannotBeScoredWithBothAnswersIsLeftOutAndTheF
     EXPECT_EQ(found.efficacy.left_out, 1);
     ASSERT_TRUE(found.first_left_out);
     EXPECT_EQ(found.first_left_out->edit, "b");
-    EXPECT_THAT(found.first_left_out->reason, HasSubstr("at most 128 positions"));
+    EXPECT_THAT(found.first_left_out->reason, HasSubstr("at most the model's 128 positions"));
   }
   EXPECT_FALSE(metrics({sound}).first_left_out);
 }
@@ -108,7 +108,7 @@ TEST_F(EditMetricsTest, OfTextThatPredictsNothingThereIsNoLoss) {
     EXPECT_EQ(text.loss, loss({sound}, 1).loss);
     EXPECT_EQ(text.tokens, 2);
     EXPECT_EQ(text.left_out, 1);
-    EXPECT_THAT(text.objection, HasSubstr("at most 128 positions"));
+    EXPECT_THAT(text.objection, HasSubstr("at most the model's 128 positions"));
   }
 }
 

@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "tests/temporary_directory.hpp"
 #include "tests/unit/worker/golden_model.hpp"
+#include "worker/model/embedding_rows.hpp"
 
 namespace anchorage::worker {
 namespace {
@@ -133,6 +135,25 @@ TEST_F(EditPromptsTest, ContextsStandInsideTheChat) {
   EXPECT_EQ(text_of(row.ids, 0, static_cast<std::size_t>(row.predicts_from) + 1),
             "<s>system\nBe brief.</s><s>user\nI went. The CEO of Alphabet is</s>\n");
   EXPECT_TRUE(text_of(row.ids, 0, static_cast<std::size_t>(row.subject_last) + 1).ends_with("of Alphabet"));
+}
+
+// The tokenizer has more tokens than the model: of the 320 the last ones may occur in any row, or in the target.
+TEST_F(EditPromptsTest, ARowThatNeedsATokenWithoutARowInTheModelHasAnObjection) {
+  const std::vector<std::string> prefixes = {""};
+  const EditPrompts all = builder.build(edit, prefixes);
+  const auto needed = std::max(std::ranges::max(all.rewrites[0].ids), std::ranges::max(all.target));
+  EXPECT_TRUE(PromptBuilder(tokenizer, needed + 1).build(edit, prefixes).rewrites[0].is_usable());
+  EXPECT_EQ(PromptBuilder(tokenizer, needed).build(edit, prefixes).rewrites[0].objection,
+            fmt::format("expected tokens that the model has one of its {} rows for, found '{}' (id {})", needed,
+                        tokenizer.token_of(needed).value(), needed));
+}
+
+TEST_F(EditPromptsTest, TokensWithoutARowAreNamed) {
+  EXPECT_TRUE(tokens_without_row(tokenizer, 320).empty());
+  EXPECT_TRUE(tokens_without_row(tokenizer, 400).empty());
+  const auto two = tokens_without_row(tokenizer, 318);
+  ASSERT_EQ(two.size(), 2U);
+  EXPECT_EQ(two[1], fmt::format("'{}' (id 319)", tokenizer.token_of(319).value()));
 }
 
 }  // namespace

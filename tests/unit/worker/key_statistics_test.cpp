@@ -106,5 +106,17 @@ TEST_F(KeyStatistics, SequencesDependOnTheTextAlone) {
   EXPECT_TRUE(whole.starts_with("# Architecture\nAnchorage keeps")) << whole.substr(0, 40);
 }
 
+TEST_F(KeyStatistics, ATokenWithoutARowIsNamedWithItsLine) {
+  const auto text = folder.write("rows.txt", "a b\n\nc </s> d\n");
+  TextSequences sequences(text, tokenizer, 16, 320);
+  EXPECT_TRUE(sequences.next());
+  try {
+    TextSequences(text, tokenizer, 16, 2).next();
+    FAIL() << "no error";
+  } catch (const io::UserError& error) {
+    EXPECT_NE(std::string(error.what()).find("rows.txt, line 1"), std::string::npos) << error.what();
+  }
+}
+
 }  // namespace
 }  // namespace anchorage::worker

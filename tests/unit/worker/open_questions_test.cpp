@@ -1,6 +1,7 @@
 // Open questions against greedy decoding, one question at a time.
 #include "worker/evaluation/open_questions.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <torch/utils.h>
 
@@ -11,6 +12,8 @@
 
 namespace anchorage::worker {
 namespace {
+
+using testing::HasSubstr;
 
 class OpenQuestions : public testing::Test {
  protected:
@@ -88,7 +91,7 @@ TEST_F(OpenQuestions, OneThatCannotBeAskedIsLeftOutAndTheOthersKeepTheirNumbers)
     EXPECT_TRUE(answers.left_out[0]);
     EXPECT_EQ(answers.accuracy(), without.accuracy());
     EXPECT_NEAR(answers.nll.value(), without.nll.value(), 1e-4);
-    EXPECT_NE(answers.objection.find("at most 128 positions"), std::string::npos) << answers.objection;
+    EXPECT_NE(answers.objection.find("at most the model's 128 positions"), std::string::npos) << answers.objection;
   }
 }
 
@@ -96,6 +99,19 @@ TEST_F(OpenQuestions, NoneAskedIsNoneAnswered) {
   const OpenAnswers none = answers_on(2, {});
   EXPECT_TRUE(none.answered.empty());
   EXPECT_FALSE(none.accuracy() || none.nll);
+}
+
+TEST_F(OpenQuestions, OneThatNeedsATokenWithoutARowIsLeftOutAndItsTokenNamed) {
+  const auto worlds = sharding::thread_world(1);
+  const auto device = sharding::make_device_communicator(*worlds.front(), torch::kCPU);
+  Transformer fewer_rows = model;
+  fewer_rows.config.vocabulary = 319;
+  const std::vector<OpenQuestion> questions = {{"The CEO is", "a"},
+                                               {tokenizer.decode(std::vector<std::int32_t>{319}), "b"}};
+  const OpenAnswers answers = ask(fewer_rows, prompts, questions, {*worlds.front(), *device});
+  EXPECT_EQ(answers.left_out, (std::vector{false, true}));
+  EXPECT_THAT(answers.objection, HasSubstr(fmt::format("one of its 319 rows for, found '{}' (id 319)",
+                                                       tokenizer.token_of(319).value())));
 }
 
 }  // namespace

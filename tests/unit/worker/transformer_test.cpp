@@ -1,6 +1,12 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
+
 #include "io/error.hpp"
+#include "tests/message_of.hpp"
+#include "tests/temporary_directory.hpp"
 #include "tests/unit/worker/golden_model.hpp"
 #include "worker/evaluation/score.hpp"
 #include "worker/model/forward.hpp"
@@ -9,6 +15,7 @@
 namespace anchorage::worker {
 namespace {
 
+using testing::HasSubstr;
 using tests::expect_close;
 using tests::golden_model;
 
@@ -132,6 +139,54 @@ TEST(LoadTransformer, NamesATensorOfAnotherShapeThanTheConfigSays) {
     EXPECT_NE(std::string(error.what()).find("h.0.mlp.c_fc.weight"), std::string::npos) << error.what();
   }
   std::filesystem::remove_all(folder);
+}
+
+// The model with one value of one tensor overwritten.
+class LoadOneValue : public testing::Test {
+ protected:
+  std::string refusal(const std::string& name, float value, std::optional<torch::ScalarType> dtype = std::nullopt) {
+    const auto original = golden_model("llama_tied").directory.path();
+    std::filesystem::remove_all(folder.path() / "model");
+    std::filesystem::copy(original, folder.path() / "model");
+    const auto file = folder.path() / "model" / "model.safetensors";
+    const auto opened = io::SafetensorsFile::open(file);
+    const auto place = opened.at(name).bytes.data() - opened.bytes().data();
+    std::fstream(file, std::ios::in | std::ios::out | std::ios::binary)
+        .seekp(place + 4 * 37)
+        .write(reinterpret_cast<const char*>(&value), sizeof value);
+    return tests::message_of([&] {
+      load_transformer(io::ModelDirectory::open(folder.path() / "model"), {.device = torch::kCPU, .dtype = dtype});
+    });
+  }
+
+  const tests::TemporaryDirectory folder;
+};
+
+TEST_F(LoadOneValue, NotANumberAndInfinityAreNamedWithTensorFileAndPlace) {
+  const std::string name = "model.layers.2.mlp.up_proj.weight";  // [80, 32]
+  const std::string where = "in tensor '" + name + "' of " + (folder.path() / "model/model.safetensors").string();
+  EXPECT_THAT(refusal(name, std::numeric_limits<float>::quiet_NaN()),
+              HasSubstr("expected finite weights, found nan at [1, 5], " + where));
+  EXPECT_THAT(refusal("model.embed_tokens.weight", -HUGE_VALF), HasSubstr("found -inf at [1, 5]"));
+  EXPECT_EQ(refusal(name, 1e30F), "no error");
+}
+
+TEST_F(LoadOneValue, AValueThatTheAskedDtypeCannotHoldIsNamedWithARemedy) {
+  const std::string name = "model.layers.0.self_attn.q_proj.weight";
+  const std::string message = refusal(name, 70000, torch::kHalf);
+  EXPECT_THAT(message, HasSubstr("expected weights that F16 can hold, found 70000 at [1, 5]"));
+  EXPECT_THAT(message, HasSubstr("--dtype"));
+  EXPECT_EQ(refusal(name, 70000, torch::kBFloat16), "no error");
+  EXPECT_EQ(refusal(name, 70000), "no error");
+}
+
+TEST(Generate, EndsAtTheLastPosition) {
+  const Transformer model = load_transformer(golden_model("gpt2").directory);  // 128 positions
+  const std::vector<TokenIds> prompts = {TokenIds(120, 5), {6}};
+  const auto rows = generate(model, prompts, {.max_new_tokens = 50});
+  EXPECT_EQ(rows[0].size(), 9U) << "the last token takes no position";
+  EXPECT_EQ(rows[1].size(), 9U);
+  EXPECT_EQ(generate(model, std::vector<TokenIds>{TokenIds(128, 5)}, {.max_new_tokens = 50}).front().size(), 1U);
 }
 
 }  // namespace
