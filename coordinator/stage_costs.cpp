@@ -46,9 +46,9 @@ Machine Machine::cpu(int threads) {
 StageCosts::StageCosts(Workload workload, Machine machine, int stages, int replicas)
     : workload_(std::move(workload)), machine_(machine), stages_(stages), replicas_(replicas) {
   const io::Hparams& hparams = workload_.hparams;
-  group_ = std::min<std::int64_t>(
-      sharding::edits_a_group(hparams.group, hparams.contexts, machine_.is_gpu, workload_.model.d_model),
-      workload_.batch);
+  const sharding::StepArithmetic step{
+      .on_gpu = machine_.is_gpu, .width = workload_.model.d_model, .weight_bytes = workload_.weight_bytes};
+  group_ = std::min(sharding::edits_a_group(hparams.group, hparams.contexts, step), workload_.batch);
   groups_ = ceil_divided(ceil_divided(workload_.batch, group_), replicas_);
   in_flight_ = std::min<std::int64_t>(groups_, sharding::groups_in_flight(stages_));
   rows_ = group_ * (hparams.contexts + 1);

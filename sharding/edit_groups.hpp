@@ -15,10 +15,17 @@ namespace anchorage::sharding {
 // Tokens of a row from its subject's last one on, as they usually are: the rest of the prompt and the target.
 inline constexpr std::int64_t usual_suffix_tokens = 8;
 
+// What decides, beside the hyper-parameters, how many tokens a step needs.
+struct StepArithmetic {
+  bool on_gpu = false;
+  std::int64_t width = 0;         // d_model
+  std::int64_t weight_bytes = 4;  // of one weight, as loaded
+};
+
 // Edits a group. Where `asked` is 0, as many as fill the machine with one step's tokens: `contexts` + 1 rows an
-// edit; a GPU the sooner, the wider the model (`width`, d_model). It follows from model, hyper-parameters and the
-// kind of device alone, never from the number of ranks.
-[[nodiscard]] std::int64_t edits_a_group(int asked, int contexts, bool on_gpu, std::int64_t width);
+// edit; a GPU the sooner, the wider the model, a CPU the sooner, the longer its weights. It follows from model,
+// hyper-parameters and the kind of device alone, never from the number of ranks.
+[[nodiscard]] std::int64_t edits_a_group(int asked, int contexts, const StepArithmetic& step);
 
 // Groups that a replica has under way at the same time: two a stage keep its stages at work most of the time. One
 // after the other where there is one stage, for the caches' sake.

@@ -156,8 +156,7 @@ int run(int argc, char** argv) {
   for (const std::size_t group : {1, 2, 4, 8, 16}) {
     if (group <= prompts.size()) of_group(group, "");
   }
-  const auto own = static_cast<std::size_t>(
-      sharding::edits_a_group(0, contexts, model.device().is_cuda(), model.config.d_model));
+  const auto own = static_cast<std::size_t>(sharding::edits_a_group(0, contexts, model.step_arithmetic()));
   of_group(own, "; the engine's choice");
   std::vector<std::int64_t> joint;
   for (std::int64_t each = std::max<std::int64_t>(0, layer - 4); each <= layer; ++each) joint.push_back(each);

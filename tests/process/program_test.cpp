@@ -300,6 +300,19 @@ TEST_F(ProgramTest, TheGroupSizeOfARunStaysThatOfItsBeginning) {
   EXPECT_EQ(group(), "group: 3\n") << "resume chose a size of its own";
 }
 
+TEST_F(ProgramTest, ThePlanHasTheGroupsThatTheEditorTakes) {
+  std::vector<std::string> groups;
+  for (const std::string dtype : {"fp32", "bf16"}) {
+    const std::string how = "--set group=0 --dtype " + dtype;
+    const auto plan =
+        program("plan '" + model + "' --hparams h.yaml --cpu --ranks 1 --batch 64 --json " + how).json();
+    ASSERT_EQ(program(edit_arguments(dtype, how + " --limit 1")).exit_code, 0);
+    groups.push_back(program.shell("grep '^group: ' " + dtype + "/run.yaml").out);
+    EXPECT_EQ(groups.back(), "group: " + plan["group"].dump() + "\n");
+  }
+  EXPECT_NE(groups[0], groups[1]);
+}
+
 TEST_F(ProgramTest, AFormatThatIsNamedIsTheOneThatIsReadAlsoWhenResuming) {
   // Fields of two formats: which answer is meant cannot be told.
   folder.write("edits.jsonl",

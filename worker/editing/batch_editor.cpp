@@ -85,8 +85,7 @@ BatchEditor::BatchEditor(Transformer& model, EditedWeights& weights, const Promp
       contexts_(std::move(contexts)),
       limits_(std::move(limits)),
       ranks_(ranks),
-      group_size_(
-          sharding::edits_a_group(hparams.group, hparams.contexts, model.device().is_cuda(), model.config.d_model)),
+      group_size_(sharding::edits_a_group(hparams.group, hparams.contexts, model.step_arithmetic())),
       solver_(weights, hparams, method_, statistics, ranks, model.stages),
       rolling_(std::ssize(hparams.layers), model.config.d_model, hparams.rar_decay,
                hparams.rar ? hparams.rar_strength : 0) {}

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "io/model_config.hpp"
+#include "sharding/edit_groups.hpp"
 #include "worker/model/stages.hpp"
 
 namespace anchorage::worker {
@@ -47,6 +48,12 @@ struct Transformer {
 
   torch::Device device() const { return blocks.front().down.weight.device(); }
   torch::ScalarType dtype() const { return blocks.front().down.weight.scalar_type(); }
+  // What decides on the size of its groups of edits.
+  sharding::StepArithmetic step_arithmetic() const {
+    return {.on_gpu = device().is_cuda(),
+            .width = config.d_model,
+            .weight_bytes = static_cast<std::int64_t>(torch::elementSize(dtype()))};
+  }
   std::int64_t layers() const { return config.layers; }  // of the whole model
   bool holds(std::int64_t layer) const { return stages.holds(layer); }
   // A layer that this stage holds.
