@@ -10,21 +10,18 @@
 #include "io/text_of.hpp"
 #include "worker/editing/anchor_exchange.hpp"
 #include "worker/editing/joint_write.hpp"
-#include "worker/evaluation/score.hpp"
+#include "worker/evaluation/completion.hpp"
 #include "worker/stopwatch.hpp"
 
 namespace anchorage::worker {
 namespace {
 
-// The bare prompts with their targets, where the model has the positions.
+// The bare prompts with their targets, where the model can be asked.
 PendingScores score_bare_prompts(const Transformer& model, const PromptBuilder& prompts,
                                  std::span<const io::Edit> edits) {
   std::vector<Completion> completions;
-  for (const io::Edit& edit : edits) {
-    const std::string prompt = edit.model_prompt();
-    completions.push_back(
-        {prompts.prompt_ids(prompt), prompts.target_ids(prompt, edit.target, edit.target_prefix)});
-  }
+  for (const io::Edit& edit : edits)
+    completions.push_back(completion_of(prompts, edit.model_prompt(), edit.target, edit.target_prefix));
   return PendingScores::where_possible(model, completions);
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "io/error.hpp"
 #include "io/facts/word_boundary.hpp"
 #include "worker/model/embedding_rows.hpp"
 
@@ -15,7 +16,8 @@ const std::string essence = "{} is a";
 
 // True where encoding a text puts a word boundary before it (Llama-2's normaliser, ByteLevel's add_prefix_space).
 bool begins_words_itself(const io::Tokenizer& tokenizer) {
-  const std::string first = tokenizer.token_of(tokenizer.encode("a").front()).value_or("");
+  const TokenIds ids = tokenizer.encode("a");
+  const std::string first = ids.empty() ? "" : tokenizer.token_of(ids.front()).value_or("");
   return first.starts_with("\u2581") || first.starts_with("\u0120");
 }
 
@@ -77,9 +79,16 @@ PromptRow PromptBuilder::row(const std::string& prompt, const std::string& subje
   const std::size_t slot = prompt.find("{}");
   const std::string head = prompt.substr(0, slot) + subject;
   const std::string text = head + prompt.substr(slot + 2);
-  io::Encoding encoding = encode(text);
+  PromptRow row;
+  io::Encoding encoding;
+  try {
+    encoding = encode(text);
+  } catch (const io::UserError& error) {  // a character that the tokenizer has no token for
+    row.objection = error.what();
+    return row;
+  }
   const auto subject_last = token_at(encoding, characters_in(head) - 1);
-  PromptRow row{.ids = std::move(encoding.ids)};
+  row.ids = std::move(encoding.ids);
   if (const auto taken = std::ssize(row.ids) + std::ssize(behind); taken > positions) {
     row.objection = fmt::format("expected a prompt that takes at most {} positions with its target, found {}",
                                 positions, taken);
@@ -110,12 +119,18 @@ EditPrompts PromptBuilder::build(const io::Edit& edit, std::span<const std::stri
   EditPrompts prompts{.rewrites = {},
                       .essence = row(essence_prefix.empty() ? essence : essence_prefix + ". " + essence,
                                      edit.subject, {}, positions),
-                      .target = target_ids(edit.model_prompt(), edit.target, edit.target_prefix)};
+                      .target = {}};
+  std::string objection = "expected a target of at least one token, found none";
+  try {
+    prompts.target = target_ids(edit.model_prompt(), edit.target, edit.target_prefix);
+  } catch (const io::UserError& error) {
+    objection = error.what();
+  }
   const bool has_target = !prompts.target.empty();
   const auto behind = std::span(prompts.target).first(has_target ? prompts.target.size() - 1 : 0);
   for (const std::string& prefix : prefixes) {
     prompts.rewrites.push_back(row(edit.prompt_in_context(prefix), edit.subject, behind, positions));
-    if (!has_target) prompts.rewrites.back().objection = "expected a target of at least one token, found none";
+    if (!has_target) prompts.rewrites.back().objection = objection;
     object_to_tokens_without_row(prompts.rewrites.back(), prompts.target);
   }
   object_to_tokens_without_row(prompts.essence, {});

@@ -112,6 +112,24 @@ TEST(EditPromptsOfATokenizerThatDropsLetters, ARowWithoutATokenForTheSubjectsEnd
   EXPECT_EQ(row.objection, "expected a token that stands for the end of the subject in 'Franz is', found none");
 }
 
+TEST_F(EditPromptsTest, ACharacterWithoutATokenIsARowsObjectionAndNoEndOfTheRun) {
+  const tests::TemporaryDirectory folder;
+  auto description =
+      nlohmann::json::parse(tests::content_of(tests::golden_model("llama_tied").directory.tokenizer()));
+  description["model"]["unk_token"] = "<none>";
+  description["pre_tokenizer"] = nullptr;  // so that letters are themselves, and some have no token
+  const auto letters = io::Tokenizer::load(folder.write("tokenizer.json", description.dump()));
+  const PromptBuilder narrow(letters);
+  const std::vector<std::string> prefixes = {"", "\u6ce2"};
+  const io::Edit sound{.id = "s", .subject = "ab", .prompt = "{}is", .target = "cd", .target_prefix = ""};
+  const EditPrompts prompts = narrow.build(sound, prefixes);
+  EXPECT_TRUE(prompts.rewrites[0].is_usable()) << prompts.rewrites[0].objection;
+  EXPECT_NE(prompts.rewrites[1].objection.find("'<none>'"), std::string::npos) << prompts.rewrites[1].objection;
+  io::Edit other = sound;
+  other.target = "\u6ce2";
+  EXPECT_NE(narrow.build(other, prefixes).rewrites[0].objection.find("'<none>'"), std::string::npos);
+}
+
 TEST_F(EditPromptsTest, AStartTokenThatTheTextBeginsWithIsNotPutThereAgain) {
   const tests::TemporaryDirectory folder;
   auto description =
