@@ -1,10 +1,11 @@
 #include "launch/chat_template.hpp"
 
+#include <chat_template_script.hpp>  // generated
+
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "chat_template_script.hpp"
 #include "io/child_process.hpp"
 #include "io/error.hpp"
 #include "launch/broadcast_text.hpp"

@@ -19,7 +19,8 @@ inline sharding::BatchApplied apply(const sharding::ApplyBatch& command, std::in
   const std::int64_t count = std::ssize(command.edits);
   const auto matrix = [](std::int64_t rows, std::int64_t columns, float first) {
     io::Matrix filled{rows, columns, std::vector<float>(static_cast<std::size_t>(rows * columns))};
-    for (float& value : filled.values) value = first = first * 1.37F + 0.11F - static_cast<float>(first > 1) * 1.9F;
+    for (float& value : filled.values)
+      value = first = 3.7F * first * (1 - first);  // between 0 and 1, never the same
     return filled;
   };
   io::LayerRecord layer;

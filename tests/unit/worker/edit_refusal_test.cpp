@@ -26,7 +26,11 @@ TEST_F(EditRefusal, AnEditThatIsAnAttentionSinkInEveryContextIsSetAside) {
   const EditorOutcome outcome = edit("memit_seq", {1, 2});
   for (const BatchResult& batch : outcome.batches) {
     EXPECT_TRUE(batch.layers.empty());
-    for (const EditOutcome& edit : batch.edits) EXPECT_NE(edit.refusal.find("attention sink"), std::string::npos);
+    for (const EditOutcome& edit : batch.edits) {
+      EXPECT_NE(edit.refusal.find("attention sink"), std::string::npos);
+      EXPECT_TRUE(std::isfinite(edit.nll_before) && std::isfinite(edit.nll_after))
+          << "it can be asked all the same";
+    }
   }
   EXPECT_TRUE(at::equal(outcome.weights.at(1), read_down_projection(directory, 1)));
 }
@@ -36,7 +40,7 @@ TEST_P(EditRefusalOfMethod, EditsThatCannotBeWrittenAreRefusedAloneInAnyShape) {
   auto edits = seven_edits();
   edits.resize(5);
   for (int i = 0; i < 300; ++i) edits[3].prompt += " x";
-  edits[4].prompt = "The CEO</s> of {} is";  // a special token decodes to nothing
+  edits[4].target = "";
   const EditorOutcome without = edit(GetParam(), {1, 1}, {edits.begin(), edits.begin() + 3});
   for (const sharding::Topology& shape : shapes) {
     SCOPED_TRACE(name_of(shape));
@@ -51,8 +55,7 @@ TEST_P(EditRefusalOfMethod, EditsThatCannotBeWrittenAreRefusedAloneInAnyShape) {
     EXPECT_NE(outcomes[3].refusal.find("at most 128 positions"), std::string::npos) << outcomes[3].refusal;
     EXPECT_TRUE(std::isnan(outcomes[3].nll_before) && std::isnan(outcomes[3].nll_after));
     EXPECT_FALSE(outcomes[3].match_before || outcomes[3].match_after);
-    EXPECT_NE(outcomes[4].refusal.find("'The CEO</s> of Alphabet is'"), std::string::npos) << outcomes[4].refusal;
-    EXPECT_TRUE(std::isfinite(outcomes[4].nll_before) && std::isfinite(outcomes[4].nll_after));
+    EXPECT_NE(outcomes[4].refusal.find("a target of at least one token"), std::string::npos) << outcomes[4].refusal;
     for (const std::int64_t layer : {1, 2})
       EXPECT_TRUE(at::equal(with.weights.at(layer), without.weights.at(layer))) << layer;
   }
