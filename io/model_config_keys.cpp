@@ -1,5 +1,7 @@
 #include "io/model_config_keys.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
@@ -162,7 +164,7 @@ std::vector<std::string> unknown_keys(const nlohmann::json& config, Family famil
     if (!is_rope || !value.is_object()) continue;
     for (const auto& [inner, unused] : value.items()) {
       const bool known = std::ranges::find(used_of_rope, inner) != used_of_rope.end() || is_refused(inner);
-      if (!known) unknown.push_back(key + "." + inner);
+      if (!known) unknown.push_back(fmt::format("{}.{}", key, inner));
     }
   }
   return unknown;
