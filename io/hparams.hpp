@@ -108,8 +108,9 @@ std::string to_yaml(const Hparams& hparams);
 
 // The hyper-parameters for this model: module templates and the loss layer filled in. Throws UserError when layers
 // are missing, out of range, repeated or out of order; when the loss layer lies past the end or before the last
-// edited one; when a module is named otherwise than in this family; and when a ratio leaves no anchor. Messages
-// name the file, or the last of the assignments ("layers=1,9") that changed what is wrong.
+// edited one; when a module is named otherwise than in this family; when a ratio leaves no anchor; and when context
+// prefixes leave no position for a prompt. Messages name the file, or the last of the assignments ("layers=1,9")
+// that changed what is wrong.
 Hparams resolve(Hparams hparams, const ModelConfig& model, const std::string& file,
                 std::span<const std::string> assignments = {});
 

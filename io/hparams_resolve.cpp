@@ -125,6 +125,15 @@ void check_anchors(std::string_view key, double ratio, const ModelConfig& model,
        .remedy = fmt::format("take {} or more", std::ceil(1e6 / static_cast<double>(model.d_model)) / 1e6)});
 }
 
+// Context prefixes are generated, and the prompts have to stand behind them.
+void check_room_for_contexts(const Hparams& hparams, const ModelConfig& model, const Origin& origin) {
+  if (hparams.context_length < model.max_positions) return;
+  throw UserError({.expected = fmt::format("a context_length below the model's {} positions", model.max_positions),
+                   .found = fmt::format("{}", hparams.context_length),
+                   .where = origin.of({"context_length"}),
+                   .remedy = "leave room for the prompts: 10 is usual"});
+}
+
 }  // namespace
 
 Hparams resolve(Hparams hparams, const ModelConfig& model, const std::string& file,
@@ -132,6 +141,7 @@ Hparams resolve(Hparams hparams, const ModelConfig& model, const std::string& fi
   const Origin origin(file, assignments);
   if (!hparams.v_loss_layer) hparams.v_loss_layer = static_cast<int>(model.layers) - 1;
   check_layers(hparams, model, origin);
+  check_room_for_contexts(hparams, model, origin);
   check_anchors("eac_anchor_ratio", hparams.eac_anchor_ratio, model, origin);
   if (hparams.anchor_ratio) check_anchors("anchor_ratio", *hparams.anchor_ratio, model, origin);
   return with_module_names(std::move(hparams), model, origin);

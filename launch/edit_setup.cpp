@@ -52,16 +52,6 @@ std::map<std::string, std::string> checked_fingerprints(const std::filesystem::p
       {"model", fingerprint.model}, {"tokenizer", fingerprint.tokenizer}, {"statistics", io::sha256_of_file(path)}};
 }
 
-// Context prefixes are generated, and the prompts have to stand behind them.
-void require_room_for_contexts(const io::Hparams& hparams, const io::ModelConfig& model, const std::string& path) {
-  if (hparams.context_length < model.max_positions) return;
-  throw io::UserError(
-      {.expected = fmt::format("a context_length below the model's {} positions", model.max_positions),
-       .found = std::to_string(hparams.context_length),
-       .where = path,
-       .remedy = "leave room for the prompts: 10 is usual"});
-}
-
 // Warns of each --set of a hyper-parameter that has no effect under this method and the other values.
 void warn_of_idle_settings(const std::vector<std::string>& assignments, const worker::Method& method,
                            const io::Hparams& hparams) {
@@ -94,7 +84,6 @@ io::Hparams requested_hparams(const std::string& path, const std::vector<std::st
   }
   io::LoadedHparams loaded = io::load_hparams(path);
   for (const std::string& assignment : assignments) io::set(loaded.hparams, assignment);
-  require_room_for_contexts(loaded.hparams, model, path);
   io::Hparams hparams = io::resolve(loaded.hparams, model, path, assignments);
   if (!session.is_root()) return hparams;
   for (const io::IgnoredKey& key : loaded.ignored)

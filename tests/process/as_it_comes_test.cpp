@@ -239,7 +239,8 @@ TEST_F(AsItComes, MorePositionsThanTheModelHasAreRefusedBeforeAnythingIsComputed
     EXPECT_THAT(ended.err, HasSubstr("128 positions: at most 128 new tokens and not 4000 are generated"));
   }
   expect_refused("eval '" + model + "' --heldout '" + tests::corpus + "' --sequence-length 129", {positions});
-  expect_refused(edit_arguments("run", "--set context_length=128"), {"context_length below the model's 128"});
+  expect_refused(edit_arguments("run", "--set context_length=128"),
+                 {"context_length below the model's 128", "--set context_length=128"});
   EXPECT_EQ(program("eval '" + model + "' --heldout '" + tests::corpus + "' --threads 1").exit_code, 0)
       << "without --sequence-length as many as the model has";
 }

@@ -43,12 +43,13 @@ PromptBuilder::PromptBuilder(const io::Tokenizer& tokenizer, std::int64_t rows)
       start_(tokenizer.start_ids()),
       begins_words_itself_(begins_words_itself(tokenizer)) {}
 
+// Without the tokenizer's start tokens where the text has them itself.
 io::Encoding PromptBuilder::encode(const std::string& text) const {
-  io::Encoding bare = tokenizer_.encode_with_offsets(text);
-  const bool has_start =
-      bare.ids.size() >= start_.size() && std::equal(start_.begin(), start_.end(), bare.ids.begin());
-  if (has_start && !start_.empty()) return bare;
-  return tokenizer_.encode_with_offsets(text, {.add_special_tokens = true});
+  io::Encoding whole = tokenizer_.encode_with_offsets(text, {.add_special_tokens = true});
+  const auto behind_start = std::span(whole.ids).subspan(start_.size());
+  const bool starts_itself = !start_.empty() && behind_start.size() >= start_.size() &&
+                             std::equal(start_.begin(), start_.end(), behind_start.begin());
+  return starts_itself ? tokenizer_.encode_with_offsets(text) : whole;
 }
 
 TokenIds PromptBuilder::target_ids(const std::string& prompt, const std::string& target,

@@ -24,6 +24,7 @@ ModelConfig model_of(Family family, std::int64_t layers, std::int64_t d_model) {
   model.family = family;
   model.layers = layers;
   model.d_model = d_model;
+  model.max_positions = 1024;
   return model;
 }
 
@@ -247,6 +248,7 @@ TEST(Hparams, WhatASettingMadeWrongIsToldAsTheSettings) {
   EXPECT_THAT(where({.layers = {4}, .v_loss_layer = 5}, {"layers=6"}), HasSubstr("in --set layers=6;"));
   EXPECT_THAT(where({.layers = {4}}, {"eac_anchor_ratio=1e-5"}), HasSubstr("in --set eac_anchor_ratio=1e-5;"));
   EXPECT_THAT(where({.layers = {4}}, {"ln_f_module=x"}), HasSubstr("in --set ln_f_module=x;"));
+  EXPECT_THAT(where({.layers = {4}}, {"context_length=1024"}), HasSubstr("in --set context_length=1024;"));
 }
 
 TEST(Hparams, KeyGivenTwiceIsRefusedAtItsLine) {
