@@ -120,7 +120,7 @@ def check_namespaces(source: Source) -> list[str]:
         for line, name in source.namespaces
         if name != own and not name.startswith(own + "::")
     ]
-    if not source.namespaces and source.path != "launch/main.cpp":
+    if not source.namespaces and source.path != "launch/program/main.cpp":
         found.append(f"{source.path}:1: expected namespace anchorage{own}, found none")
     return found
 

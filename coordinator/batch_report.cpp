@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "io/journal/standing.hpp"
+#include "io/run/journal/standing.hpp"
 
 namespace anchorage::coordinator {
 namespace {

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "coordinator/queue.hpp"
-#include "io/journal/journal.hpp"
-#include "sharding/command.hpp"
+#include "io/run/journal/journal.hpp"
+#include "sharding/protocol/command.hpp"
 
 namespace anchorage::coordinator {
 

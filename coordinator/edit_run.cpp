@@ -7,9 +7,9 @@
 #include <utility>
 #include <variant>
 
-#include "io/checkpoint.hpp"
 #include "io/error.hpp"
-#include "io/journal/standing.hpp"
+#include "io/run/checkpoint.hpp"
+#include "io/run/journal/standing.hpp"
 
 namespace anchorage::coordinator {
 namespace {

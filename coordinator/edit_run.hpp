@@ -30,9 +30,9 @@
 #include "coordinator/batch_report.hpp"
 #include "coordinator/guard.hpp"
 #include "coordinator/queue.hpp"
-#include "io/journal/journal.hpp"
-#include "io/run_directory.hpp"
-#include "sharding/command.hpp"
+#include "io/run/journal/journal.hpp"
+#include "io/run/run_directory.hpp"
+#include "sharding/protocol/command.hpp"
 
 namespace anchorage::coordinator {
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "io/journal/segment.hpp"
-#include "sharding/command.hpp"
+#include "io/run/journal/segment.hpp"
+#include "sharding/protocol/command.hpp"
 
 namespace anchorage::coordinator {
 

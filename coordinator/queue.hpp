@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "coordinator/recorded_edits.hpp"
-#include "io/facts/edit.hpp"
-#include "io/facts/reader.hpp"
+#include "io/edits/edit.hpp"
+#include "io/edits/reader.hpp"
 
 namespace anchorage::coordinator {
 

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "io/error.hpp"
-#include "io/journal/standing.hpp"
+#include "io/run/journal/standing.hpp"
 
 namespace anchorage::coordinator {
 namespace {

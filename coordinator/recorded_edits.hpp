@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "io/facts/edit.hpp"
-#include "io/journal/journal.hpp"
+#include "io/edits/edit.hpp"
+#include "io/run/journal/journal.hpp"
 
 namespace anchorage::coordinator {
 

@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "io/hparams.hpp"
-#include "io/model_config.hpp"
+#include "io/hparams/hparams.hpp"
+#include "io/model/model_config.hpp"
 #include "sharding/range.hpp"
 
 namespace anchorage::coordinator {

@@ -1,8 +1,8 @@
 // The two kinds of error of this project, and the form of their messages.
 //
 // A UserError says that something given to the program (a file, an option, a directory) is not what is needed; a
-// person can mend it. An InternalError says that the program itself is wrong. `launch/main.cpp` turns the first
-// into exit code 2 and the second into exit code 1.
+// person can mend it. An InternalError says that the program itself is wrong. `launch/program/main.cpp` turns the
+// first into exit code 2 and the second into exit code 1.
 #pragma once
 
 #include <fmt/format.h>

@@ -54,9 +54,4 @@ Range EditGroups::groups_of_replica(int replica) const {
   return {.begin = begin, .end = begin + fewer + (replica >= first_with_more ? 1 : 0)};
 }
 
-Range EditGroups::edits_of_replica(int replica) const {
-  const Range groups = groups_of_replica(replica);
-  return {.begin = std::min(groups.begin * group_size_, edits_), .end = std::min(groups.end * group_size_, edits_)};
-}
-
 }  // namespace anchorage::sharding

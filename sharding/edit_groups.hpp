@@ -43,7 +43,6 @@ class EditGroups {
   // Balanced: numbers of groups differ by at most one, and earlier replicas never have more than later ones, since
   // the short group is the last replica's. Empty for some where there are more replicas than groups.
   [[nodiscard]] Range groups_of_replica(int replica) const;
-  [[nodiscard]] Range edits_of_replica(int replica) const;
 
  private:
   std::int64_t edits_;

@@ -2,9 +2,9 @@
 
 #include <map>
 
-#include "io/checkpoint.hpp"
 #include "io/error.hpp"
 #include "io/log.hpp"
+#include "io/run/checkpoint.hpp"
 #include "worker/matrix_conversion.hpp"
 
 namespace anchorage::worker {

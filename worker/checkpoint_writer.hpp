@@ -1,4 +1,4 @@
-// Writes weight checkpoints (io/checkpoint.hpp) while the next batch is computed.
+// Writes weight checkpoints (io/run/checkpoint.hpp) while the next batch is computed.
 #pragma once
 
 #include <atomic>

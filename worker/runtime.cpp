@@ -5,7 +5,7 @@
 #include "io/error.hpp"
 #include "sharding/collective/deadline.hpp"
 #include "worker/checkpoint_writer.hpp"
-#include "worker/editing/removal.hpp"
+#include "worker/editing/update/removal.hpp"
 #include "worker/matrix_conversion.hpp"
 
 namespace anchorage::worker {

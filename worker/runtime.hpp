@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "sharding/collective/host_communicator.hpp"
-#include "sharding/command.hpp"
+#include "sharding/protocol/command.hpp"
 #include "worker/editing/batch_editor.hpp"
 #include "worker/evaluation/loss_probe.hpp"
 

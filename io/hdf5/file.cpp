@@ -5,8 +5,8 @@
 #include <cerrno>
 
 #include "io/error.hpp"
+#include "io/files/lfs_pointer.hpp"
 #include "io/hdf5/handle.hpp"
-#include "io/lfs_pointer.hpp"
 
 namespace anchorage::io::hdf5 {
 namespace {

@@ -8,9 +8,9 @@
 #include <utility>
 
 #include "io/error.hpp"
-#include "io/mapped_file.hpp"
-#include "io/strict_json.hpp"
-#include "io/text_of.hpp"
+#include "io/files/mapped_file.hpp"
+#include "io/text/strict_json.hpp"
+#include "io/text/text_of.hpp"
 #include "io/tokenizer/added_tokens.hpp"
 #include "io/tokenizer/aligned_text.hpp"
 #include "io/tokenizer/bpe.hpp"

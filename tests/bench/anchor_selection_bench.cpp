@@ -10,11 +10,11 @@
 #include <random>
 #include <vector>
 
-#include "sharding/anchor_selection.hpp"
+#include "worker/editing/anchors/selection.hpp"
 
 namespace {
 
-using namespace anchorage::sharding;
+using namespace anchorage::worker;
 
 // Saliency has few large and many small entries, and neighbouring layers like the same dimensions.
 std::vector<std::vector<float>> saliency(std::int64_t edits, const SelectionRules& rules) {

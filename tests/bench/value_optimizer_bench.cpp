@@ -14,10 +14,10 @@
 #include <cstdio>
 #include <string>
 
-#include "io/facts/reader.hpp"
+#include "io/edits/reader.hpp"
 #include "sharding/edit_groups.hpp"
-#include "worker/editing/context_prefixes.hpp"
-#include "worker/editing/value_optimizer.hpp"
+#include "worker/editing/values/context_prefixes.hpp"
+#include "worker/editing/values/value_optimizer.hpp"
 #include "worker/model/load.hpp"
 
 namespace anchorage::worker {

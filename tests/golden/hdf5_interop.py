@@ -1,6 +1,6 @@
-"""The other side of tests/unit/io/segment_test.cpp and npz_test.cpp: h5py and NumPy on our files and for them.
+"""The other side of tests/unit/io/run/journal/segment_test.cpp and npz_test.cpp: h5py and NumPy on our files and for them.
 
-  check-segments DIR  reads the segments of tests/sample_segment.hpp by formats.md and fails where they differ
+  check-segments DIR  reads the segments of tests/support/sample_segment.hpp by formats.md and fails where they differ
   check-statistics F  reads the statistics of statistics_file_test.cpp
   write-npz DIR       writes archives as numpy.savez, numpy.savez_compressed and ROME's layer_stats do
 """

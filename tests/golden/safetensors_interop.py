@@ -1,4 +1,4 @@
-"""The other side of tests/unit/io/safetensors_interop_test.cpp: files by and for the package `safetensors`.
+"""The other side of tests/unit/io/model/safetensors_interop_test.cpp: files by and for the package `safetensors`.
 
   write FILE   writes tensors of every kind that is read, and fp32 values beside what torch makes of them
   check FILE   reads what the test wrote and fails where it is not that

@@ -1,4 +1,4 @@
-"""Makes a tokenizer.json and what the `tokenizers` package does with it, for tests/unit/io/tokenizer_golden_test.cpp.
+"""Makes a tokenizer.json and what the `tokenizers` package does with it, for tests/unit/io/tokenizer/tokenizer_golden_test.cpp.
 
     python3 tokenizer_golden.py NAME OUT [SOURCE]
 

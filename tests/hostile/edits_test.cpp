@@ -2,9 +2,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "io/edits/reader.hpp"
 #include "io/error.hpp"
-#include "io/facts/reader.hpp"
-#include "tests/temporary_directory.hpp"
+#include "tests/support/temporary_directory.hpp"
 
 namespace anchorage::io {
 namespace {

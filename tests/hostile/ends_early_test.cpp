@@ -5,15 +5,15 @@
 
 #include <sstream>
 
-#include "io/facts/reader.hpp"
-#include "io/hparams.hpp"
-#include "io/json_lines.hpp"
-#include "io/strict_json.hpp"
+#include "io/edits/reader.hpp"
+#include "io/hparams/hparams.hpp"
+#include "io/model/weight_files.hpp"
+#include "io/text/json_lines.hpp"
+#include "io/text/strict_json.hpp"
 #include "io/tokenizer/tokenizer.hpp"
-#include "io/weight_files.hpp"
-#include "tests/message_of.hpp"
-#include "tests/raw_safetensors.hpp"
-#include "tests/temporary_directory.hpp"
+#include "tests/support/message_of.hpp"
+#include "tests/support/raw_safetensors.hpp"
+#include "tests/support/temporary_directory.hpp"
 
 namespace anchorage::io {
 namespace {

@@ -3,9 +3,9 @@
 #include <gtest/gtest.h>
 
 #include "io/error.hpp"
-#include "io/safetensors.hpp"
-#include "tests/raw_safetensors.hpp"
-#include "tests/temporary_directory.hpp"
+#include "io/model/safetensors.hpp"
+#include "tests/support/raw_safetensors.hpp"
+#include "tests/support/temporary_directory.hpp"
 
 namespace anchorage::io {
 namespace {

@@ -6,7 +6,7 @@
 #include <limits>
 #include <sstream>
 
-#include "io/safetensors.hpp"
+#include "io/model/safetensors.hpp"
 #include "tests/process/program_test.hpp"
 
 namespace anchorage {

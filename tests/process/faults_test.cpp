@@ -7,7 +7,7 @@
 #include <set>
 
 #include "tests/process/small_run.hpp"
-#include "tests/small_disk.hpp"
+#include "tests/support/small_disk.hpp"
 
 namespace anchorage {
 namespace {

@@ -9,7 +9,7 @@
 #include <fstream>
 #include <utility>
 
-#include "io/journal/journal.hpp"
+#include "io/run/journal/journal.hpp"
 #include "tests/process/small_run.hpp"
 
 namespace anchorage {

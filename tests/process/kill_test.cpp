@@ -17,7 +17,7 @@
 #include <random>
 #include <thread>
 
-#include "io/journal/journal.hpp"
+#include "io/run/journal/journal.hpp"
 #include "tests/process/small_run.hpp"
 
 namespace anchorage {

@@ -12,7 +12,7 @@
 #include <string>
 #include <utility>
 
-#include "tests/temporary_directory.hpp"
+#include "tests/support/temporary_directory.hpp"
 
 namespace anchorage::tests {
 

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "tests/temporary_directory.hpp"
+#include "tests/support/temporary_directory.hpp"
 
 namespace anchorage::tests {
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# launch/slurm/multi-node.sbatch on a real Slurm of two nodes that this test starts on this machine. One rank on each:
+# launch/refresh/slurm/multi-node.sbatch on a real Slurm of two nodes that this test starts on this machine. One rank on each:
 # preempted by requeue, told to stop by SIGUSR1, and with a rank killed, a refresh ends with the bits of an undisturbed one.
 # Two ranks on each: every rank has a GPU of its own.
 #
@@ -32,7 +32,7 @@ chmod +x "$folder"/{noted,gpus}
 submit() { # NAME OPTIONS...
   local name=$1
   shift
-  sbatch --parsable --output="$folder/$name.out" --cpus-per-task=1 "$@" "$source_dir/launch/slurm/multi-node.sbatch" \
+  sbatch --parsable --output="$folder/$name.out" --cpus-per-task=1 "$@" "$source_dir/launch/refresh/slurm/multi-node.sbatch" \
     "$folder/$name.settings"
 }
 begin() { # NAME [OPTIONS OF edit]; sets job

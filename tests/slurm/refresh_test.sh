@@ -27,7 +27,7 @@ chmod +x "$folder/gpus"
 submit() { # NAME OPTIONS...
   local name=$1
   shift
-  sbatch --parsable --output="$folder/$name.out" --ntasks=1 "$@" "$source_dir/launch/slurm/refresh.sbatch" \
+  sbatch --parsable --output="$folder/$name.out" --ntasks=1 "$@" "$source_dir/launch/refresh/slurm/refresh.sbatch" \
     "$folder/$name.settings"
 }
 finishes_undisturbed() { # NAME JOB

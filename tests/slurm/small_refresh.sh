@@ -66,7 +66,7 @@ HPARAMS
     --threads 1 --out "$folder/statistics.h5" >/dev/null 2>&1
 
   write_settings undisturbed
-  "$source_dir/launch/refresh" "$folder/undisturbed.settings" 2>"$folder/undisturbed.out"
+  "$source_dir/launch/refresh/refresh" "$folder/undisturbed.settings" 2>"$folder/undisturbed.out"
   expect "$((edits + 1)) segments without Slurm" has_commits undisturbed $((edits + 1))
 }
 

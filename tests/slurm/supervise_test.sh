@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# launch/supervise: a refresh whose program is killed in the middle is started again and ends with the bits of an
-# undisturbed one; one that can commit nothing is given up; one that is told to stop is not started again. launch/refresh:
+# launch/refresh/supervise: a refresh whose program is killed in the middle is started again and ends with the bits of an
+# undisturbed one; one that can commit nothing is given up; one that is told to stop is not started again. launch/refresh/refresh:
 # an export that was killed is not in the way of the next one, the summary tells of one that failed, a signal ends it, and
 # a name with a comma is refused.
 #
@@ -51,7 +51,7 @@ status=0
 wait "$supervisor" || status=$?
 expect "exit code 75, found $status" test "$status" == 75
 expect "an unfinished run" test "$(commits stopped)" -le "$edits"
-expect "the rest at the next refresh" "$source_dir/launch/refresh" "$folder/stopped.settings" 2>>"$folder/stopped.out"
+expect "the rest at the next refresh" "$source_dir/launch/refresh/refresh" "$folder/stopped.settings" 2>>"$folder/stopped.out"
 equals_undisturbed stopped
 echo "stopped: exit code 75, and the next refresh did the rest"
 
@@ -69,7 +69,7 @@ exec "$program" "\$@"
 SCRIPT
 chmod +x "$folder/killed_exports"
 sed -i "s#^PROGRAM=.*#PROGRAM=$folder/killed_exports#; s#^LAUNCHER=.*#LAUNCHER=#" "$folder/stopped.settings"
-refresh() { "$source_dir/launch/refresh" "$folder/stopped.settings" 2>>"$folder/stopped.out"; }
+refresh() { "$source_dir/launch/refresh/refresh" "$folder/stopped.settings" 2>>"$folder/stopped.out"; }
 ends_with() { # STATUS OUTCOME COMMAND...
   local expected=$1 outcome=$2 status=0
   shift 2
@@ -80,7 +80,7 @@ ends_with() { # STATUS OUTCOME COMMAND...
 
 ends_with 1 "failed, the edits are written but their export ended with exit code 7" refresh
 expect "the earlier model to be left" test -e "$folder/stopped-model/model.safetensors"
-"$source_dir/launch/refresh" "$folder/stopped.settings" 2>>"$folder/stopped.out" &
+"$source_dir/launch/refresh/refresh" "$folder/stopped.settings" 2>>"$folder/stopped.out" &
 refreshing=$!
 wait_until 60 "the export" test -e "$folder/exporting"
 kill -TERM "$refreshing"

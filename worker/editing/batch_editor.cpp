@@ -7,9 +7,9 @@
 #include <numeric>
 
 #include "io/error.hpp"
-#include "io/text_of.hpp"
-#include "worker/editing/anchor_exchange.hpp"
-#include "worker/editing/joint_write.hpp"
+#include "io/text/text_of.hpp"
+#include "worker/editing/anchors/exchange.hpp"
+#include "worker/editing/update/joint_write.hpp"
 #include "worker/evaluation/completion.hpp"
 #include "worker/stopwatch.hpp"
 
@@ -50,7 +50,7 @@ std::vector<std::string> gather_refusals(const std::vector<EditGroup>& groups, s
 }
 
 // What each layer's anchors weigh by the refreshed scores, in millionths of an edit.
-std::vector<std::int64_t> anchor_loads(const sharding::RollingScores& rolling, std::int64_t layers) {
+std::vector<std::int64_t> anchor_loads(const RollingScores& rolling, std::int64_t layers) {
   std::vector<std::int64_t> loads;
   for (std::int64_t layer = 0; layer < layers; ++layer) {
     const auto scores = rolling.of_layer(layer);
@@ -59,7 +59,7 @@ std::vector<std::int64_t> anchor_loads(const sharding::RollingScores& rolling, s
   return loads;
 }
 
-sharding::SelectionRules selection_rules(const io::Hparams& hparams, std::int64_t width) {
+SelectionRules selection_rules(const io::Hparams& hparams, std::int64_t width) {
   return {.layers = std::ssize(hparams.layers),
           .width = width,
           .ratio = hparams.anchor_ratio,
@@ -227,7 +227,7 @@ std::vector<io::AnchorRecord> BatchEditor::refresh_anchors(const Groups& groups,
   std::vector<torch::Tensor> own{torch::empty({0, layers, width})};
   for (const EditGroup& group : groups) own.push_back(group.anchor_saliency().cpu());
   const auto saliency = at::cat(own).contiguous();
-  sharding::AnchorScores scores(layers * width);
+  AnchorScores scores(layers * width);
   const float* value = saliency.data_ptr<float>();
   for (std::int64_t edit = 0; edit < saliency.size(0); ++edit) {
     for (std::uint32_t entry = 0; entry < layers * width; ++entry, ++value) {
@@ -251,7 +251,7 @@ std::vector<io::AnchorRecord> BatchEditor::refresh_anchors(const Groups& groups,
                        .entered = change.entered,
                        .left = change.left});
     io::SparseRows& rows = records.back().chosen;
-    for (const sharding::Candidates& edit : chosen) {
+    for (const Candidates& edit : chosen) {
       for (std::size_t i = 0; i < edit.entries.size(); ++i) {
         if (edit.entries[i] / width != layer) continue;
         rows.indices.push_back(static_cast<std::int32_t>(edit.entries[i] % width));

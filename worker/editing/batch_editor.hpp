@@ -11,14 +11,14 @@
 #include <span>
 #include <vector>
 
-#include "io/journal/segment.hpp"
-#include "io/statistics_file.hpp"
-#include "sharding/anchor_refresh.hpp"
-#include "sharding/command.hpp"
-#include "worker/editing/edit_group.hpp"
-#include "worker/editing/edited_weights.hpp"
-#include "worker/editing/layer_solver.hpp"
+#include "io/run/journal/segment.hpp"
+#include "io/statistics/statistics_file.hpp"
+#include "sharding/protocol/command.hpp"
+#include "worker/editing/anchors/refresh.hpp"
 #include "worker/editing/method.hpp"
+#include "worker/editing/update/edited_weights.hpp"
+#include "worker/editing/update/layer_solver.hpp"
+#include "worker/editing/values/edit_group.hpp"
 #include "worker/ranks.hpp"
 
 namespace anchorage::worker {
@@ -67,7 +67,7 @@ class BatchEditor {
   struct State {
     EditedWeights::Snapshot weights;
     LayerSolver::State least_squares;
-    sharding::RollingScores rolling;
+    RollingScores rolling;
   };
   State state() const { return {weights_.snapshot(), solver_.state(), rolling_}; }
   void restore(const State& state);
@@ -116,7 +116,7 @@ class BatchEditor {
   Ranks ranks_;
   std::int64_t group_size_;
   LayerSolver solver_;
-  sharding::RollingScores rolling_;
+  RollingScores rolling_;
   sharding::Patience patience_ = sharding::Patience::until_deadline;  // of the batch at hand
 };
 

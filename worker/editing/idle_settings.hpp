@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-#include "io/hparams.hpp"
+#include "io/hparams/hparams.hpp"
 #include "worker/editing/method.hpp"
 
 namespace anchorage::worker {

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "io/hparams.hpp"
+#include "io/hparams/hparams.hpp"
 
 namespace anchorage::worker {
 

@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "worker/editing/edit_prompts.hpp"
+#include "worker/editing/values/edit_prompts.hpp"
 #include "worker/evaluation/score.hpp"
 #include "worker/model/transformer.hpp"
 

@@ -14,8 +14,8 @@
 #include <string>
 #include <vector>
 
-#include "io/facts/edit.hpp"
-#include "worker/editing/edit_prompts.hpp"
+#include "io/edits/edit.hpp"
+#include "worker/editing/values/edit_prompts.hpp"
 #include "worker/model/transformer.hpp"
 #include "worker/ranks.hpp"
 

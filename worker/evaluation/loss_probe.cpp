@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "io/journal/segment.hpp"
+#include "io/run/journal/segment.hpp"
 #include "worker/evaluation/text_loss.hpp"
 
 namespace anchorage::worker {

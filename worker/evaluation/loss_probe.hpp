@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "worker/editing/edit_prompts.hpp"
+#include "worker/editing/values/edit_prompts.hpp"
 #include "worker/model/token_layout.hpp"
 #include "worker/model/transformer.hpp"
 #include "worker/ranks.hpp"

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "worker/editing/edit_prompts.hpp"
+#include "worker/editing/values/edit_prompts.hpp"
 #include "worker/model/transformer.hpp"
 #include "worker/ranks.hpp"
 

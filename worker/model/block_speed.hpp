@@ -1,7 +1,7 @@
 // How fast this machine computes, for estimates of time.
 #pragma once
 
-#include "io/model_config.hpp"
+#include "io/model/model_config.hpp"
 
 namespace anchorage::worker {
 

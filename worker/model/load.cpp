@@ -7,7 +7,7 @@
 #include <numbers>
 
 #include "io/error.hpp"
-#include "io/finite_values.hpp"
+#include "io/model/finite_values.hpp"
 #include "worker/model/tensor_names.hpp"
 
 namespace anchorage::worker {

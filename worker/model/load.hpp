@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "io/model_directory.hpp"
+#include "io/model/model_directory.hpp"
 #include "worker/model/transformer.hpp"
 
 namespace anchorage::worker {

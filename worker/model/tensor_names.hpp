@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "io/model_directory.hpp"
+#include "io/model/model_directory.hpp"
 
 namespace anchorage::worker {
 

@@ -5,7 +5,7 @@
 #include <limits>
 #include <optional>
 
-#include "io/text_lines.hpp"
+#include "io/text/text_lines.hpp"
 #include "io/tokenizer/tokenizer.hpp"
 #include "worker/model/token_layout.hpp"
 

@@ -9,7 +9,7 @@
 
 #include <vector>
 
-#include "io/model_config.hpp"
+#include "io/model/model_config.hpp"
 #include "sharding/edit_groups.hpp"
 #include "worker/model/stages.hpp"
 

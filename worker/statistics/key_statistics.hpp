@@ -7,7 +7,7 @@
 #include <functional>
 #include <vector>
 
-#include "io/statistics_file.hpp"
+#include "io/statistics/statistics_file.hpp"
 #include "io/tokenizer/tokenizer.hpp"
 #include "worker/model/transformer.hpp"
 #include "worker/ranks.hpp"

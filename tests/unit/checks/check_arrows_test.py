@@ -22,12 +22,12 @@ class CheckArrows(unittest.TestCase):
     HOUSE = {
         "io/error.hpp": source("io", "#include <string>", "// hid_t and MPI_Send in a comment are no use of them"),
         "io/hdf5/file.cpp": source("io", "#include <hdf5.h>", "hid_t file = H5Fopen(name);"),
-        "sharding/command.hpp": source("sharding", '#include "io/error.hpp"'),
+        "sharding/protocol/command.hpp": source("sharding", '#include "io/error.hpp"'),
         "sharding/collective/mpi_communicator.hpp": source("sharding", "#include <mpi.h>", "MPI_Comm comm;"),
         "sharding/collective/nccl_communicator.hpp": source("sharding", "#include <nccl.h>", "ncclComm_t comm;"),
-        "worker/model.hpp": source("worker", "#include <torch/torch.h>", '#include "sharding/command.hpp"'),
-        "coordinator/queue.hpp": source("coordinator", '#include "sharding/command.hpp"'),
-        "launch/main.cpp": '#include <mpi.h>\n#include "worker/model.hpp"\n#include "coordinator/queue.hpp"\nint main() {}',
+        "worker/model.hpp": source("worker", "#include <torch/torch.h>", '#include "sharding/protocol/command.hpp"'),
+        "coordinator/queue.hpp": source("coordinator", '#include "sharding/protocol/command.hpp"'),
+        "launch/program/main.cpp": '#include <mpi.h>\n#include "worker/model.hpp"\n#include "coordinator/queue.hpp"\nint main() {}',
     }
 
     def violations(self, **added: str) -> list[str]:
@@ -56,7 +56,7 @@ class CheckArrows(unittest.TestCase):
 
     def test_io_must_not_include_sharding(self):
         self.assert_one(
-            self.violations(io__a_cpp=source("io", '#include "sharding/command.hpp"')),
+            self.violations(io__a_cpp=source("io", '#include "sharding/protocol/command.hpp"')),
             "io/a.cpp:1",
             "io must not include sharding",
         )

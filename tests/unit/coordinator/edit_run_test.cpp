@@ -7,9 +7,9 @@
 #include <stdexcept>
 #include <thread>
 
-#include "io/checkpoint.hpp"
 #include "io/error.hpp"
-#include "tests/small_disk.hpp"
+#include "io/run/checkpoint.hpp"
+#include "tests/support/small_disk.hpp"
 #include "tests/unit/coordinator/stored_run.hpp"
 
 namespace anchorage::coordinator {

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "sharding/command.hpp"
+#include "sharding/protocol/command.hpp"
 
 namespace anchorage::coordinator {
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "coordinator/edit_run.hpp"
-#include "tests/temporary_directory.hpp"
+#include "tests/support/temporary_directory.hpp"
 #include "tests/unit/coordinator/scripted_workers.hpp"
 
 namespace anchorage::coordinator {

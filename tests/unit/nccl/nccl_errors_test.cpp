@@ -7,7 +7,7 @@
 #include <atomic>
 
 #include "sharding/collective/nccl_communicator.hpp"
-#include "sharding/collective/thread_communicator.hpp"
+#include "tests/support/thread_communicator.hpp"
 
 namespace {
 

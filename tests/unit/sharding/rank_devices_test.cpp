@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "io/error.hpp"
-#include "tests/message_of.hpp"
+#include "tests/support/message_of.hpp"
 
 namespace anchorage::sharding {
 namespace {

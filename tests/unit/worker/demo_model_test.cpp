@@ -2,8 +2,8 @@
 // put it.
 #include <gtest/gtest.h>
 
-#include "tests/unit/worker/golden_model.hpp"
-#include "worker/editing/edit_group.hpp"
+#include "tests/unit/worker/model/golden_model.hpp"
+#include "worker/editing/values/edit_group.hpp"
 #include "worker/evaluation/score.hpp"
 #include "worker/model/generate.hpp"
 #include "worker/model/text_sequences.hpp"

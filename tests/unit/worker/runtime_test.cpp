@@ -8,7 +8,7 @@
 #include <functional>
 #include <thread>
 
-#include "tests/unit/worker/editor_test.hpp"
+#include "tests/unit/worker/editing/editor_test.hpp"
 
 namespace anchorage::worker {
 namespace {

@@ -1,0 +1,282 @@
+#include "io/edits/formats.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <array>
+
+#include "io/edits/fields.hpp"
+#include "io/error.hpp"
+#include "io/nearest_name.hpp"
+
+namespace anchorage::io {
+namespace {
+
+using nlohmann::json;
+
+struct FormatEntry {
+  Format format;
+  std::string_view name;
+  std::string_view title;   // what the data set is called; kept as the edit's source
+  std::string_view fields;  // the ones that tell it
+};
+
+constexpr std::array formats{
+    FormatEntry{Format::native, "native", "", "subject, prompt, target"},
+    FormatEntry{Format::counterfact, "counterfact", "CounterFact", "requested_rewrite (an object)"},
+    FormatEntry{Format::easyedit, "easyedit", "EasyEdit", "subject, prompt, target_new"},
+    FormatEntry{Format::mend_zsre, "mend-zsre", "ZsRE of MEND", "subject, src, alt"},
+    FormatEntry{Format::knowedit, "knowedit", "KnowEdit",
+                "prompt and target_new with locality by kind, or concept, text, labels"},
+    FormatEntry{Format::mquake, "mquake", "MQuAKE", "requested_rewrite (a list)"},
+    FormatEntry{Format::qaedit, "qaedit", "QAEdit", "prompt and target with rephrase or a list locality"},
+};
+
+const FormatEntry& entry_of(Format format) {
+  const auto* found = std::ranges::find(formats, format, &FormatEntry::format);
+  check(found != formats.end(), "format without an entry");
+  return *found;
+}
+
+// Data sets' own records say which of their cases it was. QAEdit's number is its case's within the source, so that
+// two records may have the same.
+std::string source_of(Format format, const json& record) {
+  std::string source = optional_text(record, "source");
+  if (source.empty()) source = entry_of(format).title;
+  const auto id = record.find(format == Format::qaedit ? "id" : "case_id");
+  if (id == record.end() || id->is_null()) return source;
+  return fmt::format("{}, case {}", source, id->is_string() ? id->get<std::string>() : id->dump());
+}
+
+// Native fields do not overlap by name with anything that is merely spelt alike, so a near miss is a slip of the
+// pen; other fields are a file's own business.
+void refuse_misspelt_fields(const json& record) {
+  constexpr std::array<std::string_view, 11> known{"id",           "subject",       "prompt",      "target",
+                                                   "ground_truth", "target_prefix", "paraphrases", "neighborhood",
+                                                   "source",       "tags",          "chat_prompt"};
+  for (const auto& [key, value] : record.items()) {
+    const NearestName nearest = nearest_name(key, known);
+    if (nearest.distance > 0 && 3 * nearest.distance <= nearest.name.size()) {
+      throw BadRecord(fmt::format("field '{}' is not known; is '{}' meant?", key, nearest.name));
+    }
+  }
+}
+
+Edit read_native(const json& record) {
+  Edit edit;
+  edit.id = optional_text(record, "id");
+  edit.subject = required_text(record, "subject");
+  edit.prompt = required_prompt(record, "prompt");
+  edit.target = required_text(record, "target");
+  edit.ground_truth = optional_text(record, "ground_truth");
+  edit.target_prefix = text_as_it_is(record, "target_prefix");
+  edit.paraphrases = prompt_list(record, "paraphrases");
+  edit.source = optional_text(record, "source");
+  edit.tags = text_list(record, "tags");
+  refuse_misspelt_fields(record);
+  const auto neighborhood = record.find("neighborhood");
+  if (neighborhood == record.end() || neighborhood->is_null()) return edit;
+  if (!neighborhood->is_array()) throw BadRecord("field 'neighborhood' is not a list");
+  for (const json& neighbor : *neighborhood) {
+    edit.neighborhood.push_back(
+        {.prompt = required_prompt(neighbor, "prompt"), .answer = required_text(neighbor, "answer")});
+  }
+  return edit;
+}
+
+// What an earlier rendering wrote down.
+void take_chat_prompt(const json& record, Edit& edit) {
+  const auto chat_prompt = text_as_it_is(record, "chat_prompt");
+  if (!chat_prompt) return;
+  try {
+    set_chat_prompt(edit, *chat_prompt);
+  } catch (const UserError& error) {
+    throw BadRecord(fmt::format("field 'chat_prompt': {}", error.what()));
+  }
+}
+
+// The rewrite that CounterFact and MQuAKE share: {"prompt", "subject", "target_new": {"str"}, "target_true":
+// {"str"}}.
+Edit read_rewrite(const json& rewrite) {
+  const auto answer_in = [&](const char* key) {
+    const auto answer = rewrite.find(key);
+    return answer == rewrite.end() || answer->is_null() ? "" : optional_text(*answer, "str");
+  };
+  Edit edit;
+  edit.subject = required_text(rewrite, "subject");
+  edit.prompt = required_prompt(rewrite, "prompt");
+  edit.target = answer_in("target_new");
+  if (edit.target.empty()) throw BadRecord("field 'target_new' holds no 'str'");
+  edit.ground_truth = answer_in("target_true");
+  edit.tags = text_list(rewrite, "relation_id");
+  return edit;
+}
+
+Edit read_counterfact(const json& record) {
+  const auto rewrite = record.find("requested_rewrite");
+  if (rewrite == record.end()) throw BadRecord("field 'requested_rewrite' is missing");
+  Edit edit = read_rewrite(*rewrite);
+  edit.paraphrases = prompt_list(record, "paraphrase_prompts");
+  for (std::string& prompt : prompt_list(record, "neighborhood_prompts")) {
+    if (!edit.ground_truth.empty()) edit.neighborhood.push_back({std::move(prompt), edit.ground_truth});
+  }
+  return edit;
+}
+
+Edit read_mquake(const json& record, std::size_t index) {
+  const json& rewrite = record["requested_rewrite"][index];
+  Edit edit = read_rewrite(rewrite);
+  edit.paraphrases = prompt_list(rewrite, "question");
+  return edit;
+}
+
+// MEND's unrelated questions, "nq question: who wrote ...", have lost the mark that ROME and MEMIT put back.
+void complete_questions(std::vector<Neighbor>& neighbors) {
+  for (auto& [prompt, answer] : neighbors) {
+    if (prompt.starts_with("nq question: ") && !prompt.ends_with('?')) prompt += '?';
+  }
+}
+
+Edit read_mend_zsre(const json& record) {
+  Edit edit;
+  edit.subject = required_text(record, "subject");
+  edit.prompt = required_prompt(record, "src");
+  edit.target = required_text(record, "alt");
+  edit.ground_truth = optional_text(record, "answers");
+  edit.paraphrases = prompt_list(record, "rephrase");
+  edit.neighborhood = neighbors(record, "loc", "loc_ans", "");
+  return edit;
+}
+
+void append(std::vector<Neighbor>& all, std::vector<Neighbor> more) {
+  all.insert(all.end(), std::move_iterator(more.begin()), std::move_iterator(more.end()));
+}
+
+// EasyEdit's `locality`: a list of {prompt, ground_truth}, or such lists (or one pair of lists) by kind.
+std::vector<Neighbor> read_locality(const json& locality, const std::string& ground_truth) {
+  std::vector<Neighbor> result;
+  if (locality.is_null()) return result;
+  if (locality.is_array()) {
+    for (const json& entry : locality) append(result, neighbors(entry, "prompt", "ground_truth", ground_truth));
+    return result;
+  }
+  if (!locality.is_object()) throw BadRecord("field 'locality' is neither a list nor an object");
+  for (const auto& [kind, entries] : locality.items()) {
+    if (entries.is_null()) continue;
+    for (const json& entry : entries_of(entries)) {
+      append(result, neighbors(entry, "prompt", "ground_truth", ""));
+    }
+  }
+  return result;
+}
+
+// EasyEdit and KnowEdit: one set of names, of which each file has some.
+Edit read_easyedit(const json& record) {
+  const auto either = [&](std::string_view key, std::string_view wikibio_key) {
+    return record.contains(key) || !record.contains(wikibio_key) ? key : wikibio_key;
+  };
+  Edit edit;
+  edit.subject = required_text(record, either("subject", "concept"));
+  edit.prompt = required_prompt(record, either("prompt", "text"));
+  edit.target = required_text(record, either("target_new", "labels"));
+  edit.ground_truth = optional_text(record, "ground_truth");
+  edit.paraphrases = prompt_list(record, record.contains("rephrase_prompt") ? "rephrase_prompt" : "rephrase");
+  edit.neighborhood = neighbors(record, "locality_prompt", "locality_ground_truth", "");
+  if (record.contains("locality")) append(edit.neighborhood, read_locality(record["locality"], edit.ground_truth));
+  return edit;
+}
+
+// QAEdit's names are the native ones for the edit itself, and MEND's for what it must leave alone.
+Edit read_qaedit(const json& record) {
+  Edit edit;
+  edit.subject = required_text(record, "subject");
+  edit.prompt = required_prompt(record, "prompt");
+  edit.target = required_text(record, "target");
+  edit.paraphrases = prompt_list(record, "rephrase");
+  const auto locality = record.find("locality");
+  if (locality == record.end() || locality->is_null()) return edit;
+  for (const json& entry : entries_of(*locality)) append(edit.neighborhood, neighbors(entry, "loc", "loc_ans", ""));
+  return edit;
+}
+
+Edit read(Format format, const json& record, std::size_t index) {
+  switch (format) {
+    case Format::native:
+      return read_native(record);
+    case Format::counterfact:
+      return read_counterfact(record);
+    case Format::mend_zsre:
+      return read_mend_zsre(record);
+    case Format::mquake:
+      return read_mquake(record, index);
+    case Format::easyedit:
+    case Format::knowedit:
+      return read_easyedit(record);
+    case Format::qaedit:
+      return read_qaedit(record);
+  }
+  throw InternalError("unknown format");
+}
+
+}  // namespace
+
+std::string_view name_of(Format format) {
+  return entry_of(format).name;
+}
+
+std::optional<Format> format_named(std::string_view name) {
+  const auto* found = std::ranges::find(formats, name, &FormatEntry::name);
+  if (found == formats.end()) return std::nullopt;
+  return found->format;
+}
+
+std::string known_formats() {
+  std::string text;
+  for (const FormatEntry& entry : formats) {
+    text += fmt::format("{}{} ({})", text.empty() ? "" : "; ", entry.name, entry.fields);
+  }
+  return text;
+}
+
+std::vector<Format> formats_of(const json& record) {
+  if (!record.is_object()) return {};
+  const auto has = [&](auto... keys) { return (record.contains(keys) && ...); };
+  const auto is_object = [&](const char* key) { return has(key) && record[key].is_object(); };
+  std::vector<Format> found;
+  if (has("prompt", "target")) {
+    const bool is_qaedit = has("rephrase") || (has("locality") && record["locality"].is_array());
+    found.push_back(is_qaedit ? Format::qaedit : Format::native);
+  }
+  if (is_object("requested_rewrite")) found.push_back(Format::counterfact);
+  if (has("requested_rewrite") && record["requested_rewrite"].is_array()) found.push_back(Format::mquake);
+  if (has("src", "alt")) found.push_back(Format::mend_zsre);
+  const bool flat = has("prompt", "target_new");
+  const bool by_kind = is_object("locality") || is_object("portability");
+  if (flat && !by_kind) found.push_back(Format::easyedit);
+  if ((flat && by_kind) || has("concept", "text", "labels")) found.push_back(Format::knowedit);
+  return found;
+}
+
+std::size_t edit_count(Format format, const json& record) {
+  if (!record.is_object()) throw BadRecord(fmt::format("{} where an object is expected", kind_of(record)));
+  if (format != Format::mquake) return 1;
+  const auto rewrites = record.find("requested_rewrite");
+  if (rewrites == record.end() || !rewrites->is_array() || rewrites->empty()) {
+    throw BadRecord("field 'requested_rewrite' is not a list of rewrites");
+  }
+  return rewrites->size();
+}
+
+Edit edit_of(Format format, const json& record, std::size_t index) {
+  check(index < edit_count(format, record), "edit past the end of its record");
+  Edit edit = read(format, record, index);
+  edit.prompt = template_of(edit.prompt, edit.subject);
+  complete_questions(edit.neighborhood);
+  if (format != Format::native) edit.source = source_of(format, record);
+  if (edit.id.empty()) edit.id = default_id(edit);
+  if (format == Format::native) take_chat_prompt(record, edit);
+  return edit;
+}
+
+}  // namespace anchorage::io

@@ -1,0 +1,42 @@
+// Reads a file of edits in any of the formats of io/edits/formats.hpp.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "io/edits/edit.hpp"
+#include "io/edits/formats.hpp"
+
+namespace anchorage::io {
+
+// A record that cannot be used: set aside and counted, or an error under --strict; the caller decides.
+struct Rejected {
+  std::string where;   // "edits.jsonl, line 12", "edits.json, index 11", "mquake.json, index 11, rewrite 2"
+  std::string reason;  // "field 'target' is empty"
+};
+
+// What is odd about a record that is used all the same.
+struct Remark {
+  std::string where;
+  std::string text;  // "subject 'Iran' is a part of 'Iranian' in its prompt"
+};
+
+struct EditsFile {
+  Format format;
+  std::vector<Edit> edits;  // in the order of the file; ids may repeat where the file repeats a fact
+  std::vector<Rejected> rejected;
+  std::vector<Remark> remarks{};
+  std::vector<std::string> places{};  // of the edits, as `where` of those that are rejected
+};
+
+// The format is `forced`, or that of the first record which has the telling fields of one.
+// Throws UserError when the file is missing, broken as a whole or empty, and when its format is not clear.
+EditsFile read_edits(const std::filesystem::path& path, std::optional<Format> forced = std::nullopt);
+
+// Sets those edits aside, with their places, for which `reason_of` (an edit's number in the file) gives a reason.
+void set_aside(EditsFile& file, const std::function<std::optional<std::string>(std::size_t)>& reason_of);
+
+}  // namespace anchorage::io

@@ -1,0 +1,281 @@
+#include "io/model/model_config.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <string_view>
+#include <utility>
+
+#include "io/error.hpp"
+#include "io/files/mapped_file.hpp"
+#include "io/model/model_config_keys.hpp"
+#include "io/text/strict_json.hpp"
+#include "io/text/text_of.hpp"
+
+namespace anchorage::io {
+namespace {
+
+using nlohmann::json;
+
+// One JSON object whose fields are asked for by name. A null stands for an absent field, as in transformers.
+class Fields {
+ public:
+  Fields(const json& object, std::string where) : object_(object), where_(std::move(where)) {
+    if (!object_.is_object()) refuse("a JSON object", object_.type_name());
+  }
+
+  const json* find(const char* name) const {
+    const auto field = object_.find(name);
+    return field == object_.end() || field->is_null() ? nullptr : &*field;
+  }
+
+  std::int64_t size(const char* name) const {
+    const json* const field = find(name);
+    if (field == nullptr) refuse(fmt::format("the field '{}'", name), "none");
+    return size_from(name, *field);
+  }
+  std::int64_t size_or(const char* name, std::int64_t otherwise) const {
+    const json* const field = find(name);
+    return field == nullptr ? otherwise : size_from(name, *field);
+  }
+
+  double positive(const char* name) const {
+    const json* const field = find(name);
+    if (field == nullptr) refuse(fmt::format("the field '{}'", name), "none");
+    return positive_from(name, *field);
+  }
+  double positive_or(const char* name, double otherwise) const {
+    const json* const field = find(name);
+    return field == nullptr ? otherwise : positive_from(name, *field);
+  }
+
+  bool flag_or(const char* name, bool otherwise) const {
+    const json* const field = find(name);
+    if (field == nullptr) return otherwise;
+    if (!field->is_boolean()) refuse(fmt::format("'{}' to be true or false", name), shown(*field));
+    return field->get<bool>();
+  }
+
+  std::string text_or(const char* name, const std::string& otherwise) const {
+    const json* const field = find(name);
+    if (field == nullptr) return otherwise;
+    if (!field->is_string()) refuse(fmt::format("'{}' to be a string", name), shown(*field));
+    return field->get<std::string>();
+  }
+
+  // Token ids: a number, a list of numbers, or null for none; `otherwise` where the field is absent.
+  std::vector<std::int64_t> ids_or(const char* name, std::int64_t otherwise) const {
+    if (!object_.contains(name)) return {otherwise};
+    const json* const field = find(name);
+    if (field == nullptr) return {};
+    std::vector<std::int64_t> ids;
+    for (const json& id : field->is_array() ? *field : json::array({*field})) {
+      if (!id.is_number_integer())
+        refuse(fmt::format("'{}' to be a token id or a list of them", name), shown(*field));
+      ids.push_back(id.get<std::int64_t>());
+    }
+    return ids;
+  }
+
+  [[noreturn]] void refuse(std::string expected, std::string found, std::string remedy = "mend the file") const {
+    throw UserError(
+        {.expected = std::move(expected), .found = std::move(found), .where = where_, .remedy = std::move(remedy)});
+  }
+  [[noreturn]] void refuse_unimplemented(const std::string& expected, const std::string& found) const {
+    refuse(expected, found, "this is not implemented: take another model");
+  }
+
+  const std::string& where() const { return where_; }
+
+ private:
+  std::int64_t size_from(const char* name, const json& field) const {
+    constexpr std::uint64_t limit =
+        std::numeric_limits<std::int32_t>::max();  // so that products of two fit 64 bits
+    if (!field.is_number_integer() || field.get<std::uint64_t>() - 1 >= limit) {  // 0 and below wrap around
+      refuse(fmt::format("'{}' to be an integer from 1 to {}", name, limit), shown(field));
+    }
+    return field.get<std::int64_t>();
+  }
+  double positive_from(const char* name, const json& field) const {
+    if (!field.is_number() || !(field.get<double>() > 0.0)) {
+      refuse(fmt::format("'{}' to be a positive number", name), shown(field));
+    }
+    return field.get<double>();
+  }
+
+  const json& object_;
+  std::string where_;
+};
+
+// Null, absent and the plain value mean that an option is not used. With `use_sliding_window` off, a window that
+// stands beside it is not used either, and `layer_types` may say of each layer that it has none.
+bool is_in_use(const Fields& fields, const RefusedKey& option) {
+  const json* const field = fields.find(option.name.data());
+  if (field == nullptr || *field == json::parse(option.plain)) return false;
+  if (option.name == "sliding_window") return fields.flag_or("use_sliding_window", true);
+  if (option.name == "layer_types" && field->is_array()) {
+    return std::ranges::any_of(*field, [](const json& type) { return type != "full_attention"; });
+  }
+  return true;
+}
+
+void refuse_unimplemented_options(const Fields& fields) {
+  for (const RefusedKey& option : refused_keys()) {
+    if (!is_in_use(fields, option)) continue;
+    const std::string expected = option.plain == "null" ? fmt::format("no '{}'", option.name)
+                                                        : fmt::format("'{}' to be {}", option.name, option.plain);
+    fields.refuse_unimplemented(expected, shown(*fields.find(option.name.data())));
+  }
+}
+
+Activation activation_of(const Fields& fields, const char* name, const std::string& otherwise) {
+  static constexpr std::array<std::pair<std::string_view, Activation>, 5> known = {{
+      {"gelu_new", Activation::gelu_new},
+      {"gelu_pytorch_tanh", Activation::gelu_new},
+      {"gelu", Activation::gelu},
+      {"silu", Activation::silu},
+      {"swish", Activation::silu},
+  }};
+  const std::string text = fields.text_or(name, otherwise);
+  for (const auto& [spelling, activation] : known) {
+    if (text == spelling) return activation;
+  }
+  fields.refuse_unimplemented(fmt::format("'{}' to be gelu_new, gelu_pytorch_tanh, gelu, silu or swish", name),
+                              fmt::format("'{}'", text));
+}
+
+std::optional<DType> dtype_of(const Fields& fields) {
+  const char* const name = fields.find("dtype") != nullptr ? "dtype" : "torch_dtype";
+  const std::string text = fields.text_or(name, "");
+  if (text.empty()) return std::nullopt;
+  if (text == "float32") return DType::f32;
+  if (text == "float16") return DType::f16;
+  if (text == "bfloat16") return DType::bf16;
+  fields.refuse_unimplemented(fmt::format("'{}' to be float32, float16 or bfloat16", name),
+                              fmt::format("'{}'", text));
+}
+
+RopeScaling rope_scaling_of(const Fields& rope, std::int64_t max_positions) {
+  const std::string type = rope.text_or("rope_type", rope.text_or("type", "default"));
+  if (type == "default") return {};
+  if (type == "linear") return {.kind = RopeScaling::Kind::linear, .factor = rope.positive("factor")};
+  if (type != "llama3") {
+    rope.refuse_unimplemented("the rope type default, linear or llama3", fmt::format("'{}'", type));
+  }
+  const RopeScaling scaling = {
+      .kind = RopeScaling::Kind::llama3,
+      .factor = rope.positive("factor"),
+      .low_freq_factor = rope.positive("low_freq_factor"),
+      .high_freq_factor = rope.positive("high_freq_factor"),
+      .original_max_position_embeddings = rope.size_or("original_max_position_embeddings", max_positions)};
+  if (scaling.high_freq_factor <= scaling.low_freq_factor) {
+    rope.refuse(fmt::format("'high_freq_factor' above 'low_freq_factor' {}", scaling.low_freq_factor),
+                fmt::format("{}", scaling.high_freq_factor));
+  }
+  return scaling;
+}
+
+// Three spellings: 'rope_parameters' holds all (transformers 5), or 'rope_scaling' with 'rope_type' (4) or 'type'
+// (older) beside 'rope_theta'. As in transformers, 'rope_scaling' wins over 'rope_parameters', a theta inside
+// over the one beside, and the positions of the training beside over those inside.
+void read_rope(const Fields& fields, ModelConfig& config) {
+  config.rope_theta = fields.positive_or("rope_theta", 10000.0);
+  for (const char* const name : {"rope_scaling", "rope_parameters"}) {
+    const json* const object = fields.find(name);
+    if (object == nullptr || object->empty()) continue;
+    const Fields rope(*object, fmt::format("'{}' of {}", name, fields.where()));
+    refuse_unimplemented_options(rope);
+    if (rope.find("full_attention") != nullptr || rope.find("sliding_attention") != nullptr) {
+      rope.refuse_unimplemented("one set of rotary parameters", "one for each kind of layer");
+    }
+    config.rope_theta = rope.positive_or("rope_theta", config.rope_theta);
+    config.rope_scaling = rope_scaling_of(rope, config.max_positions);
+    std::int64_t& trained = config.rope_scaling.original_max_position_embeddings;
+    if (trained > 0) trained = fields.size_or("original_max_position_embeddings", trained);
+    return;
+  }
+}
+
+void read_gpt2(const Fields& fields, ModelConfig& config) {
+  config.family = Family::gpt2;
+  config.layers = fields.size("n_layer");
+  config.d_model = fields.size("n_embd");
+  config.d_ff = fields.size_or("n_inner", 4 * config.d_model);
+  config.heads = fields.size("n_head");
+  config.kv_heads = config.heads;
+  config.head_dim = config.d_model / config.heads;
+  config.max_positions = fields.size("n_positions");
+  config.norm_epsilon = fields.positive_or("layer_norm_epsilon", 1e-5);
+  config.activation = activation_of(fields, "activation_function", "gelu_new");
+  config.tied_head = fields.flag_or("tie_word_embeddings", true);
+}
+
+void read_llama(const Fields& fields, ModelConfig& config) {
+  config.family = Family::llama;
+  config.layers = fields.size("num_hidden_layers");
+  config.d_model = fields.size("hidden_size");
+  config.d_ff = fields.size("intermediate_size");
+  config.heads = fields.size("num_attention_heads");
+  config.kv_heads = fields.size_or("num_key_value_heads", config.heads);
+  config.head_dim = fields.size_or("head_dim", config.d_model / config.heads);
+  config.max_positions = fields.size("max_position_embeddings");
+  config.norm_epsilon = fields.positive_or("rms_norm_eps", 1e-6);
+  config.activation = activation_of(fields, "hidden_act", "silu");
+  config.tied_head = fields.flag_or("tie_word_embeddings", false);
+  config.attention_bias = fields.flag_or("attention_bias", false);
+  config.mlp_bias = fields.flag_or("mlp_bias", false);
+  read_rope(fields, config);
+}
+
+void check_sizes(const Fields& fields, const ModelConfig& config) {
+  const bool own_head_dim = config.family == Family::llama && fields.find("head_dim") != nullptr;
+  if (!own_head_dim && config.d_model % config.heads != 0) {
+    fields.refuse(fmt::format("a width that the {} heads divide", config.heads), fmt::format("{}", config.d_model));
+  }
+  if (config.heads % config.kv_heads != 0) {
+    fields.refuse(fmt::format("a number of heads that the {} key-value heads divide", config.kv_heads),
+                  fmt::format("{}", config.heads));
+  }
+  if (config.family == Family::llama && config.head_dim % 2 != 0) {
+    fields.refuse("an even head size, for rotary positions turn pairs", fmt::format("{}", config.head_dim));
+  }
+}
+
+void read_tokens(const Fields& fields, ModelConfig& config) {
+  const bool gpt2 = config.family == Family::gpt2;
+  config.vocabulary = fields.size("vocab_size");
+  const std::vector<std::int64_t> bos = fields.ids_or("bos_token_id", gpt2 ? 50256 : 1);
+  if (bos.size() > 1) fields.refuse("one 'bos_token_id'", fmt::format("{}", bos.size()));
+  if (!bos.empty()) config.bos_id = bos.front();
+  config.eos_ids = fields.ids_or("eos_token_id", gpt2 ? 50256 : 2);
+}
+
+}  // namespace
+
+ModelConfig parse_model_config(const json& config, const std::string& where) {
+  const Fields fields(config, where);
+  const std::string family = fields.text_or("model_type", "none");
+  ModelConfig parsed;
+  if (family == "gpt2") {
+    read_gpt2(fields, parsed);
+  } else if (family == "llama") {
+    read_llama(fields, parsed);
+  } else {
+    fields.refuse_unimplemented("'model_type' to be gpt2 or llama", fmt::format("'{}'", family));
+  }
+  refuse_unimplemented_options(fields);
+  read_tokens(fields, parsed);
+  parsed.dtype = dtype_of(fields);
+  check_sizes(fields, parsed);
+  parsed.unknown_keys = unknown_keys(config, parsed.family);
+  return parsed;
+}
+
+ModelConfig read_model_config(const std::filesystem::path& path) {
+  const MappedFile file(path);
+  return parse_model_config(parse_strict_json(text_of(file.bytes()), path.string()), path.string());
+}
+
+}  // namespace anchorage::io

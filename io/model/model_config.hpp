@@ -1,0 +1,61 @@
+// The config.json of a Hugging Face model of model_type gpt2 or llama.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "io/model/dtype.hpp"
+
+namespace anchorage::io {
+
+enum class Family { gpt2, llama };
+
+// gelu_new is the tanh approximation (also spelled gelu_pytorch_tanh), gelu the exact one.
+enum class Activation { gelu_new, gelu, silu };
+
+// How the rotary frequencies differ from theta^(-2i/head_dim). `linear` divides all of them by `factor`; `llama3`
+// divides those of long wavelength, and blends in between (transformers' _compute_llama3_parameters).
+struct RopeScaling {
+  enum class Kind { none, linear, llama3 };
+  Kind kind = Kind::none;
+  double factor = 1.0;           // linear and llama3
+  double low_freq_factor = 1.0;  // the rest: llama3 alone
+  double high_freq_factor = 4.0;
+  std::int64_t original_max_position_embeddings = 0;
+};
+
+struct ModelConfig {
+  Family family = Family::llama;
+  std::int64_t layers = 0;
+  std::int64_t d_model = 0;
+  std::int64_t d_ff = 0;
+  std::int64_t heads = 0;
+  std::int64_t kv_heads = 0;  // divides heads; equal to heads for gpt2
+  std::int64_t head_dim = 0;  // heads * head_dim may differ from d_model for llama
+  std::int64_t vocabulary = 0;
+  std::int64_t max_positions = 0;
+  double norm_epsilon = 0.0;  // of LayerNorm (gpt2) or RMSNorm (llama)
+  Activation activation = Activation::silu;
+  bool tied_head = false;       // the head is the embedding matrix
+  bool attention_bias = true;   // always for gpt2
+  bool mlp_bias = true;         // always for gpt2
+  double rope_theta = 10000.0;  // this and rope_scaling: llama alone
+  RopeScaling rope_scaling;
+  std::optional<std::int64_t> bos_id;
+  std::vector<std::int64_t> eos_ids;      // may be empty
+  std::optional<DType> dtype;             // as declared; each tensor has its own
+  std::vector<std::string> unknown_keys;  // of the file, sorted: they were not looked at (model_config_keys.hpp)
+};
+
+// Absent fields take the values that transformers gives them; the sizes must be there. An option that changes what
+// the model computes and is not implemented is refused by name. Errors: UserError, with `where`.
+ModelConfig parse_model_config(const nlohmann::json& config, const std::string& where);
+
+// Reads the file. Errors: as above, and for what is not JSON.
+ModelConfig read_model_config(const std::filesystem::path& path);
+
+}  // namespace anchorage::io

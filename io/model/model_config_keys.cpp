@@ -1,0 +1,173 @@
+#include "io/model/model_config_keys.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+
+namespace anchorage::io {
+namespace {
+
+using Names = std::span<const std::string_view>;
+
+// --- Used (model_config.cpp)
+
+constexpr auto used = std::to_array<std::string_view>(
+    {"model_type", "vocab_size", "bos_token_id", "eos_token_id", "dtype", "torch_dtype", "tie_word_embeddings"});
+constexpr auto used_by_gpt2 = std::to_array<std::string_view>(
+    {"n_layer", "n_embd", "n_inner", "n_head", "n_positions", "layer_norm_epsilon", "activation_function"});
+constexpr auto used_by_llama = std::to_array<std::string_view>(
+    {"num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads",
+     "head_dim", "max_position_embeddings", "rms_norm_eps", "hidden_act", "attention_bias", "mlp_bias",
+     "rope_theta", "rope_scaling", "rope_parameters", "original_max_position_embeddings"});
+constexpr auto used_of_rope =
+    std::to_array<std::string_view>({"type", "rope_type", "rope_theta", "factor", "low_freq_factor",
+                                     "high_freq_factor", "original_max_position_embeddings"});
+
+// --- Refused unless at their plain value
+
+constexpr auto refused = std::to_array<RefusedKey>({
+    {"scale_attn_weights", "true"},
+    {"scale_attn_by_inverse_layer_idx", "false"},
+    {"add_cross_attention", "false"},
+    {"is_encoder_decoder", "false"},
+    {"partial_rotary_factor", "1.0"},
+    {"rope_interleaved", "false"},
+    {"sliding_window", "null"},
+    {"use_sliding_window", "false"},
+    {"pruned_heads", "{}"},
+    {"layer_types", "null"},
+    {"quantization_config", "null"},
+});
+
+// --- Without effect
+
+// Of both families, for old files of each have keys that only the other has today.
+constexpr auto without_effect = std::to_array<std::string_view>({
+    // It orders sums or names the kernel that makes them, nothing else.
+    "pretraining_tp",
+    "reorder_and_upcast_attn",
+    "chunk_size_feed_forward",
+    "attn_implementation",
+    "_attn_implementation",
+    "_attn_implementation_autoset",
+    "_attn_implementation_internal",
+    "_flash_attn_2_enabled",
+    "_experts_implementation",
+    // A default of programs that generate text; here it is given with the command.
+    "use_cache",
+    "output_past",
+    "max_length",
+    "min_length",
+    "do_sample",
+    "early_stopping",
+    "num_beams",
+    "num_beam_groups",
+    "diversity_penalty",
+    "temperature",
+    "top_k",
+    "top_p",
+    "typical_p",
+    "repetition_penalty",
+    "length_penalty",
+    "no_repeat_ngram_size",
+    "encoder_no_repeat_ngram_size",
+    "bad_words_ids",
+    "num_return_sequences",
+    "output_scores",
+    "return_dict_in_generate",
+    "forced_bos_token_id",
+    "forced_eos_token_id",
+    "remove_invalid_values",
+    "exponential_decay_length_penalty",
+    "suppress_tokens",
+    "begin_suppress_tokens",
+    "prefix",
+    "task_specific_params",
+    // It tells how the model was trained, or would be trained on.
+    "attn_pdrop",
+    "embd_pdrop",
+    "resid_pdrop",
+    "attention_dropout",
+    "initializer_range",
+    "gradient_checkpointing",
+    // Of tokens that the model computes as any other; tokenizer.json tells which a text has.
+    "pad_token_id",
+    "unk_token_id",
+    "sep_token_id",
+    "decoder_start_token_id",
+    "tokenizer_class",
+    // For other heads than the one that predicts the next token.
+    "summary_type",
+    "summary_use_proj",
+    "summary_activation",
+    "summary_proj_to_labels",
+    "summary_first_dropout",
+    "num_labels",
+    "id2label",
+    "label2id",
+    "problem_type",
+    "finetuning_task",
+    "classifier_dropout",
+    "n_special",
+    "predict_special_tokens",
+    // It tells where the file comes from.
+    "architectures",
+    "transformers_version",
+    "_name_or_path",
+    "name_or_path",
+    "_model_name_or_path",
+    "_commit_hash",
+    "is_llama_config",
+    "transformers.js_config",
+    "unsloth_fixed",
+    "unsloth_version",
+    // It tells in which form functions of transformers return.
+    "return_dict",
+    "output_hidden_states",
+    "output_attentions",
+    "torchscript",
+    "use_bfloat16",
+    "tf_legacy_loss",
+    // An older word for the number of positions, which another key tells.
+    "n_ctx",
+    "max_sequence_length",
+    // Of models with an encoder, and of sliding windows: both are refused where they are used.
+    "is_decoder",
+    "tie_encoder_decoder",
+    "cross_attention_hidden_size",
+    "max_window_layers",
+});
+
+bool is_refused(std::string_view key) {
+  return std::ranges::find(refused, key, &RefusedKey::name) != refused.end();
+}
+
+bool is_known(std::string_view key, Names used_by_family) {
+  const auto in = [&](Names names) { return std::ranges::find(names, key) != names.end(); };
+  return in(used) || in(used_by_family) || in(without_effect) || is_refused(key);
+}
+
+}  // namespace
+
+std::span<const RefusedKey> refused_keys() {
+  return refused;
+}
+
+std::vector<std::string> unknown_keys(const nlohmann::json& config, Family family) {
+  const Names used_by_family = family == Family::gpt2 ? Names(used_by_gpt2) : Names(used_by_llama);
+  std::vector<std::string> unknown;
+  for (const auto& [key, value] : config.items()) {
+    if (!is_known(key, used_by_family)) unknown.push_back(key);
+    const bool is_rope = family == Family::llama && (key == "rope_scaling" || key == "rope_parameters");
+    if (!is_rope || !value.is_object()) continue;
+    for (const auto& [inner, unused] : value.items()) {
+      const bool known = std::ranges::find(used_of_rope, inner) != used_of_rope.end() || is_refused(inner);
+      if (!known) unknown.push_back(fmt::format("{}.{}", key, inner));
+    }
+  }
+  return unknown;
+}
+
+}  // namespace anchorage::io

@@ -1,0 +1,215 @@
+#include "io/model/model_export.hpp"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+#include <system_error>
+#include <utility>
+
+#include "io/error.hpp"
+#include "io/files/atomic_file.hpp"
+#include "io/files/mapped_file.hpp"
+#include "io/model/float_conversion.hpp"
+
+namespace anchorage::io {
+namespace {
+
+namespace fs = std::filesystem;
+
+using Pieces = std::vector<std::span<const std::byte>>;
+
+void check_system(const std::error_code& error, const std::string& operation, const fs::path& path) {
+  if (error) throw SystemError::from_errno(error.value(), operation, path.string());
+}
+
+void make_directories(const fs::path& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  check_system(error, "create a directory", path);
+}
+
+// The directory that is filled: renamed to its target at the end, or removed.
+class StagingDirectory {
+ public:
+  explicit StagingDirectory(fs::path target) : target_(std::move(target)), path_(target_.string() + ".partial") {
+    make_directories(target_.parent_path());
+    std::error_code error;
+    if (fs::create_directory(path_, error)) return;
+    check_system(error, "create a directory", path_);
+    throw UserError({.expected = "no earlier export",
+                     .found = "one that was stopped",
+                     .where = path_.string(),
+                     .remedy = "remove this directory, unless an export is still running"});
+  }
+  ~StagingDirectory() {
+    std::error_code ignored;
+    if (!renamed_) fs::remove_all(path_, ignored);
+  }
+  StagingDirectory(const StagingDirectory&) = delete;
+  StagingDirectory& operator=(const StagingDirectory&) = delete;
+
+  const fs::path& path() const { return path_; }
+
+  void rename_to_target() {
+    std::error_code error;
+    sync_directory(path_);
+    fs::rename(path_, target_, error);  // replaces an empty directory
+    check_system(error, "rename a directory", target_);
+    renamed_ = true;
+    sync_directory(target_.parent_path());
+  }
+
+ private:
+  fs::path target_;
+  fs::path path_;
+  bool renamed_ = false;
+};
+
+bool lies_in(const fs::path& path, const fs::path& directory) {
+  const auto [end, unused] = std::mismatch(directory.begin(), directory.end(), path.begin(), path.end());
+  return end == directory.end();
+}
+
+// `out` without links, dots and a slash at its end.
+fs::path checked_target(const fs::path& out, const fs::path& base) {
+  fs::path target = fs::weakly_canonical(fs::absolute(out));
+  if (!target.has_filename()) target = target.parent_path();
+  if (lies_in(target, fs::canonical(base))) {
+    throw UserError({.expected = "an output directory outside the model's",
+                     .found = target.string(),
+                     .where = base.string(),
+                     .remedy = "choose another directory"});
+  }
+  if (fs::exists(target) && !(fs::is_directory(target) && fs::is_empty(target))) {
+    throw UserError({.expected = "a new or an empty output directory",
+                     .found = fs::is_directory(target) ? "one with files in it" : "a file",
+                     .where = target.string(),
+                     .remedy = "choose another directory"});
+  }
+  return target;
+}
+
+void check_replacement(const std::string& name, const TensorView& original, const Replacement& edited) {
+  std::size_t elements = 1;
+  for (const std::int64_t dimension : edited.shape) elements *= static_cast<std::size_t>(dimension);
+  check(elements == edited.values.size(),
+        fmt::format("tensor '{}' has {} values, its shape {}", name, edited.values.size(), elements));
+  if (edited.shape == original.shape) return;
+  throw UserError({.expected = fmt::format("the shape [{}]", fmt::join(original.shape, ", ")),
+                   .found = fmt::format("[{}]", fmt::join(edited.shape, ", ")),
+                   .where = fmt::format("the edited tensor '{}'", name),
+                   .remedy = "export onto the model that was edited"});
+}
+
+void check_finite(const std::string& name, std::span<const float> rounded, const TensorView& original,
+                  std::span<const float> values) {
+  const auto bad = std::find_if(rounded.begin(), rounded.end(), [](float value) { return !std::isfinite(value); });
+  if (bad == rounded.end()) return;
+  throw UserError({.expected = fmt::format("values that {} can hold", name_of(original.dtype)),
+                   .found = fmt::format("{}", values[static_cast<std::size_t>(bad - rounded.begin())]),
+                   .where = fmt::format("the edited tensor '{}'", name),
+                   .remedy = "look at the batches that edited it: the weights have run away"});
+}
+
+RoundingReport compare(std::span<const float> before, std::span<const float> wanted,
+                       std::span<const float> rounded) {
+  RoundingReport report{.values = static_cast<std::int64_t>(before.size())};
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    report.edited += wanted[i] != before[i] ? 1 : 0;
+    report.kept += rounded[i] != before[i] ? 1 : 0;
+  }
+  return report;
+}
+
+// An edited tensor in its stored form.
+struct Encoded {
+  std::span<const std::byte> original;
+  std::vector<std::byte> bytes;
+  RoundingReport report;
+};
+
+Encoded encode_edited(const std::string& name, const TensorView& original, const Replacement& edited) {
+  Encoded encoded{.original = original.bytes, .bytes = encode(edited.values, original.dtype), .report = {}};
+  const std::vector<float> rounded = decode(encoded.bytes, original.dtype);
+  check_finite(name, rounded, original, edited.values);
+  encoded.report = compare(decode(original.bytes, original.dtype), edited.values, rounded);
+  return encoded;
+}
+
+// The file's own bytes, except where a tensor was edited.
+Pieces pieces_of(const SafetensorsFile& file, const std::vector<Encoded>& in_place_order) {
+  Pieces pieces;
+  const std::byte* done = file.bytes().data();
+  for (const Encoded& encoded : in_place_order) {
+    pieces.emplace_back(done, encoded.original.data());
+    pieces.emplace_back(encoded.bytes);
+    done = encoded.original.data() + encoded.original.size();
+  }
+  pieces.emplace_back(done, file.bytes().data() + file.bytes().size());
+  return pieces;
+}
+
+void write_weights(const SafetensorsFile& file, const fs::path& out,
+                   const std::map<std::string, Replacement>& edited, ExportReport& report) {
+  std::vector<Encoded> in_place_order;
+  for (const StoredTensor& tensor : file.tensors()) {
+    const auto replacement = edited.find(tensor.name);
+    if (replacement == edited.end()) continue;
+    in_place_order.push_back(encode_edited(tensor.name, file.at(tensor.name), replacement->second));
+    report.tensors.emplace(tensor.name, in_place_order.back().report);
+  }
+  write_file_atomically(out / file.path().filename(), pieces_of(file, in_place_order));
+}
+
+// Weights of the base in a form that is not edited here; a copy would be of the model before its edits.
+bool holds_other_weights(const fs::path& file) {
+  static const std::set<std::string> extensions = {".safetensors", ".bin",       ".pt",     ".pth",  ".ckpt",
+                                                   ".h5",          ".msgpack",   ".ot",     ".gguf", ".ggml",
+                                                   ".onnx",        ".onnx_data", ".tflite", ".npz"};
+  return extensions.contains(file.extension()) || file.filename().string().ends_with(".index.json");
+}
+
+bool is_left_out(const fs::directory_entry& entry, const ModelDirectory& base) {
+  if (entry.path() == base.weights().index()) return false;
+  if (!entry.is_directory()) return holds_other_weights(entry.path());
+  return entry.is_symlink() || entry.path().filename().string().starts_with('.');
+}
+
+// Copies what is not weights and returns what it left out.
+std::vector<fs::path> copy_other_files(const ModelDirectory& base, const fs::path& out) {
+  std::set<fs::path> written;
+  for (const SafetensorsFile& file : base.weights().files()) written.insert(file.path());
+  std::vector<fs::path> left_out;
+  for (auto entry = fs::recursive_directory_iterator(base.path()); entry != fs::end(entry); ++entry) {
+    if (written.contains(entry->path())) continue;
+    const fs::path relative = entry->path().lexically_relative(base.path());
+    if (is_left_out(*entry, base)) {
+      entry.disable_recursion_pending();
+      left_out.push_back(relative);
+    } else if (entry->is_directory()) {
+      make_directories(out / relative);
+    } else {
+      const MappedFile file(entry->path());
+      write_file_atomically(out / relative, Pieces{file.bytes()});
+    }
+  }
+  std::sort(left_out.begin(), left_out.end());
+  return left_out;
+}
+
+}  // namespace
+
+ExportReport export_model(const ModelDirectory& base, const fs::path& out,
+                          const std::map<std::string, Replacement>& edited) {
+  for (const auto& [name, replacement] : edited) check_replacement(name, base.weights().at(name), replacement);
+  StagingDirectory staging(checked_target(out, base.path()));
+  ExportReport report;
+  for (const SafetensorsFile& file : base.weights().files()) write_weights(file, staging.path(), edited, report);
+  report.left_out = copy_other_files(base, staging.path());
+  staging.rename_to_target();
+  return report;
+}
+
+}  // namespace anchorage::io

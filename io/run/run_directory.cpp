@@ -1,0 +1,184 @@
+#include "io/run/run_directory.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "io/error.hpp"
+#include "io/files/atomic_file.hpp"
+#include "io/files/mapped_file.hpp"
+#include "io/text/strict_json.hpp"
+#include "io/text/text_of.hpp"
+
+namespace anchorage::io {
+namespace {
+
+constexpr const char* record_name = "run.yaml";
+constexpr const char* contexts_name = "contexts.json";
+
+void make_folder(const std::filesystem::path& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) throw SystemError::from_errno(error.value(), "create the directory", path.string());
+}
+
+// A run that ended before it had a run.yaml left no more than its lock.
+bool is_trace_of_a_start(const std::filesystem::path& path) {
+  return path.filename() == run_lock_name || is_temporary(path);
+}
+
+void require_free(const std::filesystem::path& path) {
+  if (RunDirectory::is_run(path)) {
+    throw UserError({.expected = "a new run directory",
+                     .found = "a run",
+                     .where = path.string(),
+                     .remedy = "go on with it by --resume, or give another directory"});
+  }
+  if (std::filesystem::exists(path) && !std::filesystem::is_directory(path)) {
+    throw UserError(
+        {.expected = "a directory", .found = "a file", .where = path.string(), .remedy = "give another name"});
+  }
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(path, error)) {
+    if (is_trace_of_a_start(entry.path())) continue;
+    throw UserError({.expected = "a new or empty run directory",
+                     .found = "'" + entry.path().filename().string() + "' in it",
+                     .where = path.string(),
+                     .remedy = "give another directory"});
+  }
+  if (error && error != std::errc::no_such_file_or_directory) {
+    throw SystemError::from_errno(error.value(), "list", path.string());
+  }
+}
+
+void make_folders(const RunDirectory& run) {
+  for (const auto& folder : {run.journal(), run.checkpoint()}) make_folder(folder);
+}
+
+// Whoever was killed in the middle of a line leaves it without a line feed: it is cut away.
+void cut_torn_line(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  if (!file) return;
+  std::streamoff end = file.tellg();
+  const std::streamoff size = end;
+  for (char last = '\0'; end > 0; --end) {
+    file.seekg(end - 1);
+    file.get(last);
+    if (!file || last == '\n') break;
+  }
+  if (end == size) return;
+  std::filesystem::resize_file(path, static_cast<std::uintmax_t>(end));
+}
+
+// A file descriptor for the length of a function.
+class Descriptor {
+ public:
+  explicit Descriptor(int descriptor) : descriptor_(descriptor) {}
+  ~Descriptor() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return descriptor_; }
+
+ private:
+  int descriptor_;
+};
+
+}  // namespace
+
+RunDirectory::RunDirectory(std::filesystem::path path, RunRecord record, std::optional<RunLock> lock,
+                           NewFolder folder)
+    : path_(std::move(path)), record_(std::move(record)), folder_(std::move(folder)), lock_(std::move(lock)) {}
+
+RunDirectory RunDirectory::create(const std::filesystem::path& path) {
+  require_free(path);
+  NewFolder folder(path);
+  RunLock lock(path);
+  require_free(path);  // again: another job may have been faster
+  lock.remove_file_at_end(true);
+  remove_leftovers(path);
+  return {path, {}, std::move(lock), std::move(folder)};
+}
+
+RunDirectory RunDirectory::resume(const std::filesystem::path& path) {
+  read_run_record(path / record_name);  // before a lock is left in a directory that is no run
+  RunLock lock(path);
+  RunDirectory run(path, read_run_record(path / record_name), std::move(lock), {});
+  remove_leftovers(path);
+  cut_torn_line(run.metrics());
+  make_folders(run);
+  remove_leftovers(run.checkpoint());
+  return run;
+}
+
+RunDirectory RunDirectory::view(const std::filesystem::path& path) {
+  return {path, read_run_record(path / record_name), std::nullopt, {}};
+}
+
+bool RunDirectory::is_run(const std::filesystem::path& path) {
+  std::error_code error;
+  return std::filesystem::is_regular_file(path / record_name, error);
+}
+
+void RunDirectory::write_record(const RunRecord& record) {
+  check(lock_.has_value(), "a record written to a run that is only viewed");
+  write_run_record(path_ / record_name, record);  // first: folders alone would stand in a new run's way
+  lock_->remove_file_at_end(false);
+  folder_.keep();
+  make_folders(*this);
+  sync_directory(path_);
+  record_ = record;
+}
+
+void RunDirectory::append_metrics(std::string_view json) {
+  check(lock_.has_value(), "metrics written to a run that is only viewed");
+  check(json.find('\n') == std::string_view::npos, "metrics of more than one line");
+  const std::string line = std::string(json) + "\n";
+  const Descriptor file(::open(metrics().c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
+  if (file.get() < 0) throw SystemError::from_errno(errno, "open", metrics().string());
+  const off_t size = ::lseek(file.get(), 0, SEEK_END);
+  const ssize_t count = ::write(file.get(), line.data(), line.size());
+  if (count == static_cast<ssize_t>(line.size()) && ::fsync(file.get()) == 0) return;
+  const int error = count >= 0 && count < static_cast<ssize_t>(line.size()) ? ENOSPC : errno;
+  static_cast<void>(::ftruncate(file.get(), size) == 0);  // no half line; if even that fails, `resume` cuts it away
+  throw SystemError::from_errno(error, "write", metrics().string());
+}
+
+void RunDirectory::write_contexts(const std::vector<Context>& contexts) {
+  check(lock_.has_value(), "contexts written to a run that is only viewed");
+  auto list = nlohmann::json::array();
+  for (const Context& context : contexts) list.push_back({{"text", context.text}, {"tokens", context.tokens}});
+  write_file_atomically(path_ / contexts_name,
+                        list.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+}
+
+bool RunDirectory::has_contexts() const {
+  return std::filesystem::exists(path_ / contexts_name);
+}
+
+std::vector<Context> RunDirectory::read_contexts() const {
+  const std::string name = path_ / contexts_name;
+  Complaint complaint{.expected = "a list of contexts with text and tokens",
+                      .found = {},
+                      .where = name,
+                      .remedy = "put the file back from a copy: the run is not repeatable with other contexts"};
+  const MappedFile file(name);
+  const nlohmann::json list = parse_strict_json(text_of(file.bytes()), complaint);
+  try {
+    std::vector<Context> contexts;
+    for (const auto& entry : list) contexts.push_back({.text = entry.at("text"), .tokens = entry.at("tokens")});
+    return contexts;
+  } catch (const nlohmann::json::exception& error) {
+    complaint.found = error.what();
+    throw UserError(complaint);
+  }
+}
+
+}  // namespace anchorage::io

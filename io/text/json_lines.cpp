@@ -1,0 +1,20 @@
+#include "io/text/json_lines.hpp"
+
+#include <fmt/format.h>
+
+#include "io/text/strict_json.hpp"
+
+namespace anchorage::io {
+
+std::optional<JsonLine> JsonLines::next() {
+  for (std::string line; std::getline(stream_, line);) {
+    ++number_;
+    if (line.find_first_not_of(" \t\r") == line.npos) continue;
+    Complaint complaint = complaint_;
+    complaint.where = fmt::format("{}, line {}", complaint_.where, number_);
+    return JsonLine{.value = parse_strict_json(line, complaint), .where = complaint.where};
+  }
+  return std::nullopt;
+}
+
+}  // namespace anchorage::io

@@ -1,0 +1,203 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "io/edits/edit_ids.hpp"
+#include "io/edits/reader.hpp"
+#include "io/error.hpp"
+#include "io/log.hpp"
+#include "launch/commands/eval_tasks.hpp"
+#include "launch/commands/stage_choice.hpp"
+#include "launch/program/chat_template.hpp"
+#include "launch/program/command_line.hpp"
+#include "launch/program/format_option.hpp"
+#include "launch/program/measured.hpp"
+#include "launch/program/model_argument.hpp"
+#include "launch/program/model_findings.hpp"
+#include "launch/program/number_checks.hpp"
+#include "worker/evaluation/edit_metrics.hpp"
+#include "worker/evaluation/text_loss.hpp"
+
+namespace anchorage::launch {
+namespace {
+
+struct Options {
+  std::string model;
+  std::optional<std::string> edits, format, heldout;
+  std::string chat_template;
+  EvalTaskOptions tasks;
+  std::int64_t limit = 0;
+  std::optional<std::int64_t> sequence_length;
+};
+
+nlohmann::json document_of(const worker::Metric& metric) {
+  return {{"success", number_or_null(metric.success)},
+          {"accuracy", number_or_null(metric.accuracy)},
+          {"magnitude", number_or_null(metric.magnitude)},
+          {"edits", metric.edits},
+          {"compared", metric.compared},
+          {"left_out", metric.left_out}};
+}
+
+std::string table_of(const worker::EditMetrics& metrics) {
+  std::string table =
+      fmt::format("{:<14}{:>9}{:>10}{:>11}{:>8}\n", "", "success", "accuracy", "magnitude", "edits");
+  const auto add = [&](const char* name, const worker::Metric& metric) {
+    table += fmt::format("{:<14}{:>9}{:>10}{:>11}{:>8}\n", name, number_or_dash(metric.success),
+                         number_or_dash(metric.accuracy), number_or_dash(metric.magnitude), metric.edits);
+  };
+  add("efficacy", metrics.efficacy);
+  add("paraphrase", metrics.paraphrase);
+  add("neighborhood", metrics.neighborhood);
+  const std::string meaning = metrics.score
+                                  ? fmt::format("the harmonic mean of {}", fmt::join(metrics.score_of, ", "))
+                                  : "nothing was compared";
+  return table +
+         fmt::format("score {} ({}) over {} edits\n", number_or_dash(metrics.score), meaning, metrics.edits);
+}
+
+// What is printed: one document, or the lines of a table.
+struct Report {
+  nlohmann::json document = nlohmann::json::object();
+  std::string table;
+};
+
+void add_edit_metrics(Report& report, const worker::EditMetrics& metrics, std::size_t rejected) {
+  report.document.update({{"n", metrics.edits},
+                          {"rejected", rejected},
+                          {"efficacy", document_of(metrics.efficacy)},
+                          {"paraphrase", document_of(metrics.paraphrase)},
+                          {"neighborhood", document_of(metrics.neighborhood)},
+                          {"score", number_or_null(metrics.score)},
+                          {"score_of", metrics.score_of}});
+  report.table += table_of(metrics);
+  if (rejected > 0) report.table += fmt::format("{} records of the file set aside\n", rejected);
+}
+
+void add_text_loss(Report& report, const worker::TextLoss& text) {
+  report.document["heldout"] = {
+      {"loss", number_or_null(text.loss)}, {"tokens", text.tokens}, {"left_out", text.left_out}};
+  report.table +=
+      fmt::format("held-out loss {} nats a token over {} tokens\n", number_or_dash(text.loss, 4), text.tokens);
+}
+
+void add_task(Report& report, const EvalTask& task, const worker::OpenAnswers& answers,
+              const std::optional<Baseline>& baseline) {
+  const auto kept = baseline ? std::optional(baseline->kept(task, answers)) : std::nullopt;
+  report.document["tasks"][task.name] = document_of(task, answers, kept);
+  report.table += line_of(task, answers, kept);
+}
+
+// Of the edits the first ones, and all rejected records.
+io::EditsFile first_edits(const Options& options) {
+  if (!options.edits) return {};
+  io::EditsFile file = io::read_edits(*options.edits, io::format_named(options.format.value_or("auto")));
+  io::set_aside_shared_ids(file);
+  if (options.limit > 0 && std::ssize(file.edits) > options.limit) {
+    file.edits.resize(static_cast<std::size_t>(options.limit));
+    file.places.resize(file.edits.size());
+  }
+  return file;
+}
+
+void tell(const io::EditsFile& file) {
+  for (const io::Rejected& record : file.rejected) spdlog::warn("{} is set aside: {}", record.where, record.reason);
+  for (const io::Remark& remark : file.remarks) spdlog::warn("{}: {}", remark.where, remark.text);
+}
+
+// What an evaluation could not ask for. On rank 0.
+void tell_left_out(const worker::EditMetrics& metrics) {
+  if (!metrics.first_left_out) return;
+  spdlog::warn(
+      "prompts that cannot be scored are left out: {} of efficacy, {} of paraphrase, {} of neighborhood; "
+      "the first, of edit {}: {}",
+      metrics.efficacy.left_out, metrics.paraphrase.left_out, metrics.neighborhood.left_out,
+      metrics.first_left_out->edit, metrics.first_left_out->reason);
+}
+
+void tell_left_out(const worker::TextLoss& text) {
+  if (text.left_out == 0) return;
+  spdlog::warn("{} sequences of held-out text that cannot be scored are left out; the first: {}", text.left_out,
+               text.objection);
+}
+
+void tell_left_out(const EvalTask& task, const worker::OpenAnswers& answers) {
+  const auto first = std::ranges::find(answers.left_out, true);
+  if (first == answers.left_out.end()) return;
+  spdlog::warn("{}: {} questions that cannot be asked are left out; the first, number {}: {}", task.name,
+               std::ranges::count(answers.left_out, true), first - answers.left_out.begin(), answers.objection);
+}
+
+int run(const Options& options, Session& session) {
+  if (!options.edits && !options.heldout && options.tasks.tasks.empty()) {
+    throw io::UserError({.expected = "--edits, --tasks or --heldout",
+                         .found = "none of them",
+                         .where = "eval",
+                         .remedy = "say what is to be evaluated"});
+  }
+  // All files before the model: a mistake is told at once.
+  io::EditsFile file = first_edits(options);
+  if (session.is_root()) tell(file);
+  const auto tasks = read_eval_tasks(options.tasks);
+  std::optional<Baseline> baseline;
+  if (!options.tasks.baseline.empty()) baseline.emplace(options.tasks.baseline, tasks);
+
+  const ModelArgument argument = parse_model_argument(options.model);
+  render_all_prompts(file, argument.base, options.chat_template, session.host());
+  const auto config = io::ModelDirectory::open(argument.base).config();
+  const std::int64_t length = sequence_length(options.sequence_length, config);
+  session.arrange(choose_stages(workload_of(config, session), session));
+  const OpenedModel model = open_model(argument, session);
+  const worker::PromptBuilder prompts(model.tokenizer, config.vocabulary);
+  Report report;
+  if (options.edits) {
+    const auto metrics = worker::evaluate_edits(model.transformer, prompts, file.edits, session.ranks());
+    if (session.is_root()) tell_left_out(metrics);
+    add_edit_metrics(report, metrics, file.rejected.size());
+  }
+  if (options.heldout) {
+    const auto text =
+        worker::loss_on_text(model.transformer, model.tokenizer, *options.heldout, length, session.ranks());
+    if (session.is_root()) tell_left_out(text);
+    add_text_loss(report, text);
+  }
+  for (const EvalTask& task : tasks) {
+    const auto answers = worker::ask(model.transformer, prompts, task.questions, session.ranks());
+    if (session.is_root()) tell_left_out(task, answers);
+    add_task(report, task, answers, baseline);
+  }
+  session.json() ? session.print(report.document) : session.print(report.table);
+  return done;
+}
+
+}  // namespace
+
+void add_eval_command(CommandLine& line) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command =
+      line.app.add_subcommand("eval", "How well a model holds edits, and what they did to their neighbourhood");
+  command->add_option("model", options->model, "MODEL or RUN[@N]")->required();
+  command->add_option("--edits", options->edits, "a file of edits, in any of the known formats");
+  add_format_option(*command, options->format);
+  add_chat_template_option(*command, options->chat_template);
+  command->add_option("--limit", options->limit, "of the file's edits, the first N")->check(whole_number(1));
+  command->add_option("--heldout", options->heldout, "a text file, or records with 'text': the loss on it");
+  command
+      ->add_option("--sequence-length", options->sequence_length,
+                   "tokens of held-out text seen at once; 512 where not given, or the model's positions if these "
+                   "are fewer")
+      ->check(CLI::Range(2, 1 << 20));
+  auto& tasks = options->tasks;
+  command->add_option("--tasks", tasks.tasks, "general abilities: known=FILE,lambada=FILE");
+  command->add_option("--task-limit", tasks.limit, "of each task's questions, the first N")->check(whole_number(1));
+  command->add_option("--baseline", tasks.baseline,
+                      "a report of 'eval --json' with the same --tasks: how many of its answers are kept");
+  add_session_options(*command, line.session);
+  add_stages_option(*command, line.session);
+  command->callback(
+      [&line, options] { line.action = [options](Session& session) { return run(*options, session); }; });
+}
+
+}  // namespace anchorage::launch

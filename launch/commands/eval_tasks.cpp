@@ -1,0 +1,128 @@
+#include "launch/commands/eval_tasks.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "io/error.hpp"
+#include "io/evaluation/known_facts.hpp"
+#include "io/evaluation/lambada.hpp"
+#include "io/files/digest.hpp"
+#include "io/files/mapped_file.hpp"
+#include "io/text/strict_json.hpp"
+#include "io/text/text_of.hpp"
+#include "launch/program/comma_list.hpp"
+#include "launch/program/measured.hpp"
+
+namespace anchorage::launch {
+namespace {
+
+std::vector<worker::OpenQuestion> questions_of(const std::string& task, const std::filesystem::path& file) {
+  std::vector<worker::OpenQuestion> questions;
+  if (task == "known") {
+    for (const io::KnownFact& fact : io::read_known_facts(file)) questions.push_back({fact.prompt, fact.attribute});
+  } else {
+    for (const io::Passage& passage : io::read_lambada(file))
+      questions.push_back({passage.beginning, passage.last_word, " "});
+  }
+  return questions;
+}
+
+EvalTask read_task(const std::string& argument, std::int64_t limit) {
+  const auto equals = argument.find('=');
+  const std::string name = argument.substr(0, equals);
+  if (equals == argument.npos || (name != "known" && name != "lambada")) {
+    throw io::UserError({.expected = "known=FILE or lambada=FILE",
+                         .found = "'" + argument + "'",
+                         .where = "--tasks",
+                         .remedy = "docs/evaluation.md tells what each measures"});
+  }
+  const std::string file = argument.substr(equals + 1);
+  EvalTask task{.name = name, .file_digest = {}, .questions = questions_of(name, file)};
+  task.file_digest = io::sha256_of_file(file);
+  if (limit > 0 && std::ssize(task.questions) > limit) task.questions.resize(static_cast<std::size_t>(limit));
+  return task;
+}
+
+std::vector<std::int64_t> numbers_of(const std::vector<bool>& answered) {
+  std::vector<std::int64_t> numbers;
+  for (std::size_t i = 0; i < answered.size(); ++i) {
+    if (answered[i]) numbers.push_back(static_cast<std::int64_t>(i));
+  }
+  return numbers;
+}
+
+}  // namespace
+
+std::vector<EvalTask> read_eval_tasks(const EvalTaskOptions& options) {
+  std::vector<EvalTask> tasks;
+  for (const std::string& argument : parts_of(options.tasks)) {
+    tasks.push_back(read_task(argument, options.limit));
+    if (std::ranges::count(tasks, tasks.back().name, &EvalTask::name) == 1) continue;
+    throw io::UserError({.expected = "each task once",
+                         .found = fmt::format("'{}' twice", tasks.back().name),
+                         .where = "--tasks",
+                         .remedy = "evaluate the second file in a run of its own"});
+  }
+  return tasks;
+}
+
+Baseline::Baseline(const std::filesystem::path& report, std::span<const EvalTask> tasks) {
+  io::Complaint complaint{
+      .expected = "a report of 'anchorage eval --json'",
+      .found = {},
+      .where = report.string(),
+      .remedy = "make it with 'anchorage eval MODEL --json' and the same --tasks and --task-limit"};
+  const auto refuse = [&](const std::string& expected, const std::string& found) {
+    complaint.expected = expected;
+    complaint.found = found;
+    throw io::UserError(complaint);
+  };
+  const io::MappedFile file(report);
+  const auto document = io::parse_strict_json(io::text_of(file.bytes()), complaint);
+  if (!document.is_object()) refuse(complaint.expected, "another text");
+  tasks_ = document.value("tasks", nlohmann::json::object());
+  for (const EvalTask& task : tasks) {
+    if (!tasks_.contains(task.name)) refuse(fmt::format("the task '{}'", task.name), "none of that name");
+    const auto& before = tasks_[task.name];
+    if (before.value("questions", -1) != std::ssize(task.questions) ||
+        before.value("file", "") != task.file_digest || !before.contains("answered")) {
+      refuse(fmt::format("'{}' of the same {} questions", task.name, task.questions.size()),
+             fmt::format("{} of another file or another number", before.value("questions", 0)));
+    }
+  }
+}
+
+Kept Baseline::kept(const EvalTask& task, const worker::OpenAnswers& now) const {
+  Kept kept;
+  for (const std::size_t number : tasks_.at(task.name).at("answered")) {
+    if (now.left_out.at(number)) continue;
+    ++kept.before;
+    kept.still += now.answered.at(number) ? 1 : 0;
+  }
+  return kept;
+}
+
+nlohmann::json document_of(const EvalTask& task, const worker::OpenAnswers& answers,
+                           const std::optional<Kept>& kept) {
+  nlohmann::json document = {{"file", task.file_digest},
+                             {"questions", task.questions.size()},
+                             {"answered", numbers_of(answers.answered)},
+                             {"left_out", std::ranges::count(answers.left_out, true)},
+                             {"accuracy", number_or_null(answers.accuracy())},
+                             {"nll", number_or_null(answers.nll)}};
+  if (kept) {
+    document["kept"] = {{"before", kept->before}, {"still", kept->still}, {"share", number_or_null(kept->share())}};
+  }
+  return document;
+}
+
+std::string line_of(const EvalTask& task, const worker::OpenAnswers& answers, const std::optional<Kept>& kept) {
+  std::string line = fmt::format("{:<14}{} of {} questions answered, {} nats an answer", task.name,
+                                 number_or_dash(answers.accuracy()), answers.asked(), number_or_dash(answers.nll));
+  if (kept)
+    line += fmt::format("; {} of the {} answered before are kept", number_or_dash(kept->share()), kept->before);
+  return line + "\n";
+}
+
+}  // namespace anchorage::launch

@@ -1,0 +1,23 @@
+// 'anchorage journal': what was done in a run, batch by batch and edit by edit. Only reads.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+
+#include "launch/program/session.hpp"
+
+namespace anchorage::launch {
+
+struct JournalOptions {
+  std::filesystem::path run;
+  std::optional<std::int64_t> batch;             // of `show`: the last one where not given
+  std::optional<std::filesystem::path> picture;  // of `anchors`: an SVG file to make
+};
+
+// Each prints and returns the exit code; on rank 0.
+int list_journal(const JournalOptions& options, Session& session);
+int show_segment(const JournalOptions& options, Session& session);
+int verify_journal(const JournalOptions& options, Session& session);
+int show_anchors(const JournalOptions& options, Session& session);
+
+}  // namespace anchorage::launch

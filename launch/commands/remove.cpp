@@ -1,0 +1,120 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "coordinator/batch_report.hpp"
+#include "coordinator/named_edit.hpp"
+#include "io/error.hpp"
+#include "io/files/digest.hpp"
+#include "io/hparams/hparams.hpp"
+#include "io/run/journal/standing.hpp"
+#include "launch/program/command_line.hpp"
+#include "launch/program/rebuilt_weights.hpp"
+#include "worker/editing/update/layer_solver.hpp"
+#include "worker/editing/update/removal.hpp"
+#include "worker/matrix_conversion.hpp"
+#include "worker/model/load.hpp"
+
+namespace anchorage::launch {
+namespace {
+
+struct Options {
+  std::filesystem::path run;
+  std::vector<std::string> edits;
+};
+
+// Each once, whatever names it has been given.
+std::vector<io::RecordedPlace> places_of(const Options& options, const io::Journal& journal) {
+  const auto recorded = coordinator::recorded_edits(journal);
+  std::vector<io::RecordedPlace> places;
+  for (const std::string& name : std::set(options.edits.begin(), options.edits.end())) {
+    const auto place = coordinator::standing_edit(name, recorded, options.run.string());
+    if (std::ranges::count(places, place) == 0) places.push_back(place);
+  }
+  return places;
+}
+
+// The statistics that the run was begun with.
+io::StatisticsFile statistics_of(const io::RunRecord& record) {
+  auto statistics = io::StatisticsFile::load(record.statistics);
+  const std::string found = io::sha256_of_file(record.statistics), &begun = record.fingerprints.at("statistics");
+  if (found == begun) return statistics;
+  throw io::UserError({.expected = fmt::format("the statistics that the run began with, {:.12}...", begun),
+                       .found = fmt::format("{:.12}...", found),
+                       .where = record.statistics,
+                       .remedy = "put the original back"});
+}
+
+// Layer by layer, so that one layer's least squares are in memory at a time.
+io::RemovalRecord take_out(const sharding::Removal& request, const io::RunRecord& record,
+                           const RunUpdates& updates) {
+  const auto method = worker::method_named(record.method);
+  worker::require_removable(method);
+  const auto hparams = io::parse_hparams(record.hparams, "run.yaml").hparams;
+  const auto statistics = statistics_of(record);
+  const auto model = io::ModelDirectory::open(record.model);
+  const auto weights = rebuilt_weights(model, updates);
+  io::RemovalRecord removal{.edits = request.edits, .layers = {}};
+  for (const int layer : hparams.layers) {
+    const auto metric = worker::replayed_metric(method, hparams, statistics, layer, request.standing);
+    const auto terms = worker::removal_terms(request, layer);
+    const auto update = worker::removal_update(metric, terms);
+    const auto u = update.u.to(torch::kFloat), v = update.v.to(torch::kFloat);
+    const auto weight = at::addmm(weights.at(layer), u, v.t());
+    removal.layers.push_back(
+        {.layer = layer,
+         .keys = worker::to_matrix(terms.keys),
+         .u = worker::to_matrix(u),
+         .v = worker::to_matrix(v),
+         .norms = worker::layer_norms(u, v, weight, worker::read_down_projection(model, layer))});
+  }
+  return removal;
+}
+
+int run(const Options& options, Session& session) {
+  if (!session.is_root()) return done;
+  const auto directory = io::RunDirectory::resume(options.run);
+  session.use_threads(static_cast<int>(directory.record().threads));
+  auto journal = io::Journal::open(directory.journal(), io::JournalAccess::append);
+  sharding::Removal request{.edits = places_of(options, journal), .standing = {}};
+  const auto standing = io::standing_segments(journal);
+  for (const io::JournalEntry& entry : standing) request.standing.push_back(entry.path.string());
+
+  const std::int64_t number = std::ssize(journal.list());
+  const coordinator::Provenance provenance{
+      .version = ANCHORAGE_VERSION, .world = session.host().size(), .seed = directory.record().seed};
+  journal.append(coordinator::removal_segment(take_out(request, directory.record(), RunUpdates(standing)), number,
+                                              provenance));
+  if (session.json()) {
+    auto removed = nlohmann::json::array();
+    for (const io::RecordedPlace& place : request.edits) removed.push_back(place.id);
+    session.print(nlohmann::json{{"run", options.run.string()}, {"segment", number}, {"removed", removed}});
+    return done;
+  }
+  for (const io::RecordedPlace& place : request.edits) {
+    session.print(fmt::format("{}: edit {} of batch {} taken back, as segment {}\n", options.run.string(), place.id,
+                              place.segment, number));
+  }
+  session.print(
+      fmt::format("'anchorage rollback {} --to-batch {}' brings it back\n", options.run.string(), number - 1));
+  return done;
+}
+
+}  // namespace
+
+void add_remove_command(CommandLine& line) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = line.app.add_subcommand("remove", "Take single edits back, as if they had never been made");
+  command->add_option("run", options->run, "the run directory")->required();
+  command
+      ->add_option("--edit", options->edits,
+                   "an edit's id, or ID@BATCH where several stand; may be given several times")
+      ->required();
+  add_session_options(*command, line.session);
+  command->callback(
+      [&line, options] { line.action = [options](Session& session) { return run(*options, session); }; });
+}
+
+}  // namespace anchorage::launch

@@ -1,0 +1,71 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "coordinator/batch_report.hpp"
+#include "coordinator/recorded_edits.hpp"
+#include "io/error.hpp"
+#include "io/run/journal/standing.hpp"
+#include "launch/program/command_line.hpp"
+#include "launch/program/model_argument.hpp"
+
+namespace anchorage::launch {
+namespace {
+
+struct Options {
+  std::filesystem::path run;
+  std::int64_t to = 0;
+};
+
+// Whether both states are made of the same segments.
+bool is_same_state(const io::Journal& journal, std::int64_t one, std::int64_t other) {
+  const auto a = io::standing_segments(journal, one), b = io::standing_segments(journal, other);
+  return std::ranges::equal(a, b, {}, &io::JournalEntry::path, &io::JournalEntry::path);
+}
+
+int run(const Options& options, Session& session) {
+  if (!session.is_root()) return done;
+  const auto directory = io::RunDirectory::resume(options.run);
+  auto journal = io::Journal::open(directory.journal(), io::JournalAccess::append);
+  require_segment(journal, options.to, options.run.string());
+  const std::int64_t before = std::ssize(journal.list()) - 1;
+  if (is_same_state(journal, options.to, before)) {
+    throw io::UserError({.expected = "a batch whose state is another than the run's",
+                         .found = fmt::format("batch {}, which the run stands at", options.to),
+                         .where = options.run.string(),
+                         .remedy = "'anchorage journal list' shows what stands"});
+  }
+  const coordinator::Provenance provenance{
+      .version = ANCHORAGE_VERSION, .world = session.host().size(), .seed = directory.record().seed};
+  journal.append(coordinator::rollback_segment(options.to, before + 1, provenance));
+
+  const auto edits = coordinator::recorded_edits(journal);
+  const auto standing = std::ranges::count_if(edits, &coordinator::RecordedEdit::stands);
+  if (session.json()) {
+    session.print(nlohmann::json{{"run", options.run.string()},
+                                 {"segment", before + 1},
+                                 {"to_batch", options.to},
+                                 {"edits", {{"committed", standing}}}});
+    return done;
+  }
+  session.print(fmt::format(
+      "{}: back at batch {} with {} edits, as segment {}; 'anchorage rollback {} --to-batch {}' takes this back\n",
+      options.run.string(), options.to, standing, before + 1, options.run.string(), before));
+  return done;
+}
+
+}  // namespace
+
+void add_rollback_command(CommandLine& line) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = line.app.add_subcommand("rollback", "Take a run back to the state after an earlier batch");
+  command->add_option("run", options->run, "the run directory")->required();
+  command->add_option("--to-batch", options->to, "the batch (or other segment) to go back to; 0 is the base model")
+      ->required();
+  add_session_options(*command, line.session);
+  command->callback(
+      [&line, options] { line.action = [options](Session& session) { return run(*options, session); }; });
+}
+
+}  // namespace anchorage::launch

@@ -1,0 +1,62 @@
+#include "launch/commands/stage_choice.hpp"
+
+#include <cuda_runtime_api.h>
+
+#include <nlohmann/json.hpp>
+
+#include "coordinator/planner.hpp"
+#include "launch/program/broadcast_text.hpp"
+
+namespace anchorage::launch {
+namespace {
+
+// Of this rank's GPU; ranks on the CPU are not held to a limit, for the memory is the machine's.
+double memory_of(const torch::Device& device) {
+  constexpr double no_limit = 1e18;
+  if (!device.is_cuda()) return no_limit;
+  std::size_t free = 0, total = 0;
+  if (cudaMemGetInfo(&free, &total) != cudaSuccess) return no_limit;
+  return static_cast<double>(total);
+}
+
+coordinator::PlanRequest request_of(const coordinator::Workload& workload, Session& session) {
+  coordinator::PlanRequest request{.workload = workload,
+                                   .machine = {},
+                                   .ranks = session.host().size(),
+                                   .stages = session.asked_stages(),
+                                   .ranks_from = "mpirun -n"};
+  if (!session.device().is_cuda()) request.machine = coordinator::Machine::cpu(session.threads());
+  request.machine.memory_bytes = memory_of(session.device());
+  return request;
+}
+
+}  // namespace
+
+coordinator::Workload workload_of(const io::ModelConfig& model, const io::Hparams& hparams,
+                                  const worker::Method& method, std::int64_t batch, const Session& session) {
+  return {.model = model,
+          .hparams = hparams,
+          .weight_bytes = weight_bytes(model, session.dtype()),
+          .batch = batch,
+          .evaluations = worker::evaluations_of(method, hparams),
+          .joint = method.joint};
+}
+
+coordinator::Workload workload_of(const io::ModelConfig& model, const Session& session) {
+  return {.model = model, .hparams = {}, .weight_bytes = weight_bytes(model, session.dtype()), .batch = 1};
+}
+
+std::vector<sharding::Range> choose_stages(const coordinator::Workload& workload, Session& session) {
+  auto ends = nlohmann::json::array();
+  if (session.is_root()) {
+    const auto plan = coordinator::plan_ranks(request_of(workload, session));
+    for (const sharding::Range& stage : plan.stages) ends.push_back(stage.end);
+  }
+  std::vector<sharding::Range> stages;
+  std::int64_t begin = 0;
+  const std::string text = broadcast_text(ends.dump(), session.host(), "broadcast stages");
+  for (const std::int64_t end : nlohmann::json::parse(text)) stages.push_back({std::exchange(begin, end), end});
+  return stages;
+}
+
+}  // namespace anchorage::launch

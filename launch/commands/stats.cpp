@@ -1,0 +1,177 @@
+#include <fmt/format.h>
+
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "io/error.hpp"
+#include "io/files/digest.hpp"
+#include "io/statistics/rome_statistics.hpp"
+#include "launch/commands/stage_choice.hpp"
+#include "launch/program/comma_list.hpp"
+#include "launch/program/command_line.hpp"
+#include "launch/program/fingerprints.hpp"
+#include "launch/program/model_argument.hpp"
+#include "launch/program/model_findings.hpp"
+#include "launch/program/number_checks.hpp"
+#include "worker/statistics/key_statistics.hpp"
+
+namespace anchorage::launch {
+namespace {
+
+struct Options {
+  std::string model;
+  worker::StatisticsOptions statistics;
+  std::optional<std::int64_t> sequence_length;
+  std::vector<std::string> rome;  // LAYER=FILE
+};
+
+void check_layers(const std::vector<std::int64_t>& layers, const io::ModelConfig& config, const char* option) {
+  for (const std::int64_t layer : layers) {
+    if (layer >= 0 && layer < config.layers) continue;
+    throw io::UserError({.expected = fmt::format("layers from 0 to {}", config.layers - 1),
+                         .found = std::to_string(layer),
+                         .where = option,
+                         .remedy = ""});
+  }
+}
+
+// Of a run, the file would have the base model's fingerprint and pass as the base's.
+void require_base_model(const ModelArgument& argument) {
+  if (!argument.run) return;
+  throw io::UserError({.expected = "a model: statistics are of the weights before any edit",
+                       .found = "a run",
+                       .where = argument.run->string(),
+                       .remedy = fmt::format("give the base model, {}, or 'anchorage export' the run first",
+                                             argument.base.string())});
+}
+
+// True where the file already holds what is asked for.
+bool is_finished(const worker::StatisticsOptions& wanted, const io::StatisticsFingerprint& fingerprint) {
+  if (io::statistics_state(wanted.out) != io::StatisticsState::finished) return false;
+  const auto file = io::StatisticsFile::load(wanted.out);
+  return file.fingerprint() == fingerprint && file.layers() == wanted.layers && file.tokens() == wanted.tokens;
+}
+
+std::map<std::int64_t, std::filesystem::path> files_by_layer(const std::vector<std::string>& arguments) {
+  std::map<std::int64_t, std::filesystem::path> files;
+  for (const std::string& argument : parts_of(arguments)) {
+    std::int64_t layer = 0;
+    const char* end = argument.data() + argument.size();
+    const auto [stop, error] = std::from_chars(argument.data(), end, layer);
+    const bool is_pair = error == std::errc() && stop != end && *stop == '=' && stop + 1 != end;
+    if (is_pair && files.try_emplace(layer, std::string(stop + 1, end)).second) continue;
+    throw io::UserError({.expected = "LAYER=FILE, each layer once",
+                         .found = "'" + argument + "'",
+                         .where = "--rome",
+                         .remedy = "for example --rome 4=model.layers.4.mlp.down_proj_float32_mom2_100000.npz"});
+  }
+  return files;
+}
+
+// What others have collected, which is bound to this model from here on. Of the tokens of differing files the
+// fewest.
+io::Statistics imported(const Options& options, const io::ModelConfig& config,
+                        const io::StatisticsFingerprint& model) {
+  io::Statistics statistics{.fingerprint = model, .tokens = 0, .moments = {}, .residual_norm_median = {}};
+  for (const auto& [layer, path] : files_by_layer(options.rome)) {
+    check_layers({layer}, config, "--rome");
+    io::ImportedMoment one = io::import_rome_statistics(path, layer, config.d_ff);
+    statistics.tokens = statistics.moments.empty() ? one.tokens : std::min(statistics.tokens, one.tokens);
+    statistics.fingerprint.corpus += fmt::format("{}{}", layer, io::sha256_of_file(path));
+    statistics.moments.push_back(std::move(one.moment));
+  }
+  statistics.fingerprint.corpus = io::sha256_hex(statistics.fingerprint.corpus);
+  return statistics;
+}
+
+int import_moments(const Options& options, const io::ModelDirectory& directory, Session& session) {
+  const auto fingerprint = fingerprint_of(directory, session.host());
+  if (!session.is_root()) return done;
+  const io::Statistics statistics = imported(options, directory.config(), fingerprint);
+  io::save_statistics(options.statistics.out, statistics);
+  spdlog::warn("imported statistics have no norms of the residual stream: attention sinks are not looked for");
+  auto layers = nlohmann::json::array();
+  for (const io::SecondMoment& moment : statistics.moments) layers.push_back(moment.layer);
+  if (session.json()) {
+    session.print(nlohmann::json{
+        {"out", options.statistics.out.string()}, {"layers", layers}, {"tokens", statistics.tokens}});
+  } else {
+    session.print(fmt::format("{}: second moments of {} layers from {} tokens, imported\n",
+                              options.statistics.out.string(), layers.size(), statistics.tokens));
+  }
+  return done;
+}
+
+int run(Options options, Session& session) {
+  auto& wanted = options.statistics;
+  std::ranges::sort(wanted.layers);
+  const auto repeated = std::ranges::unique(wanted.layers);
+  wanted.layers.erase(repeated.begin(), repeated.end());
+  const ModelArgument argument = parse_model_argument(options.model);
+  require_base_model(argument);
+  const auto directory = io::ModelDirectory::open(argument.base);
+  if (!options.rome.empty()) return import_moments(options, directory, session);
+  if (wanted.corpus.empty() || wanted.layers.empty()) {
+    throw io::UserError({.expected = "a text and the layers to collect for, or statistics to import",
+                         .found = wanted.corpus.empty() ? "no text" : "no layers",
+                         .where = wanted.corpus.empty() ? "--corpus" : "--layers",
+                         .remedy = "give --corpus and --layers, or --rome"});
+  }
+  check_layers(wanted.layers, directory.config(), "--layers");
+  wanted.sequence_length = sequence_length(options.sequence_length, directory.config());
+  auto fingerprint = fingerprint_of(directory, session.host());
+  fingerprint.corpus = io::sha256_of_file(wanted.corpus);
+  fingerprint.sequence_length = wanted.sequence_length;
+
+  worker::StatisticsSummary summary{.tokens = wanted.tokens, .tokens_resumed = wanted.tokens};
+  if (!is_finished(wanted, fingerprint)) {
+    session.arrange(choose_stages(workload_of(directory.config(), session), session));
+    const OpenedModel model = open_model(argument, session);
+    const auto progress = [&](std::int64_t tokens) { spdlog::info("{} of {} tokens", tokens, wanted.tokens); };
+    summary = worker::collect_key_statistics(model.transformer, model.tokenizer, fingerprint, wanted,
+                                             session.ranks(), progress);
+  }
+  if (session.json()) {
+    session.print(nlohmann::json{{"out", wanted.out.string()},
+                                 {"layers", wanted.layers},
+                                 {"tokens", summary.tokens},
+                                 {"tokens_resumed", summary.tokens_resumed},
+                                 {"seconds", summary.seconds}});
+  } else {
+    session.print(fmt::format("{}: second moments of {} layers from {} tokens, in {:.1f} s\n", wanted.out.string(),
+                              wanted.layers.size(), summary.tokens, summary.seconds));
+  }
+  return done;
+}
+
+}  // namespace
+
+void add_stats_command(CommandLine& line) {
+  auto options = std::make_shared<Options>();
+  auto& wanted = options->statistics;
+  wanted.tokens = 100000;
+  CLI::App* command = line.app.add_subcommand("stats", "Collect the second moments of the keys on general text");
+  command->add_option("model", options->model, "MODEL")->required();
+  auto* corpus = command->add_option("--corpus", wanted.corpus,
+                                     "a text file, UTF-8; or records with 'text', *.jsonl or *.json");
+  auto* layers = command->add_option("--layers", wanted.layers, "to collect for: 4,5,6")->delimiter(',');
+  command->add_option("--tokens", wanted.tokens, "to collect")->check(whole_number(1));
+  command
+      ->add_option("--sequence-length", options->sequence_length,
+                   "tokens seen at once; 512 where not given, or the model's positions if these are fewer")
+      ->check(CLI::Range(2, 1 << 20));
+  command
+      ->add_option(
+          "--rome", options->rome,
+          "LAYER=FILE,...: instead of collecting, import what ROME, MEMIT or EasyEdit collected for this model "
+          "(.npz with mom2)")
+      ->excludes(corpus)
+      ->excludes(layers);
+  command->add_option("--out", wanted.out, "the statistics file; an interrupted one is continued")->required();
+  add_session_options(*command, line.session);
+  add_stages_option(*command, line.session);
+  command->callback(
+      [&line, options] { line.action = [options](Session& session) { return run(*options, session); }; });
+}
+
+}  // namespace anchorage::launch

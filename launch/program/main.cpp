@@ -1,0 +1,106 @@
+// anchorage: one program with subcommands; mpirun or srun starts it on several ranks.
+
+#include <fmt/ranges.h>
+#include <malloc.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "io/error.hpp"
+#include "io/nearest_name.hpp"
+#include "launch/program/command_line.hpp"
+#include "sharding/collective/mpi_session.hpp"
+
+namespace anchorage::launch {
+namespace {
+
+// Read by MKL and cuBLAS when they are first used: the same operation on the same shape gives the same bits
+// wherever its operands lie in memory; cuBLAS keeps to one workspace, and does not round f32 to TF32.
+void ask_for_repeatable_arithmetic() {
+  setenv("MKL_CBWR", "AUTO,STRICT", 0);
+  setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 1);
+  unsetenv("NVIDIA_TF32_OVERRIDE");
+}
+
+// The next step takes what this one frees. By glibc's defaults tensors above a threshold are pages of their own,
+// given back when they are freed and cleared by the kernel when they are taken again. Up to 2 GB are kept at the
+// heap's end.
+void keep_freed_memory() {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+  mallopt(M_TOP_PAD, 64 << 20);
+#endif
+}
+
+// Of a command that there is not, CLI11 says no more than that one is required.
+void require_known_command(const CLI::App& app, int argc, char** argv) {
+  if (argc < 2 || argv[1][0] == '-') return;
+  std::vector<std::string> commands;
+  for (const CLI::App* command : app.get_subcommands({})) commands.push_back(command->get_name());
+  const std::vector<std::string_view> names(commands.begin(), commands.end());
+  const auto nearest = io::nearest_name(argv[1], names);
+  if (nearest.distance == 0) return;
+  throw io::UserError({.expected = fmt::format("a command: {}", fmt::join(names, ", ")),
+                       .found = argv[1],
+                       .where = "",
+                       .remedy = fmt::format("the nearest one is '{}'", nearest.name)});
+}
+
+int run(int argc, char** argv, sharding::MpiSession& mpi) {
+  CommandLine line;
+  line.app.require_subcommand(1);
+  line.app.set_version_flag("--version", ANCHORAGE_VERSION);
+  for (const auto add : {add_info_command, add_tokenize_command, add_score_command, add_generate_command,
+                         add_stats_command, add_plan_command, add_edit_command, add_eval_command,
+                         add_export_command, add_journal_command, add_rollback_command, add_remove_command}) {
+    add(line);
+  }
+  require_known_command(line.app, argc, argv);
+  try {
+    line.app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (mpi.rank() != 0) return error.get_exit_code() == 0 ? done : bad_input;
+    return line.app.exit(error) == 0 ? done : bad_input;
+  }
+  Session session(line.session, mpi.world({.deadline = sharding::Seconds(line.session.deadline)}),
+                  [&mpi](int exit_code) { mpi.abandon_job(exit_code); });
+  return line.action(session);
+}
+
+// A wrong option or file is usually met by all ranks at once: rank 0 says it, and the others wait for it to end the
+// job. What a rank meets alone, it says itself.
+int report(const std::exception& error, int exit_code, const sharding::MpiSession& mpi) {
+  if (mpi.rank() != 0) std::this_thread::sleep_for(std::chrono::seconds(2));
+  if (mpi.rank() == 0) {
+    std::fprintf(stderr, "error: %s\n", error.what());
+  } else {
+    std::fprintf(stderr, "error: rank %d: %s\n", mpi.rank(), error.what());
+  }
+  if (mpi.size() > 1) mpi.end_job(exit_code);
+  return exit_code;
+}
+
+}  // namespace
+}  // namespace anchorage::launch
+
+int main(int argc, char** argv) {
+  using namespace anchorage;
+  launch::ask_for_repeatable_arithmetic();
+  launch::keep_freed_memory();
+  sharding::MpiSession mpi(argc, argv);
+  // Everything is caught here, because an error of one rank has to end the job of all: the others would wait for
+  // it.
+  try {
+    return launch::run(argc, argv, mpi);
+  } catch (const io::UserError& error) {
+    return launch::report(error, launch::bad_input, mpi);
+  } catch (const std::exception& error) {
+    return launch::report(error, launch::failed, mpi);
+  }
+}

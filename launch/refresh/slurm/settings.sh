@@ -1,0 +1,28 @@
+# What a refresh needs to know, in one place: copy this file, fill it in, and give it to launch/refresh/refresh,
+# launch/refresh/supervise or the job scripts in this folder. A shell reads it.
+
+# The run: a directory that all ranks see. Made by the first refresh, gone on with by every later one.
+RUN=$HOME/refresh/run
+# Files of edits; every file in here is read each time, in the order of their names, what is committed already is not
+# written again. Dated names (2026-11-26.jsonl) have the newest answer to a question win; a name must not have commas.
+INBOX=$HOME/refresh/inbox
+# Where the edited model is exported to after a refresh that ended; its predecessor is kept as $EXPORT.previous.
+EXPORT=$HOME/refresh/model
+# The last refresh in words, ready to be mailed.
+SUMMARY=$HOME/refresh/summary.txt
+
+# For the first refresh alone; later ones take them from RUN/run.yaml.
+MODEL=$HOME/models/Llama-2-13b-hf
+HPARAMS=$HOME/anchorage/launch/hparams/llama2-13b.yaml
+STATISTICS=$HOME/refresh/statistics.h5
+METHOD=b-eac
+BATCH=32
+
+# The program, how its ranks are started, and further options of `anchorage edit`: on GPUs "--device cuda", which makes an
+# error of a missing driver, where the ranks would work on CPUs.
+PROGRAM=$HOME/anchorage/build/release/anchorage
+LAUNCHER="mpirun --bind-to none --map-by slot"
+OPTIONS=""
+
+# Whom to tell; empty: nobody. Needs a `mail` command on the node.
+MAIL=""

@@ -1,0 +1,85 @@
+#include "sharding/protocol/command.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "io/error.hpp"
+
+namespace anchorage::sharding {
+namespace {
+
+nlohmann::json fields_of(const ApplyBatch& command) {
+  auto edits = nlohmann::json::array();
+  for (const io::Edit& edit : command.edits) edits.push_back(io::to_json(edit));
+  auto superseded = nlohmann::json::array();
+  for (const io::RecordedPlace& place : command.superseded.edits)
+    superseded.push_back({{"id", place.id}, {"segment", place.segment}, {"edit", place.edit}});
+  return {{"command", "apply_batch"},
+          {"batch", command.batch},
+          {"edits", edits},
+          {"superseded", superseded},
+          {"standing", command.superseded.standing}};
+}
+
+nlohmann::json fields_of(const UndoBatch&) {
+  return {{"command", "undo_batch"}};
+}
+
+nlohmann::json fields_of(const ReplaySegment& command) {
+  return {{"command", "replay_segment"}, {"path", command.path}};
+}
+
+nlohmann::json fields_of(const SaveCheckpoint& command) {
+  return {{"command", "save_checkpoint"},
+          {"directory", command.directory},
+          {"segment", command.segment},
+          {"digest", command.digest}};
+}
+
+nlohmann::json fields_of(const LoadCheckpoint& command) {
+  return {{"command", "load_checkpoint"},
+          {"directory", command.directory},
+          {"segment", command.segment},
+          {"anchors", command.anchors}};
+}
+
+nlohmann::json fields_of(const Stop&) {
+  return {{"command", "stop"}};
+}
+
+ApplyBatch apply_batch_of(const nlohmann::json& fields) {
+  ApplyBatch command;
+  command.batch = fields.at("batch");
+  for (const std::string edit : fields.at("edits")) command.edits.push_back(io::edit_from_json(edit, "a command"));
+  for (const auto& place : fields.at("superseded")) {
+    command.superseded.edits.push_back(
+        {.id = place.at("id"), .segment = place.at("segment"), .edit = place.at("edit")});
+  }
+  command.superseded.standing = fields.at("standing").get<std::vector<std::string>>();
+  return command;
+}
+
+}  // namespace
+
+std::vector<std::byte> encode(const Command& command) {
+  const auto fields = std::visit([](const auto& alternative) { return fields_of(alternative); }, command);
+  const auto cbor = nlohmann::json::to_cbor(fields);
+  const auto bytes = std::as_bytes(std::span(cbor));
+  return {bytes.begin(), bytes.end()};
+}
+
+Command decode(std::span<const std::byte> bytes) {
+  const auto* data = reinterpret_cast<const std::uint8_t*>(bytes.data());
+  const auto fields = nlohmann::json::from_cbor(data, data + bytes.size());
+  const std::string name = fields.at("command");
+  if (name == "apply_batch") return apply_batch_of(fields);
+  if (name == "undo_batch") return UndoBatch{};
+  if (name == "replay_segment") return ReplaySegment{fields.at("path")};
+  if (name == "save_checkpoint")
+    return SaveCheckpoint{fields.at("directory"), fields.at("segment"), fields.at("digest")};
+  if (name == "load_checkpoint")
+    return LoadCheckpoint{fields.at("directory"), fields.at("segment"), fields.at("anchors")};
+  if (name == "stop") return Stop{};
+  throw io::InternalError(fmt::format("a command named '{}'", name));
+}
+
+}  // namespace anchorage::sharding

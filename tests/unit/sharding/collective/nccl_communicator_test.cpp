@@ -1,0 +1,39 @@
+#include "sharding/collective/nccl_communicator.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <torch/cuda.h>
+
+#include "io/error.hpp"
+#include "tests/support/thread_communicator.hpp"
+
+namespace anchorage::sharding {
+namespace {
+
+TEST(NcclCommunicator, WithoutAGpuEveryRankIsToldByNcclWhatIsMissing) {
+  if (torch::cuda::is_available()) GTEST_SKIP() << "there is a GPU: tests/gpu runs NCCL";
+  run_thread_world(2, [](HostCommunicator& world) {
+    try {
+      (void)make_device_communicator(world, torch::Device("cuda:0"));
+      ADD_FAILURE() << "no error";
+    } catch (const CollectiveError& error) {
+      EXPECT_EQ(error.operation(), "connect NCCL");
+      EXPECT_THAT(error.what(),
+                  testing::HasSubstr("ncclCommInitRankConfig on rank " + std::to_string(world.rank())));
+      EXPECT_THAT(error.what(), testing::HasSubstr("(Cuda failure '"));  // ncclGetLastError's own words
+    }
+  });
+}
+
+TEST(NcclCommunicator, CpuIsRefusedByName) {
+  EXPECT_THROW((void)make_nccl_communicator(std::move(thread_world(1)[0]), torch::kCPU), io::InternalError);
+}
+
+TEST(DeviceCommunicator, OneRankNeedsNoNccl) {
+  const auto world = thread_world(1);
+  const auto communicator = make_device_communicator(*world[0], torch::Device("cuda:0"));
+  EXPECT_EQ(communicator->size(), 1);
+}
+
+}  // namespace
+}  // namespace anchorage::sharding

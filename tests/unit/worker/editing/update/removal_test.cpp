@@ -1,0 +1,238 @@
+// Removal held against runs that never had the edit: solved batch by batch, and densely in one piece.
+#include "worker/editing/update/removal.hpp"
+
+#include <gtest/gtest.h>
+#include <torch/utils.h>
+
+#include <set>
+
+#include "io/error.hpp"
+#include "io/run/journal/standing.hpp"
+#include "tests/support/sample_segment.hpp"
+#include "tests/support/temporary_directory.hpp"
+#include "worker/editing/update/layer_solver.hpp"
+#include "worker/matrix_conversion.hpp"
+
+namespace anchorage::worker {
+namespace {
+
+constexpr std::int64_t d = 9, f = 40, layer = 4;
+
+torch::Tensor random(std::initializer_list<std::int64_t> shape) {
+  return torch::randn(shape, torch::kDouble);
+}
+
+double relative_error(const torch::Tensor& found, const torch::Tensor& expected) {
+  return ((found.to(torch::kDouble) - expected).norm() / expected.norm()).item<double>();
+}
+
+// A run of one layer on fixed keys and targets: a journal of real segments, and the weights' change that they make.
+class FixedRun {
+ public:
+  FixedRun(const std::filesystem::path& path, KeyMetric metric)
+      : journal_(io::Journal::open(path, io::JournalAccess::append)), metric_(std::move(metric)) {
+    journal_.append(tests::sample_base());
+  }
+
+  // Edits `numbers`, columns of keys [f, n] and targets [d, n] (less what the base weight gives).
+  void edit(const std::vector<std::int64_t>& numbers, const torch::Tensor& keys, const torch::Tensor& targets) {
+    const auto index = torch::tensor(numbers);
+    const auto k = keys.index_select(1, index).to(torch::kFloat);
+    const auto residuals =
+        (targets.index_select(1, index) - at::mm(change_, k.to(torch::kDouble))).to(torch::kFloat);
+    const LowRankUpdate update = metric_.solve(k, residuals);
+    io::BatchSegment segment;
+    segment.header.kind = io::SegmentKind::batch;
+    segment.header.batch = next();
+    io::LayerRecord record{.layer = layer,
+                           .keys = to_matrix(k.t()),
+                           .residuals = {},
+                           .u = to_matrix(update.u),
+                           .v = to_matrix(update.v),
+                           .edit_of_column = {},
+                           .norms = {}};
+    std::int32_t row = 0;
+    for (const std::int64_t number : numbers) {
+      places_[number] = {.id = std::to_string(number), .segment = next(), .edit = row};
+      segment.edits.push_back({.id = std::to_string(number), .request = "{}", .reason = {}});
+      record.edit_of_column.push_back(row);
+      for (std::int32_t i = 0; i < d; ++i) {
+        record.residuals.indices.push_back(i);
+        record.residuals.values.push_back(residuals[i][row].item<float>());
+      }
+      record.residuals.offsets.push_back(std::ssize(record.residuals.values));
+      ++row;
+    }
+    add(record.u, record.v);
+    metric_.absorb(absorbed_keys(record).t());
+    segment.layers.push_back(std::move(record));
+    journal_.append(segment);
+  }
+
+  void remove(const std::vector<std::int64_t>& numbers) {
+    sharding::Removal request{.edits = {}, .standing = standing()};
+    for (const std::int64_t number : numbers) request.edits.push_back(places_.at(number));
+    const RemovalTerms terms = removal_terms(request, layer);
+    const LowRankUpdate update = removal_update(metric_, terms);
+    io::BatchSegment segment;
+    segment.header.kind = io::SegmentKind::removal;
+    segment.header.batch = next();
+    segment.removal.edits = request.edits;
+    segment.removal.layers.push_back({.layer = layer,
+                                      .keys = to_matrix(terms.keys),
+                                      .u = to_matrix(update.u),
+                                      .v = to_matrix(update.v),
+                                      .norms = {}});
+    add(segment.removal.layers[0].u, segment.removal.layers[0].v);
+    metric_.release(terms.keys.t());
+    journal_.append(segment);
+  }
+
+  std::vector<std::string> standing() const {
+    std::vector<std::string> paths;
+    for (const io::JournalEntry& entry : io::standing_segments(journal_)) paths.push_back(entry.path.string());
+    return paths;
+  }
+
+  const torch::Tensor& change() const { return change_; }  // [d, f] f64
+  const KeyMetric& metric() const { return metric_; }
+
+ private:
+  std::int64_t next() const { return std::ssize(journal_.list()); }
+  void add(const io::Matrix& u, const io::Matrix& v) {
+    change_ = change_ + at::mm(to_tensor(u).to(torch::kDouble), to_tensor(v).to(torch::kDouble).t());
+  }
+
+  io::Journal journal_;
+  KeyMetric metric_;
+  torch::Tensor change_ = torch::zeros({d, f}, torch::kDouble);
+  std::map<std::int64_t, io::RecordedPlace> places_;
+};
+
+class Removal : public testing::Test {
+ protected:
+  void SetUp() override {
+    torch::manual_seed(3);
+    const auto text = random({f, 5 * f});
+    moment = at::mm(text, text.t()) / (5 * f);
+    keys = random({f, 12}).to(torch::kFloat).to(torch::kDouble);
+    keys.select(1, 7) = keys.select(1, 2) + 0.3 * keys.select(1, 7);  // one that leans on another batch's
+    targets = random({d, 12});
+  }
+
+  FixedRun run(const char* name) const {
+    return {folder.path() / name, KeyMetric::from_second_moment(moment, weight)};
+  }
+
+  // D = B A^-1 of these edits alone, densely and from nothing.
+  torch::Tensor solved_at_once(const std::set<std::int64_t>& without) const {
+    std::vector<std::int64_t> left;
+    for (std::int64_t i = 0; i < 12; ++i) {
+      if (!without.contains(i)) left.push_back(i);
+    }
+    const auto k = keys.index_select(1, torch::tensor(left)), t = targets.index_select(1, torch::tensor(left));
+    return at::linalg_solve(weight * moment + at::mm(k, k.t()), at::mm(k, t.t())).t();
+  }
+
+  const tests::TemporaryDirectory folder;
+  double weight = 3;
+  torch::Tensor moment, keys, targets;
+};
+
+TEST_F(Removal, EqualsTheRunThatNeverHadTheEditSolvedAtOnceAndBatchByBatch) {
+  for (const std::int64_t gone : {0, 2, 7, 11}) {
+    FixedRun with = run(("with" + std::to_string(gone)).c_str());
+    FixedRun without = run(("without" + std::to_string(gone)).c_str());
+    for (std::int64_t begin = 0; begin < 12; begin += 4) {
+      std::vector<std::int64_t> all, others;
+      for (std::int64_t i = begin; i < begin + 4; ++i) {
+        all.push_back(i);
+        if (i != gone) others.push_back(i);
+      }
+      with.edit(all, keys, targets);
+      without.edit(others, keys, targets);
+    }
+    EXPECT_GT(relative_error(with.change(), without.change()), 1e-2);
+    with.remove({gone});
+    EXPECT_LT(relative_error(with.change(), without.change()), 1e-5) << "edit " << gone;
+    EXPECT_LT(relative_error(with.change(), solved_at_once({gone})), 1e-5) << "edit " << gone;
+    EXPECT_LT(relative_error(with.metric().inverse(), without.metric().inverse()), 1e-9) << "edit " << gone;
+  }
+}
+
+TEST_F(Removal, OfSeveralEditsAtOnceEqualsOneAfterTheOther) {
+  FixedRun once = run("once"), in_turn = run("in-turn");
+  for (FixedRun* one : {&once, &in_turn}) {
+    one->edit({0, 1, 2, 3, 4}, keys, targets);
+    one->edit({5, 6, 7, 8, 9, 10, 11}, keys, targets);
+  }
+  once.remove({1, 7, 3});
+  in_turn.remove({7});
+  in_turn.remove({3, 1});
+  EXPECT_LT(relative_error(once.change(), in_turn.change()), 1e-5);
+  EXPECT_LT(relative_error(once.change(), solved_at_once({1, 3, 7})), 1e-5);
+}
+
+// A nightly run goes on: batches behind a removal, and removals of edits from before and behind it.
+TEST_F(Removal, StaysExactBetweenLaterBatchesAndRemovals) {
+  FixedRun edits = run("edits");
+  edits.edit({0, 1, 2, 3}, keys, targets);
+  edits.remove({2});
+  edits.edit({4, 5, 6, 7}, keys, targets);
+  edits.remove({0});
+  edits.edit({8, 9, 10, 11}, keys, targets);
+  edits.remove({7, 9});
+  EXPECT_LT(relative_error(edits.change(), solved_at_once({0, 2, 7, 9})), 1e-5);
+}
+
+TEST_F(Removal, OfEveryEditLeavesNothing) {
+  FixedRun edits = run("edits");
+  edits.edit({0, 1, 2}, keys, targets);
+  edits.edit({3, 4}, keys, targets);
+  const double norm = edits.change().norm().item<double>();
+  edits.remove({0, 1, 2, 3, 4});
+  EXPECT_LT(edits.change().norm().item<double>(), 1e-5 * norm);
+  EXPECT_LT(relative_error(edits.metric().inverse(), KeyMetric::from_second_moment(moment, weight).inverse()),
+            1e-9);
+}
+
+// AlphaEdit's update lives in a null space; so does what takes it back.
+TEST_F(Removal, IsExactInANullSpaceToo) {
+  const auto metric = [&] { return KeyMetric::from_null_space(moment, 1.0, 2.0); };
+  FixedRun with(folder.path() / "with", metric()), without(folder.path() / "without", metric());
+  with.edit({0, 1, 2, 3}, keys, targets);
+  with.edit({4, 5, 6}, keys, targets);
+  without.edit({0, 2, 3}, keys, targets);
+  without.edit({4, 5, 6}, keys, targets);
+  with.remove({1});
+  EXPECT_LT(relative_error(with.change(), without.change()), 1e-5);
+}
+
+TEST_F(Removal, LeastSquaresReplayedFromTheJournalHaveTheSameBits) {
+  io::Statistics statistics;
+  statistics.fingerprint = {.model_name = "m", .model = "m", .tokenizer = "t", .corpus = "c", .sequence_length = 8};
+  statistics.tokens = 200;
+  statistics.moments.push_back({layer, to_matrix(moment)});
+  io::save_statistics(folder.path() / "s.h5", statistics);
+  const auto file = io::StatisticsFile::load(folder.path() / "s.h5");
+  io::Hparams hparams;
+  hparams.mom2_update_weight = weight;
+  const Method method = method_named("b-eac");
+  FixedRun edits(folder.path() / "edits",
+                 metric_of(method, hparams, to_tensor(file.moment(layer).moment).to(torch::kDouble)));
+  edits.edit({0, 1, 2, 3}, keys, targets);
+  edits.remove({2});
+  edits.edit({4, 5}, keys, targets);
+  const auto standing = edits.standing();
+  const KeyMetric replayed = replayed_metric(method, hparams, file, layer, standing);
+  EXPECT_TRUE(at::equal(replayed.inverse(), edits.metric().inverse()));
+  EXPECT_TRUE(at::equal(replayed.system(), edits.metric().system()));
+}
+
+TEST_F(Removal, IsRefusedForAMethodThatForgetsKeys) {
+  EXPECT_THROW(require_removable(method_named("memit")), io::UserError);
+  EXPECT_NO_THROW(require_removable(method_named("b-eac")));
+}
+
+}  // namespace
+}  // namespace anchorage::worker

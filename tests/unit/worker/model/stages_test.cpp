@@ -1,0 +1,260 @@
+// A model that is cut into stages against the same model whole: the same bits, and each stage with its own weights.
+#include "worker/model/stages.hpp"
+
+#include <gtest/gtest.h>
+#include <torch/utils.h>
+
+#include <deque>
+#include <mutex>
+
+#include "io/error.hpp"
+#include "tests/support/temporary_directory.hpp"
+#include "tests/unit/worker/model/golden_model.hpp"
+#include "tests/unit/worker/model/stage_world.hpp"
+#include "worker/editing/values/loss_evaluation.hpp"
+#include "worker/editing/values/value_optimizer.hpp"
+#include "worker/evaluation/score.hpp"
+#include "worker/model/forward.hpp"
+#include "worker/model/generate.hpp"
+#include "worker/statistics/key_statistics.hpp"
+
+namespace anchorage::worker {
+namespace {
+
+using tests::golden_model;
+using tests::on_stages;
+
+class StagesOfFamily : public testing::TestWithParam<std::string> {
+ protected:
+  Transformer load(const Stages& stages) const {
+    return load_transformer(directory, {.device = torch::kCPU, .dtype = std::nullopt, .stages = stages});
+  }
+
+  const io::ModelDirectory directory = golden_model(GetParam()).directory;
+};
+
+TEST_P(StagesOfFamily, ScoresAreTheSameBitsOnEveryStage) {
+  const std::vector<Completion> completions = {{{5, 6, 7}, {8, 9, 10}}, {{11}, {12, 13}}};
+  std::vector<CompletionScore> whole;
+  on_stages(4, 1, [&](const Stages& stages) { whole = score_completions(load(stages), completions); });
+  for (const int count : {2, 3, 4}) {
+    on_stages(4, count, [&](const Stages& stages) {
+      const auto scores = score_completions(load(stages), completions);
+      for (std::size_t i = 0; i < scores.size(); ++i) {
+        EXPECT_EQ(scores[i].log_probabilities, whole[i].log_probabilities);
+        EXPECT_EQ(scores[i].argmax, whole[i].argmax);
+      }
+    });
+  }
+}
+
+TEST_P(StagesOfFamily, GenerateTheSameTokensGreedilyAndDrawn) {
+  const std::vector<TokenIds> prompts = {{5, 6, 7}, {8}};
+  for (const double temperature : {0.0, 2.0}) {
+    const GenerateOptions options{.max_new_tokens = 10, .temperature = temperature, .seed = 3};
+    std::vector<TokenIds> whole;
+    on_stages(4, 1, [&](const Stages& stages) { whole = generate(load(stages), prompts, options); });
+    for (const int count : {2, 4}) {
+      on_stages(4, count,
+                [&](const Stages& stages) { EXPECT_EQ(generate(load(stages), prompts, options), whole); });
+    }
+  }
+}
+
+std::vector<EditPrompts> two_edits() {
+  EditPrompts first, second;
+  first.rewrites = {{{5, 6, 7, 8, 9}, 2, 4}, {{20, 21, 22, 5, 6, 7, 8, 9}, 5, 7}};
+  first.essence = {{6, 7, 30, 31}, 1, 3};
+  first.target = {40};
+  second.rewrites = {{{11, 12, 13, 41, 42}, 0, 2}, {{20, 21, 22, 11, 12, 13, 41, 42}, 3, 5}};
+  second.essence = {{11, 30, 31}, 0, 2};
+  second.target = {41, 42, 43};
+  return {first, second};
+}
+
+// Also where the head's stage is not that of the loss layer, and where the last injected layer is the loss layer.
+TEST_P(StagesOfFamily, LossesGradientsKeysAndNormsAreTheSameBitsOnEveryStage) {
+  for (const InjectionOptions& options :
+       {InjectionOptions{{1, 2}, 3}, InjectionOptions{{0, 1, 3}, 3}, InjectionOptions{{0, 1}, 2}}) {
+    torch::manual_seed(3);
+    const auto slots = std::ssize(options.layers);
+    const auto injected = 0.3 * torch::randn({2, slots, directory.config().d_model});
+    std::vector<torch::Tensor> whole;
+    const auto evaluated = [&](const Stages& stages) {
+      const Transformer model = load(stages);
+      std::vector<InjectedForward> groups(3, InjectedForward(model, two_edits(), options));
+      std::vector<torch::Tensor> found = groups.front().subject_keys(injected);
+      if (!groups.front().takes_part()) return found;  // of the keys alone: the steps are taken behind this stage
+      std::vector<InjectedForward*> forwards;
+      for (InjectedForward& group : groups) forwards.push_back(&group);
+      InjectedForward::share_norms(forwards);
+      std::deque<LossEvaluation> evaluations;
+      std::vector<LossEvaluation*> together;
+      for (std::size_t i = 0; i < groups.size(); ++i) {
+        evaluations.emplace_back(groups[i], static_cast<double>(i + 1) * injected);
+        together.push_back(&evaluations.back());
+      }
+      for (const InjectedLoss& loss : LossEvaluation::losses(together))
+        found.insert(found.end(), {loss.nll, loss.kl, loss.matches});
+      for (auto& evaluation : evaluations) evaluation.send_back(0.7);
+      for (const auto& gradient : LossEvaluation::gradients(together)) found.push_back(gradient);
+      for (const InjectedForward& group : groups) found.push_back(group.norms());
+      return found;
+    };
+    on_stages(4, 1, [&](const Stages& stages) { whole = evaluated(stages); });
+    EXPECT_GT(whole[static_cast<std::size_t>(slots) + 9].abs().max().item<double>(), 0) << "no gradient";
+    for (const int count : {2, 3, 4}) {
+      on_stages(4, count, [&](const Stages& stages) {
+        const auto found = evaluated(stages);
+        const bool takes_part = stages.own() >= stages.of(options.layers.front());
+        ASSERT_EQ(std::ssize(found), takes_part ? std::ssize(whole) : slots);
+        for (std::size_t i = 0; i < found.size(); ++i) {
+          EXPECT_TRUE(at::equal(found[i], whole[i])) << i << " on stage " << stages.own() << " of " << count;
+        }
+      });
+    }
+  }
+}
+
+// The steps go over the stages from the first injected layer on, in one call a step and kind for all groups; the
+// stages before are told the values once.
+TEST_P(StagesOfFamily, BeforeTheFirstInjectedLayerHaveNoPartInTheStepsAndLearnTheValues) {
+  io::Hparams hparams;
+  hparams.layers = {2, 3};
+  hparams.v_loss_layer = 3;
+  hparams.v_num_grad_steps = 5;
+  hparams.eac_locate_steps = 4;
+  hparams.early_stop = io::EarlyStop::loss;
+  hparams.early_stop_loss = -1;
+  const auto found = [&](const Stages& stages) {
+    const Transformer model = load(stages);
+    const std::vector<InjectedForward> groups(3, InjectedForward(model, two_edits(), {{2, 3}, 3}));
+    std::vector<torch::Tensor> tensors = optimize_values(groups, hparams);
+    for (const LocatedValues& values : locate_anchors(groups, hparams))
+      tensors.insert(tensors.end(), {values.dense, values.saliency});
+    return tensors;
+  };
+  std::vector<torch::Tensor> whole;
+  on_stages(4, 1, [&](const Stages& stages) { whole = found(stages); });
+  const std::vector<std::vector<sharding::Range>> cuts = {
+      {{0, 2}, {2, 4}}, {{0, 2}, {2, 3}, {3, 4}}, {{0, 1}, {1, 2}, {2, 3}, {3, 4}}};
+  for (const auto& cut : cuts) {
+    tests::run_thread_world(static_cast<int>(cut.size()), [&](sharding::HostCommunicator& world) {
+      torch::set_num_threads(1);
+      const auto replica = sharding::make_device_communicator(world, torch::kCPU);
+      const Stages stages(cut, *replica);
+      const auto tensors = found(stages);
+      ASSERT_EQ(tensors.size(), whole.size());
+      for (std::size_t i = 0; i < tensors.size(); ++i) {
+        EXPECT_TRUE(at::equal(tensors[i], whole[i])) << i << " on stage " << stages.own() << " of " << cut.size();
+        EXPECT_EQ(tensors[i].scalar_type(), whole[i].scalar_type());
+      }
+      const auto calls = [&](const char* operation) {
+        const auto traffic = replica->traffic().find(operation);
+        return traffic == replica->traffic().end() ? 0 : traffic->second.calls;
+      };
+      const bool takes_part = stages.own() >= stages.of(2), several = stages.of(2) < stages.last();
+      EXPECT_EQ(calls("share losses"), takes_part && several ? 5 + 4 : 0);
+      // A call a stage with injected layers; none behind the last evaluation of dense values.
+      EXPECT_EQ(calls("share gradients"), takes_part && several ? 2 * (4 + 4) : 0);
+      EXPECT_EQ(calls("share values"), 2);
+      EXPECT_EQ(calls("receive gradient") + calls("send gradient") > 0, takes_part && several);
+    });
+  }
+}
+
+TEST_P(StagesOfFamily, HoldTheirOwnLayersAndTogetherTheWholeModel) {
+  const std::int64_t whole = load({}).bytes();
+  const Transformer all = load({});
+  const auto bytes_of = [](const torch::Tensor& tensor) {
+    return tensor.defined() ? static_cast<std::int64_t>(tensor.nbytes()) : 0;
+  };
+  for (const int count : {2, 4}) {
+    std::int64_t sum = 0;
+    std::mutex mutex;
+    on_stages(4, count, [&](const Stages& stages) {
+      const Transformer model = load(stages);
+      EXPECT_EQ(std::ssize(model.blocks), 4 / count);
+      EXPECT_EQ(model.token_embedding.defined(), stages.is_first());
+      EXPECT_EQ(model.head.defined(), stages.is_last());
+      for (std::int64_t layer = 0; layer < 4; ++layer) {
+        if (model.holds(layer)) {
+          EXPECT_TRUE(at::equal(model.block(layer).down.weight, all.block(layer).down.weight));
+        } else {
+          EXPECT_THROW((void)model.block(layer), io::InternalError);
+        }
+      }
+      const std::scoped_lock lock(mutex);
+      sum += model.bytes();
+    });
+    // Two stages need a tied embedding; all rotate by the same few frequencies.
+    const std::int64_t twice = directory.config().tied_head ? bytes_of(all.head) : 0;
+    EXPECT_EQ(sum, whole + twice + (count - 1) * bytes_of(all.rotary_frequencies));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, StagesOfFamily, testing::ValuesIn(tests::golden_model_names),
+                         [](const auto& name) { return name.param; });
+
+TEST(Stages, StatisticsOfStagesAndReplicasAreTheSameNumbers) {
+  const tests::TemporaryDirectory folder;
+  const auto directory = golden_model("llama_tied").directory;
+  const auto tokenizer = io::Tokenizer::load(directory.tokenizer());
+  const io::StatisticsFingerprint fingerprint{
+      .model_name = "m", .model = "1", .tokenizer = "2", .corpus = "3", .sequence_length = 20};
+  const auto collect = [&](int stages, int replicas) {
+    StatisticsOptions options;
+    options.corpus = ANCHORAGE_SOURCE_DIR "/docs/architecture.md";
+    options.out = folder.path() / (std::to_string(stages) + "x" + std::to_string(replicas) + ".h5");
+    options.layers = {1, 2};
+    options.tokens = 700;
+    options.sequence_length = 20;
+    options.seconds_between_saves = 0;
+    options.share_of_saves = 1;
+    tests::run_thread_world(stages * replicas, [&](sharding::HostCommunicator& world) {
+      torch::set_num_threads(1);
+      auto groups = sharding::form_rank_groups(world, {stages, replicas}, torch::kCPU);
+      const Transformer model =
+          load_transformer(directory, {.device = torch::kCPU,
+                                       .dtype = std::nullopt,
+                                       .stages = Stages(tests::even_stages(4, stages), *groups.replica)});
+      collect_key_statistics(model, tokenizer, fingerprint, options, {groups, world}, [](auto) {});
+    });
+    return io::StatisticsFile::load(options.out);
+  };
+  const auto one = collect(1, 1);
+  for (const auto& [stages, replicas] : {std::pair{2, 1}, {1, 2}, {2, 2}, {3, 1}, {4, 1}}) {
+    const auto several = collect(stages, replicas);
+    for (const std::int64_t layer : {1, 2}) EXPECT_EQ(several.moment(layer), one.moment(layer));
+    EXPECT_EQ(several.residual_norm_median(), one.residual_norm_median());
+  }
+}
+
+// The demo model in two stages: what a rank holds, measured on the tensors that are there.
+TEST(Stages, ARankOfTwoHoldsAtMostTwoThirdsOfTheDemoModel) {
+  std::ifstream file(std::string(ANCHORAGE_GOLDEN) + "/demo_model/reference.json");
+  if (!file) GTEST_SKIP() << "the demo model is not here: launch/quickstart gets it";
+  const auto directory = io::ModelDirectory::open(nlohmann::json::parse(file)["model"].get<std::string>());
+  std::int64_t whole = 0;
+  for (const std::string& name : directory.weights().names()) {
+    whole += static_cast<std::int64_t>(directory.weights().stored(name).bytes.size());
+  }
+  on_stages(directory.config().layers, 2, [&](const Stages& stages) {
+    const Transformer model =
+        load_transformer(directory, {.device = torch::kCPU, .dtype = std::nullopt, .stages = stages});
+    EXPECT_LE(static_cast<double>(model.bytes()), 0.65 * static_cast<double>(whole));
+    EXPECT_GE(static_cast<double>(model.bytes()), 0.5 * static_cast<double>(whole));
+  });
+}
+
+TEST(Stages, ATensorOfAnotherShapeThanIsWaitedForIsAnInternalError) {
+  EXPECT_THROW(on_stages(4, 2,
+                         [](const Stages& stages) {
+                           const torch::NoGradGuard no_gradients;
+                           (void)stages.move(torch::zeros({2, 3}), 0, 1, {3, 2}, torch::kFloat, "hand over");
+                         }),
+               io::InternalError);
+}
+
+}  // namespace
+}  // namespace anchorage::worker

@@ -1,0 +1,100 @@
+#include "worker/editing/update/joint_write.hpp"
+
+#include <utility>
+
+#include "io/log.hpp"
+#include "worker/stopwatch.hpp"
+
+namespace anchorage::worker {
+
+JointWrite::JointWrite(EditedWeights& weights, const LayerSolver& solver, std::vector<torch::Tensor> values,
+                       Keys keys, sharding::BatchSeconds& seconds)
+    : weights_(weights),
+      solver_(solver),
+      values_(std::move(values)),
+      keys_(std::move(keys)),
+      seconds_(seconds),
+      unedited_(weights.snapshot()),
+      holders_(torch::zeros_like(values_.front())) {
+  for (const torch::Tensor& layer : values_) holders_ += layer.ne(0);
+}
+
+std::vector<LayerUpdate> JointWrite::run(const std::vector<torch::Tensor>& injected_keys, int correction_sweeps) {
+  std::vector<LayerUpdate> updates = write_at_once(injected_keys);
+  if (correction_sweeps == 0) return updates;
+  const auto squared_norm = [](const torch::Tensor& rows) {
+    return rows.to(torch::kDouble).square().sum().item<double>();
+  };
+  double missing = squared_norm(undone_now(updates));
+  auto extra = torch::zeros_like(holders_);
+  for (int sweep = 0; sweep < correction_sweeps; ++sweep) {
+    auto corrected = write_upward(extra);
+    const double still_missing = squared_norm(corrected.undone);
+    spdlog::debug("correction sweep {}: |undone|^2 {:.5g}, {:.5g} before", sweep + 1, still_missing, missing);
+    if (!(still_missing < missing)) {
+      weights_.restore(unedited_);
+      add(updates);
+      break;
+    }
+    updates = std::move(corrected.updates);
+    missing = still_missing;
+    extra += corrected.undone / holders_.clamp_min(1);
+  }
+  return updates;
+}
+
+std::vector<LayerUpdate> JointWrite::write_at_once(const std::vector<torch::Tensor>& injected_keys) {
+  std::vector<LayerUpdate> updates;
+  for (std::size_t i = 0; i < values_.size(); ++i) {
+    updates.push_back(
+        {.layer = weights_.layers()[i], .keys = injected_keys[i], .residuals = values_[i], .u = {}, .v = {}});
+  }
+  solver_.solve(updates, seconds_);
+  add(updates);
+  return updates;
+}
+
+void JointWrite::add(std::span<const LayerUpdate> updates) {
+  for (const LayerUpdate& update : updates) weights_.add(update.layer, update.u, update.v);
+}
+
+JointWrite::Written JointWrite::write_upward(const torch::Tensor& extra) {
+  weights_.restore(unedited_);
+  Written written{.updates = {}, .undone = torch::zeros_like(holders_)};
+  for (std::size_t i = 0; i < values_.size(); ++i) {
+    const std::int64_t layer = weights_.layers()[i];
+    const auto aims = values_[i] + written.undone;
+    written.updates.push_back({.layer = layer,
+                               .keys = keys_.of_layer(layer),
+                               .residuals = aims + extra * values_[i].ne(0),
+                               .u = {},
+                               .v = {}});
+    LayerUpdate& update = written.updates.back();
+    solver_.solve(std::span(&update, 1), seconds_);
+    weights_.add(layer, update.u, update.v);
+    written.undone = undone(aims, update, update.keys);
+  }
+  return written;
+}
+
+// At the keys that the edited weights give.
+torch::Tensor JointWrite::undone_now(std::span<const LayerUpdate> updates) const {
+  const auto keys = keys_.of_all();
+  auto sum = torch::zeros_like(holders_);
+  for (std::size_t i = 0; i < updates.size(); ++i) sum += undone(values_[i], updates[i], keys[i]);
+  return sum;
+}
+
+torch::Tensor JointWrite::undone(const torch::Tensor& aims, const LayerUpdate& update,
+                                 const torch::Tensor& keys) const {
+  const auto rest = torch::empty_like(aims);
+  if (solver_.owns(update.layer)) {
+    const auto u = update.u.to(torch::kDouble), v = update.v.to(torch::kDouble);
+    const auto written = at::mm(at::mm(keys.to(torch::kDouble), v), u.t());
+    rest.copy_((aims.to(torch::kDouble) - written) * holders_.gt(0));
+  }
+  const Stopwatch watch(seconds_.communicate);
+  return solver_.from_owner(rest, update.layer, "broadcast what is undone");
+}
+
+}  // namespace anchorage::worker

@@ -1,0 +1,253 @@
+#include "worker/editing/values/edit_group.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "io/error.hpp"
+
+namespace anchorage::worker {
+
+EditGroup::EditGroup(const Transformer& model, const PromptBuilder& builder, const Contexts& contexts,
+                     const SinkLimits& limits, const io::Hparams& hparams, std::vector<io::Edit> edits)
+    : model_(model),
+      hparams_(hparams),
+      layers_(hparams.layers.begin(), hparams.layers.end()),
+      edits_(std::move(edits)),
+      refusals_(edits_.size()) {
+  choose_contexts(builder, contexts, limits);
+  observe_subjects();
+}
+
+// All prefixes, spares too, are tried up to the last edited layer; the prompts in the contexts that pass are kept.
+void EditGroup::choose_contexts(const PromptBuilder& builder, const Contexts& contexts, const SinkLimits& limits) {
+  const std::int64_t positions = model_.config.max_positions;
+  std::vector<EditPrompts> candidates;
+  for (const io::Edit& edit : edits_) candidates.push_back(builder.build(edit, contexts.prefixes, "", positions));
+  std::vector<TriedRow> tried;
+  for (std::size_t edit = 0; edit < edits_.size(); ++edit) {
+    auto& [rewrites, essence, target] = candidates[edit];
+    if (std::ranges::none_of(rewrites, &PromptRow::is_usable)) continue;
+    for (PromptRow& row : rewrites) tried.push_back({&row, edit});
+    tried.push_back({&essence, edit});
+  }
+  object_to_sinks(tried, limits);
+
+  std::vector<EditPrompts> chosen;
+  std::vector<std::size_t> last_used(edits_.size());
+  for (std::size_t edit = 0; edit < edits_.size(); ++edit) {
+    const std::vector<PromptRow>& rewrites = candidates[edit].rewrites;
+    chosen.push_back({.rewrites = {}, .essence = candidates[edit].essence, .target = candidates[edit].target});
+    for (std::size_t i = 0; i < rewrites.size() && chosen[edit].rewrites.size() < contexts.wanted; ++i) {
+      if (!rewrites[i].is_usable()) continue;
+      chosen[edit].rewrites.push_back(rewrites[i]);
+      last_used[edit] = i;
+    }
+    // Where no context can be used, the bare prompt's objection stands for all.
+    if (chosen[edit].rewrites.empty()) refusals_[edit] = rewrites.front().objection;
+  }
+  move_essences(chosen, last_used, builder, contexts, limits);
+  for (std::size_t edit = 0; edit < edits_.size(); ++edit) {
+    if (refusals_[edit].empty()) refusals_[edit] = chosen[edit].essence.objection;
+    if (!refusals_[edit].empty()) continue;
+    accepted_.push_back(static_cast<std::int64_t>(edit));
+    prompts_.push_back(std::move(chosen[edit]));
+  }
+}
+
+// An essence that cannot be used bare moves behind the prefix of the edit's last context, or else behind the first
+// with which it can be.
+void EditGroup::move_essences(std::vector<EditPrompts>& chosen, const std::vector<std::size_t>& last_used,
+                              const PromptBuilder& builder, const Contexts& contexts,
+                              const SinkLimits& limits) const {
+  std::vector<std::vector<PromptRow>> moved(chosen.size());  // behind every prefix but the empty one
+  std::vector<TriedRow> tried;
+  for (std::size_t edit = 0; edit < chosen.size(); ++edit) {
+    if (!refusals_[edit].empty() || chosen[edit].essence.is_usable()) continue;
+    auto order = contexts.prefixes;
+    std::swap(order.front(), order[last_used[edit]]);
+    for (const std::string& prefix : order) {
+      if (!prefix.empty())
+        moved[edit].push_back(builder.build(edits_[edit], {}, prefix, model_.config.max_positions).essence);
+    }
+    for (PromptRow& row : moved[edit]) tried.push_back({&row, edit});
+  }
+  object_to_sinks(tried, limits);
+  for (std::size_t edit = 0; edit < chosen.size(); ++edit) {
+    const auto usable = std::ranges::find_if(moved[edit], &PromptRow::is_usable);
+    if (usable != moved[edit].end()) chosen[edit].essence = std::move(*usable);
+  }
+}
+
+// Rows whose subject ends at an attention sink of an edited layer get an objection; those that have one already are
+// left out. Collective over the stages where any is left.
+void EditGroup::object_to_sinks(std::vector<TriedRow> tried, const SinkLimits& limits) const {
+  std::erase_if(tried, [](const TriedRow& one) { return !one.row->is_usable(); });
+  if (tried.empty()) return;
+  std::vector<PromptRow> rows;
+  for (const TriedRow& one : tried) rows.push_back(*one.row);
+  const auto norms = SubjectStates(model_, rows, layers_).residual_norms();
+  const torch::Tensor passes = norms.le(limits.to(norms.device())).all(1).cpu();
+  for (std::size_t i = 0; i < tried.size(); ++i) {
+    if (passes.data_ptr<bool>()[i]) continue;
+    tried[i].row->objection = fmt::format(
+        "the last token of its subject '{}' is an attention sink in every context", edits_[tried[i].edit].subject);
+  }
+}
+
+void EditGroup::observe_subjects() {
+  if (accepted_.empty()) return;
+  std::vector<PromptRow> rows;
+  std::vector<std::int64_t> edit_of_row;
+  for (std::size_t edit = 0; edit < prompts_.size(); ++edit) {
+    for (const PromptRow& row : prompts_[edit].rewrites) {
+      rows.push_back(row);
+      edit_of_row.push_back(static_cast<std::int64_t>(edit));
+    }
+  }
+  auto averages = torch::zeros({std::ssize(accepted_), std::ssize(rows)});
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    const auto contexts = prompts_[static_cast<std::size_t>(edit_of_row[row])].rewrites.size();
+    averages[edit_of_row[row]][static_cast<std::int64_t>(row)] = 1.0F / static_cast<float>(contexts);
+  }
+  averages_ = averages.to(model_.device());
+  subjects_ = std::make_unique<SubjectStates>(model_, rows, layers_);
+}
+
+InjectedForward EditGroup::forward_with(std::vector<std::int64_t> injected_layers) const {
+  return {model_, prompts_, {.layers = std::move(injected_layers), .loss_layer = hparams_.v_loss_layer.value()}};
+}
+
+std::vector<EditGroup*> EditGroup::those_with_edits(Together groups) {
+  std::vector<EditGroup*> some;
+  for (EditGroup& group : groups) {
+    if (!group.accepted_.empty()) some.push_back(&group);
+  }
+  return some;
+}
+
+std::vector<InjectedForward> EditGroup::joint_forwards(const std::vector<EditGroup*>& groups) {
+  std::vector<InjectedForward> forwards;
+  for (const EditGroup* group : groups) forwards.push_back(group->forward_with(group->layers_));
+  return forwards;
+}
+
+void EditGroup::take(const std::vector<EditGroup*>& groups, std::vector<torch::Tensor> values) {
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    groups[i]->values_ = std::move(values[i]);
+    groups[i]->refuse_what_is_not_finite();
+  }
+}
+
+void EditGroup::find_values(Together groups, bool anchored) {
+  const auto some = those_with_edits(groups);
+  if (some.empty()) return;
+  const io::Hparams& hparams = some.front()->hparams_;
+  std::vector<InjectedForward> forwards;
+  for (const EditGroup* group : some) forwards.push_back(group->forward_with({group->layers_.back()}));
+  take(some,
+       anchored ? optimize_anchored_values(forwards, hparams) : optimize_values(std::move(forwards), hparams));
+}
+
+void EditGroup::find_joint_values(Together groups) {
+  const auto some = those_with_edits(groups);
+  if (!some.empty()) take(some, optimize_values(joint_forwards(some), some.front()->hparams_));
+}
+
+void EditGroup::locate_anchors(Together groups) {
+  for (EditGroup& group : groups) {
+    group.saliency_ =
+        torch::zeros({std::ssize(group.accepted_), std::ssize(group.layers_), group.model_.config.d_model});
+  }
+  const auto some = those_with_edits(groups);
+  if (some.empty()) return;
+  auto located = worker::locate_anchors(joint_forwards(some), some.front()->hparams_);
+  for (std::size_t i = 0; i < some.size(); ++i) {
+    const auto sums = located[i].saliency.flatten(1).sum(1).clamp_min(1e-30).view({-1, 1, 1});
+    some[i]->saliency_ = located[i].saliency / sums;
+    some[i]->located_ = std::move(located[i]);
+  }
+}
+
+void EditGroup::compress_to_anchors(Together groups, const torch::Tensor& anchors) {
+  std::int64_t begin = 0;
+  for (EditGroup& group : groups) {
+    const std::int64_t count = std::ssize(group.accepted_);
+    group.anchors_ = anchors.narrow(0, begin, count).to(group.saliency_.device());
+    begin += count;
+  }
+  const auto some = those_with_edits(groups);
+  if (some.empty()) return;
+  std::vector<LocatedValues> located;
+  std::vector<torch::Tensor> own_anchors;
+  for (EditGroup* group : some) {
+    located.push_back(std::exchange(group->located_, {}));
+    own_anchors.push_back(group->anchors_);
+  }
+  take(some, worker::compress_to_anchors(joint_forwards(some), some.front()->hparams_, located, own_anchors));
+}
+
+void EditGroup::refuse_what_is_not_finite() {
+  const auto finite = values_.flatten(1).isfinite().all(1).cpu();
+  if (finite.all().item<bool>()) return;
+  std::vector<std::int64_t> kept;
+  for (std::int64_t i = 0; i < std::ssize(accepted_); ++i) {
+    if (finite[i].item<bool>()) {
+      kept.push_back(i);
+    } else {
+      refusals_[static_cast<std::size_t>(accepted_[static_cast<std::size_t>(i)])] =
+          "its value vector is not finite";
+    }
+  }
+  const auto index = torch::tensor(kept, torch::kInt64).to(model_.device());
+  values_ = values_.index_select(0, index);
+  if (saliency_.defined()) saliency_ = saliency_.index_select(0, index);
+  if (anchors_.defined()) anchors_ = anchors_.index_select(0, index);
+  std::vector<EditPrompts> prompts;
+  std::vector<std::int64_t> accepted;
+  for (const std::int64_t i : kept) {
+    prompts.push_back(prompts_[static_cast<std::size_t>(i)]);
+    accepted.push_back(accepted_[static_cast<std::size_t>(i)]);
+  }
+  prompts_ = std::move(prompts);
+  accepted_ = std::move(accepted);
+  observe_subjects();
+}
+
+torch::Tensor EditGroup::anchor_saliency() const {
+  return saliency_ * anchors_;
+}
+
+torch::Tensor EditGroup::values() const {
+  const auto layers = std::ssize(layers_);
+  if (accepted_.empty())
+    return torch::empty({0, layers, model_.config.d_model}, torch::TensorOptions(model_.device()));
+  return values_;
+}
+
+std::vector<torch::Tensor> EditGroup::injected_keys() const {
+  if (accepted_.empty()) return keys();
+  return forward_with(layers_).subject_keys(values_);
+}
+
+torch::Tensor EditGroup::mean_over_contexts(const torch::Tensor& rows) const {
+  return at::mm(averages_, rows.to(torch::kFloat));
+}
+
+torch::Tensor EditGroup::keys(std::int64_t layer) const {
+  if (accepted_.empty()) return torch::empty({0, model_.config.d_ff}, torch::TensorOptions(model_.device()));
+  return mean_over_contexts(subjects_->keys(layer));
+}
+
+std::vector<torch::Tensor> EditGroup::keys() const {
+  if (accepted_.empty()) return {layers_.size(), keys(layers_.front())};
+  std::vector<torch::Tensor> keys;
+  for (const torch::Tensor& rows : subjects_->keys()) keys.push_back(mean_over_contexts(rows));
+  return keys;
+}
+
+torch::Tensor EditGroup::residual_stream() const {
+  if (accepted_.empty()) return torch::empty({0, model_.config.d_model}, torch::TensorOptions(model_.device()));
+  return mean_over_contexts(subjects_->residual_stream());
+}
+
+}  // namespace anchorage::worker

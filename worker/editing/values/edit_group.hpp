@@ -1,0 +1,102 @@
+// One group of edits, the unit of computation: computed whole by one replica, in a way that depends on nothing
+// outside.
+//
+// A group knows its edits' prompts in the contexts that are in use, their value vectors, and what the edited layers
+// see of them as the weights change. Collective over the model's stages, which all know the same of it.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "io/edits/edit.hpp"
+#include "io/hparams/hparams.hpp"
+#include "worker/editing/values/subject_states.hpp"
+#include "worker/editing/values/value_optimizer.hpp"
+
+namespace anchorage::worker {
+
+// The prefixes to put before the prompts (the empty one first) and, behind them, spares for contexts that cannot be
+// used.
+struct Contexts {
+  std::vector<std::string> prefixes;
+  std::size_t wanted = 1;  // contexts an edit; the others are spares
+};
+
+// |residual stream| above which a position counts as an attention sink, for each edited layer: [layers] f32.
+// Never edit at one: docs/method.md section 1.
+using SinkLimits = torch::Tensor;
+
+class EditGroup {
+ public:
+  // Chooses the contexts of each edit: the first `wanted` in which its prompt is a usable row of the model and the
+  // subject's last token is no attention sink. The essence prompt is bare, or behind a prefix where it would end at
+  // a sink. Borrows all but the edits. Collective over the stages.
+  EditGroup(const Transformer& model, const PromptBuilder& builder, const Contexts& contexts,
+            const SinkLimits& limits, const io::Hparams& hparams, std::vector<io::Edit> edits);
+
+  // Edits that are left, as indices into those given: an edit without a usable context, or whose value came out not
+  // finite, is refused with a reason.
+  const std::vector<std::int64_t>& accepted() const { return accepted_; }
+  const std::vector<std::string>& refusals() const { return refusals_; }  // one an edit given; empty when accepted
+
+  // Values are found for several groups at once, so that the stages of a replica always have one to work on.
+  using Together = std::span<EditGroup>;
+
+  // Finds one value vector an edit, injected after the last edited layer. `anchored`: compressed to its anchors
+  // (EAC).
+  static void find_values(Together groups, bool anchored);
+
+  // Finds one vector an edit and edited layer, each injected after its own (m layers): dense, or in two phases with
+  // the selection of anchors between them (B-EAC). `anchors` [accepted of all groups, m, d] f32 of 0 and 1.
+  static void find_joint_values(Together groups);
+  static void locate_anchors(Together groups);
+  static void compress_to_anchors(Together groups, const torch::Tensor& anchors);
+
+  // Between the phases: saliency of each entry, of sum 1 an edit, [accepted, m, d] f32; behind them the anchors'.
+  const torch::Tensor& saliency() const { return saliency_; }
+  torch::Tensor anchor_saliency() const;
+
+  // What was found: [accepted, 1 or m, d] f32; m where nothing is accepted.
+  torch::Tensor values() const;
+  // The keys of the edited layers with the joint values injected, averaged over contexts: m tensors [accepted, f].
+  std::vector<torch::Tensor> injected_keys() const;
+
+  // Averages over each edit's contexts, on the weights as they are now.
+  torch::Tensor keys(std::int64_t layer) const;  // [accepted, f] f32
+  std::vector<torch::Tensor> keys() const;       // of every edited layer
+  torch::Tensor residual_stream() const;         // [accepted, d] f32, after the last edited layer
+
+ private:
+  void choose_contexts(const PromptBuilder& builder, const Contexts& contexts, const SinkLimits& limits);
+  void move_essences(std::vector<EditPrompts>& chosen, const std::vector<std::size_t>& last_used,
+                     const PromptBuilder& builder, const Contexts& contexts, const SinkLimits& limits) const;
+  struct TriedRow {
+    PromptRow* row;    // borrowed
+    std::size_t edit;  // that it is of
+  };
+  void object_to_sinks(std::vector<TriedRow> tried, const SinkLimits& limits) const;
+  void observe_subjects();
+  InjectedForward forward_with(std::vector<std::int64_t> injected_layers) const;
+  static std::vector<EditGroup*> those_with_edits(Together groups);
+  static std::vector<InjectedForward> joint_forwards(const std::vector<EditGroup*>& groups);
+  static void take(const std::vector<EditGroup*>& groups, std::vector<torch::Tensor> values);
+  void refuse_what_is_not_finite();
+  torch::Tensor mean_over_contexts(const torch::Tensor& rows) const;
+
+  const Transformer& model_;
+  const io::Hparams& hparams_;
+  std::vector<std::int64_t> layers_;  // the edited ones
+  std::vector<io::Edit> edits_;
+  std::vector<std::string> refusals_;
+  std::vector<std::int64_t> accepted_;
+  std::vector<EditPrompts> prompts_;  // of the accepted
+  std::unique_ptr<SubjectStates> subjects_;
+  torch::Tensor averages_;  // [accepted, rows] f32: 1 / contexts of the edit at its rows
+  torch::Tensor values_;    // [accepted, 1 or m, d]
+  LocatedValues located_;
+  torch::Tensor saliency_, anchors_;  // [accepted, m, d]
+};
+
+}  // namespace anchorage::worker

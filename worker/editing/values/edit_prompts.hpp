@@ -1,0 +1,73 @@
+// The token rows of one edit: its rewriting prompts behind each context prefix, and the prompt of the KL term.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "io/edits/edit.hpp"
+#include "io/tokenizer/tokenizer.hpp"
+#include "worker/model/token_layout.hpp"
+
+namespace anchorage::worker {
+
+// One row and the two places in it that editing needs.
+struct PromptRow {
+  TokenIds ids;
+  std::int64_t subject_last = 0;   // position of the subject's last token
+  std::int64_t predicts_from = 0;  // position whose next token is the first one predicted
+  std::string objection{};         // why the row cannot be used; its places are not known then
+
+  bool is_usable() const { return objection.empty(); }
+};
+
+struct EditPrompts {
+  std::vector<PromptRow>
+      rewrites;       // prompt and target (without its last token, which predicts nothing), one a context
+  PromptRow essence;  // "{subject} is a": its next-token distribution is to stay
+  TokenIds target;
+};
+
+// Prefixes are put before the prompt as "<prefix>. <prompt>"; the empty one stands for the bare prompt.
+// Target ids are appended to the prompt's ids, never found by encoding the joined text.
+class PromptBuilder {
+ public:
+  // `rows`: of the model's embedding. Borrows the tokenizer.
+  explicit PromptBuilder(const io::Tokenizer& tokenizer,
+                         std::int64_t rows = std::numeric_limits<std::int64_t>::max());
+
+  // One rewriting prompt for each of `prefixes`, in their order; the essence behind `essence_prefix`. A row that
+  // takes more than `positions`, of whose subject no token stands for the last character, or that needs a token
+  // without a row, has an objection.
+  EditPrompts build(const io::Edit& edit, std::span<const std::string> prefixes,
+                    const std::string& essence_prefix = "",
+                    std::int64_t positions = std::numeric_limits<std::int64_t>::max()) const;
+
+  // A prompt's ids as the model expects them: with the tokenizer's own special tokens (a start token where it has
+  // one, and the text does not begin with it).
+  TokenIds prompt_ids(const std::string& text) const { return encode(text).ids; }
+
+  // The ids of a target behind a prompt, after `prefix`: where it is not given, what io::usual_target_prefix says.
+  TokenIds target_ids(const std::string& prompt, const std::string& target,
+                      const std::optional<std::string>& prefix = std::nullopt) const;
+
+  const io::Tokenizer& tokenizer() const { return tokenizer_; }
+
+ private:
+  PromptRow row(const std::string& prompt, const std::string& subject, std::span<const std::int32_t> behind,
+                std::int64_t positions) const;
+  io::Encoding encode(const std::string& text) const;
+  TokenIds ids_inside_a_text(const std::string& text) const;
+
+  void object_to_tokens_without_row(PromptRow& row, std::span<const std::int32_t> target) const;
+
+  const io::Tokenizer& tokenizer_;
+  std::int64_t rows_;
+  TokenIds start_;            // what the tokenizer puts before a text
+  bool begins_words_itself_;  // encoding a text puts a word boundary before it: another space would make two
+};
+
+}  // namespace anchorage::worker

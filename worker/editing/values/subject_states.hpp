@@ -1,0 +1,50 @@
+// What the edited layers see at the subject's last token of a group's rewriting prompts: keys and the residual
+// stream.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "worker/editing/values/edit_prompts.hpp"
+#include "worker/model/forward.hpp"
+
+namespace anchorage::worker {
+
+// The beginnings of rows, up to the subject's last token. Everything before the first edited layer is computed
+// once, at construction; what depends on edited weights, at each call. Collective over the model's stages, all of
+// which get what is asked for.
+class SubjectStates {
+ public:
+  // Borrows the model. `edited_layers` ascending.
+  SubjectStates(const Transformer& model, std::span<const PromptRow> rows,
+                std::span<const std::int64_t> edited_layers);
+
+  // At the subject's last token of each row: the key of edited layer `layer`, [rows, f].
+  torch::Tensor keys(std::int64_t layer) const;
+
+  // The same of every edited layer, [rows, f] each, in one pass.
+  std::vector<torch::Tensor> keys() const;
+
+  // The residual stream after the last edited layer, [rows, d].
+  torch::Tensor residual_stream() const;
+
+  // |residual stream| after each edited layer, [rows, layers] f32.
+  torch::Tensor residual_norms() const;
+
+ private:
+  // What `observe` makes of each edited layer's output at the subjects' last tokens: [rows, width] each.
+  using Observe = std::function<torch::Tensor(const BlockOutput& at_subjects)>;
+  std::vector<torch::Tensor> at_edited_layers(std::int64_t width, torch::ScalarType dtype,
+                                              const Observe& observe) const;
+  torch::Tensor on_all_stages(const torch::Tensor& rows, std::int64_t layer, std::int64_t width,
+                              torch::ScalarType dtype) const;
+
+  const Transformer& model_;
+  ForwardPass pass_;
+  std::vector<std::int64_t> edited_layers_;
+  torch::Tensor subject_index_;  // [rows] i64: of the subject's last token in the packed tokens
+  torch::Tensor entering_;       // [tokens, d]: the residual stream before the first edited layer
+};
+
+}  // namespace anchorage::worker
