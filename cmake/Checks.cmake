@@ -1,4 +1,4 @@
-# The checks of the source text as CTest entries, so that one command runs everything and one exit code tells.
+# The checks of the source text as CTest entries, so that one command runs everything and one exit code says.
 # clang-tidy 16 is the first whose clang knows GCC 12's std::source_location.
 
 set(anchorage_python3 ${ANCHORAGE_PYTHON}/bin/python3)

@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "io/run/journal/standing.hpp"
+#include "io/run/journal/live_segments.hpp"
 
 namespace anchorage::coordinator {
 namespace {
@@ -62,8 +62,8 @@ io::BatchSegment rollback_segment(std::int64_t to, std::int64_t number, const Pr
 
 Drift drift_of(const io::Journal& journal) {
   Drift drift;
-  const auto standing = io::standing_segments(journal);
-  for (auto entry = standing.rbegin(); entry != standing.rend() && drift.empty(); ++entry)
+  const auto live = io::live_segments(journal);
+  for (auto entry = live.rbegin(); entry != live.rend() && drift.empty(); ++entry)
     drift = drift_after(io::SegmentReader(entry->path));
   return drift;
 }

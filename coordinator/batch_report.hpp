@@ -45,7 +45,7 @@ Seconds& operator+=(Seconds& sum, const Seconds& seconds);
 // Per edited layer: the Frobenius norm of all that was added to the weight, over that of the base weight.
 using Drift = std::map<std::int64_t, double>;
 
-// As the last of the journal's standing segments that wrote anything left it.
+// As the last of the journal's live segments that wrote anything left it.
 Drift drift_of(const io::Journal& journal);
 
 // One batch in numbers. The means are over its committed edits, and NaN where there are none.

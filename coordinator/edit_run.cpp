@@ -9,7 +9,7 @@
 
 #include "io/error.hpp"
 #include "io/run/checkpoint.hpp"
-#include "io/run/journal/standing.hpp"
+#include "io/run/journal/live_segments.hpp"
 
 namespace anchorage::coordinator {
 namespace {
@@ -18,7 +18,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t checkpoints_kept = 2;  // and the one that is being written
 
-std::vector<io::JournalEntry> behind(std::vector<io::JournalEntry> segments, std::int64_t number) {
+std::vector<io::JournalEntry> after(std::vector<io::JournalEntry> segments, std::int64_t number) {
   std::erase_if(segments, [&](const io::JournalEntry& entry) { return entry.header.batch <= number; });
   return segments;
 }
@@ -88,22 +88,22 @@ void EditRun::begin() {
   io::check(segments > 0, "a run without its base segment");
   result_.drift = drift_of(journal_);
   if (queue_.empty()) return finish();
-  // A run that was ended in the middle of a batch's parts goes on with the same parts.
+  // A run that was ended in the middle of a batch's parts resumes the same parts.
   for (const std::int64_t edits : io::SegmentReader(journal_.last().path).guard().pending)
     parts_.push_back(queue_.take(edits));
   std::erase_if(parts_, [](const auto& part) { return part.empty(); });
 
-  const auto standing = io::standing_segments(journal_);
+  const auto live = io::live_segments(journal_);
   io::CheckpointChoice choice;
-  if (options_.checkpoint_every > 0 && !standing.empty())
+  if (options_.checkpoint_every > 0 && !live.empty())
     choice = io::newest_checkpoint(directory_.checkpoint(), journal_, io::edited_layers(journal_));
   for (const io::DamagedCheckpoint& damaged : choice.damaged)
-    observer_.checkpoint_ignored(damaged.path.string(), damaged.complaint);
-  to_replay_ = behind(standing, choice.segment.value_or(0));
+    observer_.checkpoint_ignored(damaged.path.string(), damaged.diagnostic);
+  to_replay_ = after(live, choice.segment.value_or(0));
   if (!to_replay_.empty()) observer_.replaying(std::ssize(to_replay_));
   if (!choice.segment) return replay(0);
   ask(sharding::LoadCheckpoint{directory_.checkpoint().string(), *choice.segment,
-                               last_with_anchors(standing, *choice.segment)},
+                               last_with_anchors(live, *choice.segment)},
       [this](const sharding::Reply&) { replay(0); });
 }
 
@@ -140,30 +140,30 @@ sharding::ApplyBatch EditRun::command_for(const std::vector<QueuedEdit>& part) c
     superseded.insert(superseded.end(), queued.supersedes.begin(), queued.supersedes.end());
   }
   if (!command.superseded.edits.empty()) {
-    for (const io::JournalEntry& entry : io::standing_segments(journal_))
-      command.superseded.standing.push_back(entry.path.string());
+    for (const io::JournalEntry& entry : io::live_segments(journal_))
+      command.superseded.live.push_back(entry.path.string());
   }
   return command;
 }
 
 void EditRun::examine(std::vector<QueuedEdit> part, sharding::BatchApplied applied) {
   seconds_ += Seconds{.activities = applied.seconds};
-  const Judgement judgement = judge(applied, options_.guard);
+  const Judgment judgment = judge(applied, options_.guard);
   const bool loses = loses_a_place(part, applied);
-  if (judgement.accepted() && !loses) {
+  if (judgment.accepted() && !loses) {
     const bool wrote = std::ranges::any_of(
         applied.edits, [](const io::EditRecord& edit) { return edit.state == io::EditState::committed; });
     commit(std::move(applied),
-           {.probes = judgement.probes, .decision = wrote ? "accepted" : "every edit set aside"});
+           {.probes = judgment.probes, .decision = wrote ? "accepted" : "every edit set aside"});
     return checkpoint();
   }
   const std::string why =
-      judgement.accepted() ? "an edit that was to take another's place was refused" : judgement.text();
-  ask(sharding::UndoBatch{},
+      judgment.accepted() ? "an edit that was to take another's place was refused" : judgment.text();
+  ask(sharding::RevertBatch{},
       [this, part = std::move(part), applied = std::move(applied), why, loses](const sharding::Reply&) mutable {
-        observer_.undone(std::ssize(part), why);
+        observer_.reverted(std::ssize(part), why);
         if (loses) {
-          // What was refused is told and left out; the rest is one part again.
+          // What was refused is name_of and left out; the rest is one part again.
           auto rest = edits_in_state(io::EditState::committed, part, applied.edits);
           std::erase_if(applied.edits,
                         [](const io::EditRecord& edit) { return edit.state == io::EditState::committed; });
@@ -177,19 +177,19 @@ void EditRun::examine(std::vector<QueuedEdit> part, sharding::BatchApplied appli
 }
 
 // In halves; a single edit is set aside.
-void EditRun::retry(std::vector<QueuedEdit> part, sharding::BatchApplied undone, const std::string& why) {
+void EditRun::retry(std::vector<QueuedEdit> part, sharding::BatchApplied reverted, const std::string& why) {
   if (part.size() > 1) {
     const auto middle = part.begin() + std::ssize(part) / 2;
     parts_.emplace_front(middle, part.end());
     parts_.emplace_front(part.begin(), middle);
     return edit();
   }
-  const Judgement judgement = judge(undone, options_.guard);
-  io::EditRecord& record = undone.edits.front();
+  const Judgment judgment = judge(reverted, options_.guard);
+  io::EditRecord& record = reverted.edits.front();
   record.state = io::EditState::set_aside;
   record.reason = why;
   forget_what_came(record);
-  commit(std::move(undone), {.probes = judgement.probes, .decision = "undone: " + why});
+  commit(std::move(reverted), {.probes = judgment.probes, .decision = "undone: " + why});
   edit();
 }
 
@@ -269,7 +269,7 @@ void EditRun::limit_the_batch() {
   grace_.async_wait([this](const boost::system::error_code& cancelled) {
     if (cancelled || dismissed_) return;
     throw GraceIsOver(
-        fmt::format("the batch at hand is dropped, which was not finished {:g} s behind the signal; "
+        fmt::format("the current batch is dropped: it was not finished {:g} s after the signal; "
                     "--resume begins it again",
                     options_.grace->count()));
   });

@@ -1,17 +1,17 @@
 // The run of one edits file, from the journal's last commit to the end of the queue, on rank 0's io_context.
 //
-//   the newest checkpoint, if any -> replay the segments that stand behind it -> a batch -> the guard looks at it
+//   the newest checkpoint, if any -> replay the segments that stand after it -> a batch -> the guard looks at it
 //   -> its segment is renamed into place (the commit) -> the next batch -> Stop
 //
-// A batch that the guard does not accept is undone and tried again in halves, down to single edits, which are set
+// A batch that the guard does not accept is reverted and tried again in halves, down to single edits, which are set
 // aside. So is an edit that the workers refuse where it would have taken another's place: that one stays.
 //
-// One command at a time is with the workers. SIGINT, SIGTERM and SIGUSR1 end the run behind the batch at hand,
+// One command at a time is with the workers. SIGINT, SIGTERM and SIGUSR1 end the run after the current batch,
 // which is finished and committed; where that takes longer than the grace time, GraceIsOver leaves
 // io_context::run() while the workers are still at it.
 //
 // A failure between two commands (SystemError: the disk is full) leaves io_context::run() as an exception. By then
-// the workers have been told to stop, and the journal ends with the last whole segment: `--resume` goes on from
+// the workers have been told to stop, and the journal ends with the last whole segment: `--resume` continues from
 // there. A worker that fails sends no reply; whoever sees it calls io_context::stop().
 #pragma once
 
@@ -41,18 +41,18 @@ struct RunResult {
   std::int64_t committed = 0;       // edits
   std::vector<SetAside> set_aside;  // by this run, and what the queue found before it
   Seconds seconds{};                // of the batches
-  Drift drift{};                    // as it stands at the end, of all batches of the journal
+  Drift drift{};                    // as it is_live at the end, of all batches of the journal
   bool stopped = false;             // by a signal, with batches left in the queue
 };
 
 struct EditRunOptions {
   GuardLimits guard{};
   std::int64_t checkpoint_every = 0;  // segments; 0: none is written or read
-  // From a signal on; none: as long as the batch at hand takes.
+  // From a signal on; none: as long as the current batch takes.
   std::optional<std::chrono::duration<double>> grace{};
 };
 
-// The batch at hand was not finished in the grace time behind a signal. The journal ends with the batch before it.
+// The batch current was not finished in the grace time after a signal. The journal ends with the batch before it.
 class GraceIsOver : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -62,12 +62,12 @@ class GraceIsOver : public std::runtime_error {
 class Observer {
  public:
   virtual ~Observer() = default;
-  virtual void checkpoint_ignored(const std::string& /*file*/, const std::string& /*complaint*/) {}
+  virtual void checkpoint_ignored(const std::string& /*file*/, const std::string& /*diagnostic*/) {}
   virtual void replaying(std::int64_t /*segments*/) {}
-  virtual void editing(std::int64_t /*edits*/, std::int64_t /*batches*/) {}   // the first batch begins
-  virtual void undone(std::int64_t /*edits*/, const std::string& /*why*/) {}  // a batch, to be tried in parts
+  virtual void editing(std::int64_t /*edits*/, std::int64_t /*batches*/) {}     // the first batch begins
+  virtual void reverted(std::int64_t /*edits*/, const std::string& /*why*/) {}  // a batch, to be tried in parts
   virtual void committed(const BatchReport& /*report*/) {}
-  virtual void stopping(int /*signal*/) {}        // the batch at hand is the last one
+  virtual void stopping(int /*signal*/) {}        // the current batch is the last one
   virtual void still_stopping(int /*signal*/) {}  // a further signal before the batch has ended
   virtual void finished(const RunResult& /*result*/) {}
 };
@@ -90,12 +90,12 @@ class EditRun {
   const RunResult& result() const { return result_; }
 
  private:
-  // Each asks the workers for one thing and goes on with the next when they have answered.
+  // Each asks the workers for one thing and resumes the next when they have answered.
   void begin();
   void replay(std::size_t next);
   void edit();
   void examine(std::vector<QueuedEdit> part, sharding::BatchApplied applied);
-  void retry(std::vector<QueuedEdit> part, sharding::BatchApplied undone, const std::string& why);
+  void retry(std::vector<QueuedEdit> part, sharding::BatchApplied reverted, const std::string& why);
   void checkpoint();
   void finish();
 
@@ -117,7 +117,7 @@ class EditRun {
   Observer& observer_;
   EditRunOptions options_;
   std::vector<io::JournalEntry> to_replay_;
-  std::deque<std::vector<QueuedEdit>> parts_;                       // of the batch at hand, still to be tried
+  std::deque<std::vector<QueuedEdit>> parts_;                       // of the current batch, still to be tried
   std::optional<std::chrono::steady_clock::time_point> submitted_;  // the first attempt since the last commit
   Seconds seconds_{};                                               // of the activities of these attempts
   std::int64_t since_checkpoint_ = 0;                               // segments

@@ -8,7 +8,7 @@
 namespace anchorage::coordinator {
 namespace {
 
-// Share of the written edits whose target is more probable than before, or stands. None written: not measured.
+// Share of the written edits whose target is more probable than before, or is_live. None written: not measured.
 double success_of(const std::vector<io::EditRecord>& edits) {
   double written = 0, taken = 0;
   for (const io::EditRecord& edit : edits) {
@@ -21,18 +21,18 @@ double success_of(const std::vector<io::EditRecord>& edits) {
 
 }  // namespace
 
-std::string Judgement::text() const {
-  return fmt::format("{}", fmt::join(objections, "; "));
+std::string Judgment::text() const {
+  return fmt::format("{}", fmt::join(rejections, "; "));
 }
 
-Judgement judge(const sharding::BatchApplied& applied, const GuardLimits& limits) {
-  Judgement judgement;
-  const auto look = [&](io::ProbeRecord probe, bool within, const std::string& objection) {
-    judgement.probes.push_back(std::move(probe));
-    if (limits.on && !within) judgement.objections.push_back(objection);
+Judgment judge(const sharding::BatchApplied& applied, const GuardLimits& limits) {
+  Judgment judgment;
+  const auto look = [&](io::ProbeRecord probe, bool within, const std::string& rejection) {
+    judgment.probes.push_back(std::move(probe));
+    if (limits.on && !within) judgment.rejections.push_back(rejection);
   };
   const double success = success_of(applied.edits);
-  if (std::isnan(success)) return judgement;  // nothing was written
+  if (std::isnan(success)) return judgment;  // nothing was written
   look(
       {.name = "success", .before = io::not_measured, .after = success}, success >= limits.success,
       fmt::format("the target became more probable for {:.3f} of the edits (limit {:g})", success, limits.success));
@@ -50,7 +50,7 @@ Judgement judge(const sharding::BatchApplied& applied, const GuardLimits& limits
          fmt::format("layer {} changed by {:.3f} of its weight's norm (limit {:g})", layer.layer, change,
                      limits.drift));
   }
-  return judgement;
+  return judgment;
 }
 
 }  // namespace anchorage::coordinator

@@ -1,4 +1,4 @@
-// The guard: whether a batch that stands in the weights may be committed.
+// The guard: whether a batch that is_live in the weights may be committed.
 //
 // It looks at the batch's own edits (did they take?), at the loss on text that no edit is about, and at how much
 // each edited weight was changed. A number that is not finite passes no limit.
@@ -19,15 +19,15 @@ struct GuardLimits {
   double drift = 5.0;       // most that one batch may change a weight by, in Frobenius norms of the base weight
 };
 
-struct Judgement {
+struct Judgment {
   std::vector<io::ProbeRecord> probes;  // what was measured
-  std::vector<std::string> objections;  // empty: accepted
+  std::vector<std::string> rejections;  // empty: accepted
 
-  bool accepted() const { return objections.empty(); }
+  bool accepted() const { return rejections.empty(); }
   std::string text() const;  // "the held-out loss rose by 7.012 nats (limit 0.25); ..."
 };
 
 // Off, it measures and objects to nothing.
-Judgement judge(const sharding::BatchApplied& applied, const GuardLimits& limits);
+Judgment judge(const sharding::BatchApplied& applied, const GuardLimits& limits);
 
 }  // namespace anchorage::coordinator

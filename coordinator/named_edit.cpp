@@ -33,13 +33,13 @@ Edits edits_named(const std::string& name, std::span<const RecordedEdit> recorde
 }
 
 std::string fate_of(const RecordedEdit& edit) {
-  if (edit.removed_in) return fmt::format("one that was taken back in segment {}", *edit.removed_in);
+  if (edit.removed_in) return fmt::format("one that was removed in segment {}", *edit.removed_in);
   if (edit.superseded_in) return fmt::format("one that was superseded in batch {}", *edit.superseded_in);
   return fmt::format("one that was set aside: {}", edit.reason);
 }
 
 // "a@3 ('The CEO of Boeing is' -> 'Kelly Ortberg')", with the row where the batch has several.
-std::string told(const RecordedEdit& edit, const Edits& among) {
+std::string name_of(const RecordedEdit& edit, const Edits& among) {
   const auto in_batch = std::ranges::count(among, edit.batch, &RecordedEdit::batch);
   return fmt::format("{} ('{}' -> '{}')", in_batch == 1 ? name_with_batch(edit) : name_with_row(edit),
                      edit.edit.filled_prompt(), edit.edit.target);
@@ -47,21 +47,21 @@ std::string told(const RecordedEdit& edit, const Edits& among) {
 
 }  // namespace
 
-io::RecordedPlace standing_edit(const std::string& name, std::span<const RecordedEdit> recorded,
-                                const std::string& where) {
+io::RecordedPlace live_edit(const std::string& name, std::span<const RecordedEdit> recorded,
+                            const std::string& where) {
   const Edits named = edits_named(name, recorded);
-  Edits standing;
-  std::ranges::copy_if(named, std::back_inserter(standing), &RecordedEdit::stands);
-  if (standing.size() == 1) return standing.front()->place();
-  if (standing.empty()) {
-    throw io::UserError({.expected = fmt::format("an edit '{}' that stands", name),
+  Edits live;
+  std::ranges::copy_if(named, std::back_inserter(live), &RecordedEdit::is_live);
+  if (live.size() == 1) return live.front()->place();
+  if (live.empty()) {
+    throw io::UserError({.expected = fmt::format("an edit '{}' that is_live", name),
                          .found = named.empty() ? "no edit of this id" : fate_of(*named.back()),
                          .where = where,
                          .remedy = "'anchorage journal show RUN --batch N' has the ids of a batch"});
   }
   std::vector<std::string> all;
-  for (const RecordedEdit* edit : standing) all.push_back(told(*edit, standing));
-  throw io::UserError({.expected = fmt::format("one edit '{}' that stands", name),
+  for (const RecordedEdit* edit : live) all.push_back(name_of(*edit, live));
+  throw io::UserError({.expected = fmt::format("one edit '{}' that is_live", name),
                        .found = fmt::format("{}: {}", all.size(), fmt::join(all, ", ")),
                        .where = where,
                        .remedy = "name the one that is meant as it is listed here"});

@@ -10,9 +10,9 @@
 
 namespace anchorage::coordinator {
 
-// The place of the one edit of that name that stands. Throws io::UserError where there is none, with what became of
-// the last one, and where there are several, with a name for each. `where` is the run, for messages.
-io::RecordedPlace standing_edit(const std::string& name, std::span<const RecordedEdit> recorded,
-                                const std::string& where);
+// The place of the one edit of that name that is_live. Throws io::UserError where there is none, with what became
+// of the last one, and where there are several, with a name for each. `where` is the run, for messages.
+io::RecordedPlace live_edit(const std::string& name, std::span<const RecordedEdit> recorded,
+                            const std::string& where);
 
 }  // namespace anchorage::coordinator

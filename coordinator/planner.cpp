@@ -142,11 +142,12 @@ PlanSeconds seconds_of(const StageCosts& costs, const Plan& plan) {
   double slowest = 0;
   for (const Range& layers : plan.stages) {
     slowest = std::max(slowest, costs.values_seconds(layers));
-    seconds.evaluate +=
-        costs.scoring_seconds(layers) * static_cast<double>(costs.groups_a_replica()) + costs.probe_seconds(layers);
+    seconds.evaluate += costs.scoring_seconds(layers) * static_cast<double>(costs.groups_per_replica()) +
+                        costs.probe_seconds(layers);
   }
-  const std::int64_t windows = (costs.groups_a_replica() + costs.groups_in_flight() - 1) / costs.groups_in_flight();
-  const std::int64_t turns = costs.groups_a_replica() + windows * (plan.topology.stages() - 1);
+  const std::int64_t windows =
+      (costs.groups_per_replica() + costs.groups_in_flight() - 1) / costs.groups_in_flight();
+  const std::int64_t turns = costs.groups_per_replica() + windows * (plan.topology.stages() - 1);
   seconds.values = slowest * static_cast<double>(turns);
   std::int64_t most_owned = 0;
   for (const RankPlan& rank : plan.ranks) most_owned = std::max(most_owned, std::ssize(rank.owns));

@@ -37,7 +37,7 @@ struct Plan {
   sharding::Topology topology{1, 1};
   std::vector<sharding::Range> stages;  // layers
   std::vector<RankPlan> ranks;
-  std::int64_t group = 1, groups_in_flight = 1;  // edits a group; groups that a replica has under way
+  std::int64_t group = 1, groups_in_flight = 1;  // edits a group; groups that a replica has in flight
   PlanSeconds seconds;                           // a batch, estimated
 };
 

@@ -71,37 +71,37 @@ Progress::~Progress() {
   if (bar_stands_) out_ << std::endl;
 }
 
-void Progress::checkpoint_ignored(const std::string& file, const std::string& complaint) {
-  tell(fmt::format("warning: the checkpoint {} is ignored: {}", file, complaint));
+void Progress::checkpoint_ignored(const std::string& file, const std::string& diagnostic) {
+  print(fmt::format("warning: the checkpoint {} is ignored: {}", file, diagnostic));
 }
 
 void Progress::replaying(std::int64_t segments) {
-  tell(fmt::format("replaying {} committed batches", segments));
+  print(fmt::format("replaying {} committed batches", segments));
 }
 
 void Progress::editing(std::int64_t edits, std::int64_t batches) {
-  tell(fmt::format("{} edits to apply in {} batches", edits, batches));
+  print(fmt::format("{} edits to apply in {} batches", edits, batches));
   meter_.emplace(edits, ProgressMeter::Clock::now());
   wait();
 }
 
-void Progress::undone(std::int64_t edits, const std::string& why) {
-  tell(fmt::format("warning: a batch of {} edits is undone: {}", edits, why));
+void Progress::reverted(std::int64_t edits, const std::string& why) {
+  print(fmt::format("warning: a batch of {} edits is reverted: {}", edits, why));
 }
 
 void Progress::committed(const BatchReport& report) {
   for (const SetAside& edit : report.set_aside)
-    tell(fmt::format("warning: edit {} set aside: {}", edit.edit, edit.reason));
+    print(fmt::format("warning: edit {} set aside: {}", edit.edit, edit.reason));
   meter_->advance(report.committed + std::ssize(report.set_aside), ProgressMeter::Clock::now());
   if (display_ == Display::bar) show();
 }
 
 void Progress::stopping(int signal) {
-  tell(fmt::format("{}: the batch at hand is finished and committed, then the run stops", strsignal(signal)));
+  print(fmt::format("{}: the current batch is finished and committed, then the run stops", strsignal(signal)));
 }
 
 void Progress::still_stopping(int signal) {
-  tell(fmt::format("{}: already stopping, the batch at hand is still being finished", strsignal(signal)));
+  print(fmt::format("{}: already stopping, the current batch is still being finished", strsignal(signal)));
 }
 
 void Progress::finished(const RunResult& result) {
@@ -120,8 +120,8 @@ void Progress::show() {
   }
 }
 
-// A line of its own; a bar goes on below it.
-void Progress::tell(const std::string& text) {
+// A line of its own; a bar continues below it.
+void Progress::print(const std::string& text) {
   if (bar_stands_) out_ << clear_line;
   out_ << text << std::endl;
   if (bar_stands_) show();

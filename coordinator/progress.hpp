@@ -53,13 +53,13 @@ class Progress : public Observer {
   // Borrows both. The first line comes after one interval.
   Progress(boost::asio::io_context& context, std::ostream& out, Display display,
            std::chrono::milliseconds interval = std::chrono::seconds(5));
-  // Ends the line where a bar stands.
+  // Ends the line where a bar is_live.
   ~Progress() override;
 
-  void checkpoint_ignored(const std::string& file, const std::string& complaint) override;
+  void checkpoint_ignored(const std::string& file, const std::string& diagnostic) override;
   void replaying(std::int64_t segments) override;
   void editing(std::int64_t edits, std::int64_t batches) override;
-  void undone(std::int64_t edits, const std::string& why) override;
+  void reverted(std::int64_t edits, const std::string& why) override;
   void committed(const BatchReport& report) override;
   void stopping(int signal) override;
   void still_stopping(int signal) override;
@@ -67,7 +67,7 @@ class Progress : public Observer {
 
  private:
   void show();
-  void tell(const std::string& text);
+  void print(const std::string& text);
   void wait();
 
   std::ostream& out_;

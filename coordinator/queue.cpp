@@ -22,19 +22,19 @@ Question question_of(const io::Edit& edit) {
   return {edit.subject, edit.prompt};
 }
 
-using StandingIds = std::multimap<std::string_view, const RecordedEdit*>;
+using LiveIds = std::multimap<std::string_view, const RecordedEdit*>;
 
-StandingIds standing_ids(std::span<const RecordedEdit> recorded) {
-  StandingIds standing;
+LiveIds live_ids(std::span<const RecordedEdit> recorded) {
+  LiveIds live;
   for (const RecordedEdit& record : recorded) {
-    if (record.stands()) standing.emplace(record.edit.id, &record);
+    if (record.is_live()) live.emplace(record.edit.id, &record);
   }
-  return standing;
+  return live;
 }
 
-// The edit that stands with this one's id, where that is of another question; null where the id is its own.
-const RecordedEdit* holder_of_id(const StandingIds& standing, const io::Edit& edit) {
-  const auto [begin, end] = standing.equal_range(edit.id);
+// The edit that is_live with this one's id, where that is of another question; null where the id is its own.
+const RecordedEdit* holder_of_id(const LiveIds& live, const io::Edit& edit) {
+  const auto [begin, end] = live.equal_range(edit.id);
   const auto asks_the_same = [&](const auto& entry) { return entry.second->edit.asks_the_same_as(edit); };
   return begin == end || std::any_of(begin, end, asks_the_same) ? nullptr : begin->second;
 }
@@ -42,27 +42,27 @@ const RecordedEdit* holder_of_id(const StandingIds& standing, const io::Edit& ed
 // Of the file's first `count` edits those whose ids are their own.
 std::vector<io::Edit> with_own_ids(const io::EditsFile& file, std::size_t count,
                                    std::span<const RecordedEdit> recorded, bool strict, QueueFindings& findings) {
-  const StandingIds standing = standing_ids(recorded);
+  const LiveIds live = live_ids(recorded);
   std::vector<io::Edit> edits;
   for (std::size_t i = 0; i < count; ++i) {
-    const RecordedEdit* holder = holder_of_id(standing, file.edits[i]);
+    const RecordedEdit* holder = holder_of_id(live, file.edits[i]);
     if (holder == nullptr) {
       edits.push_back(file.edits[i]);
       continue;
     }
-    const io::Complaint complaint{
+    const io::Diagnostic diagnostic{
         .expected = "only edits with ids of their own (--strict)",
         .found = fmt::format("id '{}' is that of another fact, '{}' -> '{}', committed in batch {}",
                              holder->edit.id, holder->edit.filled_prompt(), holder->edit.target, holder->batch),
         .where = file.places.at(i),
-        .remedy = "give it one of its own, or take that one back first"};
-    if (strict) throw io::UserError(complaint);
-    findings.set_aside.push_back({complaint.where, fmt::format("{}; {}", complaint.found, complaint.remedy)});
+        .remedy = "give it one of its own, or remove that one first"};
+    if (strict) throw io::UserError(diagnostic);
+    findings.set_aside.push_back({diagnostic.where, fmt::format("{}; {}", diagnostic.found, diagnostic.remedy)});
   }
   return edits;
 }
 
-// The edits that are left where the file answers a question more than once, each where it stands first: its last
+// The edits that are left where the file answers a question more than once, each where it is_live first: its last
 // word (supersede), its first (refuse), or all of its different answers (keep_both).
 std::vector<io::Edit> settle(std::span<const io::Edit> edits, OnConflict policy, QueueFindings& findings) {
   std::map<Question, const io::Edit*> word;
@@ -99,39 +99,39 @@ std::vector<io::Edit> settle(std::span<const io::Edit> edits, OnConflict policy,
 }
 
 // What the journal says to one question.
-struct Standing {
+struct QuestionHistory {
   std::vector<const RecordedEdit*> committed{};              // in the weights, the last one's answer is the run's
   std::map<std::string_view, const RecordedEdit*> latest{};  // of each answer, in the weights or not
 };
 
 // Where an answer takes the place of others, what became of those before it is past: they may be given again.
-std::map<Question, Standing> standing_of(std::span<const RecordedEdit> recorded, OnConflict policy) {
-  std::map<Question, Standing> standing;
+std::map<Question, QuestionHistory> history_of(std::span<const RecordedEdit> recorded, OnConflict policy) {
+  std::map<Question, QuestionHistory> history;
   for (const RecordedEdit& record : recorded) {
-    Standing& now = standing[question_of(record.edit)];
-    if (record.stands()) {
+    QuestionHistory& now = history[question_of(record.edit)];
+    if (record.is_live()) {
       now.committed.push_back(&record);
       if (policy != OnConflict::keep_both) now.latest.clear();
     }
     now.latest[record.edit.target] = &record;
   }
-  return standing;
+  return history;
 }
 
 // The newest record of the edit's own answer, if any.
-const RecordedEdit* latest_of(const Standing& standing, const io::Edit& edit) {
-  const auto entry = standing.latest.find(edit.target);
-  return entry == standing.latest.end() ? nullptr : entry->second;
+const RecordedEdit* latest_of(const QuestionHistory& history, const io::Edit& edit) {
+  const auto entry = history.latest.find(edit.target);
+  return entry == history.latest.end() ? nullptr : entry->second;
 }
 
 bool answers(const RecordedEdit* record, const io::Edit& edit) {
   return record->edit.target == edit.target;
 }
 
-bool is_committed(const Standing& standing, const io::Edit& edit, OnConflict policy) {
-  if (standing.committed.empty()) return false;
-  if (policy != OnConflict::keep_both) return answers(standing.committed.back(), edit);
-  return std::ranges::any_of(standing.committed, [&](const RecordedEdit* record) { return answers(record, edit); });
+bool is_committed(const QuestionHistory& history, const io::Edit& edit, OnConflict policy) {
+  if (history.committed.empty()) return false;
+  if (policy != OnConflict::keep_both) return answers(history.committed.back(), edit);
+  return std::ranges::any_of(history.committed, [&](const RecordedEdit* record) { return answers(record, edit); });
 }
 
 std::vector<io::RecordedPlace> places_of(const std::vector<const RecordedEdit*>& records) {
@@ -178,10 +178,10 @@ Queue::Queue(const io::EditsFile& file, std::span<const RecordedEdit> recorded, 
   const std::size_t count =
       options.limit ? std::min(file.edits.size(), static_cast<std::size_t>(*options.limit)) : file.edits.size();
   const auto edits = with_own_ids(file, count, recorded, options.strict, findings_);
-  const auto standing = standing_of(recorded, options.on_conflict);
+  const auto history = history_of(recorded, options.on_conflict);
   for (const io::Edit& edit : settle(edits, options.on_conflict, findings_)) {
-    const auto entry = standing.find(question_of(edit));
-    const Standing found = entry == standing.end() ? Standing{} : entry->second;
+    const auto entry = history.find(question_of(edit));
+    const QuestionHistory found = entry == history.end() ? QuestionHistory{} : entry->second;
     const RecordedEdit* latest = latest_of(found, edit);
     if (latest != nullptr && latest->state == io::EditState::set_aside) {
       findings_.set_aside.push_back({edit.id, fmt::format("batch {}: {}", latest->batch, latest->reason)});

@@ -1,9 +1,9 @@
 // What is to be edited, in which order, in which batches: the edits of a file, held against what the run's journal
 // already has.
 //
-// The file says what is to stand in the end, the journal says what stands. So the same file given again has nothing
-// to do, an interrupted run goes on with the batches that it would have had anyway, and edits appended to the file
-// come next.
+// The file says what is to stand in the end, the journal says what is_live. So the same file given again has
+// nothing to do, an interrupted run resumes the batches that it would have had anyway, and edits appended to
+// the file come next.
 #pragma once
 
 #include <cstdint>
@@ -59,13 +59,13 @@ struct QueueOptions {
 
 // What was found while the queue was filled.
 struct QueueFindings {
-  std::int64_t repeated = 0;           // stands in the file before
-  std::int64_t already_committed = 0;  // stands in the weights
+  std::int64_t repeated = 0;           // is_live in the file before
+  std::int64_t already_committed = 0;  // is_live in the weights
   std::vector<Conflict> conflicts;     // of which both are not refused
-  // Unreadable records, edits with the id of another one that stands, refused conflicts, and what a batch has set
+  // Unreadable records, edits with the id of another one that is_live, refused conflicts, and what a batch has set
   // aside before.
   std::vector<SetAside> set_aside;
-  std::vector<RecordedEdit> removed;  // taken back by a removal, and not written again
+  std::vector<RecordedEdit> removed;  // removed by a removal, and not written again
 };
 
 struct QueuedEdit {

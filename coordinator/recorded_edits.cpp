@@ -4,21 +4,20 @@
 #include <utility>
 
 #include "io/error.hpp"
-#include "io/run/journal/standing.hpp"
+#include "io/run/journal/live_segments.hpp"
 
 namespace anchorage::coordinator {
 namespace {
 
-std::vector<RecordedEdit> edits_of(const std::vector<io::JournalEntry>& standing) {
+std::vector<RecordedEdit> edits_of(const std::vector<io::JournalEntry>& live) {
   std::vector<RecordedEdit> recorded;
   std::map<std::pair<std::int64_t, std::int32_t>, std::size_t> places;
-  for (const io::JournalEntry& entry : standing) {
+  for (const io::JournalEntry& entry : live) {
     const io::SegmentReader segment(entry.path);
     for (const io::RecordedPlace& place : segment.removed()) {
       const auto found = places.find({place.segment, place.edit});
-      io::check(found != places.end(),
-                fmt::format("segment {} takes edit {} of segment {} back, which does not stand", entry.header.batch,
-                            place.id, place.segment));
+      io::check(found != places.end(), fmt::format("segment {} removes edit {} of segment {}, which is not live",
+                                                   entry.header.batch, place.id, place.segment));
       RecordedEdit& edit = recorded[found->second];
       (entry.header.kind == io::SegmentKind::batch ? edit.superseded_in : edit.removed_in) = entry.header.batch;
     }
@@ -38,11 +37,11 @@ std::vector<RecordedEdit> edits_of(const std::vector<io::JournalEntry>& standing
 }  // namespace
 
 std::vector<RecordedEdit> recorded_edits(const io::Journal& journal, std::int64_t number) {
-  return edits_of(io::standing_segments(journal, number));
+  return edits_of(io::live_segments(journal, number));
 }
 
 std::vector<RecordedEdit> recorded_edits(const io::Journal& journal) {
-  return edits_of(io::standing_segments(journal));
+  return edits_of(io::live_segments(journal));
 }
 
 }  // namespace anchorage::coordinator

@@ -21,7 +21,7 @@ struct RecordedEdit {
   std::optional<std::int64_t> superseded_in{};  // the batch whose edit took its place
 
   // Whether it is in the weights.
-  bool stands() const { return state == io::EditState::committed && !removed_in && !superseded_in; }
+  bool is_live() const { return state == io::EditState::committed && !removed_in && !superseded_in; }
   io::RecordedPlace place() const { return {.id = edit.id, .segment = batch, .edit = row}; }
 };
 

@@ -13,15 +13,15 @@ namespace {
 // the prompt's end; the demo's facts 8.3, 3.7 and 2.3 (means, SmolLM2's tokenizer).
 constexpr std::int64_t prompt_tokens = 8;
 constexpr std::int64_t target_tokens = 3;
-constexpr std::int64_t subject_end = 7;                      // tokens up to the subject's last one
-constexpr std::int64_t essence_tokens = 6, essence_end = 4;  // "{subject} is a", the same of it
+constexpr std::int64_t subject_end = 7;                          // tokens up to the subject's last one
+constexpr std::int64_t kl_prompt_tokens = 6, kl_prompt_end = 4;  // "{subject} is a", the same of it
 // The last target token predicts nothing and is not computed.
 constexpr std::int64_t row_tokens = prompt_tokens + target_tokens - 1;
-// The sentences on which the guard measures the loss before and behind a batch; one of the two is known already.
+// The sentences on which the guard measures the loss before and after a batch; one of the two is known already.
 constexpr std::int64_t probe_tokens = 240;
 
 // For memory, which has to hold what is longer than usual too.
-constexpr std::int64_t roomy_row_tokens = 16;
+constexpr std::int64_t max_row_tokens = 16;
 
 double as_double(std::int64_t value) {
   return static_cast<double>(value);
@@ -48,17 +48,17 @@ StageCosts::StageCosts(Workload workload, Machine machine, int stages, int repli
   const io::Hparams& hparams = workload_.hparams;
   const sharding::StepArithmetic step{
       .on_gpu = machine_.is_gpu, .width = workload_.model.d_model, .weight_bytes = workload_.weight_bytes};
-  group_ = std::min(sharding::edits_a_group(hparams.group, hparams.contexts, step), workload_.batch);
+  group_ = std::min(sharding::edits_per_group(hparams.group, hparams.contexts, step), workload_.batch);
   groups_ = ceil_divided(ceil_divided(workload_.batch, group_), replicas_);
   in_flight_ = std::min<std::int64_t>(groups_, sharding::groups_in_flight(stages_));
   rows_ = group_ * (hparams.contexts + 1);
   // The first context is the bare prompt; one more than is wanted is tried.
   const std::int64_t contexts = hparams.contexts, prefixes = (contexts - 1) * hparams.context_length;
   tokens_ = {
-      .steps = group_ * (contexts * (row_tokens - subject_end + 1) + essence_tokens - essence_end + 1),
-      .whole = group_ * (contexts * row_tokens + prefixes + essence_tokens),
-      .beginnings = group_ * (contexts * subject_end + prefixes),
-      .candidates = group_ * ((contexts + 1) * subject_end + prefixes + hparams.context_length + essence_end)};
+      .steps = group_ * (contexts * (row_tokens - subject_end + 1) + kl_prompt_tokens - kl_prompt_end + 1),
+      .whole = group_ * (contexts * row_tokens + prefixes + kl_prompt_tokens),
+      .prefix_tokens = group_ * (contexts * subject_end + prefixes),
+      .candidates = group_ * ((contexts + 1) * subject_end + prefixes + hparams.context_length + kl_prompt_end)};
 }
 
 std::int64_t StageCosts::layer_parameters() const {
@@ -90,7 +90,7 @@ std::int64_t StageCosts::edited_in(sharding::Range layers) const {
   return std::ranges::count_if(workload_.hparams.layers, [&](int layer) { return layers.contains(layer); });
 }
 
-std::int64_t StageCosts::layers_behind_first_edit(sharding::Range layers) const {
+std::int64_t StageCosts::layers_after_first_edit(sharding::Range layers) const {
   if (workload_.hparams.layers.empty()) return 0;
   const std::int64_t begin = std::max<std::int64_t>(layers.begin, workload_.hparams.layers.front() + 1);
   return std::max<std::int64_t>(0, layers.end - begin);
@@ -102,12 +102,12 @@ std::int64_t StageCosts::predicted() const {
 
 RankBytes StageCosts::bytes(sharding::Range layers, std::int64_t owned) const {
   const io::ModelConfig& model = workload_.model;
-  const std::int64_t suffix_tokens = rows_ * sharding::usual_suffix_tokens,
-                     whole_tokens = rows_ * (roomy_row_tokens + workload_.hparams.context_length);
+  const std::int64_t suffix_tokens = rows_ * sharding::typical_suffix_tokens,
+                     whole_tokens = rows_ * (max_row_tokens + workload_.hparams.context_length);
   const std::int64_t d = model.d_model, f = model.d_ff, w = workload_.weight_bytes,
                      attention = model.heads * model.head_dim, past = workload_.hparams.context_length + 6,
-                     seen = past + sharding::usual_suffix_tokens;
-  const std::int64_t master = 4 * d * f, moment = 8 * f * f, behind = layers_behind_first_edit(layers);
+                     seen = past + sharding::typical_suffix_tokens;
+  const std::int64_t master = 4 * d * f, moment = 8 * f * f, after = layers_after_first_edit(layers);
   // Kept of a token in a layer: both norms' inputs in f32, queries, keys and values, the softmax, the MLP's gate.
   const std::int64_t kept = 16 * d + 3 * attention * w * 2 + 3 * f * w + model.heads * seen * (4 + w);
   const std::int64_t passing = whole_tokens * ((4 * f + 8 * d) * w + 8 * d);  // of the one layer at work
@@ -119,8 +119,8 @@ RankBytes StageCosts::bytes(sharding::Range layers, std::int64_t owned) const {
                   .masters = edited_in(layers) * masters * master,
                   .second_moments = owned * 2 * moment,
                   .solving = owned > 0 ? (2 * owned + 4) * moment : 0,
-                  .activations = in_flight_ * behind * suffix_tokens * kept + passing,
-                  .caches = in_flight_ * behind * rows_ * past * 2 * model.kv_heads * model.head_dim * w,
+                  .activations = in_flight_ * after * suffix_tokens * kept + passing,
+                  .caches = in_flight_ * after * rows_ * past * 2 * model.kv_heads * model.head_dim * w,
                   .runtime = machine_.runtime_bytes + checkpoint};
   if (has_head(layers)) bytes.caches += (3 * predicted() + in_flight_ * group_) * model.vocabulary * 4;
   return bytes;
@@ -139,10 +139,10 @@ double StageCosts::head(sharding::Range layers, std::int64_t predicted) const {
   return has_head(layers) ? 2 * as_double(predicted * workload_.model.vocabulary * workload_.model.d_model) : 0;
 }
 
-// The optimiser's steps on suffixes, backward as much as forward (frozen weights need no gradient of theirs); the
-// passes over whole rows that cache what the steps do not compute again, and for the injected keys; the beginnings
-// of candidates up to the last edited layer, to choose contexts; and those in use, for keys on the edited weights:
-// going upward through the layers, once or in each correction sweep, and before the first of these.
+// The optimizer's steps on suffixes, backward as much as forward (frozen weights need no gradient of theirs); the
+// passes over whole rows that cache what the steps do not compute again, and for the injected keys; the
+// prefix_tokens of candidates up to the last edited layer, to choose contexts; and those in use, for keys on the
+// edited weights: going upward through the layers, once or in each correction sweep, and before the first of these.
 double StageCosts::values_seconds(sharding::Range layers) const {
   const auto& edited = workload_.hparams.layers;
   if (edited.empty()) return 0;
@@ -150,14 +150,14 @@ double StageCosts::values_seconds(sharding::Range layers) const {
     return std::clamp<std::int64_t>(end - layers.begin, 0, layers.size());
   };
   const std::int64_t up_to_last = before(edited.back() + 1), up_to_first = before(edited.front());
-  const double step = 2 * (forward(layers_behind_first_edit(layers), tokens_.steps) + head(layers, predicted()));
+  const double step = 2 * (forward(layers_after_first_edit(layers), tokens_.steps) + head(layers, predicted()));
   const double caches = (workload_.joint ? 3 : 1) * forward(layers.size(), tokens_.whole) + head(layers, group_);
   const double contexts = forward(up_to_last, tokens_.candidates);
   std::int64_t upward = 0;  // layer by layer, each from the first edited one on
   for (const int layer : edited) upward += before(layer + 1) - up_to_first;
   const std::int64_t times = workload_.joint ? workload_.hparams.correction_sweeps : 1,
                      first = workload_.joint && times > 0 ? up_to_last - up_to_first : 0;
-  const double keys = forward(up_to_first + first + times * upward, tokens_.beginnings);
+  const double keys = forward(up_to_first + first + times * upward, tokens_.prefix_tokens);
   return (as_double(workload_.evaluations) * step + caches + contexts + keys) / machine_.flops;
 }
 

@@ -27,7 +27,7 @@ struct Machine {
 
   static Machine gpu() { return {}; }
   // As measured with the demo model on a shared AMD EPYC with AVX-512: 58 Gflop/s a core over whole edits, 65 in
-  // single blocks. `plan --measure` tells what another machine does.
+  // single blocks. `plan --measure` says what another machine does.
   static Machine cpu(int threads);
 };
 
@@ -42,12 +42,12 @@ struct Workload {
 
 struct RankBytes {
   std::int64_t weights = 0;
-  // f32, of edited layers: beside the model's own where that is shorter, a copy for taking a batch back, and where
+  // f32, of edited layers: beside the model's own where that is shorter, a copy for removing a batch, and where
   // layers are written jointly another.
   std::int64_t masters = 0;
   std::int64_t second_moments = 0;  // of owned layers: A and its inverse, f64
   std::int64_t solving = 0;      // while an owner absorbs a batch's keys: the new ones beside the old, and products
-  std::int64_t activations = 0;  // of the groups under way, kept for the backward pass
+  std::int64_t activations = 0;  // of the groups in flight, kept for the backward pass
   std::int64_t caches = 0;       // attention's keys and values before the subjects; the head's probabilities
   std::int64_t runtime = 0;      // of the process; on CPUs also a checkpoint on its way to the disk
 
@@ -61,9 +61,9 @@ class StageCosts {
  public:
   StageCosts(Workload workload, Machine machine, int stages, int replicas);
 
-  [[nodiscard]] std::int64_t group() const { return group_; }               // edits
-  [[nodiscard]] std::int64_t step_tokens() const { return tokens_.steps; }  // of a group, in a step
-  [[nodiscard]] std::int64_t groups_a_replica() const { return groups_; }   // of the replica that has most
+  [[nodiscard]] std::int64_t group() const { return group_; }                // edits
+  [[nodiscard]] std::int64_t step_tokens() const { return tokens_.steps; }   // of a group, in a step
+  [[nodiscard]] std::int64_t groups_per_replica() const { return groups_; }  // of the replica that has most
   [[nodiscard]] std::int64_t groups_in_flight() const { return in_flight_; }
 
   // Of a rank that holds `layers` and owns `owned` of the edited ones among them.
@@ -87,7 +87,7 @@ class StageCosts {
   [[nodiscard]] std::int64_t layer_parameters() const;
   [[nodiscard]] std::int64_t weights_of(sharding::Range layers) const;
   [[nodiscard]] bool has_head(sharding::Range layers) const { return layers.end == workload_.model.layers; }
-  [[nodiscard]] std::int64_t layers_behind_first_edit(sharding::Range layers) const;
+  [[nodiscard]] std::int64_t layers_after_first_edit(sharding::Range layers) const;
   [[nodiscard]] std::int64_t predicted() const;  // tokens of a group that the head is asked for in a step
   // Operations.
   [[nodiscard]] double forward(std::int64_t layers, std::int64_t tokens) const;
@@ -104,10 +104,10 @@ class StageCosts {
   std::int64_t rows_;  // of a group
   // Of a group, as they usually are.
   struct Tokens {
-    std::int64_t steps = 0;       // from the subject's last token on
-    std::int64_t whole = 0;       // of whole rows
-    std::int64_t beginnings = 0;  // up to the subject's last token, in the contexts that are used
-    std::int64_t candidates = 0;  // the same in all contexts that are tried
+    std::int64_t steps = 0;          // from the subject's last token on
+    std::int64_t whole = 0;          // of whole rows
+    std::int64_t prefix_tokens = 0;  // up to the subject's last token, in the contexts that are used
+    std::int64_t candidates = 0;     // the same in all contexts that are tried
   } tokens_;
 };
 

@@ -6,18 +6,18 @@
 namespace anchorage::io {
 namespace {
 
-std::string message_of(const Complaint& complaint) {
-  std::string message = fmt::format("expected {}, found {}", complaint.expected, complaint.found);
-  if (!complaint.where.empty()) message += fmt::format(", in {}", complaint.where);
-  if (!complaint.remedy.empty()) message += fmt::format("; {}", complaint.remedy);
+std::string message_of(const Diagnostic& diagnostic) {
+  std::string message = fmt::format("expected {}, found {}", diagnostic.expected, diagnostic.found);
+  if (!diagnostic.where.empty()) message += fmt::format(", in {}", diagnostic.where);
+  if (!diagnostic.remedy.empty()) message += fmt::format("; {}", diagnostic.remedy);
   return message;
 }
 
 }  // namespace
 
-UserError::UserError(const Complaint& complaint) : std::runtime_error(message_of(complaint)) {}
+UserError::UserError(const Diagnostic& diagnostic) : std::runtime_error(message_of(diagnostic)) {}
 
-SystemError::SystemError(const Complaint& complaint) : std::runtime_error(message_of(complaint)) {}
+SystemError::SystemError(const Diagnostic& diagnostic) : std::runtime_error(message_of(diagnostic)) {}
 
 SystemError SystemError::from_errno(int error, const std::string& operation, const std::string& path) {
   std::string remedy;

@@ -1,7 +1,7 @@
 // The two kinds of error of this project, and the form of their messages.
 //
 // A UserError says that something given to the program (a file, an option, a directory) is not what is needed; a
-// person can mend it. An InternalError says that the program itself is wrong. `launch/program/main.cpp` turns the
+// person can fix it. An InternalError says that the program itself is wrong. `launch/program/main.cpp` turns the
 // first into exit code 2 and the second into exit code 1.
 #pragma once
 
@@ -13,8 +13,8 @@
 
 namespace anchorage::io {
 
-// What a message tells, in this order: "<expected>, <found>, <where>; <what to do>".
-struct Complaint {
+// What a message says, in this order: "<expected>, <found>, <where>; <what to do>".
+struct Diagnostic {
   std::string expected;  // "a subject that occurs in its prompt"
   std::string found;     // "'Alphabet' in 'The CEO of {} is'"
   std::string where;     // "edits.jsonl, line 12"; may be empty
@@ -23,13 +23,13 @@ struct Complaint {
 
 class UserError : public std::runtime_error {
  public:
-  explicit UserError(const Complaint& complaint);
+  explicit UserError(const Diagnostic& diagnostic);
 };
 
 // The file system refused (disk full, no permission): nothing is wrong with what was asked. Exit code 1.
 class SystemError : public std::runtime_error {
  public:
-  explicit SystemError(const Complaint& complaint);
+  explicit SystemError(const Diagnostic& diagnostic);
   // From errno: `operation` names what was tried ("write"), `path` on what.
   static SystemError from_errno(int error, const std::string& operation, const std::string& path);
 };

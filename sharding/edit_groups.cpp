@@ -14,16 +14,16 @@ namespace {
 // measured): less would be lost in starting kernels, more would leave a replica's other stages without a group. On
 // a CPU as measured (docs/hparams.md): larger steps are no quicker, and leave other replicas and stages without a
 // group.
-std::int64_t tokens_a_step(const StepArithmetic& step) {
+std::int64_t tokens_per_step(const StepArithmetic& step) {
   if (step.on_gpu) return std::clamp<std::int64_t>(300'000'000'000 / (24 * step.width * step.width), 512, 8192);
   return step.weight_bytes < 4 ? 512 : 256;
 }
 
 }  // namespace
 
-std::int64_t edits_a_group(int asked, int contexts, const StepArithmetic& step) {
+std::int64_t edits_per_group(int asked, int contexts, const StepArithmetic& step) {
   if (asked > 0) return asked;
-  return std::clamp<std::int64_t>(tokens_a_step(step) / (usual_suffix_tokens * (contexts + 1)), 1, 128);
+  return std::clamp<std::int64_t>(tokens_per_step(step) / (typical_suffix_tokens * (contexts + 1)), 1, 128);
 }
 
 std::int64_t groups_in_flight(int stages) {

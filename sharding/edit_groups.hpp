@@ -13,7 +13,7 @@
 namespace anchorage::sharding {
 
 // Tokens of a row from its subject's last one on, as they usually are: the rest of the prompt and the target.
-inline constexpr std::int64_t usual_suffix_tokens = 8;
+inline constexpr std::int64_t typical_suffix_tokens = 8;
 
 // What decides, beside the hyper-parameters, how many tokens a step needs.
 struct StepArithmetic {
@@ -25,9 +25,9 @@ struct StepArithmetic {
 // Edits a group. Where `asked` is 0, as many as fill the machine with one step's tokens: `contexts` + 1 rows an
 // edit; a GPU the sooner, the wider the model, a CPU the sooner, the longer its weights. It follows from model,
 // hyper-parameters and the kind of device alone, never from the number of ranks.
-[[nodiscard]] std::int64_t edits_a_group(int asked, int contexts, const StepArithmetic& step);
+[[nodiscard]] std::int64_t edits_per_group(int asked, int contexts, const StepArithmetic& step);
 
-// Groups that a replica has under way at the same time: two a stage keep its stages at work most of the time. One
+// Groups that a replica has in flight at the same time: two a stage keep its stages at work most of the time. One
 // after the other where there is one stage, for the caches' sake.
 [[nodiscard]] std::int64_t groups_in_flight(int stages);
 

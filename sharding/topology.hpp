@@ -1,7 +1,7 @@
 // Which rank holds what: world = stages x replicas.
 //
-// A stage is a contiguous range of the model's layers; a replica is one full set of stages. Neighbouring ranks are
-// neighbouring stages of one replica, so that activations travel the shortest way and a node holds whole replicas.
+// A stage is a contiguous range of the model's layers; a replica is one full set of stages. Neighboring ranks are
+// neighboring stages of one replica, so that activations travel the shortest way and a node holds whole replicas.
 #pragma once
 
 namespace anchorage::sharding {

@@ -23,9 +23,9 @@ struct LayerState {
 std::map<std::int64_t, LayerState> owned_state(const BatchEditor& editor) {
   std::map<std::int64_t, LayerState> owned;
   const BatchEditor::State state = editor.state();
-  for (const auto& [layer, metric] : state.least_squares.metrics) {
-    owned[layer] = {state.weights.at(layer).cpu(), metric.system().cpu().contiguous(),
-                    metric.inverse().cpu().contiguous()};
+  for (const auto& [layer, covariance] : state.least_squares.covariances) {
+    owned[layer] = {state.weights.at(layer).cpu(), covariance.system().cpu().contiguous(),
+                    covariance.inverse().cpu().contiguous()};
   }
   return owned;
 }
@@ -54,7 +54,7 @@ void CheckpointWriter::begin(const BatchEditor& editor, const std::filesystem::p
                                     .inverse = values_of(tensors.inverse)});
       }
     } catch (const std::exception& error) {
-      spdlog::warn("a checkpoint could not be written, the run goes on without it: {}", error.what());
+      spdlog::warn("a checkpoint could not be written, the run continues without it: {}", error.what());
     }
     writing_ = false;
   });

@@ -112,11 +112,11 @@ class Worker {
     return naming_the_batch(command.batch, [&] { return apply(command); });
   }
 
-  sharding::Reply carry_out(const sharding::UndoBatch&) {
+  sharding::Reply carry_out(const sharding::RevertBatch&) {
     io::check(before_.has_value(), "a batch to undo");
     editor_.restore(*before_);
     loss_ = loss_before_;
-    return sharding::BatchUndone{};
+    return sharding::BatchReverted{};
   }
 
   // Every rank reads of the segment what it holds: it lies in the run directory, which all of them see.

@@ -31,7 +31,7 @@ class CommandQueue : public sharding::Workers {
 };
 
 // Carries out commands until Stop. Collective: rank 0 takes them from `queue` (the others pass nothing) and sends
-// them to all, and while there is none tells them so, which keeps their deadlines. The probe measures around every
+// them to all, and while there is none says them so, which keeps their deadlines. The probe measures around every
 // batch.
 void run_command_loop(BatchEditor& editor, const LossProbe& probe, sharding::HostCommunicator& ranks,
                       CommandQueue* queue);

@@ -10,7 +10,7 @@
 
 namespace anchorage::io {
 
-// A prompt that the edit must leave alone, and what the model should go on answering.
+// A prompt that the edit must leave alone, and what the model should continue answering.
 struct Neighbor {
   std::string prompt;
   std::string answer;
@@ -24,7 +24,7 @@ struct Edit {
   std::string prompt{};                        // a template: "{}" stands in it exactly once, where the subject goes
   std::string target{};                        // what the model is to answer
   std::string ground_truth{};                  // what it answers so far; empty where the file does not tell
-  std::optional<std::string> target_prefix{};  // between prompt and target; not given: usual_target_prefix
+  std::optional<std::string> target_prefix{};  // between prompt and target; not given: typical_target_prefix
   std::vector<std::string> paraphrases{};
   std::vector<Neighbor> neighborhood{};
   std::string source{};  // where the fact comes from
@@ -37,7 +37,7 @@ struct Edit {
   std::string filled_prompt() const;
   // What the model is given: the prompt, in its chat where it has one, with the subject in its place.
   std::string model_prompt() const;
-  // The same as a template, behind a context: "<context>. <prompt>", in its chat. An empty context changes nothing.
+  // The same as a template, after a context: "<context>. <prompt>", in its chat. An empty context changes nothing.
   std::string prompt_in_context(const std::string& context) const;
 
   // Whether subject and prompt are the same; the target is the answer.

@@ -26,7 +26,7 @@ std::string_view kind_of(const nlohmann::json& value);
 // The entries of a list; what is no list is its own only entry.
 std::span<const nlohmann::json> entries_of(const nlohmann::json& value);
 
-// Texts come without white space at their ends, except for the line breaks behind a prompt, with which its author
+// Texts come without white space at their ends, except for the line breaks after a prompt, with which its author
 // ends it. A whole number is the text of its digits; another number is no text, for how it was written is lost.
 
 // A field that must be there and hold some text.

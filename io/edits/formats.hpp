@@ -24,7 +24,7 @@ enum class Format {
   qaedit,    // QAEdit: `prompt`, `target`, `rephrase`, `locality` as a list of `loc`, `loc_ans`
 };
 
-// "native", "counterfact", "easyedit", "mend-zsre", "knowedit", "mquake", "qaedit".
+// "native", "counterfact", "easyedit", "fix-zsre", "knowedit", "mquake", "qaedit".
 std::string_view name_of(Format format);
 std::optional<Format> format_named(std::string_view name);
 // Every name with the fields that tell it, for messages.

@@ -24,7 +24,7 @@ bool is_of(char32_t character, std::uint32_t categories) {
   return (U_GET_GC_MASK(code_of(character)) & categories) != 0;
 }
 
-// Chinese, Japanese, Thai and their neighbours, with their wide punctuation; not Korean, which has spaces.
+// Chinese, Japanese, Thai and their neighbors, with their wide punctuation; not Korean, which has spaces.
 bool is_written_without_spaces(char32_t character) {
   constexpr std::array scripts{USCRIPT_HAN,  USCRIPT_HIRAGANA, USCRIPT_KATAKANA, USCRIPT_BOPOMOFO, USCRIPT_YI,
                                USCRIPT_THAI, USCRIPT_LAO,      USCRIPT_KHMER,    USCRIPT_MYANMAR};
@@ -63,7 +63,7 @@ bool is_in_a_word(char32_t character) {
 
 }  // namespace
 
-std::string_view usual_target_prefix(std::string_view prompt, std::string_view target) {
+std::string_view typical_target_prefix(std::string_view prompt, std::string_view target) {
   const std::u32string before = code_points(prompt), after = code_points(target);
   if (before.empty() || after.empty()) return "";
   if (opens(before) || closes(after.front()) || is_written_without_spaces(before.back())) return "";
@@ -75,17 +75,17 @@ std::string_view usual_target_prefix(std::string_view prompt, std::string_view t
 std::optional<std::string> longer_word(std::string_view prompt, std::string_view subject) {
   const std::size_t place = prompt.find("{}");
   if (place == prompt.npos || subject.empty()) return std::nullopt;
-  const std::u32string before = code_points(prompt.substr(0, place)),
-                       behind = code_points(prompt.substr(place + 2)), within = code_points(subject);
+  const std::u32string before = code_points(prompt.substr(0, place)), after = code_points(prompt.substr(place + 2)),
+                       within = code_points(subject);
   const auto run = [](auto&& characters) {
     return std::ranges::find_if_not(characters, is_in_a_word) - characters.begin();
   };
   const auto reversed = std::views::reverse(before);
   const std::ptrdiff_t begins = is_in_a_word(within.front()) ? run(reversed) : 0;
-  const std::ptrdiff_t ends = is_in_a_word(within.back()) ? run(behind) : 0;
+  const std::ptrdiff_t ends = is_in_a_word(within.back()) ? run(after) : 0;
   if (begins == 0 && ends == 0) return std::nullopt;
   return to_utf8(before.substr(before.size() - static_cast<std::size_t>(begins))) + std::string(subject) +
-         to_utf8(behind.substr(0, static_cast<std::size_t>(ends)));
+         to_utf8(after.substr(0, static_cast<std::size_t>(ends)));
 }
 
 }  // namespace anchorage::io

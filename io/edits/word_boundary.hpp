@@ -8,10 +8,10 @@
 
 namespace anchorage::io {
 
-// What stands between a prompt and its answer, "" or " ", where nobody says it. No space comes behind white space,
+// What stands between a prompt and its answer, "" or " ", where nobody says it. No space comes after white space,
 // an opening bracket or quotation mark, a currency sign, a hyphen, and in a script that is written without spaces;
 // nor before a closing bracket or a comma. Both in UTF-8.
-std::string_view usual_target_prefix(std::string_view prompt, std::string_view target);
+std::string_view typical_target_prefix(std::string_view prompt, std::string_view target);
 
 // The word that the subject is a part of where it takes the place of "{}" in the prompt: "Iranian" for "Iran" in
 // "the

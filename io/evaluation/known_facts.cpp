@@ -24,7 +24,7 @@ std::vector<KnownFact> read_known_facts(const std::filesystem::path& path) {
       throw UserError({.expected = "a fact with 'prompt' and 'attribute'",
                        .found = bad.what(),
                        .where = record.where,
-                       .remedy = "mend the record or take it out"});
+                       .remedy = "fix the record or remove it"});
     }
   }
   return facts;

@@ -28,7 +28,7 @@ std::vector<Passage> read_lambada(const std::filesystem::path& path) {
       throw UserError({.expected = "a passage of several words in 'text'",
                        .found = bad.what(),
                        .where = record.where,
-                       .remedy = "mend the record or take it out"});
+                       .remedy = "fix the record or remove it"});
     }
   }
   return passages;

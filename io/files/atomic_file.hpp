@@ -16,7 +16,7 @@ namespace anchorage::io {
 enum class IfExists { replace, refuse };
 
 // A library that writes files by itself (HDF5) may open `temporary_path()`, truncate and fill it, and close it;
-// `write` then adds behind what is there. It must not replace the file by another one.
+// `write` then adds after what is there. It must not replace the file by another one.
 class AtomicFile {
  public:
   // Creates the temporary file. With `refuse`, `commit` throws InternalError where `path` exists by then.

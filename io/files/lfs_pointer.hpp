@@ -8,7 +8,7 @@
 
 namespace anchorage::io {
 
-// Throws UserError, which tells how to get the file, where this content is such a pointer. `where` names the file.
+// Throws UserError, which says how to get the file, where this content is such a pointer. `where` names the file.
 void refuse_lfs_pointer(std::string_view content, const std::string& where);
 
 // The same for a file that another library will read. Nothing happens where it cannot be read.

@@ -44,10 +44,10 @@ SealedFile read_seal(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary | std::ios::ate);
   if (!file) {
     if (errno != ENOENT) throw SystemError::from_errno(errno, "open for reading", path.string());
-    return {.digest = {}, .complaint = "no file"};
+    return {.digest = {}, .diagnostic = "no file"};
   }
   const auto size = static_cast<std::size_t>(file.tellg());
-  if (size <= seal_size) return {.digest = {}, .complaint = fmt::format("{} bytes: the file is cut off", size)};
+  if (size <= seal_size) return {.digest = {}, .diagnostic = fmt::format("{} bytes: the file is cut off", size)};
   file.seekg(0);
   Sha256 digest;
   feed(file, size - seal_size, digest);
@@ -57,11 +57,11 @@ SealedFile read_seal(const std::filesystem::path& path) {
   const bool has_seal = seal.starts_with(prefix) && seal.ends_with('\n');
   const std::string content_digest = digest.hex();
   digest.update(seal);
-  SealedFile sealed{.digest = digest.hex(), .complaint = {}};
+  SealedFile sealed{.digest = digest.hex(), .diagnostic = {}};
   if (!has_seal) {
-    sealed.complaint = "no digest in the last line: the file is cut off or altered";
+    sealed.diagnostic = "no digest in the last line: the file is cut off or altered";
   } else if (seal != prefix + content_digest + "\n") {
-    sealed.complaint = "other bytes than its last line's digest tells: the file was altered";
+    sealed.diagnostic = "other bytes than its last line's digest says: the file was altered";
   }
   return sealed;
 }

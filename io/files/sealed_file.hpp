@@ -1,4 +1,4 @@
-// Files that tell the digest of their own content, in a line behind it: "anchorage sha256 <64 digits>\n". One
+// Files that tell the digest of their own content, in a line after it: "anchorage sha256 <64 digits>\n". One
 // flipped byte anywhere is found, and so is a file that was cut off.
 #pragma once
 
@@ -15,8 +15,8 @@ namespace anchorage::io {
 std::string write_sealed(const std::filesystem::path& path, std::span<const std::byte> content, IfExists if_exists);
 
 struct SealedFile {
-  std::string digest;     // SHA-256 of the whole file
-  std::string complaint;  // what is wrong with it; empty where its seal holds
+  std::string digest;      // SHA-256 of the whole file
+  std::string diagnostic;  // what is wrong with it; empty where its seal holds
 };
 
 // Reads the file once. SystemError when it cannot be read.

@@ -31,21 +31,21 @@ std::unique_lock<std::recursive_mutex> lock_library() {
 }
 
 void fail(Doing doing, const std::string& operation, const std::string& where) {
-  const Complaint complaint{.expected = "to " + operation,
-                            .found = error_stack(),
-                            .where = where,
-                            .remedy = doing == Doing::reading
-                                          ? "the file is damaged or was made by something else: take it from a copy"
-                                          : ""};
-  if (doing == Doing::reading) throw UserError(complaint);
-  throw SystemError(complaint);
+  const Diagnostic diagnostic{
+      .expected = "to " + operation,
+      .found = error_stack(),
+      .where = where,
+      .remedy =
+          doing == Doing::reading ? "the file is damaged or was made by something else: take it from a copy" : ""};
+  if (doing == Doing::reading) throw UserError(diagnostic);
+  throw SystemError(diagnostic);
 }
 
 void refuse_nul(const std::string& text, const std::string& where) {
   const std::size_t place = text.find('\0');
   if (place == std::string::npos) return;
   throw UserError({.expected = "text without NUL characters",
-                   .found = fmt::format("one behind '{}'", text.substr(0, place)),
+                   .found = fmt::format("one after '{}'", text.substr(0, place)),
                    .where = where,
                    .remedy = "take it out"});
 }

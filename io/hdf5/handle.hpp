@@ -19,7 +19,7 @@ enum class Doing { reading, writing };
 // HDF5's text ends at a NUL: UserError for one that has a NUL inside.
 void refuse_nul(const std::string& text, const std::string& where);
 
-// HDF5 tells failure by a negative result.
+// HDF5 says failure by a negative result.
 template <class Result>
 Result checked(Result result, Doing doing, const std::string& operation, const std::string& where) {
   if (result < 0) fail(doing, operation, where);

@@ -157,30 +157,30 @@ const Key* find_key(std::span<const Key> keys, std::string_view name) {
 }
 
 [[noreturn]] void refuse_unknown(std::string_view key, const std::string& where) {
-  Complaint complaint{
+  Diagnostic diagnostic{
       .expected = "a known hyper-parameter", .found = fmt::format("'{}'", key), .where = where, .remedy = {}};
   if (const MethodKey* other = find_key(method_keys(), key)) {
-    complaint.found += fmt::format(", which is {}'s", other->method);
-    complaint.remedy =
+    diagnostic.found += fmt::format(", which is {}'s", other->method);
+    diagnostic.remedy =
         fmt::format("{} is not here: take a file for one of the methods that are (--method)", other->method);
-    throw UserError(complaint);
+    throw UserError(diagnostic);
   }
   std::vector<std::string_view> names;
   for (const HparamKey& known : hparam_keys()) names.push_back(known.name);
   for (const ForeignKey& known : foreign_keys()) names.push_back(known.name);
-  complaint.remedy = fmt::format("the nearest known one is '{}'", nearest_name(key, names).name);
-  throw UserError(complaint);
+  diagnostic.remedy = fmt::format("the nearest known one is '{}'", nearest_name(key, names).name);
+  throw UserError(diagnostic);
 }
 
 YAML::Node document_in(const std::string& text, const std::string& origin) {
-  Complaint complaint{.expected = "a YAML or JSON file of hyper-parameters",
-                      .found = {},
-                      .where = origin,
-                      .remedy = "see docs/hparams.md"};
-  YAML::Node document = parse_strict_yaml(text, complaint);
+  Diagnostic diagnostic{.expected = "a YAML or JSON file of hyper-parameters",
+                        .found = {},
+                        .where = origin,
+                        .remedy = "see docs/hparams.md"};
+  YAML::Node document = parse_strict_yaml(text, diagnostic);
   if (document.IsMap()) return document;
-  complaint.found = description_of(document);
-  throw UserError(complaint);
+  diagnostic.found = description_of(document);
+  throw UserError(diagnostic);
 }
 
 template <typename T>

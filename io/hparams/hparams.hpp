@@ -1,5 +1,5 @@
 // Hyper-parameters of an editing run, as the field's own files name them (EasyEdit's hparams/*.yaml, the *.json of
-// ROME, MEMIT and AlphaEdit), with this project's beside them. docs/hparams.md tells what each does and where its
+// ROME, MEMIT and AlphaEdit), with this project's beside them. docs/hparams.md says what each does and where its
 // default comes from.
 #pragma once
 

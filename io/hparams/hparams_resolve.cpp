@@ -125,7 +125,7 @@ void check_anchors(std::string_view key, double ratio, const ModelConfig& model,
        .remedy = fmt::format("take {} or more", std::ceil(1e6 / static_cast<double>(model.d_model)) / 1e6)});
 }
 
-// Context prefixes are generated, and the prompts have to stand behind them.
+// Context prefixes are generated, and the prompts have to stand after them.
 void check_room_for_contexts(const Hparams& hparams, const ModelConfig& model, const Origin& origin) {
   if (hparams.context_length < model.max_positions) return;
   throw UserError({.expected = fmt::format("a context_length below the model's {} positions", model.max_positions),

@@ -13,7 +13,7 @@
 namespace anchorage::io {
 namespace {
 
-// As integers, magnitudes are in the order of the numbers, infinity behind all of them and NaN behind infinity. So
+// As integers, magnitudes are in the order of the numbers, infinity after all of them and NaN after infinity. So
 // one comparison finds what is too large and what is not finite.
 template <class Bits>
 std::optional<NotFinite> at_or_above(std::span<const std::byte> bytes, Bits limit) {

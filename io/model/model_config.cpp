@@ -79,7 +79,7 @@ class Fields {
     return ids;
   }
 
-  [[noreturn]] void refuse(std::string expected, std::string found, std::string remedy = "mend the file") const {
+  [[noreturn]] void refuse(std::string expected, std::string found, std::string remedy = "fix the file") const {
     throw UserError(
         {.expected = std::move(expected), .found = std::move(found), .where = where_, .remedy = std::move(remedy)});
   }

@@ -85,14 +85,14 @@ constexpr auto without_effect = std::to_array<std::string_view>({
     "begin_suppress_tokens",
     "prefix",
     "task_specific_params",
-    // It tells how the model was trained, or would be trained on.
+    // It says how the model was trained, or would be trained on.
     "attn_pdrop",
     "embd_pdrop",
     "resid_pdrop",
     "attention_dropout",
     "initializer_range",
     "gradient_checkpointing",
-    // Of tokens that the model computes as any other; tokenizer.json tells which a text has.
+    // Of tokens that the model computes as any other; tokenizer.json says which a text has.
     "pad_token_id",
     "unk_token_id",
     "sep_token_id",
@@ -112,7 +112,7 @@ constexpr auto without_effect = std::to_array<std::string_view>({
     "classifier_dropout",
     "n_special",
     "predict_special_tokens",
-    // It tells where the file comes from.
+    // It says where the file comes from.
     "architectures",
     "transformers_version",
     "_name_or_path",
@@ -123,14 +123,14 @@ constexpr auto without_effect = std::to_array<std::string_view>({
     "transformers.js_config",
     "unsloth_fixed",
     "unsloth_version",
-    // It tells in which form functions of transformers return.
+    // It says in which form functions of transformers return.
     "return_dict",
     "output_hidden_states",
     "output_attentions",
     "torchscript",
     "use_bfloat16",
     "tf_legacy_loss",
-    // An older word for the number of positions, which another key tells.
+    // An older word for the number of positions, which another key says.
     "n_ctx",
     "max_sequence_length",
     // Of models with an encoder, and of sliding windows: both are refused where they are used.

@@ -114,7 +114,7 @@ std::map<std::string, std::string> metadata_in(const json& entry, const std::str
   return entry.get<std::map<std::string, std::string>>();
 }
 
-// Sorts by place and refuses overlaps, holes and bytes behind the last tensor.
+// Sorts by place and refuses overlaps, holes and bytes after the last tensor.
 void sort_and_check_cover(std::vector<StoredTensor>& tensors, std::span<const std::byte> data,
                           const std::string& where) {
   const auto begin_of = [&](const StoredTensor& tensor) { return tensor.bytes.data() - data.data(); };

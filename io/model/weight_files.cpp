@@ -50,7 +50,7 @@ void check_beside(const std::string& shard, const fs::path& index) {
   refuse("shards named by plain file names", fmt::format("'{}'", shard), index);
 }
 
-// Where a shard's name tells how many there are (model-00002-of-00003.safetensors), the index must name as many.
+// Where a shard's name says how many there are (model-00002-of-00003.safetensors), the index must name as many.
 void check_count(const std::set<std::string>& shards, const fs::path& index) {
   for (const std::string& shard : shards) {
     const std::size_t mark = shard.rfind("-of-");
@@ -62,7 +62,7 @@ void check_count(const std::set<std::string>& shards, const fs::path& index) {
     const auto found =
         std::count_if(shards.begin(), shards.end(), [&](const auto& other) { return other.ends_with(ending); });
     if (found == told) continue;
-    refuse(fmt::format("{} shards, as the name {} tells", told, shard), fmt::format("{}", found), index);
+    refuse(fmt::format("{} shards, as the name {} says", told, shard), fmt::format("{}", found), index);
   }
 }
 
@@ -107,25 +107,25 @@ void check_agreement(const WeightMap& map, const std::vector<SafetensorsFile>& f
   const auto has_shards = [&](const fs::directory_entry& entry) {
     return entry.path().extension() == ".safetensors";
   };
-  Complaint complaint{.expected = fmt::format("{} or {}", single_name, index_name),
-                      .found = "neither",
-                      .where = directory.string(),
-                      .remedy = "get the model's weights too"};
+  Diagnostic diagnostic{.expected = fmt::format("{} or {}", single_name, index_name),
+                        .found = "neither",
+                        .where = directory.string(),
+                        .remedy = "get the model's weights too"};
   for (const char* other : {"pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5",
                             "flax_model.msgpack", "consolidated.00.pth"}) {
     if (!fs::exists(directory / other)) continue;
-    complaint.found = fmt::format("{}, weights in another form", other);
-    complaint.remedy = fmt::format(
+    diagnostic.found = fmt::format("{}, weights in another form", other);
+    diagnostic.remedy = fmt::format(
         "convert them with transformers: AutoModelForCausalLM.from_pretrained(\"{0}\", "
         "dtype=\"auto\").save_pretrained(\"{0}\")",
         directory.string());
-    throw UserError(complaint);
+    throw UserError(diagnostic);
   }
   if (std::ranges::any_of(fs::directory_iterator(directory), has_shards)) {
-    complaint.found = "safetensors of other names";
-    complaint.remedy = fmt::format("get {} too, or give a single file the name {}", index_name, single_name);
+    diagnostic.found = "safetensors of other names";
+    diagnostic.remedy = fmt::format("get {} too, or give a single file the name {}", index_name, single_name);
   }
-  throw UserError(complaint);
+  throw UserError(diagnostic);
 }
 
 }  // namespace

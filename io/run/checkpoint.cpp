@@ -9,7 +9,7 @@
 #include "io/files/sealed_file.hpp"
 #include "io/hdf5/file.hpp"
 #include "io/model/finite_values.hpp"
-#include "io/run/journal/standing.hpp"
+#include "io/run/journal/live_segments.hpp"
 
 namespace anchorage::io {
 namespace {
@@ -56,10 +56,10 @@ std::optional<DamagedCheckpoint> damage_of(const std::filesystem::path& director
   for (const std::int64_t layer : layers) {
     const auto path = file_of(directory, entry.header.batch, layer);
     try {
-      std::string complaint = read_seal(path).complaint;
-      if (complaint.empty() && hdf5::File::open(path).root().text_attribute("digest") != entry.digest)
-        complaint = "it is of another segment with this number";
-      if (!complaint.empty()) return DamagedCheckpoint{path, complaint};
+      std::string diagnostic = read_seal(path).diagnostic;
+      if (diagnostic.empty() && hdf5::File::open(path).root().text_attribute("digest") != entry.digest)
+        diagnostic = "it is of another segment with this number";
+      if (!diagnostic.empty()) return DamagedCheckpoint{path, diagnostic};
     } catch (const UserError& error) {
       return DamagedCheckpoint{path, error.what()};
     }
@@ -67,9 +67,9 @@ std::optional<DamagedCheckpoint> damage_of(const std::filesystem::path& director
   return std::nullopt;
 }
 
-// Whether the state at the journal's end is that of the segment and what came behind it.
+// Whether the state at the journal's end is that of the segment and what came after it.
 bool goes_on_from(const Journal& journal, std::int64_t segment) {
-  const auto then = standing_segments(journal, segment), now = standing_segments(journal);
+  const auto then = live_segments(journal, segment), now = live_segments(journal);
   return then.size() <= now.size() &&
          std::ranges::equal(then, std::span(now).first(then.size()), {}, &JournalEntry::path, &JournalEntry::path);
 }

@@ -49,7 +49,7 @@ std::vector<std::int64_t> checkpointed_segments(const std::filesystem::path& dir
 // A checkpoint that cannot be used, and why.
 struct DamagedCheckpoint {
   std::filesystem::path path;
-  std::string complaint;
+  std::string diagnostic;
 };
 
 struct CheckpointChoice {
@@ -57,8 +57,8 @@ struct CheckpointChoice {
   std::vector<DamagedCheckpoint> damaged;  // newer ones that are cut off or altered
 };
 
-// The newest checkpoint with sound files of all these layers that is of a segment of the journal behind which the
-// state goes on as it stands at the journal's end: one that was rolled back is passed over.
+// The newest checkpoint with sound files of all these layers that is of a segment of the journal after which the
+// state continues as it stands at the journal's end: one that was rolled back is passed over.
 CheckpointChoice newest_checkpoint(const std::filesystem::path& directory, const Journal& journal,
                                    const std::vector<std::int64_t>& layers);
 

@@ -38,7 +38,7 @@ void require_free(const std::filesystem::path& path) {
     throw UserError({.expected = "a new run directory",
                      .found = "a run",
                      .where = path.string(),
-                     .remedy = "go on with it by --resume, or give another directory"});
+                     .remedy = "resume it with --resume, or give another directory"});
   }
   if (std::filesystem::exists(path) && !std::filesystem::is_directory(path)) {
     throw UserError(
@@ -165,19 +165,19 @@ bool RunDirectory::has_contexts() const {
 
 std::vector<Context> RunDirectory::read_contexts() const {
   const std::string name = path_ / contexts_name;
-  Complaint complaint{.expected = "a list of contexts with text and tokens",
-                      .found = {},
-                      .where = name,
-                      .remedy = "put the file back from a copy: the run is not repeatable with other contexts"};
+  Diagnostic diagnostic{.expected = "a list of contexts with text and tokens",
+                        .found = {},
+                        .where = name,
+                        .remedy = "put the file back from a copy: the run is not repeatable with other contexts"};
   const MappedFile file(name);
-  const nlohmann::json list = parse_strict_json(text_of(file.bytes()), complaint);
+  const nlohmann::json list = parse_strict_json(text_of(file.bytes()), diagnostic);
   try {
     std::vector<Context> contexts;
     for (const auto& entry : list) contexts.push_back({.text = entry.at("text"), .tokens = entry.at("tokens")});
     return contexts;
   } catch (const nlohmann::json::exception& error) {
-    complaint.found = error.what();
-    throw UserError(complaint);
+    diagnostic.found = error.what();
+    throw UserError(diagnostic);
   }
 }
 

@@ -14,7 +14,7 @@
 
 namespace anchorage::io {
 
-// A generated prefix that edits are prompted behind; kept, so that a run is repeatable.
+// A generated prefix that edits are prompted after; kept, so that a run is repeatable.
 struct Context {
   std::string text;
   std::vector<std::int64_t> tokens;
@@ -26,9 +26,9 @@ class RunDirectory {
  public:
   // Makes the directory and takes its lock for as long as this object lives. It is no run before `write_record`:
   // where that never comes, the directory is gone with this object, or empty again where it was there. UserError
-  // when a run is there already (it tells about --resume) or something else is.
+  // when a run is there already (it says about --resume) or something else is.
   static RunDirectory create(const std::filesystem::path& path);
-  // To go on with a run: takes its lock. UserError naming the holder's host and pid when another job has it.
+  // To resume a run: takes its lock. UserError naming the holder's host and pid when another job has it.
   static RunDirectory resume(const std::filesystem::path& path);
   // To look at a run: no lock, nothing may be written.
   static RunDirectory view(const std::filesystem::path& path);

@@ -89,7 +89,7 @@ void write_run_record(const std::filesystem::path& path, const RunRecord& record
 
 RunRecord read_run_record(const std::filesystem::path& path) {
   const std::string text = read_text(path);
-  const std::string remedy = "mend the file, or put it back from a copy";
+  const std::string remedy = "fix the file, or put it back from a copy";
   try {
     const YAML::Node map = parse_strict_yaml(
         text, {.expected = "the record of a run", .found = {}, .where = path.string(), .remedy = remedy});

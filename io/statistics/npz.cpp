@@ -53,7 +53,7 @@ Header parse_header(std::span<const std::byte> bytes, const std::string& where) 
   const std::size_t length_size = bytes[6] == std::byte{1} ? 2 : 4;
   const std::size_t length = little_endian(bytes.subspan(preamble_size, length_size));
   const std::size_t start = preamble_size + length_size;
-  if (length > bytes.size() - start) refuse("a .npy header", "a header that ends behind the file", where);
+  if (length > bytes.size() - start) refuse("a .npy header", "a header that ends after the file", where);
   const std::string text(text_of(bytes.subspan(start, length)));
 
   static const std::regex element_pattern("'descr': '([^']+)'"), order_pattern("'fortran_order': (True|False)"),

@@ -232,7 +232,7 @@ StatisticsFile StatisticsFile::load(const std::filesystem::path& path) {
         {.expected = "finished statistics",
          .found = fmt::format("a collection at {} of {} tokens", tokens, root.integer_attribute("target_tokens")),
          .where = path.string(),
-         .remedy = "run the same `anchorage stats` command again: it goes on where it stopped"});
+         .remedy = "run the same `anchorage stats` command again: it continues where it stopped"});
   }
   auto norms = root.read<float>("residual_norm_median", {any});
   require_finite_norms(norms, path, collect_again);

@@ -1,8 +1,8 @@
 // The statistics file: second moments of the keys, E[k k^T] [f, f] a layer, and the median norm of the residual
 // stream in every layer of the model, both on general text (method.md, sections 1 and 3).
 //
-// One path, two states. While it is collected the file holds sums in f64 and the place in the corpus to go on from;
-// each save replaces it atomically. When finished it holds the means in f32. As HDF5:
+// One path, two states. While it is collected the file holds sums in f64 and the place in the corpus to continue
+// from; each save replaces it atomically. When finished it holds the means in f32. As HDF5:
 //
 //   /                      attributes schema, state (collecting, finished), model_name, model, tokenizer, corpus,
 //                          sequence_length, tokens; while collecting also target_tokens, position
@@ -50,7 +50,7 @@ struct StatisticsProgress {
   StatisticsFingerprint fingerprint;
   std::int64_t tokens = 0;         // in the sums
   std::int64_t target_tokens = 0;  // when it is finished
-  std::int64_t position = 0;       // where to go on in the corpus, in the collector's own unit
+  std::int64_t position = 0;       // where to continue in the corpus, in the collector's own unit
   std::vector<SummedLayer> layers;
   Matrix residual_norms;  // [model's layers, n]: what the collector needs to find the medians
 
@@ -95,9 +95,9 @@ class ProgressWriter {
 
 void save_statistics(const std::filesystem::path& path, const Statistics& statistics);
 
-// What to go on from: `expected` itself, whose sums are zero, where there is no file yet, otherwise what the file
-// holds. UserError when the file belongs to another model, tokenizer, corpus, sequence length or other layers, or
-// is finished.
+// What to continue from: `expected` itself, whose sums are zero, where there is no file yet, otherwise what the
+// file holds. UserError when the file belongs to another model, tokenizer, corpus, sequence length or other layers,
+// or is finished.
 StatisticsProgress create_or_resume(const std::filesystem::path& path, const StatisticsProgress& expected);
 
 // One sum of an unfinished file, [f, f]; UserError where it has another size.

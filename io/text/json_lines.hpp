@@ -19,15 +19,15 @@ struct JsonLine {
 
 class JsonLines {
  public:
-  // Borrows the stream. `complaint` is for a line that is no JSON: its place names the stream.
-  JsonLines(std::istream& stream, Complaint complaint) : stream_(stream), complaint_(std::move(complaint)) {}
+  // Borrows the stream. `diagnostic` is for a line that is no JSON: its place names the stream.
+  JsonLines(std::istream& stream, Diagnostic diagnostic) : stream_(stream), complaint_(std::move(diagnostic)) {}
 
   // The next line that is not blank; nothing at the end. Throws UserError for one that is not JSON.
   std::optional<JsonLine> next();
 
  private:
   std::istream& stream_;
-  Complaint complaint_;
+  Diagnostic complaint_;
   std::int64_t number_ = 0;  // of the last line, from 1
 };
 

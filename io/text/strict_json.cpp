@@ -12,23 +12,23 @@ using nlohmann::json;
 
 constexpr std::size_t longest_shown = 300;  // what was read may be long
 
-[[noreturn]] void refuse(Complaint complaint, std::string found) {
-  complaint.found = std::move(found);
-  throw UserError(complaint);
+[[noreturn]] void refuse(Diagnostic diagnostic, std::string found) {
+  diagnostic.found = std::move(found);
+  throw UserError(diagnostic);
 }
 
-void refuse_zero_byte(std::string_view text, const Complaint& complaint) {
+void refuse_zero_byte(std::string_view text, const Diagnostic& diagnostic) {
   const std::size_t place = text.find('\0');
   if (place == text.npos) return;
   const auto line = std::ranges::count(text.substr(0, place), '\n') + 1;
-  refuse(complaint,
+  refuse(diagnostic,
          fmt::format("a zero byte at line {} (byte {}): the file is torn, or no text in UTF-8", line, place));
 }
 
 // Puts the value together as the text is parsed: the only place where a repeated name is visible.
 class Builder : public nlohmann::json_sax<json> {
  public:
-  Builder(const Complaint& complaint, std::size_t max_depth) : complaint_(complaint), max_depth_(max_depth) {}
+  Builder(const Diagnostic& diagnostic, std::size_t max_depth) : complaint_(diagnostic), max_depth_(max_depth) {}
 
   json take() { return std::move(root_); }
 
@@ -87,7 +87,7 @@ class Builder : public nlohmann::json_sax<json> {
     return true;
   }
 
-  const Complaint& complaint_;
+  const Diagnostic& complaint_;
   std::size_t max_depth_;
   json root_;
   std::vector<json*> open_;  // objects and arrays; in each its last entry alone is open, so that none moves
@@ -96,18 +96,18 @@ class Builder : public nlohmann::json_sax<json> {
 
 }  // namespace
 
-json parse_strict_json(std::string_view text, const Complaint& complaint, std::size_t max_depth) {
-  refuse_lfs_pointer(text, complaint.where);
-  refuse_zero_byte(text, complaint);
-  Builder builder(complaint, max_depth);
+json parse_strict_json(std::string_view text, const Diagnostic& diagnostic, std::size_t max_depth) {
+  refuse_lfs_pointer(text, diagnostic.where);
+  refuse_zero_byte(text, diagnostic);
+  Builder builder(diagnostic, max_depth);
   json::sax_parse(text, &builder);
   return builder.take();
 }
 
 json parse_strict_json(std::string_view text, const std::string& where, std::size_t max_depth) {
-  const Complaint complaint{
-      .expected = "JSON", .found = {}, .where = where, .remedy = "mend the file or get it again"};
-  return parse_strict_json(text, complaint, max_depth);
+  const Diagnostic diagnostic{
+      .expected = "JSON", .found = {}, .where = where, .remedy = "fix the file or get it again"};
+  return parse_strict_json(text, diagnostic, max_depth);
 }
 
 bool is_json(std::string_view text) {

@@ -10,10 +10,10 @@
 namespace anchorage::io {
 
 // Parses a whole JSON text: a zero byte, which the library would take for the end, is an error, and so is anything
-// behind the one value. Also refused, though RFC 8259 leaves them to the reader: a name that occurs twice in one
+// after the one value. Also refused, though RFC 8259 leaves them to the reader: a name that occurs twice in one
 // object, and more than `max_depth` objects and arrays inside one another. Errors: UserError with what is wrong,
-// the place in the text, and the complaint's expectation, place and remedy.
-nlohmann::json parse_strict_json(std::string_view text, const Complaint& complaint, std::size_t max_depth = 64);
+// the place in the text, and the diagnostic's expectation, place and remedy.
+nlohmann::json parse_strict_json(std::string_view text, const Diagnostic& diagnostic, std::size_t max_depth = 64);
 // The same of a file of which no more is to be said.
 nlohmann::json parse_strict_json(std::string_view text, const std::string& where, std::size_t max_depth = 64);
 

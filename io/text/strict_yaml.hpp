@@ -9,9 +9,9 @@
 
 namespace anchorage::io {
 
-// Parses a whole YAML text of one document; an empty one, as behind a last "---", does not count. Control
+// Parses a whole YAML text of one document; an empty one, as after a last "---", does not count. Control
 // characters, at some of which the library would stop without a word, are errors. Errors: UserError with the
-// complaint's expectation, place and remedy, and the line.
-YAML::Node parse_strict_yaml(const std::string& text, const Complaint& complaint);
+// diagnostic's expectation, place and remedy, and the line.
+YAML::Node parse_strict_yaml(const std::string& text, const Diagnostic& diagnostic);
 
 }  // namespace anchorage::io

@@ -21,13 +21,13 @@ std::string text_of_record(const nlohmann::json& record, const std::string& wher
   throw UserError({.expected = "a record with a text in 'text'",
                    .found = record.is_object() ? "none" : std::string(kind_of(record)),
                    .where = where,
-                   .remedy = "mend the record, or give the file as a text file, *.txt"});
+                   .remedy = "fix the record, or give the file as a text file, *.txt"});
 }
 
 std::function<std::optional<TextLine>()> texts_of_lines(std::ifstream& file, const std::string& path) {
-  const Complaint complaint{
-      .expected = "a JSON record on each line", .found = {}, .where = path, .remedy = "mend that line"};
-  return [lines = JsonLines(file, complaint)]() mutable -> std::optional<TextLine> {
+  const Diagnostic diagnostic{
+      .expected = "a JSON record on each line", .found = {}, .where = path, .remedy = "fix that line"};
+  return [lines = JsonLines(file, diagnostic)]() mutable -> std::optional<TextLine> {
     const auto line = lines.next();
     if (!line) return std::nullopt;
     return TextLine{text_of_record(line->value, line->where), line->where};
@@ -44,7 +44,7 @@ std::function<std::optional<TextLine>()> texts_of_records(const std::string& pat
     throw UserError({.expected = "a record with a text in 'text'",
                      .found = std::get<Unreadable>(record.content).reason,
                      .where = record.where,
-                     .remedy = "mend the record"});
+                     .remedy = "fix the record"});
   };
 }
 

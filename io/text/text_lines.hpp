@@ -16,7 +16,7 @@ struct TextLine {
 };
 
 // UTF-8, with or without byte order mark; blank lines do not count. Of a file `*.jsonl`, and of a `*.json`, the
-// texts are the records' fields `text`, one behind the other; a `.json` is taken into memory, the others are
+// texts are the records' fields `text`, one after the other; a `.json` is taken into memory, the others are
 // streamed.
 class TextLines {
  public:
@@ -25,7 +25,7 @@ class TextLines {
   TextLines(const TextLines&) = delete;
   TextLines& operator=(const TextLines&) = delete;
 
-  // The next line; nothing behind the last one. UserError with file and line, or index, for bytes
+  // The next line; nothing after the last one. UserError with file and line, or index, for bytes
   // that are not UTF-8, a zero byte, and a record without `text`.
   std::optional<TextLine> next();
 
@@ -36,7 +36,7 @@ class TextLines {
   std::ifstream file_;
   std::int64_t number_ = 0;                             // of the last plain line, from 1
   std::function<std::optional<TextLine>()> next_text_;  // of the file's
-  TextLine text_;                                       // the one at hand
+  TextLine text_;                                       // the one current
   std::size_t place_ = 0;                               // in it, where the next line begins
 };
 

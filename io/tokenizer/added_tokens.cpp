@@ -14,8 +14,8 @@ namespace {
 // \w of Rust's regex crate (UTS 18, annex C).
 bool is_word_character(char32_t given) {
   const auto character = static_cast<UChar32>(given);
-  constexpr std::uint32_t kCategories = U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK;
-  return u_isUAlphabetic(character) || (U_GET_GC_MASK(character) & kCategories) != 0 || character == 0x200c ||
+  constexpr std::uint32_t word_categories = U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK;
+  return u_isUAlphabetic(character) || (U_GET_GC_MASK(character) & word_categories) != 0 || character == 0x200c ||
          character == 0x200d;
 }
 

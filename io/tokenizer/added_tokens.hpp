@@ -23,7 +23,7 @@ struct AddedToken {
   bool single_word = false;  // not where a letter or digit touches it
   bool lstrip = false;       // swallows white space before it
   bool rstrip = false;       // swallows white space after it
-  bool normalized = false;   // looked for, in its normalised form, in the normalised text
+  bool normalized = false;   // looked for, in its normalized form, in the normalized text
   std::string spelling;      // the form it is looked for in, and which decoding starts from
   bool skippable = false;    // left out of decoded text on demand: its spelling is the content of a special token
 };
@@ -61,7 +61,7 @@ class AddedTokens {
  public:
   static AddedTokens parse(const JsonNode& node, const Bpe& model, const Normalizer& normalizer);
 
-  // By the tokens that are looked for in the text as it was given, or as it was normalised. No segment is empty.
+  // By the tokens that are looked for in the text as it was given, or as it was normalized. No segment is empty.
   std::vector<Segment> split_original(std::string_view text) const { return split(text, original_); }
   std::vector<Segment> split_normalized(std::string_view text) const { return split(text, normalized_); }
 

@@ -28,7 +28,7 @@ class AlignedText {
 
   AlignedText part(TextRange range) const;
 
-  // Bytes before and behind `range` are taken away.
+  // Bytes before and after `range` are taken away.
   void keep(TextRange range);
   // Stands for the first character's origin; nothing is put before an empty text.
   void prepend(std::string_view prefix);
@@ -36,7 +36,7 @@ class AlignedText {
   // stood for.
   void replace(std::span<const TextRange> ranges, std::string_view content);
 
-  // One character of a new text: in place of one of the old (0), new behind it (1), or in place of 1 - `change` of
+  // One character of a new text: in place of one of the old (0), new after it (1), or in place of 1 - `change` of
   // them.
   struct Change {
     char32_t character;

@@ -29,7 +29,7 @@ class Bpe::Word {
     symbols_.reserve(tokens.size());
     for (std::size_t i = 0; i < tokens.size(); ++i) {
       const auto at = static_cast<std::int32_t>(i);
-      symbols_.push_back({tokens[i].id, tokens[i].length, at - 1, i + 1 < tokens.size() ? at + 1 : kNone});
+      symbols_.push_back({tokens[i].id, tokens[i].length, at - 1, i + 1 < tokens.size() ? at + 1 : none});
     }
     for (const Symbol& symbol : symbols_) offer(symbol.previous);
   }
@@ -47,16 +47,16 @@ class Bpe::Word {
   std::vector<BpeToken> tokens() const {
     std::vector<BpeToken> tokens;
     if (symbols_.empty()) return tokens;
-    for (std::int32_t at = 0; at != kNone; at = symbol(at).next)
+    for (std::int32_t at = 0; at != none; at = symbol(at).next)
       tokens.push_back({symbol(at).id, symbol(at).length});
     return tokens;
   }
 
  private:
-  static constexpr std::int32_t kNone = -1;
+  static constexpr std::int32_t none = -1;
 
   struct Symbol {
-    std::int32_t id;  // kNone: joined to the symbol before it
+    std::int32_t id;  // none: joined to the symbol before it
     std::uint32_t length;
     std::int32_t previous;
     std::int32_t next;
@@ -73,9 +73,9 @@ class Bpe::Word {
   const Symbol& symbol(std::int32_t at) const { return symbols_[static_cast<std::size_t>(at)]; }
   Symbol& symbol(std::int32_t at) { return symbols_[static_cast<std::size_t>(at)]; }
 
-  // Of the symbol at `left` with its right neighbour.
+  // Of the symbol at `left` with its right neighbor.
   const Merge* merge_at(std::int32_t left) const {
-    if (left == kNone || symbol(left).id == kNone || symbol(left).next == kNone) return nullptr;
+    if (left == none || symbol(left).id == none || symbol(left).next == none) return nullptr;
     return bpe_.find_merge(symbol(left).id, symbol(symbol(left).next).id);
   }
 
@@ -89,8 +89,8 @@ class Bpe::Word {
     left.id = candidate.id;
     left.length += right.length;
     left.next = right.next;
-    right.id = kNone;
-    if (left.next != kNone) symbol(left.next).previous = candidate.position;
+    right.id = none;
+    if (left.next != none) symbol(left.next).previous = candidate.position;
     offer(left.previous);
     offer(candidate.position);
   }

@@ -1,6 +1,6 @@
 // The "model" of tokenizer.json: byte-pair encoding.
 //
-// A word starts as its characters; the pair of neighbours that stands first in the list of merges is joined, the
+// A word starts as its characters; the pair of neighbors that stands first in the list of merges is joined, the
 // leftmost first, until no pair is in the list (Sennrich et al. 2016, https://arxiv.org/abs/1508.07909).
 #pragma once
 
@@ -25,7 +25,7 @@ template <typename Value>
 using StringMap = std::unordered_map<std::string, Value, StringHash, std::equal_to<>>;
 
 // A token and how many bytes of its word it takes up, as `tokenizers` counts them: characters that become nothing
-// move those behind them.
+// move those after them.
 struct BpeToken {
   std::int32_t id;
   std::uint32_t length;

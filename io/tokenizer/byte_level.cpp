@@ -19,17 +19,17 @@ constexpr std::array<char32_t, 256> character_of_byte() {
   return characters;
 }
 
-constexpr std::array<char32_t, 256> kCharacterOfByte = character_of_byte();
-constexpr char32_t kCharacters = 256 + 68;  // 68 bytes do not stand for themselves
+constexpr std::array<char32_t, 256> characters_of_bytes = character_of_byte();
+constexpr char32_t character_count = 256 + 68;  // 68 bytes do not stand for themselves
 
-constexpr std::array<short, kCharacters> byte_of_character() {
-  std::array<short, kCharacters> bytes{};
+constexpr std::array<short, character_count> byte_of_character() {
+  std::array<short, character_count> bytes{};
   for (short& byte : bytes) byte = -1;
-  for (short byte = 0; byte < 256; ++byte) bytes[kCharacterOfByte[static_cast<std::size_t>(byte)]] = byte;
+  for (short byte = 0; byte < 256; ++byte) bytes[characters_of_bytes[static_cast<std::size_t>(byte)]] = byte;
   return bytes;
 }
 
-constexpr std::array<short, kCharacters> kByteOfCharacter = byte_of_character();
+constexpr std::array<short, character_count> bytes_of_characters = byte_of_character();
 
 }  // namespace
 
@@ -37,7 +37,7 @@ std::string to_byte_characters(std::string_view bytes) {
   std::string text;
   text.reserve(bytes.size() + bytes.size() / 4);
   for (const char byte : bytes) {
-    const char32_t character = kCharacterOfByte[static_cast<unsigned char>(byte)];
+    const char32_t character = characters_of_bytes[static_cast<unsigned char>(byte)];
     if (character < 0x80) {
       text += static_cast<char>(character);
     } else {  // all are below U+0800: two bytes
@@ -51,8 +51,8 @@ std::string to_byte_characters(std::string_view bytes) {
 std::optional<std::string> from_byte_characters(std::string_view utf8) {
   std::string bytes;
   for (const char32_t character : code_points(utf8)) {
-    if (character >= kCharacters || kByteOfCharacter[character] < 0) return std::nullopt;
-    bytes += static_cast<char>(kByteOfCharacter[character]);
+    if (character >= character_count || bytes_of_characters[character] < 0) return std::nullopt;
+    bytes += static_cast<char>(bytes_of_characters[character]);
   }
   return bytes;
 }

@@ -50,9 +50,9 @@ bool JsonNode::flag() const {
 }
 
 std::int32_t JsonNode::count() const {
-  constexpr std::uint64_t kMost = std::numeric_limits<std::int32_t>::max() - 1;  // leaves room for one more
-  if (!value_->is_number_unsigned() || value_->get<std::uint64_t>() > kMost) {
-    refuse(fmt::format("a whole number from 0 to {}", kMost), shown());
+  constexpr std::uint64_t largest = std::numeric_limits<std::int32_t>::max() - 1;  // leaves room for one more
+  if (!value_->is_number_unsigned() || value_->get<std::uint64_t>() > largest) {
+    refuse(fmt::format("a whole number from 0 to {}", largest), shown());
   }
   return value_->get<std::int32_t>();
 }
@@ -92,9 +92,9 @@ void JsonNode::not_implemented(const std::string& what) const {
 std::string JsonNode::shown() const {
   if (value_->is_null()) return "nothing";
   if (value_->is_structured()) return fmt::format("an {}", value_->type_name());  // may be nested without end
-  constexpr std::size_t kLongest = 60;
+  constexpr std::size_t longest = 60;
   std::string dump = value_->dump(-1, ' ', true);
-  if (dump.size() > kLongest) dump = dump.substr(0, kLongest) + "...";
+  if (dump.size() > longest) dump = dump.substr(0, longest) + "...";
   return dump;
 }
 

@@ -1,4 +1,4 @@
-// A value of tokenizer.json together with its place, so that every complaint names the file and the place in it.
+// A value of tokenizer.json together with its place, so that every diagnostic names the file and the place in it.
 #pragma once
 
 #include <cstdint>

@@ -13,7 +13,7 @@
 namespace anchorage::io {
 namespace {
 
-// Character by character, without regard to language or to neighbours (no final sigma), as Rust's
+// Character by character, without regard to language or to neighbors (no final sigma), as Rust's
 // char::to_lowercase.
 void lowercase(AlignedText& text) {
   std::vector<AlignedText::Change> changes;
@@ -27,8 +27,8 @@ void lowercase(AlignedText& text) {
 void strip(AlignedText& text, bool left, bool right) {
   const std::string_view whole = text.text();
   const std::size_t begin = left ? length_of_leading_space(whole) : 0;
-  const std::size_t behind = right ? length_of_trailing_space(whole.substr(begin)) : 0;
-  text.keep({begin, whole.size() - behind});
+  const std::size_t following = right ? length_of_trailing_space(whole.substr(begin)) : 0;
+  text.keep({begin, whole.size() - following});
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ bool is_digit(char c) {
 }
 
 // Categories of Unicode's general category, as ICU's bits.
-constexpr std::uint32_t kWord = U_GC_L_MASK | U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK;
+constexpr std::uint32_t word_categories = U_GC_L_MASK | U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK;
 
 struct Addition {
   std::uint32_t category;
@@ -29,11 +29,11 @@ struct Addition {
   std::uint32_t last;
 };
 
-constexpr Addition kAdditions[] = {
+constexpr Addition additions[] = {
 #include "io/tokenizer/unicode_additions.inc"
 };
 
-constexpr std::string_view kNewHan = "\\U0002ebf0-\\U0002ee5d";  // CJK extension I, of Unicode 15.1
+constexpr std::string_view new_han = "\\U0002ebf0-\\U0002ee5d";  // CJK extension I, of Unicode 15.1
 
 // 0 for names that are not a general category of assigned characters, or that the dialects read differently.
 std::uint32_t categories_of(const std::string& name) {
@@ -47,7 +47,7 @@ std::uint32_t categories_of(const std::string& name) {
 // [<negation><base> and the additions of those categories]
 std::string class_of(std::uint32_t categories, std::string_view base, std::string_view negation) {
   std::string icu = fmt::format("[{}{}", negation, base);
-  for (const Addition& range : kAdditions) {
+  for (const Addition& range : additions) {
     if ((range.category & categories) != 0) icu += fmt::format("\\U{:08x}-\\U{:08x}", range.first, range.last);
   }
   return icu + ']';
@@ -113,9 +113,9 @@ class Translator {
   }
 
   void group() {
-    constexpr std::array<std::string_view, 8> kSame{"(?:", "(?=", "(?!", "(?>", "(?<=", "(?<!", "(?i:", "(?-i:"};
+    constexpr std::array<std::string_view, 8> same{"(?:", "(?=", "(?!", "(?>", "(?<=", "(?<!", "(?i:", "(?-i:"};
     if (!rest_.starts_with("(?")) return copy(1);
-    for (const std::string_view opening : kSame) {
+    for (const std::string_view opening : same) {
       if (rest_.starts_with(opening)) return copy(opening.size());
     }
     refuse(rest_.substr(0, 4));
@@ -155,9 +155,9 @@ class Translator {
       case 'D':
         return replace(2, class_of(U_GC_ND_MASK, "\\p{Nd}", "^"));
       case 'w':
-        return replace(2, class_of(kWord, word(), ""));
+        return replace(2, class_of(word_categories, word(), ""));
       case 'W':
-        return replace(2, class_of(kWord, word(), "^"));
+        return replace(2, class_of(word_categories, word(), "^"));
       case 'h':  // a hexadecimal digit; in ICU horizontal white space
         return replace(2, "[0-9a-fA-F]");
       case 'H':
@@ -204,7 +204,7 @@ class Translator {
     if (const std::uint32_t categories = categories_of(name); categories != 0) {
       replace(end + 1, class_of(categories, base, negation));
     } else if (name == "Han") {
-      replace(end + 1, fmt::format("[{}{}{}]", negation, base, kNewHan));
+      replace(end + 1, fmt::format("[{}{}{}]", negation, base, new_han));
     } else if (u_getPropertyValueEnum(UCHAR_SCRIPT, name.c_str()) != UCHAR_INVALID_CODE) {
       replace(end + 1, fmt::format("[{}{}]", negation, base));
     } else {

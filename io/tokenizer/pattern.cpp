@@ -12,13 +12,13 @@ namespace anchorage::io {
 namespace {
 
 // As Ruby's syntax has it: only '\n' ends a line, and '^' and '$' match at every line.
-constexpr std::uint32_t kFlags = UREGEX_UNIX_LINES | UREGEX_MULTILINE;
+constexpr std::uint32_t icu_flags = UREGEX_UNIX_LINES | UREGEX_MULTILINE;
 
 std::unique_ptr<icu::RegexPattern> compile_icu(std::string_view regex, UErrorCode& status) {
   const std::string icu = icu_from_oniguruma(regex);
   UParseError place;
   const auto text = icu::UnicodeString::fromUTF8({icu.data(), static_cast<std::int32_t>(icu.size())});
-  return std::unique_ptr<icu::RegexPattern>(icu::RegexPattern::compile(text, kFlags, place, status));
+  return std::unique_ptr<icu::RegexPattern>(icu::RegexPattern::compile(text, icu_flags, place, status));
 }
 
 // Turns positions in UTF-16 into positions in UTF-8, which must be asked for in rising order.

@@ -16,11 +16,11 @@ namespace anchorage::io {
 namespace {
 
 // openai/gpt-2, src/encoder.py.
-constexpr std::string_view kGpt2Words =
+constexpr std::string_view gpt2_words =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
 // Rust's char::is_numeric, one version of Unicode further than its regular expressions.
-constexpr std::string_view kDigit = R"([\p{N}\x{11de0}-\x{11de9}\x{16ff4}-\x{16ff6}])";
+constexpr std::string_view digit_pattern = R"([\p{N}\x{11de0}-\x{11de9}\x{16ff4}-\x{16ff6}])";
 
 std::vector<AlignedText> parts(const AlignedText& text, const Split& split) {
   std::vector<AlignedText> words;
@@ -44,7 +44,7 @@ class ByteLevel {
 
  private:
   ByteLevel(bool prefix_space, bool use_regex) : prefix_space_(prefix_space) {
-    if (use_regex) split_.emplace(Pattern::compile(kGpt2Words), SplitBehavior::isolated);
+    if (use_regex) split_.emplace(Pattern::compile(gpt2_words), SplitBehavior::isolated);
   }
 
   bool prefix_space_;
@@ -76,7 +76,7 @@ void PreTokenizer::add(const JsonNode& node) {
   } else if (type == "Digits") {
     node.allow_only({"individual_digits"});
     const bool individual = node.member("individual_digits").flag();
-    add_split({Pattern::compile(kDigit), individual ? SplitBehavior::isolated : SplitBehavior::contiguous});
+    add_split({Pattern::compile(digit_pattern), individual ? SplitBehavior::isolated : SplitBehavior::contiguous});
   } else if (type == "WhitespaceSplit") {
     node.allow_only({});
     add_split({Pattern::compile("\\s"), SplitBehavior::removed});

@@ -1,4 +1,4 @@
-// The "pre_tokenizer" of tokenizer.json: takes a normalised text apart into words, which BPE never joins.
+// The "pre_tokenizer" of tokenizer.json: takes a normalized text apart into words, which BPE never joins.
 #pragma once
 
 #include <functional>

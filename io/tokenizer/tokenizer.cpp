@@ -26,9 +26,10 @@ namespace anchorage::io {
 namespace {
 
 void check_text(std::string_view text) {
-  constexpr std::size_t kMost = std::size_t{1} << 28;  // a step may double the length, and each byte has its origin
-  if (text.size() > kMost) {
-    throw UserError({.expected = fmt::format("a text of at most {} bytes", kMost),
+  constexpr std::size_t longest_text = std::size_t{1}
+                                       << 28;  // a step may double the length, and each byte has its origin
+  if (text.size() > longest_text) {
+    throw UserError({.expected = fmt::format("a text of at most {} bytes", longest_text),
                      .found = fmt::format("{}", text.size()),
                      .where = "the text to tokenize",
                      .remedy = "give it in parts"});
@@ -49,8 +50,8 @@ class WordCache {
 
   // Valid until the next call.
   const std::vector<BpeToken>& tokens_of(const std::string& word) {
-    constexpr std::size_t kLongest = 64;
-    if (word.size() > kLongest) return long_word_ = model_.encode(word);
+    constexpr std::size_t longest_cached_word = 64;
+    if (word.size() > longest_cached_word) return long_word_ = model_.encode(word);
     auto known = words_.find(word);
     if (known == words_.end()) known = words_.emplace(word, model_.encode(word)).first;
     return known->second;

@@ -57,10 +57,10 @@ struct UnicodeForm::Tables {
   bool leaves(const std::string& text) const {
     UErrorCode status = U_ZERO_ERROR;
     const icu::FilteredNormalizer2 filtered(*form, characters);
-    const bool normalised =
+    const bool normalized =
         filtered.isNormalizedUTF8({text.data(), static_cast<std::int32_t>(text.size())}, status) != 0;
     check(U_SUCCESS(status), u_errorName(status));
-    return normalised;
+    return normalized;
   }
 
   std::vector<Change> decompose(std::u32string_view text) const;
@@ -91,12 +91,12 @@ std::vector<Change> UnicodeForm::Tables::decompose(std::u32string_view text) con
   return changes;
 }
 
-// A starter takes up the marks behind it with which it has a common character, unless a mark of the same or a
+// A starter takes up the marks after it with which it has a common character, unless a mark of the same or a
 // higher class that stayed stands between (Unicode, D117). The common character takes the places of both.
 std::vector<Change> UnicodeForm::Tables::compose(const std::vector<Change>& decomposed) const {
   std::vector<Change> changes;
   std::optional<std::size_t> starter;  // its place in `changes`
-  int last_class = -1;                 // of the marks behind it that stayed
+  int last_class = -1;                 // of the marks after it that stayed
   for (const Change& next : decomposed) {
     const int own_class = combining_class(next.character);
     if (starter && last_class < own_class) {

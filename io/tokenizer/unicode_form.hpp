@@ -1,4 +1,4 @@
-// NFC, NFD, NFKC and NFKD, character by character, with what became of each: the normalisation of `tokenizers`,
+// NFC, NFD, NFKC and NFKD, character by character, with what became of each: the normalization of `tokenizers`,
 // whose tables are of Unicode 9.0.
 #pragma once
 
@@ -13,7 +13,7 @@ namespace anchorage::io {
 
 class UnicodeForm {
  public:
-  // None where `type` is no normalisation form.
+  // None where `type` is no normalization form.
   static std::optional<UnicodeForm> named(const std::string& type);
 
   void apply(AlignedText& text) const;

@@ -59,8 +59,8 @@ struct Desk {
         .edits = std::move(edits)};
   }
 
-  // Nothing stands in the run's way any more. `group` is what the editor chose: another version may choose another,
-  // and the size decides on rounding.
+  // Nothing is_live in the run's way any more. `group` is what the editor chose: another version may choose
+  // another, and the size decides on rounding.
   void begin(const EditPlan& plan, std::int64_t group, const worker::Contexts& contexts,
              const io::Tokenizer& tokenizer) {
     io::RunRecord record = plan.record;
@@ -70,15 +70,14 @@ struct Desk {
   }
 };
 
-void tell(const coordinator::QueueFindings& findings) {
+void log_findings(const coordinator::QueueFindings& findings) {
   for (const coordinator::Conflict& conflict : findings.conflicts) spdlog::warn("{}", conflict.text());
   for (const coordinator::SetAside& edit : findings.set_aside)
     spdlog::warn("{} is set aside: {}", edit.edit, edit.reason);
   if (findings.already_committed > 0) spdlog::info("{} edits are committed already", findings.already_committed);
   for (const coordinator::RecordedEdit& edit : findings.removed) {
-    spdlog::info(
-        "edit {} was taken back in segment {} and is not written again; 'anchorage rollback' brings it back",
-        edit.edit.id, *edit.removed_in);
+    spdlog::info("edit {} was removed in segment {} and is not written again; 'anchorage rollback' restores it",
+                 edit.edit.id, *edit.removed_in);
   }
   if (findings.repeated > 0) spdlog::info("{} edits stand in the file more than once", findings.repeated);
 }
@@ -115,7 +114,7 @@ coordinator::RunResult coordinate(Desk& desk, const EditPlan& plan, const EditOp
                                    .strict = options.strict};
   if (options.limit > 0) wanted.limit = options.limit;
   coordinator::Queue queue(desk.edits, coordinator::recorded_edits(journal), wanted);
-  tell(queue.findings());
+  log_findings(queue.findings());
   require_possible(queue.findings(), plan);
   coordinator::Progress progress(context, std::cerr, coordinator::display_for_stderr());
   coordinator::EditRun run(context, workers, desk.directory, journal, std::move(queue), provenance, progress,
@@ -184,7 +183,7 @@ void print_result(const coordinator::RunResult& result, const EditOptions& optio
                        {"method", plan.record.method},
                        {"ranks", session.host().size()},
                        {"stages", session.stages().count()},
-                       {"replicas", session.ranks().size()},
+                       {"replicas", session.communicators().size()},
                        {"weight_bytes", weight_bytes},
                        {"batches", result.batches},
                        {"edits", {{"committed", result.committed}, {"set_aside", std::ssize(result.set_aside)}}},
@@ -211,7 +210,8 @@ void print_result(const coordinator::RunResult& result, const EditOptions& optio
   for (const auto& [layer, drift] : result.drift)
     text += fmt::format("  layer {}: drift {:.4f} of the base weight's norm\n", layer, drift);
   if (result.stopped)
-    text += fmt::format("stopped by a signal; 'anchorage edit --run {} --resume' goes on\n", options.run.string());
+    text +=
+        fmt::format("stopped by a signal; 'anchorage edit --run {} --resume' continues it\n", options.run.string());
   session.print(text);
 }
 
@@ -222,7 +222,7 @@ std::filesystem::path base_to_edit(const std::string& model) {
   throw io::UserError({.expected = "a model",
                        .found = "a run",
                        .where = model,
-                       .remedy = "go on with the run by --resume --edits, or edit what 'anchorage export' makes of "
+                       .remedy = "resume the run with --resume --edits, or edit what 'anchorage export' makes of "
                                  "it"});
 }
 
@@ -250,19 +250,19 @@ int run(EditOptions options, Session& session) {
   const auto statistics = io::StatisticsFile::load(plan.record.statistics);
   const auto contexts = run_contexts(model, plan, desk ? &desk->directory : nullptr, session);
   worker::BatchEditor editor(model.transformer, weights, prompts, plan.hparams, method, statistics, contexts,
-                             sink_limits(statistics, plan.hparams), session.ranks());
-  session.host().barrier("wait for the least squares of all layers", sharding::Patience::steps(std::ssize(layers)));
+                             sink_limits(statistics, plan.hparams), session.communicators());
+  session.host().barrier("wait for the least squares of all layers", sharding::Timeout::steps(std::ssize(layers)));
   const NullSpaces null_spaces{.free = editor.null_spaces(), .dimensions = weights.key_width()};
-  const worker::LossProbe probe(model.transformer, prompts, session.ranks());
+  const worker::LossProbe probe(model.transformer, prompts, session.communicators());
   if (!session.is_root()) {
-    // Launchers pass signals on to all ranks. Rank 0 decides what they mean, and tells the others by a command.
+    // Launchers pass signals on to all ranks. Rank 0 decides what they mean, and says the others by a command.
     for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) std::signal(signal, SIG_IGN);
     worker::run_command_loop(editor, probe, session.host(), nullptr);
     gather_traffic(session);
     return done;
   }
 
-  tell(null_spaces, plan.hparams);
+  log_null_spaces(null_spaces, plan.hparams);
   desk->begin(plan, editor.group_size(), contexts, model.tokenizer);
   const io::BaseRecord begun_from = base_record(plan, base, weights);
   const int world = session.host().size();
@@ -288,13 +288,13 @@ void add_edit_command(CommandLine& line) {
                       "files of edits, separated by commas, in any of the known formats");
   add_format_option(*command, options->format);
   add_chat_template_option(*command, options->chat_template);
-  command->add_option("--run", options->run, "the run directory: made, or with --resume gone on with")->required();
+  command->add_option("--run", options->run, "the run directory: created, or with --resume continued")->required();
   command->add_option("--hparams", options->hparams, "hyper-parameters, YAML or JSON");
   command->add_option("--set", options->assignments,
                       "key=value: changes a hyper-parameter; may be given several times");
   command->add_option("--method", options->method, "b-eac, memit, memit_seq, eac or alphaedit");
   command->add_option("--stats", options->statistics, "key statistics, from 'anchorage stats'");
-  command->add_option("--batch", options->batch, "edits a batch")->check(whole_number(1, most_edits));
+  command->add_option("--batch", options->batch, "edits per batch")->check(whole_number(1, most_edits));
   command->add_option("--limit", options->limit, "of the edits, the first N")->check(whole_number(1));
   command->add_option("--seed", options->seed, "of the context prefixes")->check(whole_number(0));
   command
@@ -307,12 +307,12 @@ void add_edit_command(CommandLine& line) {
                    "batches between two weight checkpoints, which make resuming quick; 0: none")
       ->check(whole_number(0));
   command
-      ->add_option(
-          "--grace", options->grace,
-          "seconds from SIGTERM, SIGINT or SIGUSR1 on for the batch at hand, which is dropped where it takes "
-          "longer")
+      ->add_option("--grace", options->grace,
+                   "seconds after SIGTERM, SIGINT or SIGUSR1 in which the current batch may finish; it is dropped "
+                   "if it takes "
+                   "longer")
       ->check(number_above_zero());
-  command->add_flag("--resume", options->resume, "go on behind the last committed batch")->excludes(model);
+  command->add_flag("--resume", options->resume, "continue after the last committed batch")->excludes(model);
   command->add_flag("--strict", options->strict, "a record that cannot be used is an error");
   add_session_options(*command, line.session);
   add_stages_option(*command, line.session);

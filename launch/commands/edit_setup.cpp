@@ -16,7 +16,7 @@
 #include "launch/program/broadcast_text.hpp"
 #include "launch/program/chat_template.hpp"
 #include "launch/program/fingerprints.hpp"
-#include "worker/editing/idle_settings.hpp"
+#include "worker/editing/unused_hparams.hpp"
 #include "worker/editing/values/context_prefixes.hpp"
 
 namespace anchorage::launch {
@@ -53,11 +53,11 @@ std::map<std::string, std::string> checked_fingerprints(const std::filesystem::p
 }
 
 // Warns of each --set of a hyper-parameter that has no effect under this method and the other values.
-void warn_of_idle_settings(const std::vector<std::string>& assignments, const worker::Method& method,
-                           const io::Hparams& hparams) {
+void warn_of_unused_hparams(const std::vector<std::string>& assignments, const worker::Method& method,
+                            const io::Hparams& hparams) {
   for (const std::string& assignment : assignments) {
     const auto key = assignment.substr(0, assignment.find('='));
-    const auto missing = worker::missing_condition(key, method, hparams);
+    const auto missing = worker::unmet_condition(key, method, hparams);
     if (!missing.empty()) spdlog::warn("--set {} has no effect here: it is for {}", assignment, missing);
   }
 }
@@ -92,7 +92,7 @@ io::Hparams requested_hparams(const std::string& path, const std::vector<std::st
     spdlog::warn("{} is for {} (alg_name), but the method is {} (--method); its values are taken all the same",
                  path, loaded.algorithm, method.name);
   }
-  warn_of_idle_settings(assignments, method, hparams);
+  warn_of_unused_hparams(assignments, method, hparams);
   return hparams;
 }
 
@@ -162,7 +162,7 @@ io::EditsFile read_all_edits(const io::RunRecord& run, bool strict) {
         {.expected = "only records that can be used (--strict)",
          .found = fmt::format("{} that cannot; the first: {}", all.rejected.size(), all.rejected.front().reason),
          .where = all.rejected.front().where,
-         .remedy = "mend them, or leave out --strict to set them aside"});
+         .remedy = "fix them, or leave out --strict to set them aside"});
   }
   return all;
 }
@@ -190,7 +190,7 @@ worker::Contexts run_contexts(const OpenedModel& model, const EditPlan& plan, co
 void keep_contexts(const worker::Contexts& contexts, const io::Tokenizer& tokenizer, io::RunDirectory& directory) {
   if (directory.has_contexts()) return;
   std::vector<io::Context> kept;
-  for (const std::string& prefix : std::span(contexts.prefixes).subspan(1)) {  // behind the bare prompt's
+  for (const std::string& prefix : std::span(contexts.prefixes).subspan(1)) {  // after the bare prompt's
     const auto ids = tokenizer.encode(prefix);
     kept.push_back({.text = prefix, .tokens = {ids.begin(), ids.end()}});
   }

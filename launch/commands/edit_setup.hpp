@@ -31,7 +31,7 @@ struct EditOptions {
   std::int64_t seed = 0;
   std::string on_conflict = "supersede";
   std::int64_t checkpoint_every = 16;  // segments; 0: no checkpoints
-  double grace = 150;                  // seconds from a signal on for the batch at hand
+  double grace = 150;                  // seconds from a signal on for the current batch
   bool resume = false;
   bool strict = false;
 };
@@ -52,7 +52,7 @@ io::Hparams requested_hparams(const std::string& path, const std::vector<std::st
 // 0.
 EditPlan plan_edit(const EditOptions& options, const io::ModelDirectory& model, Session& session);
 
-// The plan of a run that is gone on with, as its run.yaml has it; the command line may name other files of edits.
+// The plan of a run that is resumed, as its run.yaml has it; the command line may name other files of edits.
 // Throws io::UserError when the model, its tokenizer or the statistics are not those that the run began with.
 // Collective.
 EditPlan plan_resume(const EditOptions& options, const io::RunRecord& record, const io::ModelDirectory& model,

@@ -102,13 +102,13 @@ io::EditsFile first_edits(const Options& options) {
   return file;
 }
 
-void tell(const io::EditsFile& file) {
+void log_findings(const io::EditsFile& file) {
   for (const io::Rejected& record : file.rejected) spdlog::warn("{} is set aside: {}", record.where, record.reason);
   for (const io::Remark& remark : file.remarks) spdlog::warn("{}: {}", remark.where, remark.text);
 }
 
 // What an evaluation could not ask for. On rank 0.
-void tell_left_out(const worker::EditMetrics& metrics) {
+void log_left_out(const worker::EditMetrics& metrics) {
   if (!metrics.first_left_out) return;
   spdlog::warn(
       "prompts that cannot be scored are left out: {} of efficacy, {} of paraphrase, {} of neighborhood; "
@@ -117,17 +117,17 @@ void tell_left_out(const worker::EditMetrics& metrics) {
       metrics.first_left_out->edit, metrics.first_left_out->reason);
 }
 
-void tell_left_out(const worker::TextLoss& text) {
+void log_left_out(const worker::TextLoss& text) {
   if (text.left_out == 0) return;
   spdlog::warn("{} sequences of held-out text that cannot be scored are left out; the first: {}", text.left_out,
-               text.objection);
+               text.rejection);
 }
 
-void tell_left_out(const EvalTask& task, const worker::OpenAnswers& answers) {
+void log_left_out(const EvalTask& task, const worker::OpenAnswers& answers) {
   const auto first = std::ranges::find(answers.left_out, true);
   if (first == answers.left_out.end()) return;
   spdlog::warn("{}: {} questions that cannot be asked are left out; the first, number {}: {}", task.name,
-               std::ranges::count(answers.left_out, true), first - answers.left_out.begin(), answers.objection);
+               std::ranges::count(answers.left_out, true), first - answers.left_out.begin(), answers.rejection);
 }
 
 int run(const Options& options, Session& session) {
@@ -139,7 +139,7 @@ int run(const Options& options, Session& session) {
   }
   // All files before the model: a mistake is told at once.
   io::EditsFile file = first_edits(options);
-  if (session.is_root()) tell(file);
+  if (session.is_root()) log_findings(file);
   const auto tasks = read_eval_tasks(options.tasks);
   std::optional<Baseline> baseline;
   if (!options.tasks.baseline.empty()) baseline.emplace(options.tasks.baseline, tasks);
@@ -153,19 +153,19 @@ int run(const Options& options, Session& session) {
   const worker::PromptBuilder prompts(model.tokenizer, config.vocabulary);
   Report report;
   if (options.edits) {
-    const auto metrics = worker::evaluate_edits(model.transformer, prompts, file.edits, session.ranks());
-    if (session.is_root()) tell_left_out(metrics);
+    const auto metrics = worker::evaluate_edits(model.transformer, prompts, file.edits, session.communicators());
+    if (session.is_root()) log_left_out(metrics);
     add_edit_metrics(report, metrics, file.rejected.size());
   }
   if (options.heldout) {
     const auto text =
-        worker::loss_on_text(model.transformer, model.tokenizer, *options.heldout, length, session.ranks());
-    if (session.is_root()) tell_left_out(text);
+        worker::loss_on_text(model.transformer, model.tokenizer, *options.heldout, length, session.communicators());
+    if (session.is_root()) log_left_out(text);
     add_text_loss(report, text);
   }
   for (const EvalTask& task : tasks) {
-    const auto answers = worker::ask(model.transformer, prompts, task.questions, session.ranks());
-    if (session.is_root()) tell_left_out(task, answers);
+    const auto answers = worker::ask(model.transformer, prompts, task.questions, session.communicators());
+    if (session.is_root()) log_left_out(task, answers);
     add_task(report, task, answers, baseline);
   }
   session.json() ? session.print(report.document) : session.print(report.table);
@@ -176,8 +176,8 @@ int run(const Options& options, Session& session) {
 
 void add_eval_command(CommandLine& line) {
   auto options = std::make_shared<Options>();
-  CLI::App* command =
-      line.app.add_subcommand("eval", "How well a model holds edits, and what they did to their neighbourhood");
+  CLI::App* command = line.app.add_subcommand(
+      "eval", "Measure how well a model holds edits, and what they did to their neighborhood");
   command->add_option("model", options->model, "MODEL or RUN[@N]")->required();
   command->add_option("--edits", options->edits, "a file of edits, in any of the known formats");
   add_format_option(*command, options->format);

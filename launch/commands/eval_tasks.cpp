@@ -35,7 +35,7 @@ EvalTask read_task(const std::string& argument, std::int64_t limit) {
     throw io::UserError({.expected = "known=FILE or lambada=FILE",
                          .found = "'" + argument + "'",
                          .where = "--tasks",
-                         .remedy = "docs/evaluation.md tells what each measures"});
+                         .remedy = "docs/evaluation.md says what each measures"});
   }
   const std::string file = argument.substr(equals + 1);
   EvalTask task{.name = name, .file_digest = {}, .questions = questions_of(name, file)};
@@ -68,19 +68,19 @@ std::vector<EvalTask> read_eval_tasks(const EvalTaskOptions& options) {
 }
 
 Baseline::Baseline(const std::filesystem::path& report, std::span<const EvalTask> tasks) {
-  io::Complaint complaint{
+  io::Diagnostic diagnostic{
       .expected = "a report of 'anchorage eval --json'",
       .found = {},
       .where = report.string(),
       .remedy = "make it with 'anchorage eval MODEL --json' and the same --tasks and --task-limit"};
   const auto refuse = [&](const std::string& expected, const std::string& found) {
-    complaint.expected = expected;
-    complaint.found = found;
-    throw io::UserError(complaint);
+    diagnostic.expected = expected;
+    diagnostic.found = found;
+    throw io::UserError(diagnostic);
   };
   const io::MappedFile file(report);
-  const auto document = io::parse_strict_json(io::text_of(file.bytes()), complaint);
-  if (!document.is_object()) refuse(complaint.expected, "another text");
+  const auto document = io::parse_strict_json(io::text_of(file.bytes()), diagnostic);
+  if (!document.is_object()) refuse(diagnostic.expected, "another text");
   tasks_ = document.value("tasks", nlohmann::json::object());
   for (const EvalTask& task : tasks) {
     if (!tasks_.contains(task.name)) refuse(fmt::format("the task '{}'", task.name), "none of that name");

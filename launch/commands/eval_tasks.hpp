@@ -37,7 +37,7 @@ struct Kept {
   }
 };
 
-// What an earlier report tells of the same tasks.
+// What an earlier report says of the same tasks.
 class Baseline {
  public:
   // Throws io::UserError when it is no report of `eval --json`, or does not have these tasks on the same questions.

@@ -54,16 +54,16 @@ nlohmann::json describe_model(const io::ModelDirectory& model) {
       {"weight_bytes", size.bytes},
       {"editable", {{"first", 0}, {"last", config.layers - 1}, {"module", worker::down_projection_name(model, 0)}}},
       // What an edited layer costs its owner: the f32 master, the second moment and its inverse in f64.
-      {"bytes_an_edited_layer", 4 * config.d_model * config.d_ff + 16 * config.d_ff * config.d_ff}};
+      {"bytes_per_edited_layer", 4 * config.d_model * config.d_ff + 16 * config.d_ff * config.d_ff}};
 }
 
 nlohmann::json describe_run(const std::filesystem::path& path) {
   const auto directory = io::RunDirectory::view(path);
   const auto journal = io::Journal::open(directory.journal());
-  std::int64_t committed = 0, set_aside = 0, taken_back = 0;
+  std::int64_t committed = 0, set_aside = 0, removed = 0;
   for (const auto& recorded : coordinator::recorded_edits(journal)) {
     const bool is_set_aside = recorded.state == io::EditState::set_aside;
-    (recorded.stands() ? committed : is_set_aside ? set_aside : taken_back) += 1;
+    (recorded.is_live() ? committed : is_set_aside ? set_aside : removed) += 1;
   }
   const auto of_kind = [&](io::SegmentKind kind) {
     return std::ranges::count(journal.list(), kind, [](const auto& entry) { return entry.header.kind; });
@@ -74,7 +74,7 @@ nlohmann::json describe_run(const std::filesystem::path& path) {
           {"removals", of_kind(io::SegmentKind::removal)},
           {"rollbacks", of_kind(io::SegmentKind::rollback)},
           {"last", std::ssize(journal.list()) - 1},
-          {"edits", {{"committed", committed}, {"set_aside", set_aside}, {"taken_back", taken_back}}},
+          {"edits", {{"committed", committed}, {"set_aside", set_aside}, {"removed", removed}}},
           {"last_commit", journal.empty() ? "" : journal.last().header.utc},
           {"batch_size", directory.record().batch_size},
           {"seed", directory.record().seed},
@@ -95,17 +95,17 @@ std::string text_of(const nlohmann::json& model) {
       number("d_ff"), number("heads"), number("kv_heads"), number("vocabulary"), number("max_positions"),
       number("parameters"), gigabytes(number("weight_bytes")), number("layers") - 1,
       model["editable"]["module"].get<std::string>(), gigabytes(number("weight_bytes")),
-      gigabytes(number("bytes_an_edited_layer")));
+      gigabytes(number("bytes_per_edited_layer")));
 }
 
 std::string text_of_run(const nlohmann::json& run) {
   return fmt::format(
-      "{}\n  a run of {}: {} batches, {} removals, {} rollbacks; {} edits stand, {} set aside, {} taken back; last "
+      "{}\n  a run of {}: {} batches, {} removals, {} rollbacks; {} edits live, {} set aside, {} removed; last "
       "commit {}\n",
       run["path"].get<std::string>(), run["method"].get<std::string>(), run["batches"].get<std::int64_t>(),
       run["removals"].get<std::int64_t>(), run["rollbacks"].get<std::int64_t>(),
       run["edits"]["committed"].get<std::int64_t>(), run["edits"]["set_aside"].get<std::int64_t>(),
-      run["edits"]["taken_back"].get<std::int64_t>(), run["last_commit"].get<std::string>());
+      run["edits"]["removed"].get<std::int64_t>(), run["last_commit"].get<std::string>());
 }
 
 int run(const std::string& name, Session& session) {
@@ -115,7 +115,7 @@ int run(const std::string& name, Session& session) {
     throw io::UserError({.expected = "a model or a run",
                          .found = "the state of a run after a batch",
                          .where = name,
-                         .remedy = fmt::format("'anchorage journal show {} --batch {}' tells of a batch",
+                         .remedy = fmt::format("'anchorage journal show {} --batch {}' shows a batch",
                                                argument.run->string(), *argument.batch)});
   }
   const auto directory = io::ModelDirectory::open(argument.base);

@@ -15,7 +15,7 @@ nlohmann::json document_of(const NullSpaces& spaces) {
   return layers;
 }
 
-void tell(const NullSpaces& spaces, const io::Hparams& hparams) {
+void log_null_spaces(const NullSpaces& spaces, const io::Hparams& hparams) {
   std::vector<std::int64_t> unprotected;
   for (const auto& [layer, free] : spaces.free) {
     spdlog::info("layer {}: {} of {} dimensions lie below nullspace_threshold {} and are free for edits", layer,

@@ -18,6 +18,6 @@ struct NullSpaces {
 nlohmann::json document_of(const NullSpaces& spaces);
 
 // Logs them, and warns of layers in which nothing is protected.
-void tell(const NullSpaces& spaces, const io::Hparams& hparams);
+void log_null_spaces(const NullSpaces& spaces, const io::Hparams& hparams);
 
 }  // namespace anchorage::launch

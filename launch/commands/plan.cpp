@@ -99,7 +99,7 @@ nlohmann::json document_of(const coordinator::Plan& plan, const coordinator::Pla
           {"idle_replicas", idle_replicas(plan, request)},
           {"memory_bytes", request.machine.memory_bytes},
           {"flops", request.machine.flops},
-          {"seconds_a_batch",
+          {"seconds_per_batch",
            {{"total", plan.seconds.total()},
             {"values", plan.seconds.values},
             {"solve", plan.seconds.solve},
@@ -110,7 +110,7 @@ nlohmann::json document_of(const coordinator::Plan& plan, const coordinator::Pla
 // `speed`: where the machine's speed is known from.
 std::string text_of(const coordinator::Plan& plan, const coordinator::PlanRequest& request, const char* speed) {
   std::string text = fmt::format(
-      "{} ranks: {} stages x {} replicas, {:.0f} GB each; batches of {} edits in groups of {}, {} under way in a "
+      "{} ranks: {} stages x {} replicas, {:.0f} GB each; batches of {} edits in groups of {}, {} in flight in a "
       "replica\n",
       request.ranks, plan.topology.stages(), plan.topology.replicas(), request.machine.memory_bytes / 1e9,
       request.workload.batch, plan.group, plan.groups_in_flight);
@@ -175,7 +175,7 @@ void add_plan_command(CommandLine& line) {
           "--measure", options->measure,
           "for the time, find out how fast this machine is: takes seconds; a rank's cores are taken for its own")
       ->needs(cpu);
-  command->add_option("--batch", options->batch, "edits a batch")->check(whole_number(1, most_edits));
+  command->add_option("--batch", options->batch, "edits per batch")->check(whole_number(1, most_edits));
   command->add_option("--method", options->method, "b-eac, memit, memit_seq, eac or alphaedit");
   command->add_option("--set", options->assignments, "key=value: changes a hyper-parameter");
   add_session_options(*command, line.session);

@@ -9,7 +9,7 @@
 #include "io/error.hpp"
 #include "io/files/digest.hpp"
 #include "io/hparams/hparams.hpp"
-#include "io/run/journal/standing.hpp"
+#include "io/run/journal/live_segments.hpp"
 #include "launch/program/command_line.hpp"
 #include "launch/program/rebuilt_weights.hpp"
 #include "worker/editing/update/layer_solver.hpp"
@@ -30,7 +30,7 @@ std::vector<io::RecordedPlace> places_of(const Options& options, const io::Journ
   const auto recorded = coordinator::recorded_edits(journal);
   std::vector<io::RecordedPlace> places;
   for (const std::string& name : std::set(options.edits.begin(), options.edits.end())) {
-    const auto place = coordinator::standing_edit(name, recorded, options.run.string());
+    const auto place = coordinator::live_edit(name, recorded, options.run.string());
     if (std::ranges::count(places, place) == 0) places.push_back(place);
   }
   return places;
@@ -58,9 +58,9 @@ io::RemovalRecord take_out(const sharding::Removal& request, const io::RunRecord
   const auto weights = rebuilt_weights(model, updates);
   io::RemovalRecord removal{.edits = request.edits, .layers = {}};
   for (const int layer : hparams.layers) {
-    const auto metric = worker::replayed_metric(method, hparams, statistics, layer, request.standing);
+    const auto covariance = worker::replayed_key_covariance(method, hparams, statistics, layer, request.live);
     const auto terms = worker::removal_terms(request, layer);
-    const auto update = worker::removal_update(metric, terms);
+    const auto update = worker::removal_update(covariance, terms);
     const auto u = update.u.to(torch::kFloat), v = update.v.to(torch::kFloat);
     const auto weight = at::addmm(weights.at(layer), u, v.t());
     removal.layers.push_back(
@@ -78,15 +78,15 @@ int run(const Options& options, Session& session) {
   const auto directory = io::RunDirectory::resume(options.run);
   session.use_threads(static_cast<int>(directory.record().threads));
   auto journal = io::Journal::open(directory.journal(), io::JournalAccess::append);
-  sharding::Removal request{.edits = places_of(options, journal), .standing = {}};
-  const auto standing = io::standing_segments(journal);
-  for (const io::JournalEntry& entry : standing) request.standing.push_back(entry.path.string());
+  sharding::Removal request{.edits = places_of(options, journal), .live = {}};
+  const auto live = io::live_segments(journal);
+  for (const io::JournalEntry& entry : live) request.live.push_back(entry.path.string());
 
   const std::int64_t number = std::ssize(journal.list());
   const coordinator::Provenance provenance{
       .version = ANCHORAGE_VERSION, .world = session.host().size(), .seed = directory.record().seed};
-  journal.append(coordinator::removal_segment(take_out(request, directory.record(), RunUpdates(standing)), number,
-                                              provenance));
+  journal.append(
+      coordinator::removal_segment(take_out(request, directory.record(), RunUpdates(live)), number, provenance));
   if (session.json()) {
     auto removed = nlohmann::json::array();
     for (const io::RecordedPlace& place : request.edits) removed.push_back(place.id);
@@ -94,11 +94,11 @@ int run(const Options& options, Session& session) {
     return done;
   }
   for (const io::RecordedPlace& place : request.edits) {
-    session.print(fmt::format("{}: edit {} of batch {} taken back, as segment {}\n", options.run.string(), place.id,
+    session.print(fmt::format("{}: edit {} of batch {} removed, as segment {}\n", options.run.string(), place.id,
                               place.segment, number));
   }
   session.print(
-      fmt::format("'anchorage rollback {} --to-batch {}' brings it back\n", options.run.string(), number - 1));
+      fmt::format("'anchorage rollback {} --to-batch {}' restores it\n", options.run.string(), number - 1));
   return done;
 }
 
@@ -106,11 +106,11 @@ int run(const Options& options, Session& session) {
 
 void add_remove_command(CommandLine& line) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = line.app.add_subcommand("remove", "Take single edits back, as if they had never been made");
+  CLI::App* command = line.app.add_subcommand("remove", "Remove single edits, as if they had never been made");
   command->add_option("run", options->run, "the run directory")->required();
   command
       ->add_option("--edit", options->edits,
-                   "an edit's id, or ID@BATCH where several stand; may be given several times")
+                   "an edit's id, or ID@BATCH where several are live; may be given several times")
       ->required();
   add_session_options(*command, line.session);
   command->callback(

@@ -6,7 +6,7 @@
 #include "coordinator/batch_report.hpp"
 #include "coordinator/recorded_edits.hpp"
 #include "io/error.hpp"
-#include "io/run/journal/standing.hpp"
+#include "io/run/journal/live_segments.hpp"
 #include "launch/program/command_line.hpp"
 #include "launch/program/model_argument.hpp"
 
@@ -20,7 +20,7 @@ struct Options {
 
 // Whether both states are made of the same segments.
 bool is_same_state(const io::Journal& journal, std::int64_t one, std::int64_t other) {
-  const auto a = io::standing_segments(journal, one), b = io::standing_segments(journal, other);
+  const auto a = io::live_segments(journal, one), b = io::live_segments(journal, other);
   return std::ranges::equal(a, b, {}, &io::JournalEntry::path, &io::JournalEntry::path);
 }
 
@@ -32,26 +32,26 @@ int run(const Options& options, Session& session) {
   const std::int64_t before = std::ssize(journal.list()) - 1;
   if (is_same_state(journal, options.to, before)) {
     throw io::UserError({.expected = "a batch whose state is another than the run's",
-                         .found = fmt::format("batch {}, which the run stands at", options.to),
+                         .found = fmt::format("batch {}, which the run is_live at", options.to),
                          .where = options.run.string(),
-                         .remedy = "'anchorage journal list' shows what stands"});
+                         .remedy = "'anchorage journal list' shows what is_live"});
   }
   const coordinator::Provenance provenance{
       .version = ANCHORAGE_VERSION, .world = session.host().size(), .seed = directory.record().seed};
   journal.append(coordinator::rollback_segment(options.to, before + 1, provenance));
 
   const auto edits = coordinator::recorded_edits(journal);
-  const auto standing = std::ranges::count_if(edits, &coordinator::RecordedEdit::stands);
+  const auto live = std::ranges::count_if(edits, &coordinator::RecordedEdit::is_live);
   if (session.json()) {
     session.print(nlohmann::json{{"run", options.run.string()},
                                  {"segment", before + 1},
                                  {"to_batch", options.to},
-                                 {"edits", {{"committed", standing}}}});
+                                 {"edits", {{"committed", live}}}});
     return done;
   }
   session.print(fmt::format(
-      "{}: back at batch {} with {} edits, as segment {}; 'anchorage rollback {} --to-batch {}' takes this back\n",
-      options.run.string(), options.to, standing, before + 1, options.run.string(), before));
+      "{}: back at batch {} with {} edits, as segment {}; 'anchorage rollback {} --to-batch {}' undoes this\n",
+      options.run.string(), options.to, live, before + 1, options.run.string(), before));
   return done;
 }
 
@@ -59,7 +59,7 @@ int run(const Options& options, Session& session) {
 
 void add_rollback_command(CommandLine& line) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = line.app.add_subcommand("rollback", "Take a run back to the state after an earlier batch");
+  CLI::App* command = line.app.add_subcommand("rollback", "Roll a run back to the state after an earlier batch");
   command->add_option("run", options->run, "the run directory")->required();
   command->add_option("--to-batch", options->to, "the batch (or other segment) to go back to; 0 is the base model")
       ->required();

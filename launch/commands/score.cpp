@@ -32,20 +32,20 @@ std::vector<Request> read_requests(const std::string& path) {
                          .where = path,
                          .remedy = "check the path given to --requests"});
   }
-  io::Complaint complaint{.expected = R"({"prompt": text, "completion": text} on each line)",
-                          .found = {},
-                          .where = path,
-                          .remedy = "mend that line"};
-  io::JsonLines lines(file, complaint);
+  io::Diagnostic diagnostic{.expected = R"({"prompt": text, "completion": text} on each line)",
+                            .found = {},
+                            .where = path,
+                            .remedy = "fix that line"};
+  io::JsonLines lines(file, diagnostic);
   std::vector<Request> requests;
   while (const auto line = lines.next()) {
     const auto& record = line->value;
     const bool usable = record.is_object() && record.contains("prompt") && record["prompt"].is_string() &&
                         record.contains("completion") && record["completion"].is_string();
     if (!usable) {
-      complaint.found = io::shown(record);
-      complaint.where = line->where;
-      throw io::UserError(complaint);
+      diagnostic.found = io::shown(record);
+      diagnostic.where = line->where;
+      throw io::UserError(diagnostic);
     }
     requests.push_back({record["prompt"], record["completion"], line->where});
   }
@@ -93,7 +93,7 @@ int run(const Options& options, Session& session) {
 
 void add_score_command(CommandLine& line) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = line.app.add_subcommand("score", "Log-probabilities of completions behind prompts");
+  CLI::App* command = line.app.add_subcommand("score", "Log-probabilities of completions after prompts");
   command->add_option("model", options->model, "MODEL or RUN[@N]")->required();
   command->add_option("--requests", options->requests, R"(JSON Lines of {"prompt", "completion"})")->required();
   add_session_options(*command, line.session);

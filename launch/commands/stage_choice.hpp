@@ -1,4 +1,4 @@
-// Which layers each stage holds, for the ranks at hand.
+// Which layers each stage holds, for the ranks current.
 #pragma once
 
 #include <cstdint>

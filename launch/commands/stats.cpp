@@ -129,7 +129,7 @@ int run(Options options, Session& session) {
     const OpenedModel model = open_model(argument, session);
     const auto progress = [&](std::int64_t tokens) { spdlog::info("{} of {} tokens", tokens, wanted.tokens); };
     summary = worker::collect_key_statistics(model.transformer, model.tokenizer, fingerprint, wanted,
-                                             session.ranks(), progress);
+                                             session.communicators(), progress);
   }
   if (session.json()) {
     session.print(nlohmann::json{{"out", wanted.out.string()},

@@ -25,16 +25,16 @@ nlohmann::json encode(const io::Tokenizer& tokenizer, const std::string& text, c
 
 // One JSON string a line in, one JSON array of ids a line out.
 void encode_lines(const io::Tokenizer& tokenizer, const Options& options, const Session& session) {
-  io::Complaint complaint{.expected = "one JSON string a line",
-                          .found = {},
-                          .where = "standard input",
-                          .remedy = "put the text in double quotes, or use --text"};
-  io::JsonLines lines(std::cin, complaint);
+  io::Diagnostic diagnostic{.expected = "one JSON string a line",
+                            .found = {},
+                            .where = "standard input",
+                            .remedy = "put the text in double quotes, or use --text"};
+  io::JsonLines lines(std::cin, diagnostic);
   while (const auto line = lines.next()) {
     if (!line->value.is_string()) {
-      complaint.found = io::shown(line->value);
-      complaint.where = line->where;
-      throw io::UserError(complaint);
+      diagnostic.found = io::shown(line->value);
+      diagnostic.where = line->where;
+      throw io::UserError(diagnostic);
     }
     session.print(encode(tokenizer, line->value, options));
   }

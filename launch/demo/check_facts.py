@@ -1,9 +1,9 @@
-"""Checks with transformers that the demo's facts are news to the demo model, and that it knows their neighbours.
+"""Checks with transformers that the demo's facts are news to the demo model, and that it knows their neighbors.
 
     check_facts.py MODEL FACTS.jsonl
 
 For each edit, greedy decoding must not give the target after the prompt or a paraphrase, and must give the
-answer after each neighbourhood prompt. Prints what fails; exit code 1 if anything does. Run it after changing facts.jsonl.
+answer after each neighborhood prompt. Prints what fails; exit code 1 if anything does. Run it after changing facts.jsonl.
 """
 
 import json

@@ -9,6 +9,6 @@ namespace anchorage::launch {
 
 // Rank 0's text, on every rank. Collective.
 std::string broadcast_text(const std::string& text, sharding::HostCommunicator& ranks, std::string_view operation,
-                           sharding::Patience patience = sharding::Patience::until_deadline);
+                           sharding::Timeout timeout = sharding::Timeout::until_deadline);
 
 }  // namespace anchorage::launch

@@ -5,10 +5,10 @@
 
 namespace anchorage::launch {
 
-sharding::Patience patience_with_reading(const io::ModelDirectory& model) {
+sharding::Timeout timeout_for_reading(const io::ModelDirectory& model) {
   std::int64_t bytes = 0;
   for (const std::string& name : model.weights().names()) bytes += std::ssize(model.weights().stored(name).bytes);
-  return sharding::Patience::steps(1 + bytes / 1'000'000'000);
+  return sharding::Timeout::steps(1 + bytes / 1'000'000'000);
 }
 
 io::StatisticsFingerprint fingerprint_of(const io::ModelDirectory& model, sharding::HostCommunicator& ranks) {
@@ -16,7 +16,7 @@ io::StatisticsFingerprint fingerprint_of(const io::ModelDirectory& model, shardi
   io::StatisticsFingerprint fingerprint;
   fingerprint.model_name = model.path().string();
   fingerprint.model = broadcast_text(root ? model.fingerprint() : "", ranks, "broadcast model fingerprint",
-                                     patience_with_reading(model));
+                                     timeout_for_reading(model));
   fingerprint.tokenizer =
       broadcast_text(root ? io::sha256_of_file(model.tokenizer()) : "", ranks, "broadcast tokenizer fingerprint");
   return fingerprint;

@@ -11,6 +11,6 @@ namespace anchorage::launch {
 io::StatisticsFingerprint fingerprint_of(const io::ModelDirectory& model, sharding::HostCommunicator& ranks);
 
 // How long ranks wait for one that reads all weights: a deadline more for each GB of them.
-sharding::Patience patience_with_reading(const io::ModelDirectory& model);
+sharding::Timeout timeout_for_reading(const io::ModelDirectory& model);
 
 }  // namespace anchorage::launch

@@ -10,7 +10,8 @@ void add_format_option(CLI::App& command, std::optional<std::string>& format) {
                                                     : "expected auto or one of " + io::known_formats();
   };
   command
-      .add_option("--format", format, "of the edits, where their fields do not tell; docs/edits.md lists the names")
+      .add_option("--format", format,
+                  "format of the edits, where their fields do not decide it; docs/edits.md lists the names")
       ->check(check);
 }
 

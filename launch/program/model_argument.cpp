@@ -4,7 +4,7 @@
 #include <set>
 
 #include "io/error.hpp"
-#include "io/run/journal/standing.hpp"
+#include "io/run/journal/live_segments.hpp"
 #include "launch/program/fingerprints.hpp"
 #include "launch/program/model_findings.hpp"
 #include "worker/matrix_conversion.hpp"
@@ -47,7 +47,7 @@ OpenedModel load(const ModelArgument& argument, const Session& session) {
 }
 
 void wait_for_all(const io::ModelDirectory& model, Session& session) {
-  session.host().barrier("wait for all to load the model", patience_with_reading(model));
+  session.host().barrier("wait for all to load the model", timeout_for_reading(model));
 }
 
 }  // namespace
@@ -107,9 +107,9 @@ void RunUpdates::for_each(const std::function<void(const RunUpdate&)>& visit,
 RunUpdates run_updates(const ModelArgument& argument) {
   if (!argument.run) return RunUpdates({});
   const auto journal = io::Journal::open(io::RunDirectory::view(*argument.run).journal());
-  if (!argument.batch) return RunUpdates(io::standing_segments(journal));
+  if (!argument.batch) return RunUpdates(io::live_segments(journal));
   require_segment(journal, *argument.batch, argument.run->string());
-  return RunUpdates(io::standing_segments(journal, *argument.batch));
+  return RunUpdates(io::live_segments(journal, *argument.batch));
 }
 
 OpenedModel open_model(const ModelArgument& argument, Session& session) {

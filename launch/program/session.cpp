@@ -22,7 +22,7 @@
 namespace anchorage::launch {
 namespace {
 
-// Ranks on this machine and this rank's number among them, as mpirun or Slurm tells; alone otherwise.
+// Communicators on this machine and this rank's number among them, as mpirun or Slurm says; alone otherwise.
 int environment_number(std::initializer_list<const char*> names, int otherwise) {
   for (const char* name : names) {
     if (const char* value = std::getenv(name)) return std::atoi(value);
@@ -37,7 +37,7 @@ int rank_here() {
   return environment_number({"OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID"}, 0);
 }
 // What Slurm gives a task; elsewhere, and where nobody asked for that, a fair share of the cores.
-int cores_of_a_rank() {
+int cores_per_rank() {
   const int cores = static_cast<int>(std::thread::hardware_concurrency()) / ranks_here();
   return std::max(1, environment_number({"SLURM_CPUS_PER_TASK"}, cores));
 }
@@ -66,7 +66,7 @@ void prepare_cuda(const torch::Device& device) {
   cudaSetDevice(device.index());
 }
 
-// As NCCL tells machines and GPUs apart: by host name and boot, unless NCCL_HOSTID names one, and by PCI address.
+// As NCCL says machines and GPUs apart: by host name and boot, unless NCCL_HOSTID names one, and by PCI address.
 std::string this_machine() {
   if (const char* named = std::getenv("NCCL_HOSTID")) return named;
   std::array<char, 256> name{};
@@ -133,7 +133,7 @@ Session::Session(const SessionOptions& options, std::unique_ptr<sharding::HostCo
                          : options_.quiet ? io::Verbosity::quiet
                                           : io::Verbosity::normal;
   io::start_log(host_->rank(), verbosity);
-  use_threads(options_.threads > 0 ? options_.threads : cores_of_a_rank());
+  use_threads(options_.threads > 0 ? options_.threads : cores_per_rank());
   use_device(options_.device);
 }
 
@@ -171,7 +171,7 @@ void Session::arrange(std::vector<sharding::Range> layers_of) {
   form_groups(stages);
 }
 
-worker::Ranks Session::ranks() {
+worker::Communicators Session::communicators() {
   if (!groups_) form_groups(1);
   return {*groups_, *host_};
 }

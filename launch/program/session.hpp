@@ -11,8 +11,8 @@
 #include "io/log.hpp"
 #include "io/model/model_config.hpp"
 #include "io/run/run_record.hpp"
+#include "worker/communicators.hpp"
 #include "worker/model/stages.hpp"
-#include "worker/ranks.hpp"
 
 namespace anchorage::launch {
 
@@ -49,7 +49,7 @@ class Session {
 
   sharding::HostCommunicator& host() { return *host_; }
   // Collective the first time, where the ranks have not been arranged: then each holds the whole model.
-  worker::Ranks ranks();
+  worker::Communicators communicators();
   worker::Stages stages() const;
   sharding::Place place() const { return groups_->place; }
   int asked_stages() const { return options_.stages; }

@@ -16,20 +16,20 @@ inline constexpr Seconds default_deadline{120};
 
 // How many of the communicator's deadlines a call waits before it gives up. Usually one. A rank for which others
 // work in several steps, each with a deadline of its own, waits as many.
-class Patience {
+class Timeout {
  public:
-  static const Patience until_deadline;
-  static constexpr Patience steps(std::int64_t count) { return Patience(count); }
+  static const Timeout until_deadline;
+  static constexpr Timeout steps(std::int64_t count) { return Timeout(count); }
 
   [[nodiscard]] Seconds of(Seconds deadline) const { return static_cast<double>(deadlines_) * deadline; }
 
  private:
-  constexpr explicit Patience(std::int64_t deadlines) : deadlines_(deadlines) {}
+  constexpr explicit Timeout(std::int64_t deadlines) : deadlines_(deadlines) {}
 
   std::int64_t deadlines_;
 };
 
-inline constexpr Patience Patience::until_deadline = Patience::steps(1);
+inline constexpr Timeout Timeout::until_deadline = Timeout::steps(1);
 
 // A collective did not come to its end: a rank stayed away past the deadline, or MPI or NCCL reported an error.
 // The communicator is of no use afterwards, and memory that was given to the call may still be in use by the

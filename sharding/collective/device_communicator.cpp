@@ -41,12 +41,12 @@ torch::Tensor DeviceCommunicator::count(std::string_view operation, const std::f
 }
 
 void DeviceCommunicator::broadcast(const torch::Tensor& tensor, int root, std::string_view operation,
-                                   Patience patience) {
+                                   Timeout timeout) {
   check_place(tensor, operation);
   check_rank(root, operation);
   count(operation, [&] {
     if (size() > 1 && tensor.numel() > 0) {
-      copy_from(std::span(&root, 1), std::span(&tensor, 1), operation, patience);
+      copy_from(std::span(&root, 1), std::span(&tensor, 1), operation, timeout);
     }
     return tensor;
   });
@@ -77,16 +77,16 @@ void DeviceCommunicator::broadcast_among(Range ranks, const torch::Tensor& tenso
 }
 
 torch::Tensor DeviceCommunicator::all_gather(const torch::Tensor& mine, std::string_view operation,
-                                             Patience patience) {
+                                             Timeout timeout) {
   io::check(mine.dim() > 0, fmt::format("'{}' gathers rows, but rank {} has a scalar", operation, rank()));
   check_place(mine.contiguous(), operation);
-  return count(operation, [&] { return size() == 1 ? mine.clone() : gather_rows(mine, operation, patience); });
+  return count(operation, [&] { return size() == 1 ? mine.clone() : gather_rows(mine, operation, timeout); });
 }
 
 // The others are waited for once: by then all of them are at this call.
 torch::Tensor DeviceCommunicator::gather_rows(const torch::Tensor& mine, std::string_view operation,
-                                              Patience patience) {
-  const std::vector<std::int64_t> rows = rows_by_rank(mine, operation, patience);
+                                              Timeout timeout) {
+  const std::vector<std::int64_t> rows = rows_by_rank(mine, operation, timeout);
   std::vector<std::int64_t> shape = mine.sizes().vec();
   shape[0] = std::accumulate(rows.begin(), rows.end(), std::int64_t{0});
   torch::Tensor all = torch::empty(shape, mine.options().memory_format(torch::MemoryFormat::Contiguous));
@@ -101,22 +101,22 @@ torch::Tensor DeviceCommunicator::gather_rows(const torch::Tensor& mine, std::st
     roots.push_back(root);
     parts.push_back(part);
   }
-  if (!parts.empty()) copy_from(roots, parts, operation, Patience::until_deadline);
+  if (!parts.empty()) copy_from(roots, parts, operation, Timeout::until_deadline);
   return all;
 }
 
 // Also checks that the ranks' tensors can be put together.
 std::vector<std::int64_t> DeviceCommunicator::rows_by_rank(const torch::Tensor& mine, std::string_view operation,
-                                                           Patience patience) {
-  std::vector<std::int64_t> card = kind_of(mine);
-  card.push_back(mine.size(0));
+                                                           Timeout timeout) {
+  std::vector<std::int64_t> header = kind_of(mine);
+  header.push_back(mine.size(0));
   std::vector<std::int64_t> rows;
-  for (const auto& bytes : host_->all_gather(std::as_bytes(std::span(card)), operation, patience)) {
+  for (const auto& bytes : host_->all_gather(std::as_bytes(std::span(header)), operation, timeout)) {
     std::vector<std::int64_t> theirs(bytes.size() / sizeof(std::int64_t));
     std::memcpy(theirs.data(), bytes.data(), bytes.size());
     rows.push_back(theirs.back());
-    theirs.back() = card.back();
-    io::check(theirs == card,
+    theirs.back() = header.back();
+    io::check(theirs == header,
               fmt::format("'{}' puts together tensors like {} of rank {}, but rank {} has another dtype "
                           "or shape",
                           operation, text_of(mine), rank(), rows.size() - 1));

@@ -35,14 +35,14 @@ class DeviceCommunicator {
 
   // `tensor` becomes root's, in place; same shape and dtype on every rank.
   void broadcast(const torch::Tensor& tensor, int root, std::string_view operation,
-                 Patience patience = Patience::until_deadline);
+                 Timeout timeout = Timeout::until_deadline);
   // The same among `ranks`, root one of them, which alone make the call.
   void broadcast_among(Range ranks, const torch::Tensor& tensor, int root, std::string_view operation);
 
   // The ranks' tensors one after the other along the first dimension, in rank order, on every rank. First
   // dimensions may differ and be 0; a different dtype or other dimension is an InternalError on every rank.
   [[nodiscard]] torch::Tensor all_gather(const torch::Tensor& mine, std::string_view operation,
-                                         Patience patience = Patience::until_deadline);
+                                         Timeout timeout = Timeout::until_deadline);
 
   // Each element of an int64 tensor becomes its sum over the ranks, in place.
   void all_reduce_sum(const torch::Tensor& tensor, std::string_view operation);
@@ -61,7 +61,7 @@ class DeviceCommunicator {
   // What an implementation provides, for size() > 1 and tensors that are contiguous and not empty.
   // All at once: tensors[i] from roots[i].
   virtual void copy_from(std::span<const int> roots, std::span<const torch::Tensor> tensors,
-                         std::string_view operation, Patience patience) = 0;
+                         std::string_view operation, Timeout timeout) = 0;
   virtual void sum(const torch::Tensor& tensor, std::string_view operation) = 0;
   // To each of them, at least one.
   virtual void send_to(std::span<const int> to, const torch::Tensor& tensor, std::string_view operation) = 0;
@@ -72,9 +72,9 @@ class DeviceCommunicator {
   void check_place(const torch::Tensor& tensor, std::string_view operation) const;
   void check_rank(int rank, std::string_view operation) const;
   void check_peer(int rank, std::string_view operation) const;
-  [[nodiscard]] torch::Tensor gather_rows(const torch::Tensor& mine, std::string_view operation, Patience patience);
+  [[nodiscard]] torch::Tensor gather_rows(const torch::Tensor& mine, std::string_view operation, Timeout timeout);
   [[nodiscard]] std::vector<std::int64_t> rows_by_rank(const torch::Tensor& mine, std::string_view operation,
-                                                       Patience patience);
+                                                       Timeout timeout);
 
   std::unique_ptr<HostCommunicator> host_;
   torch::Device device_;

@@ -18,7 +18,7 @@ std::int64_t total_bytes(const std::vector<HostCommunicator::Bytes>& all) {
 
 }  // namespace
 
-void HostCommunicator::call(std::string_view operation, Patience patience,
+void HostCommunicator::call(std::string_view operation, Timeout timeout,
                             const std::function<std::int64_t(const Deadline&)>& body) {
   if (failed_) {
     throw CollectiveError(operation,
@@ -26,7 +26,7 @@ void HostCommunicator::call(std::string_view operation, Patience patience,
                                       "which an earlier operation failed; end the job",
                                       operation, rank_));
   }
-  const Deadline deadline(operation, rank_, patience.of(deadline_));
+  const Deadline deadline(operation, rank_, timeout.of(deadline_));
   try {
     const std::int64_t bytes = body(deadline);
     Traffic& traffic = traffic_.try_emplace(std::string(operation)).first->second;
@@ -39,16 +39,16 @@ void HostCommunicator::call(std::string_view operation, Patience patience,
   }
 }
 
-void HostCommunicator::barrier(std::string_view operation, Patience patience) {
-  call(operation, patience, [&](const Deadline& deadline) {
+void HostCommunicator::barrier(std::string_view operation, Timeout timeout) {
+  call(operation, timeout, [&](const Deadline& deadline) {
     if (size_ > 1) wait_for_all(deadline);
     return 0;
   });
 }
 
-void HostCommunicator::broadcast(Bytes& bytes, int root, std::string_view operation, Patience patience) {
+void HostCommunicator::broadcast(Bytes& bytes, int root, std::string_view operation, Timeout timeout) {
   check_rank(root, operation);
-  call(operation, patience, [&](const Deadline& deadline) {
+  call(operation, timeout, [&](const Deadline& deadline) {
     if (size_ > 1) {
       auto length = static_cast<std::int64_t>(bytes.size());
       copy_from(root, std::as_writable_bytes(std::span(&length, 1)), deadline);
@@ -60,9 +60,9 @@ void HostCommunicator::broadcast(Bytes& bytes, int root, std::string_view operat
 }
 
 void HostCommunicator::broadcast_in_place(std::span<std::byte> bytes, int root, std::string_view operation,
-                                          Patience patience) {
+                                          Timeout timeout) {
   check_rank(root, operation);
-  call(operation, patience, [&](const Deadline& deadline) {
+  call(operation, timeout, [&](const Deadline& deadline) {
     if (size_ > 1 && !bytes.empty()) copy_from(root, bytes, deadline);
     return static_cast<std::int64_t>(bytes.size());
   });
@@ -72,7 +72,7 @@ std::vector<HostCommunicator::Bytes> HostCommunicator::gather(std::span<const st
                                                               std::string_view operation) {
   check_rank(root, operation);
   std::vector<Bytes> all;
-  call(operation, Patience::until_deadline, [&](const Deadline& deadline) {
+  call(operation, Timeout::until_deadline, [&](const Deadline& deadline) {
     if (rank_ != root) {
       const auto length = static_cast<std::int64_t>(mine.size());
       send_bytes(std::as_bytes(std::span(&length, 1)), root, deadline);
@@ -98,9 +98,9 @@ std::vector<HostCommunicator::Bytes> HostCommunicator::gather(std::span<const st
 
 // One broadcast a rank: MPI's own gather of differing lengths counts in int and cannot be cut into pieces.
 std::vector<HostCommunicator::Bytes> HostCommunicator::all_gather(std::span<const std::byte> mine,
-                                                                  std::string_view operation, Patience patience) {
+                                                                  std::string_view operation, Timeout timeout) {
   std::vector<Bytes> all;
-  call(operation, patience, [&](const Deadline& deadline) {
+  call(operation, timeout, [&](const Deadline& deadline) {
     const auto self = static_cast<std::size_t>(rank_);
     std::vector<std::int64_t> lengths(
         static_cast<std::size_t>(size_));  // as a sum in which each rank fills its own
@@ -118,7 +118,7 @@ std::vector<HostCommunicator::Bytes> HostCommunicator::all_gather(std::span<cons
 }
 
 void HostCommunicator::all_reduce_sum(std::span<std::int64_t> values, std::string_view operation) {
-  call(operation, Patience::until_deadline, [&](const Deadline& deadline) {
+  call(operation, Timeout::until_deadline, [&](const Deadline& deadline) {
     if (size_ > 1 && !values.empty()) sum(values, deadline);
     return static_cast<std::int64_t>(values.size_bytes());
   });
@@ -126,7 +126,7 @@ void HostCommunicator::all_reduce_sum(std::span<std::int64_t> values, std::strin
 
 void HostCommunicator::send(std::span<const std::byte> bytes, int to, std::string_view operation) {
   check_peer(to, operation);
-  call(operation, Patience::until_deadline, [&](const Deadline& deadline) {
+  call(operation, Timeout::until_deadline, [&](const Deadline& deadline) {
     send_bytes(bytes, to, deadline);
     return static_cast<std::int64_t>(bytes.size());
   });
@@ -134,17 +134,17 @@ void HostCommunicator::send(std::span<const std::byte> bytes, int to, std::strin
 
 void HostCommunicator::receive(std::span<std::byte> bytes, int from, std::string_view operation) {
   check_peer(from, operation);
-  call(operation, Patience::until_deadline, [&](const Deadline& deadline) {
+  call(operation, Timeout::until_deadline, [&](const Deadline& deadline) {
     receive_bytes(bytes, from, deadline);
     return static_cast<std::int64_t>(bytes.size());
   });
 }
 
-std::unique_ptr<HostCommunicator> HostCommunicator::split(int colour, std::string_view operation) {
-  io::check(colour >= 0, fmt::format("'{}' needs a colour of 0 or more, got {}", operation, colour));
+std::unique_ptr<HostCommunicator> HostCommunicator::split(int color, std::string_view operation) {
+  io::check(color >= 0, fmt::format("'{}' needs a color of 0 or more, got {}", operation, color));
   std::unique_ptr<HostCommunicator> part;
-  call(operation, Patience::until_deadline, [&](const Deadline& deadline) {
-    part = split_by(colour, deadline);
+  call(operation, Timeout::until_deadline, [&](const Deadline& deadline) {
+    part = split_by(color, deadline);
     return 0;
   });
   return part;

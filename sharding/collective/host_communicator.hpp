@@ -33,18 +33,18 @@ class HostCommunicator {
   [[nodiscard]] const TrafficByOperation& traffic() const { return traffic_; }
 
   // Returns when every rank has called it.
-  void barrier(std::string_view operation, Patience patience = Patience::until_deadline);
+  void barrier(std::string_view operation, Timeout timeout = Timeout::until_deadline);
 
   // Every rank's `bytes` become root's, whatever their length was.
-  void broadcast(Bytes& bytes, int root, std::string_view operation, Patience patience = Patience::until_deadline);
+  void broadcast(Bytes& bytes, int root, std::string_view operation, Timeout timeout = Timeout::until_deadline);
   // The same without a copy, where every rank knows the length.
   void broadcast_in_place(std::span<std::byte> bytes, int root, std::string_view operation,
-                          Patience patience = Patience::until_deadline);
+                          Timeout timeout = Timeout::until_deadline);
 
   // What each rank gave, in rank order; lengths may differ. `gather` returns it on root, nothing elsewhere.
   [[nodiscard]] std::vector<Bytes> gather(std::span<const std::byte> mine, int root, std::string_view operation);
   [[nodiscard]] std::vector<Bytes> all_gather(std::span<const std::byte> mine, std::string_view operation,
-                                              Patience patience = Patience::until_deadline);
+                                              Timeout timeout = Timeout::until_deadline);
 
   // Each value becomes its sum over the ranks: exact, so independent of order; modulo 2^64.
   void all_reduce_sum(std::span<std::int64_t> values, std::string_view operation);
@@ -53,9 +53,9 @@ class HostCommunicator {
   void send(std::span<const std::byte> bytes, int to, std::string_view operation);
   void receive(std::span<std::byte> bytes, int from, std::string_view operation);
 
-  // A communicator of its own for the ranks that give the same `colour` (>= 0), in the order of their ranks here.
+  // A communicator of its own for the ranks that give the same `color` (>= 0), in the order of their ranks here.
   // Its messages never meet those of this one.
-  [[nodiscard]] std::unique_ptr<HostCommunicator> split(int colour, std::string_view operation);
+  [[nodiscard]] std::unique_ptr<HostCommunicator> split(int color, std::string_view operation);
 
  protected:
   HostCommunicator(int rank, int size, Seconds deadline) : rank_(rank), size_(size), deadline_(deadline) {}
@@ -70,11 +70,10 @@ class HostCommunicator {
   virtual void sum(std::span<std::int64_t> values, const Deadline& deadline) = 0;
   virtual void send_bytes(std::span<const std::byte> bytes, int to, const Deadline& deadline) = 0;
   virtual void receive_bytes(std::span<std::byte> bytes, int from, const Deadline& deadline) = 0;
-  virtual std::unique_ptr<HostCommunicator> split_by(int colour, const Deadline& deadline) = 0;
+  virtual std::unique_ptr<HostCommunicator> split_by(int color, const Deadline& deadline) = 0;
 
   // Runs `body`, which returns the payload's bytes, as one counted call with a deadline.
-  void call(std::string_view operation, Patience patience,
-            const std::function<std::int64_t(const Deadline&)>& body);
+  void call(std::string_view operation, Timeout timeout, const std::function<std::int64_t(const Deadline&)>& body);
   void check_rank(int rank, std::string_view operation) const;
   void check_peer(int rank, std::string_view operation) const;
 

@@ -23,9 +23,9 @@ HostTensorCommunicator::HostTensorCommunicator(std::unique_ptr<HostCommunicator>
 }
 
 void HostTensorCommunicator::copy_from(std::span<const int> roots, std::span<const torch::Tensor> tensors,
-                                       std::string_view operation, Patience patience) {
+                                       std::string_view operation, Timeout timeout) {
   for (std::size_t i = 0; i < roots.size(); ++i) {
-    host().broadcast_in_place(bytes_of(tensors[i]), roots[i], operation, patience);
+    host().broadcast_in_place(bytes_of(tensors[i]), roots[i], operation, timeout);
   }
 }
 

@@ -13,7 +13,7 @@ class HostTensorCommunicator final : public DeviceCommunicator {
 
  private:
   void copy_from(std::span<const int> roots, std::span<const torch::Tensor> tensors, std::string_view operation,
-                 Patience patience) override;
+                 Timeout timeout) override;
   void sum(const torch::Tensor& tensor, std::string_view operation) override;
   void send_to(std::span<const int> to, const torch::Tensor& tensor, std::string_view operation) override;
   void receive_from(int from, const torch::Tensor& tensor, std::string_view operation) override;

@@ -100,12 +100,12 @@ void MpiCommunicator::receive_bytes(std::span<std::byte> bytes, int from, const 
 
 // MPI 3.1 has no split that can be polled: the barrier sees to it that all ranks are there when it is called, and
 // the watchdog ends a rank that waits in it all the same.
-std::unique_ptr<HostCommunicator> MpiCommunicator::split_by(int colour, const Deadline& deadline) {
+std::unique_ptr<HostCommunicator> MpiCommunicator::split_by(int color, const Deadline& deadline) {
   wait_for_all(deadline);
   MPI_Comm part = MPI_COMM_NULL;
   {
     const Watchdog watchdog(deadline, "the other ranks");
-    ANCHORAGE_CHECK_MPI(deadline.operation(), rank(), MPI_Comm_split(communicator_, colour, rank(), &part));
+    ANCHORAGE_CHECK_MPI(deadline.operation(), rank(), MPI_Comm_split(communicator_, color, rank(), &part));
   }
   int part_rank = 0;
   int part_size = 0;

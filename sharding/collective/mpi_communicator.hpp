@@ -23,7 +23,7 @@ class MpiCommunicator final : public HostCommunicator {
   void sum(std::span<std::int64_t> values, const Deadline& deadline) override;
   void send_bytes(std::span<const std::byte> bytes, int to, const Deadline& deadline) override;
   void receive_bytes(std::span<std::byte> bytes, int from, const Deadline& deadline) override;
-  std::unique_ptr<HostCommunicator> split_by(int colour, const Deadline& deadline) override;
+  std::unique_ptr<HostCommunicator> split_by(int color, const Deadline& deadline) override;
 
   MPI_Comm communicator_;
   MpiOptions options_;

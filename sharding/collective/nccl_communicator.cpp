@@ -19,7 +19,7 @@ namespace anchorage::sharding {
 namespace {
 
 // Ends the wait for ranks that do not come back for the shutdown.
-constexpr Seconds farewell{5};
+constexpr Seconds shutdown_timeout{5};
 
 void* data_of(const torch::Tensor& tensor) {
   return tensor.data_ptr();
@@ -36,8 +36,8 @@ class NcclCommunicator final : public DeviceCommunicator {
 
  private:
   void copy_from(std::span<const int> roots, std::span<const torch::Tensor> tensors, std::string_view operation,
-                 Patience patience) override {
-    run("ncclBroadcast", operation, patience, [&](cudaStream_t stream) {
+                 Timeout timeout) override {
+    run("ncclBroadcast", operation, timeout, [&](cudaStream_t stream) {
       ncclResult_t result = ncclSuccess;
       for (std::size_t i = 0; i < roots.size() && started(result); ++i) {
         result = ncclBroadcast(data_of(tensors[i]), data_of(tensors[i]), tensors[i].nbytes(), ncclUint8, roots[i],
@@ -48,14 +48,14 @@ class NcclCommunicator final : public DeviceCommunicator {
   }
 
   void sum(const torch::Tensor& tensor, std::string_view operation) override {
-    run("ncclAllReduce", operation, Patience::until_deadline, [&](cudaStream_t stream) {
+    run("ncclAllReduce", operation, Timeout::until_deadline, [&](cudaStream_t stream) {
       return ncclAllReduce(data_of(tensor), data_of(tensor), static_cast<std::size_t>(tensor.numel()), ncclInt64,
                            ncclSum, communicator_, stream);
     });
   }
 
   void send_to(std::span<const int> to, const torch::Tensor& tensor, std::string_view operation) override {
-    run("ncclSend", operation, Patience::until_deadline, [&](cudaStream_t stream) {
+    run("ncclSend", operation, Timeout::until_deadline, [&](cudaStream_t stream) {
       ncclResult_t result = ncclSuccess;
       for (std::size_t i = 0; i < to.size() && started(result); ++i) {
         result = ncclSend(data_of(tensor), tensor.nbytes(), ncclUint8, to[i], communicator_, stream);
@@ -65,7 +65,7 @@ class NcclCommunicator final : public DeviceCommunicator {
   }
 
   void receive_from(int from, const torch::Tensor& tensor, std::string_view operation) override {
-    run("ncclRecv", operation, Patience::until_deadline, [&](cudaStream_t stream) {
+    run("ncclRecv", operation, Timeout::until_deadline, [&](cudaStream_t stream) {
       return ncclRecv(data_of(tensor), tensor.nbytes(), ncclUint8, from, communicator_, stream);
     });
   }
@@ -90,7 +90,7 @@ class NcclCommunicator final : public DeviceCommunicator {
     std::memcpy(&id, bytes.data(), sizeof(id));
 
     std::optional<c10::DeviceGuard> guard;
-    if (torch::cuda::is_available()) guard.emplace(device());  // where it is not, NCCL tells why
+    if (torch::cuda::is_available()) guard.emplace(device());  // where it is not, NCCL says why
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = 0;
     result = ncclCommInitRankConfig(&communicator_, size(), id, rank(), &config);
@@ -102,11 +102,11 @@ class NcclCommunicator final : public DeviceCommunicator {
   // Enqueues on the current stream and waits until it has been done there. A group that was begun is ended also
   // when a call in it fails: the abort of a communicator would wait in it.
   template <typename Enqueue>
-  void run(std::string_view call, std::string_view operation, Patience patience, Enqueue enqueue) {
+  void run(std::string_view call, std::string_view operation, Timeout timeout, Enqueue enqueue) {
     io::check(
         communicator_ != nullptr,
         fmt::format("'{}' uses a communicator of rank {} on which an earlier operation failed", operation, rank()));
-    const Deadline deadline(operation, rank(), patience.of(host().deadline()));
+    const Deadline deadline(operation, rank(), timeout.of(host().deadline()));
     const c10::DeviceGuard guard(device());
     const c10::Stream stream = c10::impl::VirtualGuardImpl(device().type()).getStream(device());
     if (const auto begun = ncclGroupStart(); !started(begun)) fail(begun, "ncclGroupStart", operation);
@@ -131,7 +131,7 @@ class NcclCommunicator final : public DeviceCommunicator {
 
   enum class Look { until_settled, once };
 
-  // A call on a communicator that does not block is under way until NCCL says otherwise here.
+  // A call on a communicator that does not block is in flight until NCCL says otherwise here.
   void settle(const Deadline& deadline, Look look = Look::until_settled) {
     while (true) {
       ncclResult_t state = ncclSuccess;
@@ -172,7 +172,7 @@ class NcclCommunicator final : public DeviceCommunicator {
   void close() noexcept {
     if (communicator_ == nullptr) return;
     ncclResult_t state = std::uncaught_exceptions() > 0 ? ncclRemoteError : ncclCommFinalize(communicator_);
-    const Deadline deadline("close NCCL", rank(), farewell);
+    const Deadline deadline("close NCCL", rank(), shutdown_timeout);
     while (state == ncclInProgress && !deadline.passed()) {
       if (ncclCommGetAsyncError(communicator_, &state) != ncclSuccess) break;
       pause_between_polls(deadline.elapsed());

@@ -17,10 +17,10 @@ nlohmann::json fields_of(const ApplyBatch& command) {
           {"batch", command.batch},
           {"edits", edits},
           {"superseded", superseded},
-          {"standing", command.superseded.standing}};
+          {"live", command.superseded.live}};
 }
 
-nlohmann::json fields_of(const UndoBatch&) {
+nlohmann::json fields_of(const RevertBatch&) {
   return {{"command", "undo_batch"}};
 }
 
@@ -54,7 +54,7 @@ ApplyBatch apply_batch_of(const nlohmann::json& fields) {
     command.superseded.edits.push_back(
         {.id = place.at("id"), .segment = place.at("segment"), .edit = place.at("edit")});
   }
-  command.superseded.standing = fields.at("standing").get<std::vector<std::string>>();
+  command.superseded.live = fields.at("live").get<std::vector<std::string>>();
   return command;
 }
 
@@ -72,7 +72,7 @@ Command decode(std::span<const std::byte> bytes) {
   const auto fields = nlohmann::json::from_cbor(data, data + bytes.size());
   const std::string name = fields.at("command");
   if (name == "apply_batch") return apply_batch_of(fields);
-  if (name == "undo_batch") return UndoBatch{};
+  if (name == "undo_batch") return RevertBatch{};
   if (name == "replay_segment") return ReplaySegment{fields.at("path")};
   if (name == "save_checkpoint")
     return SaveCheckpoint{fields.at("directory"), fields.at("segment"), fields.at("digest")};

@@ -18,7 +18,7 @@ namespace anchorage::sharding {
 // Take edits out of the weights as if they had never been made.
 struct Removal {
   std::vector<io::RecordedPlace> edits{};
-  std::vector<std::string> standing{};  // paths of the segments that make up the state, in their order
+  std::vector<std::string> live{};  // paths of the segments that make up the state, in their order
 
   bool operator==(const Removal&) const = default;
 };
@@ -33,8 +33,8 @@ struct ApplyBatch {
 };
 
 // Go back, bit for bit, to the state before the last command, which was an ApplyBatch.
-struct UndoBatch {
-  bool operator==(const UndoBatch&) const = default;
+struct RevertBatch {
+  bool operator==(const RevertBatch&) const = default;
 };
 
 // Add what a committed segment did to the weights again.
@@ -58,7 +58,7 @@ struct SaveCheckpoint {
 struct LoadCheckpoint {
   std::string directory;
   std::int64_t segment = 0;
-  std::string anchors;  // path of the last standing segment with anchors by then; empty where there is none
+  std::string anchors;  // path of the last live segment with anchors by then; empty where there is none
 
   bool operator==(const LoadCheckpoint&) const = default;
 };
@@ -68,7 +68,7 @@ struct Stop {
   bool operator==(const Stop&) const = default;
 };
 
-using Command = std::variant<ApplyBatch, UndoBatch, ReplaySegment, SaveCheckpoint, LoadCheckpoint, Stop>;
+using Command = std::variant<ApplyBatch, RevertBatch, ReplaySegment, SaveCheckpoint, LoadCheckpoint, Stop>;
 
 // Wall-clock seconds of rank 0 by activity.
 struct BatchSeconds {
@@ -84,13 +84,14 @@ struct BatchApplied {
   BatchSeconds seconds{};
 };
 
-struct BatchUndone {};
+struct BatchReverted {};
 struct SegmentReplayed {};
 struct CheckpointBegun {};
 struct CheckpointLoaded {};
 struct Stopped {};
 
-using Reply = std::variant<BatchApplied, BatchUndone, SegmentReplayed, CheckpointBegun, CheckpointLoaded, Stopped>;
+using Reply =
+    std::variant<BatchApplied, BatchReverted, SegmentReplayed, CheckpointBegun, CheckpointLoaded, Stopped>;
 
 // The workers as the coordinator sees them. `done` is called once, on a thread of the workers', with the reply that
 // belongs to the command. One command at a time.

@@ -16,7 +16,7 @@ namespace {
 
 using namespace anchorage::worker;
 
-// Saliency has few large and many small entries, and neighbouring layers like the same dimensions.
+// Saliency has few large and many small entries, and neighboring layers like the same dimensions.
 std::vector<std::vector<float>> saliency(std::int64_t edits, const SelectionRules& rules) {
   std::mt19937 random(1);
   std::exponential_distribution<float> strength(1.0F);
@@ -55,10 +55,10 @@ int main(int count, char** arguments) {
   const std::int64_t edits = number(1, 1024);
   const SelectionRules rules{.layers = number(2, 6), .width = number(3, 5120), .ratio = 0.5, .capacity = 6};
   const auto scores = saliency(edits, rules);
-  const Outcome few = select(scores, rules, usual_candidates(rules));
+  const Outcome few = select(scores, rules, typical_candidates(rules));
   const Outcome all = select(scores, rules, rules.layers * rules.width);
   fmt::print("{} edits x {} layers x {} dimensions, one thread\n", edits, rules.layers, rules.width);
-  fmt::print("  from {} candidates an edit: {:.2f} s, {}\n", usual_candidates(rules), few.seconds,
+  fmt::print("  from {} candidates an edit: {:.2f} s, {}\n", typical_candidates(rules), few.seconds,
              few.selection.decided ? "decided" : "undecided");
   fmt::print("  from all {} entries an edit: {:.2f} s\n", rules.layers * rules.width, all.seconds);
   const bool same = few.selection.decided && few.selection.anchors == all.selection.anchors;

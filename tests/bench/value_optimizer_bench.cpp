@@ -1,5 +1,5 @@
-// Seconds an edit: the value optimiser as it is (a group of edits at once, suffixes only), beside the same
-// optimiser run one edit at a time over whole sequences and all layers, as other tools do. Both in one run, on the
+// Seconds an edit: the value optimizer as it is (a group of edits at once, suffixes only), beside the same
+// optimizer run one edit at a time over whole sequences and all layers, as other tools do. Both in one run, on the
 // same edits. Behind them the group that the engine itself takes on this kind of machine, also with a vector in
 // each of up to five layers, as B-EAC injects them. All steps are taken: no edit leaves early.
 //
@@ -23,17 +23,17 @@
 namespace anchorage::worker {
 namespace {
 
-// The objective of one edit over whole rows, with `delta` [d] added behind block `layer`.
+// The objective of one edit over whole rows, with `delta` [d] added after block `layer`.
 torch::Tensor objective(const Transformer& model, const EditPrompts& edit, std::int64_t layer,
                         const torch::Tensor& delta, const torch::Tensor& essence_before, double norm,
                         const io::Hparams& hparams) {
   std::vector<TokenIds> rows;
   for (const PromptRow& row : edit.rewrites) rows.push_back(row.ids);
-  rows.push_back(edit.essence.ids);
+  rows.push_back(edit.kl_prompt.ids);
   const ForwardPass pass(model, lay_out(rows, {}, model.device()));
   std::vector<std::int64_t> subjects, predicting, targets;
   for (std::size_t r = 0; r < rows.size(); ++r) {
-    const PromptRow& row = r < edit.rewrites.size() ? edit.rewrites[r] : edit.essence;
+    const PromptRow& row = r < edit.rewrites.size() ? edit.rewrites[r] : edit.kl_prompt;
     subjects.push_back(pass.layout().packed(static_cast<std::int64_t>(r), row.subject_last));
     if (r == edit.rewrites.size()) break;
     for (std::size_t t = 0; t < edit.target.size(); ++t) {
@@ -42,7 +42,7 @@ torch::Tensor objective(const Transformer& model, const EditPrompts& edit, std::
       targets.push_back(edit.target[t]);
     }
   }
-  predicting.push_back(pass.layout().packed(std::ssize(rows) - 1, edit.essence.predicts_from));
+  predicting.push_back(pass.layout().packed(std::ssize(rows) - 1, edit.kl_prompt.predicts_from));
   auto hidden = pass.blocks(0, layer + 1, pass.embed());
   hidden = hidden.index_add(0, torch::tensor(subjects), delta.unsqueeze(0).expand({std::ssize(subjects), -1}));
   hidden = pass.blocks(layer + 1, model.layers(), hidden);
@@ -50,10 +50,10 @@ torch::Tensor objective(const Transformer& model, const EditPrompts& edit, std::
       next_token_log_probabilities(model, hidden.index_select(0, torch::tensor(predicting)));
   const auto of_targets =
       log_probabilities.narrow(0, 0, std::ssize(targets)).gather(1, torch::tensor(targets).unsqueeze(1));
-  const auto essence = log_probabilities[-1];
+  const auto kl_prompt = log_probabilities[-1];
   auto value = -of_targets.mean();
   if (essence_before.defined())
-    value = value + hparams.kl_factor * (essence_before.exp() * (essence_before - essence)).sum();
+    value = value + hparams.kl_factor * (essence_before.exp() * (essence_before - kl_prompt)).sum();
   return value + hparams.v_weight_decay * (delta.square().sum() + 1e-24).sqrt() / (norm * norm);
 }
 
@@ -66,9 +66,9 @@ torch::Tensor one_at_a_time(const Transformer& model, const EditPrompts& edit, c
     const torch::NoGradGuard no_gradients;
     const InjectedForward group(model, {edit}, {.layers = {layer}, .loss_layer = model.layers() - 1});
     norm = group.norms().item<double>();
-    const ForwardPass pass(model, lay_out(std::span(&edit.essence.ids, 1), {}, model.device()));
+    const ForwardPass pass(model, lay_out(std::span(&edit.kl_prompt.ids, 1), {}, model.device()));
     const auto hidden = pass.blocks(0, model.layers(), pass.embed());
-    essence_before = next_token_log_probabilities(model, hidden)[edit.essence.predicts_from];
+    essence_before = next_token_log_probabilities(model, hidden)[edit.kl_prompt.predicts_from];
   }
   auto first = torch::zeros_like(delta), second = torch::zeros_like(delta);
   for (int step = 1;; ++step) {
@@ -88,7 +88,7 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// Seconds an edit to find the values of all, in groups of `size`, with vectors behind each of `layers`. `look` sees
+// Seconds an edit to find the values of all, in groups of `size`, with vectors after each of `layers`. `look` sees
 // the values of each group and the number of its first edit.
 template <class Look>
 double seconds_in_groups(const Transformer& model, const std::vector<EditPrompts>& prompts, std::size_t size,
@@ -156,7 +156,7 @@ int run(int argc, char** argv) {
   for (const std::size_t group : {1, 2, 4, 8, 16}) {
     if (group <= prompts.size()) of_group(group, "");
   }
-  const auto own = static_cast<std::size_t>(sharding::edits_a_group(0, contexts, model.step_arithmetic()));
+  const auto own = static_cast<std::size_t>(sharding::edits_per_group(0, contexts, model.step_arithmetic()));
   of_group(own, "; the engine's choice");
   std::vector<std::int64_t> joint;
   for (std::int64_t each = std::max<std::int64_t>(0, layer - 4); each <= layer; ++each) joint.push_back(each);

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 
 def awkward_floats() -> torch.Tensor:
-    """Random bit patterns, and values half-way between two neighbours of each narrow format; no NaN."""
+    """Random bit patterns, and values half-way between two neighbors of each narrow format; no NaN."""
     generator = torch.Generator().manual_seed(7)
     bits = torch.randint(-(2**31), 2**31, (50_000,), generator=generator).to(torch.int32)
     small = (torch.randint(0, 2**18, (20_000,), generator=generator) * 2.0**-28).float()  # subnormal in f16

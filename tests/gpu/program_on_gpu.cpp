@@ -1,4 +1,4 @@
-// The program on a GPU: what is repeated, and what is gone on with, has the bits of what ran in one go.
+// The program on a GPU: what is repeated, and what is resumed, has the bits of what ran in one go.
 #include <gmock/gmock.h>
 
 #include "tests/process/program_test.hpp"

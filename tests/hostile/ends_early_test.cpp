@@ -1,5 +1,5 @@
-// Files that end before their end, or go on behind it. Each is read whole or is an error with its place; nothing of
-// one may be lost without a word.
+// Files that end before their end, or continue after it. Each is read whole or is an error with its place; nothing
+// of one may be lost without a word.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-// Files that break one rule of the safetensors format each. All must be refused by a message that tells the reason.
+// Files that break one rule of the safetensors format each. All must be refused by a message that says the reason.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

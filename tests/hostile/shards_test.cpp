@@ -1,4 +1,4 @@
-// Directories whose index and shards do not belong together. All must be refused by a message that tells the
+// Directories whose index and shards do not belong together. All must be refused by a message that says the
 // reason.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -56,7 +56,7 @@ TEST_F(HostileShards, AreAcceptedWhereNothingIsWrong) {
 
 TEST_F(HostileShards, RefusedWhereAShardIsMissingFromTheIndex) {
   EXPECT_THAT(refusal_of(index_of(a_in_first)),
-              AllOf(HasSubstr("2 shards, as the name model-00001-of-00002.safetensors tells, found 1"),
+              AllOf(HasSubstr("2 shards, as the name model-00001-of-00002.safetensors says, found 1"),
                     HasSubstr("index.json")));
 }
 

@@ -39,14 +39,14 @@ class HostileTokenizer : public testing::Test {
     return load(changed.dump());
   }
 
-  std::string complaint(const std::string& place, const json& value) const {
+  std::string diagnostic(const std::string& place, const json& value) const {
     try {
       load_with(place, value);
     } catch (const UserError& error) {
       EXPECT_THAT(error.what(), HasSubstr(file().string()));
       return error.what();
     }
-    return "loaded without complaint";
+    return "loaded without diagnostic";
   }
 
   std::string complaint_about(const std::string& content) const {
@@ -56,7 +56,7 @@ class HostileTokenizer : public testing::Test {
       EXPECT_THAT(error.what(), HasSubstr(file().string()));
       return error.what();
     }
-    return "loaded without complaint";
+    return "loaded without diagnostic";
   }
 
   static json valid() {
@@ -122,16 +122,16 @@ TEST_F(HostileTokenizer, AnyMemberOfAnotherTypeIsRefusedOrHarmless) {
 }
 
 TEST_F(HostileTokenizer, IdsThatCannotBeAreRefused) {
-  EXPECT_THAT(complaint("/model/vocab/a", -1), AllOf(HasSubstr("found -1"), HasSubstr("model.vocab.a")));
-  EXPECT_THAT(complaint("/model/vocab/a", 1.5), HasSubstr("found 1.5"));
-  EXPECT_THAT(complaint("/model/vocab/a", 2147483647), HasSubstr("expected a whole number"));
-  EXPECT_THAT(complaint("/model/vocab/a", 18446744073709551615U), HasSubstr("expected a whole number"));
-  EXPECT_THAT(complaint("/model/vocab/a", 1), HasSubstr("expected one token for each id"));
-  EXPECT_THAT(complaint("/added_tokens/0/id", 9),
+  EXPECT_THAT(diagnostic("/model/vocab/a", -1), AllOf(HasSubstr("found -1"), HasSubstr("model.vocab.a")));
+  EXPECT_THAT(diagnostic("/model/vocab/a", 1.5), HasSubstr("found 1.5"));
+  EXPECT_THAT(diagnostic("/model/vocab/a", 2147483647), HasSubstr("expected a whole number"));
+  EXPECT_THAT(diagnostic("/model/vocab/a", 18446744073709551615U), HasSubstr("expected a whole number"));
+  EXPECT_THAT(diagnostic("/model/vocab/a", 1), HasSubstr("expected one token for each id"));
+  EXPECT_THAT(diagnostic("/added_tokens/0/id", 9),
               AllOf(HasSubstr("expected the id 4 for '<s>'"), HasSubstr("found 9")));
-  EXPECT_THAT(complaint("/added_tokens/1", valid()["added_tokens"][0]), HasSubstr("each added token once"));
+  EXPECT_THAT(diagnostic("/added_tokens/1", valid()["added_tokens"][0]), HasSubstr("each added token once"));
   const json processor = {{"type", "BertProcessing"}, {"sep", {"</s>", 77}}, {"cls", {"<s>", 4}}};
-  EXPECT_THAT(complaint("/post_processor", processor), HasSubstr("77, which is no token's"));
+  EXPECT_THAT(diagnostic("/post_processor", processor), HasSubstr("77, which is no token's"));
 }
 
 TEST_F(HostileTokenizer, GreatestIdCostsNoMemory) {
@@ -141,22 +141,22 @@ TEST_F(HostileTokenizer, GreatestIdCostsNoMemory) {
 }
 
 TEST_F(HostileTokenizer, MergesOfUnknownTokensAreRefused) {
-  EXPECT_THAT(complaint("/model/merges/0", "a c"), HasSubstr("'c' in the merge 'a c'"));
-  EXPECT_THAT(complaint("/model/merges/0", "b a"), HasSubstr("'ba' in the merge 'b a'"));
-  EXPECT_THAT(complaint("/model/merges/0", "a b b"), HasSubstr("expected pairs of tokens"));
-  EXPECT_THAT(complaint("/model/merges/0", "ab"), HasSubstr("expected pairs of tokens"));
-  EXPECT_THAT(complaint("/model/merges/0", json::array({"a"})), HasSubstr("expected pairs of tokens"));
-  EXPECT_THAT(complaint("/model/merges", nullptr), HasSubstr("model.merges"));
+  EXPECT_THAT(diagnostic("/model/merges/0", "a c"), HasSubstr("'c' in the merge 'a c'"));
+  EXPECT_THAT(diagnostic("/model/merges/0", "b a"), HasSubstr("'ba' in the merge 'b a'"));
+  EXPECT_THAT(diagnostic("/model/merges/0", "a b b"), HasSubstr("expected pairs of tokens"));
+  EXPECT_THAT(diagnostic("/model/merges/0", "ab"), HasSubstr("expected pairs of tokens"));
+  EXPECT_THAT(diagnostic("/model/merges/0", json::array({"a"})), HasSubstr("expected pairs of tokens"));
+  EXPECT_THAT(diagnostic("/model/merges", nullptr), HasSubstr("model.merges"));
 }
 
 TEST_F(HostileTokenizer, NestingWithoutEndIsRefused) {
-  constexpr int kDepth = 100'000;
+  constexpr int depth = 100'000;
   const auto nested_in = [](const std::string& place, const std::string& opening, const std::string& closing) {
     std::string content = valid().dump();
     const std::string member = "\"" + place + "\":null";
     std::string nested = "\"" + place + "\":";
-    for (int i = 0; i < kDepth; ++i) nested += opening;
-    for (int i = 0; i < kDepth; ++i) nested += closing;
+    for (int i = 0; i < depth; ++i) nested += opening;
+    for (int i = 0; i < depth; ++i) nested += closing;
     return content.replace(content.find(member), member.size(), nested);
   };
   const std::string sequence = R"({"type":"Sequence","normalizers":[)";
@@ -165,21 +165,21 @@ TEST_F(HostileTokenizer, NestingWithoutEndIsRefused) {
 }
 
 TEST_F(HostileTokenizer, UnknownPartsAreRefusedByName) {
-  EXPECT_THAT(complaint("/model/type", "Unigram"), HasSubstr("the model \"Unigram\""));
-  EXPECT_THAT(complaint("/model/dropout", 0.1), HasSubstr("dropout"));
-  EXPECT_THAT(complaint("/model/end_of_word_suffix", "</w>"), HasSubstr("end_of_word_suffix"));
-  EXPECT_THAT(complaint("/model/continuing_subword_prefix", "##"), HasSubstr("continuing_subword_prefix"));
-  EXPECT_THAT(complaint("/model/cache", 1), HasSubstr("the member \"cache\""));
-  EXPECT_THAT(complaint("/version", "2.0"), HasSubstr("version 2.0"));
-  EXPECT_THAT(complaint("/seed", 1), HasSubstr("the member \"seed\""));
-  EXPECT_THAT(complaint("/normalizer", {{"type", "BertNormalizer"}}),
+  EXPECT_THAT(diagnostic("/model/type", "Unigram"), HasSubstr("the model \"Unigram\""));
+  EXPECT_THAT(diagnostic("/model/dropout", 0.1), HasSubstr("dropout"));
+  EXPECT_THAT(diagnostic("/model/end_of_word_suffix", "</w>"), HasSubstr("end_of_word_suffix"));
+  EXPECT_THAT(diagnostic("/model/continuing_subword_prefix", "##"), HasSubstr("continuing_subword_prefix"));
+  EXPECT_THAT(diagnostic("/model/cache", 1), HasSubstr("the member \"cache\""));
+  EXPECT_THAT(diagnostic("/version", "2.0"), HasSubstr("version 2.0"));
+  EXPECT_THAT(diagnostic("/seed", 1), HasSubstr("the member \"seed\""));
+  EXPECT_THAT(diagnostic("/normalizer", {{"type", "BertNormalizer"}}),
               HasSubstr("the normalizer \"BertNormalizer\""));
-  EXPECT_THAT(complaint("/pre_tokenizer", {{"type", "UnicodeScripts"}}),
+  EXPECT_THAT(diagnostic("/pre_tokenizer", {{"type", "UnicodeScripts"}}),
               HasSubstr("the pre-tokenizer \"UnicodeScripts\""));
-  EXPECT_THAT(complaint("/post_processor", {{"type", "Odd"}}), HasSubstr("the post-processor \"Odd\""));
-  EXPECT_THAT(complaint("/decoder", {{"type", "WordPiece"}}), HasSubstr("the decoder \"WordPiece\""));
+  EXPECT_THAT(diagnostic("/post_processor", {{"type", "Odd"}}), HasSubstr("the post-processor \"Odd\""));
+  EXPECT_THAT(diagnostic("/decoder", {{"type", "WordPiece"}}), HasSubstr("the decoder \"WordPiece\""));
   const json inner = {{"type", "Sequence"}, {"decoders", {{{"type", "Fuse"}}, {{"type", "CTC"}}}}};
-  EXPECT_THAT(complaint("/decoder", inner),
+  EXPECT_THAT(diagnostic("/decoder", inner),
               AllOf(HasSubstr("the decoder \"CTC\""), HasSubstr("decoder.decoders[1]")));
 }
 
@@ -190,16 +190,16 @@ TEST_F(HostileTokenizer, PatternsThatWouldMeanSomethingElseAreRefused) {
   for (const std::string construct :
        {"a{2}+", "a{2}?", "a(?i)b", "(?m).", "\\bx", "\\R", "\\X", "(a)\\1", "[[:punct:]]", "\\p{Punct}",
         "\\p{Any}", "[a--b]", "\\xe9", "\\G", "\\pL", "[]a]", "(?<n>a)"}) {
-    EXPECT_THAT(complaint("/pre_tokenizer", with_pattern(construct)), HasSubstr("in a regular expression"))
+    EXPECT_THAT(diagnostic("/pre_tokenizer", with_pattern(construct)), HasSubstr("in a regular expression"))
         << construct;
   }
   for (const std::string broken : {"(", "a)", "[a", "*", "(?=", "\\p{L"}) {
-    EXPECT_THAT(complaint("/pre_tokenizer", with_pattern(broken)), HasSubstr("regular expression")) << broken;
+    EXPECT_THAT(diagnostic("/pre_tokenizer", with_pattern(broken)), HasSubstr("regular expression")) << broken;
   }
-  EXPECT_THAT(complaint("/pre_tokenizer", with_pattern("")), HasSubstr("an empty pattern"));
+  EXPECT_THAT(diagnostic("/pre_tokenizer", with_pattern("")), HasSubstr("an empty pattern"));
   json other = with_pattern("a");
   other["behavior"] = "Kept";
-  EXPECT_THAT(complaint("/pre_tokenizer", other), HasSubstr("the behavior \"Kept\""));
+  EXPECT_THAT(diagnostic("/pre_tokenizer", other), HasSubstr("the behavior \"Kept\""));
 }
 
 }  // namespace

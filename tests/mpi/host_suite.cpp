@@ -176,11 +176,11 @@ TEST_P(HostCollectives, WaitForTheStepsOfOthersLastsAsManyDeadlines) {
       [](HostCommunicator& world) {
         Bytes bytes(3);
         if (world.rank() == 0) std::this_thread::sleep_for(milliseconds{600});
-        world.broadcast(bytes, 0, "values", Patience::steps(20));
-        world.barrier("all have them", Patience::steps(20));
+        world.broadcast(bytes, 0, "values", Timeout::steps(20));
+        world.barrier("all have them", Timeout::steps(20));
         EXPECT_EQ(bytes.size(), 3U);
         if (world.rank() == 0) std::this_thread::sleep_for(milliseconds{600});
-        EXPECT_EQ(std::ssize(world.all_gather(bytes, "gather them", Patience::steps(20))), world.size());
+        EXPECT_EQ(std::ssize(world.all_gather(bytes, "gather them", Timeout::steps(20))), world.size());
       },
       Seconds{0.2});
 }
@@ -254,7 +254,7 @@ TEST_P(HostCollectives, WaitForTheStepsOfARankThatStaysAwayEndsAtTheLastOfTheirD
       [](HostCommunicator& world) {
         Bytes bytes(10);
         expect_deadline(
-            world, [&] { world.broadcast(bytes, world.size() - 1, "gather keys", Patience::steps(3)); }, 0.9);
+            world, [&] { world.broadcast(bytes, world.size() - 1, "gather keys", Timeout::steps(3)); }, 0.9);
       },
       short_deadline);
 }

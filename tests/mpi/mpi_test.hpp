@@ -1,7 +1,7 @@
 // For test programs whose main is tests/mpi/main.cpp: every rank runs every test.
 //
 // A rank that leaves a test early leaves the others waiting, so a condition that ASSERT_* stands on is first agreed
-// on: ASSERT_TRUE(agree(world, found == expected)). EXPECT_* need no agreement: the test goes on.
+// on: ASSERT_TRUE(agree(world, found == expected)). EXPECT_* need no agreement: the test continues.
 #pragma once
 
 #include <functional>

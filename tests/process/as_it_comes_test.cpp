@@ -1,4 +1,4 @@
-// What people bring, as it is: situations that users of neighbouring tools report, each with its right outcome. No
+// What people bring, as it is: situations that users of neighboring tools report, each with its right outcome. No
 // file passes silently wrong, and no real model or record is set aside for a reason that is ours.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -306,11 +306,11 @@ TEST_F(AsItComes, AnIdNamesOneFactAndRemoveTakesTheOneThatIsMeant) {
                                          "a@2 ('The CEO of Boeing is' -> 'Dave Calhoun')"});
   EXPECT_EQ(program("remove run --edit a@1").exit_code, 0);
 
-  // The update of a fact under its id takes its place, and is the one that stands.
+  // The update of a fact under its id takes its place, and is the one that is_live.
   EXPECT_EQ(program(resume + "later.jsonl").exit_code, 0);
   const Execution removed = program("remove run --edit a");
   EXPECT_EQ(removed.exit_code, 0) << removed.err;
-  EXPECT_THAT(removed.out, HasSubstr("edit a of batch 4 taken back"));
+  EXPECT_THAT(removed.out, HasSubstr("edit a of batch 4 removed"));
 }
 
 // Tensors and config.json disagree.

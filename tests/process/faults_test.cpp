@@ -1,5 +1,5 @@
 // What may befall a run on a machine: a full disk, one that can only be read, a clock that jumps, an error of one
-// rank, a batch that outlasts the time behind a signal. Kills are in kill_test, damaged files in journal_test.
+// rank, a batch that outlasts the time after a signal. Kills are in kill_test, damaged files in journal_test.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -115,11 +115,11 @@ TEST_F(Faults, ABatchThatOutlastsTheGraceTimeBehindASignalIsDropped) {
         "kill -" +
         signal + " $!; wait $!; }");
     EXPECT_EQ(dropped.exit_code, 75) << dropped.err;
-    EXPECT_THAT(dropped.err, HasSubstr("not finished 1 s behind the signal; --resume begins it again"));
+    EXPECT_THAT(dropped.err, HasSubstr("not finished 1 s after the signal; --resume begins it again"));
     EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(60));
     EXPECT_EQ(runs.json("info run")["run"]["batches"], 0);
-    EXPECT_THAT(runs.program("rollback run --to-batch 0").err, HasSubstr("which the run stands at"))
-        << "the lock is free, the complaint another";
+    EXPECT_THAT(runs.program("rollback run --to-batch 0").err, HasSubstr("which the run is_live at"))
+        << "the lock is free, the diagnostic another";
   }
 }
 

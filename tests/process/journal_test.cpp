@@ -1,4 +1,4 @@
-// What was done can be seen, proved and taken back: the journal's commands, rollback, removal, conflicts and
+// What was done can be seen, proved and removed: the journal's commands, rollback, removal, conflicts and
 // checkpoints, through the program.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -106,7 +106,7 @@ TEST_F(JournalOfARun, VerifyFindsAnAlteredByteAMissingSegmentAndAnotherBaseModel
   ASSERT_EQ(keep(), 0);
   std::filesystem::remove(segment("copy", 2));
   EXPECT_THAT(runs.json("journal verify copy", 1)["wrong"].dump(), HasSubstr("expected seg-00000002.h5"));
-  // Nothing goes on from a journal that is not whole.
+  // Nothing continues from a journal that is not whole.
   EXPECT_EQ(runs.program("edit --run copy --resume").exit_code, 2);
 
   ASSERT_EQ(keep(), 0);
@@ -130,7 +130,7 @@ TEST_F(JournalOfARun, ARollbackIsTheEarlierStateBitForBitAndCanBeTakenBack) {
 
   EXPECT_EQ(runs.json("rollback run --to-batch 3")["segment"], 5);
   EXPECT_TRUE(runs.exported("run") == whole);
-  EXPECT_EQ(runs.program("rollback run --to-batch 3").exit_code, 2) << "it stands there";
+  EXPECT_EQ(runs.program("rollback run --to-batch 3").exit_code, 2) << "it is_live there";
   EXPECT_EQ(runs.program("rollback run --to-batch 9").exit_code, 2);
 }
 
@@ -161,7 +161,7 @@ TEST_F(JournalOfARun, AnEditThatWasTakenBackIsGoneIsNotWrittenAgainAndCanBeBroug
   };
   EXPECT_GT(nll("run", 1), nll("run@3", 1));
   EXPECT_EQ(resume("run").json()["batches"], 0);
-  EXPECT_THAT(runs.program("remove run --edit e1").err, HasSubstr("taken back in segment 4"));
+  EXPECT_THAT(runs.program("remove run --edit e1").err, HasSubstr("removed in segment 4"));
   EXPECT_THAT(runs.program("remove run --edit nobody").err, HasSubstr("no edit of this id"));
   EXPECT_EQ(runs.json("rollback run --to-batch 3")["segment"], 5);
   EXPECT_TRUE(runs.exported("run") == whole);
@@ -273,7 +273,7 @@ TEST_F(JournalOfARun, WhatTheGuardRefusesLeavesNothingBehind) {
       largest = std::max(largest, layer["norms"]["update"].get<double>() / layer["norms"]["base"].get<double>());
     changes.push_back(largest);
   }
-  // Alone on the base weights an edit changes them by something else than behind others: the first of these limits
+  // Alone on the base weights an edit changes them by something else than after others: the first of these limits
   // that parts the edits will do.
   std::ranges::sort(changes, std::greater{});
   std::string run;
@@ -285,7 +285,7 @@ TEST_F(JournalOfARun, WhatTheGuardRefusesLeavesNothingBehind) {
   }
   ASSERT_EQ(guarded.exit_code, 3) << guarded.err;
   ASSERT_GT(guarded.json()["edits"]["committed"], 0);
-  EXPECT_THAT(guarded.err, HasSubstr("a batch of 2 edits is undone: layer"));
+  EXPECT_THAT(guarded.err, HasSubstr("a batch of 2 edits is reverted: layer"));
   EXPECT_THAT(guarded.json()["set_aside"].dump(), HasSubstr("of its weight's norm (limit"));
 
   // What was undone was not measured: that is no miss.
@@ -327,7 +327,7 @@ TEST_F(JournalOfARun, ASecondJobIsToldWhoHasTheRunAndAKilledJobLeavesNoLockBehin
   EXPECT_THAT(second.err, HasSubstr("in use by host "));
   EXPECT_THAT(second.err, HasSubstr("pid " + pid));
   const Execution free = runs.program("rollback run --to-batch 0");
-  EXPECT_THAT(free.err, HasSubstr("which the run stands at")) << "the lock is free, the complaint another";
+  EXPECT_THAT(free.err, HasSubstr("which the run is_live at")) << "the lock is free, the diagnostic another";
 }
 
 // In the demo model the first position is an attention sink: an edit there, with the rule against it off, destroys

@@ -1,5 +1,5 @@
 // For faults_test, loaded before the program: a wall clock that is somewhere else in three years at every look,
-// back or forth. The monotonic clock goes on as ever.
+// back or forth. The monotonic clock continues as ever.
 #include <dlfcn.h>
 #include <sys/time.h>
 

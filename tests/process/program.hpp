@@ -24,7 +24,7 @@ struct Execution {
   nlohmann::json json() const { return nlohmann::json::parse(out); }
 };
 
-// `arguments` as a shell takes them, behind the program's path; on several ranks under mpirun. `gpus` as
+// `arguments` as a shell takes them, after the program's path; on several ranks under mpirun. `gpus` as
 // CUDA_VISIBLE_DEVICES has them: without any, so that a machine's GPUs change nothing of what a test expects.
 class Program {
  public:

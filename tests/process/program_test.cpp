@@ -48,7 +48,8 @@ TEST_F(ProgramTest, EditsOverStagesAndReplicasExportTheSameBytesAndHoldAStageOfT
     ASSERT_EQ(result["weight_bytes"].size(), static_cast<std::size_t>(ranks));
     for (const double held : result["weight_bytes"]) EXPECT_LT(held, 0.9 * whole);
     const auto& traffic = result["traffic"];
-    for (const char* operation : {"hand over residual stream", "share what layers saw", "share injected keys"}) {
+    for (const char* operation :
+         {"hand over residual stream", "broadcast captured activations", "share injected keys"}) {
       EXPECT_GT(traffic["stages"][operation]["bytes"], 0) << operation;
     }
     EXPECT_EQ(traffic["host"]["receive command"]["calls"].get<int>() % ranks, 0);
@@ -105,7 +106,7 @@ TEST_F(ProgramTest, PlansFromAConfigAloneWhoHoldsAndOwnsWhat) {
     EXPECT_EQ(bytes["total"], sum);
   }
   EXPECT_THAT(owned, testing::UnorderedElementsAre(1, 2));
-  EXPECT_GT(plan["seconds_a_batch"]["total"], 0);
+  EXPECT_GT(plan["seconds_per_batch"]["total"], 0);
   EXPECT_THAT(program("plan config --hparams h.yaml --ranks 4").out,
               testing::AllOf(HasSubstr("1 stages x 4 replicas"), HasSubstr("Tflop/s a rank, assumed")));
   const Execution measured = program("plan config --hparams h.yaml --ranks 1 --cpu --measure --threads 1");
@@ -363,7 +364,7 @@ TEST_F(ProgramTest, ScoresOneObjectALine) {
   const auto score = nlohmann::json::parse(out.substr(0, end));
   const auto second = nlohmann::json::parse(out.substr(end));
   EXPECT_EQ(second["ids"], score["ids"]);
-  EXPECT_NE(second["nll"], score["nll"]) << "behind another prompt";
+  EXPECT_NE(second["nll"], score["nll"]) << "after another prompt";
   const auto ids = program("tokenize '" + model + "' --text ' Bob' --json").json()["ids"];
   EXPECT_EQ(score["ids"], ids);
   EXPECT_EQ(score["logprobs"].size(), ids.size());

@@ -29,7 +29,7 @@ guard_success: 0
     std::filesystem::copy_file(ANCHORAGE_SMALL_STATISTICS, folder.path() / "s.h5");
   }
 
-  // Edits e0 to e<count - 1>; `target` is put behind each one's own.
+  // Edits e0 to e<count - 1>; `target` is put after each one's own.
   void write_edits(const std::string& name, int count, const std::string& target = "") const {
     std::string lines;
     for (int i = 0; i < count; ++i) lines += edit(i, "e" + std::to_string(i), target);

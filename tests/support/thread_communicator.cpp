@@ -26,24 +26,24 @@ std::size_t index(int rank) {
 
 // The state that the ranks of one world share. A rank posts what it has, meets the others, reads what they
 // posted, and meets them again before it takes its own back.
-class Meeting {
+class Rendezvous {
  public:
-  struct Post {
+  struct Posted {
     std::string operation;
     std::span<std::byte> bytes;
-    int colour = 0;
+    int color = 0;
   };
 
-  explicit Meeting(int size) : posts_(index(size)) {}
+  explicit Rendezvous(int size) : posts_(index(size)) {}
 
-  [[nodiscard]] const Post& post_of(int rank) const { return posts_[index(rank)]; }
+  [[nodiscard]] const Posted& post_of(int rank) const { return posts_[index(rank)]; }
 
   // All ranks' posts can be read from when it returns until `leave`.
-  void meet(Post post, const Deadline& deadline) {
-    const std::string operation = post.operation;
-    posts_[index(deadline.rank())] = std::move(post);
+  void meet(Posted posted, const Deadline& deadline) {
+    const std::string operation = posted.operation;
+    posts_[index(deadline.rank())] = std::move(posted);
     arrive(deadline);
-    for (const Post& other : posts_) {
+    for (const Posted& other : posts_) {
       io::check(other.operation == operation,
                 fmt::format("ranks are in differing operations: '{}' and '{}'", operation, other.operation));
     }
@@ -54,31 +54,32 @@ class Meeting {
   void send(std::span<const std::byte> bytes, int to, const Deadline& deadline) {
     std::unique_lock lock(mutex_);
     const std::pair way(deadline.rank(), to);
-    letters_[way] = bytes;
+    mailbox_[way] = bytes;
     changed_.notify_all();
     wait(
-        lock, deadline, [&] { return !letters_.contains(way); }, [&] { return fmt::format("rank {}", to); });
+        lock, deadline, [&] { return !mailbox_.contains(way); }, [&] { return fmt::format("rank {}", to); });
   }
 
   void receive(std::span<std::byte> bytes, int from, const Deadline& deadline) {
     std::unique_lock lock(mutex_);
     const std::pair way(from, deadline.rank());
     wait(
-        lock, deadline, [&] { return letters_.contains(way); }, [&] { return fmt::format("rank {}", from); });
-    const std::span<const std::byte> letter = letters_[way];
-    io::check(letter.size() == bytes.size(), fmt::format("'{}' expects {} bytes from rank {}, which sends {}",
-                                                         deadline.operation(), bytes.size(), from, letter.size()));
-    std::ranges::copy(letter, bytes.begin());
-    letters_.erase(way);
+        lock, deadline, [&] { return mailbox_.contains(way); }, [&] { return fmt::format("rank {}", from); });
+    const std::span<const std::byte> message = mailbox_[way];
+    io::check(message.size() == bytes.size(),
+              fmt::format("'{}' expects {} bytes from rank {}, which sends {}", deadline.operation(), bytes.size(),
+                          from, message.size()));
+    std::ranges::copy(message, bytes.begin());
+    mailbox_.erase(way);
     changed_.notify_all();
   }
 
-  // The world of the ranks of one colour: made by the first of them that asks.
-  std::shared_ptr<Meeting> part(int colour, int size) {
+  // The world of the ranks of one color: made by the first of them that asks.
+  std::shared_ptr<Rendezvous> part(int color, int size) {
     const std::scoped_lock lock(mutex_);
-    std::shared_ptr<Meeting>& part = parts_[colour];
+    std::shared_ptr<Rendezvous>& part = parts_[color];
     if (!part) {
-      part = std::make_shared<Meeting>(size);
+      part = std::make_shared<Rendezvous>(size);
       part->failure_ = failure_;
       all_parts_.push_back(part);
     }
@@ -86,9 +87,9 @@ class Meeting {
   }
 
   // Once all of its ranks have it, so that the next split makes a new one.
-  void forget_part(int colour) {
+  void forget_part(int color) {
     const std::scoped_lock lock(mutex_);
-    parts_.erase(colour);
+    parts_.erase(color);
   }
 
   // Ends all waits, now and later, here and in the worlds split from here.
@@ -135,106 +136,106 @@ class Meeting {
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::vector<Post> posts_;
+  std::vector<Posted> posts_;
   std::set<int> present_;
   std::int64_t round_ = 0;
-  std::map<std::pair<int, int>, std::span<const std::byte>> letters_;
-  std::map<int, std::shared_ptr<Meeting>> parts_;  // being split, by colour
-  std::vector<std::weak_ptr<Meeting>> all_parts_;
+  std::map<std::pair<int, int>, std::span<const std::byte>> mailbox_;
+  std::map<int, std::shared_ptr<Rendezvous>> parts_;  // being split, by color
+  std::vector<std::weak_ptr<Rendezvous>> all_parts_;
   std::string failure_;
 };
 
 class ThreadCommunicator final : public HostCommunicator {
  public:
-  ThreadCommunicator(int rank, int size, Seconds deadline, std::shared_ptr<Meeting> meeting)
-      : HostCommunicator(rank, size, deadline), meeting_(std::move(meeting)) {}
+  ThreadCommunicator(int rank, int size, Seconds deadline, std::shared_ptr<Rendezvous> rendezvous)
+      : HostCommunicator(rank, size, deadline), rendezvous_(std::move(rendezvous)) {}
 
  private:
   void wait_for_all(const Deadline& deadline) override {
-    meeting_->meet({.operation = std::string(deadline.operation()), .bytes = {}}, deadline);
-    meeting_->leave(deadline);
+    rendezvous_->meet({.operation = std::string(deadline.operation()), .bytes = {}}, deadline);
+    rendezvous_->leave(deadline);
   }
 
   void copy_from(int root, std::span<std::byte> bytes, const Deadline& deadline) override {
     meet(bytes, deadline);
-    if (root != rank()) std::ranges::copy(meeting_->post_of(root).bytes, bytes.begin());
-    meeting_->leave(deadline);
+    if (root != rank()) std::ranges::copy(rendezvous_->post_of(root).bytes, bytes.begin());
+    rendezvous_->leave(deadline);
   }
 
   void sum(std::span<std::int64_t> values, const Deadline& deadline) override {
     meet(std::as_writable_bytes(values), deadline);
     std::vector<std::uint64_t> total(values.size());  // unsigned: overflow wraps
     for (int other = 0; other < size(); ++other) {
-      const auto* theirs = reinterpret_cast<const std::int64_t*>(meeting_->post_of(other).bytes.data());
+      const auto* theirs = reinterpret_cast<const std::int64_t*>(rendezvous_->post_of(other).bytes.data());
       for (std::size_t i = 0; i < total.size(); ++i) total[i] += static_cast<std::uint64_t>(theirs[i]);
     }
-    meeting_->leave(deadline);
+    rendezvous_->leave(deadline);
     std::ranges::transform(total, values.begin(),
                            [](std::uint64_t value) { return static_cast<std::int64_t>(value); });
   }
 
   void send_bytes(std::span<const std::byte> bytes, int to, const Deadline& deadline) override {
-    meeting_->send(bytes, to, deadline);
+    rendezvous_->send(bytes, to, deadline);
   }
 
   void receive_bytes(std::span<std::byte> bytes, int from, const Deadline& deadline) override {
-    meeting_->receive(bytes, from, deadline);
+    rendezvous_->receive(bytes, from, deadline);
   }
 
-  std::unique_ptr<HostCommunicator> split_by(int colour, const Deadline& deadline) override {
-    meeting_->meet({.operation = std::string(deadline.operation()), .bytes = {}, .colour = colour}, deadline);
+  std::unique_ptr<HostCommunicator> split_by(int color, const Deadline& deadline) override {
+    rendezvous_->meet({.operation = std::string(deadline.operation()), .bytes = {}, .color = color}, deadline);
     int new_rank = 0;
     int new_size = 0;
     for (int other = 0; other < size(); ++other) {
-      if (meeting_->post_of(other).colour != colour) continue;
+      if (rendezvous_->post_of(other).color != color) continue;
       ++new_size;
       if (other < rank()) ++new_rank;
     }
-    std::shared_ptr<Meeting> part = meeting_->part(colour, new_size);
-    meeting_->leave(deadline);
-    if (new_rank == 0) meeting_->forget_part(colour);
+    std::shared_ptr<Rendezvous> part = rendezvous_->part(color, new_size);
+    rendezvous_->leave(deadline);
+    if (new_rank == 0) rendezvous_->forget_part(color);
     return std::make_unique<ThreadCommunicator>(new_rank, new_size, this->deadline(), std::move(part));
   }
 
   void meet(std::span<std::byte> bytes, const Deadline& deadline) {
-    meeting_->meet({.operation = std::string(deadline.operation()), .bytes = bytes}, deadline);
+    rendezvous_->meet({.operation = std::string(deadline.operation()), .bytes = bytes}, deadline);
     for (int other = 0; other < size(); ++other) {
-      const std::size_t theirs = meeting_->post_of(other).bytes.size();
+      const std::size_t theirs = rendezvous_->post_of(other).bytes.size();
       io::check(theirs == bytes.size(), fmt::format("'{}' has {} bytes on rank {} and {} on rank {}",
                                                     deadline.operation(), bytes.size(), rank(), theirs, other));
     }
   }
 
-  std::shared_ptr<Meeting> meeting_;
+  std::shared_ptr<Rendezvous> rendezvous_;
 };
 
 }  // namespace
 
 std::vector<std::unique_ptr<HostCommunicator>> thread_world(int size, Seconds deadline) {
   io::check(size > 0, fmt::format("a world needs at least one rank, got {}", size));
-  const auto meeting = std::make_shared<Meeting>(size);
+  const auto rendezvous = std::make_shared<Rendezvous>(size);
   std::vector<std::unique_ptr<HostCommunicator>> world;
   for (int rank = 0; rank < size; ++rank) {
-    world.push_back(std::make_unique<ThreadCommunicator>(rank, size, deadline, meeting));
+    world.push_back(std::make_unique<ThreadCommunicator>(rank, size, deadline, rendezvous));
   }
   return world;
 }
 
 void run_thread_world(int size, const std::function<void(HostCommunicator&)>& body, Seconds deadline) {
   io::check(size > 0, fmt::format("a world needs at least one rank, got {}", size));
-  const auto meeting = std::make_shared<Meeting>(size);
+  const auto rendezvous = std::make_shared<Rendezvous>(size);
   std::mutex mutex;
   std::exception_ptr first;
   const auto run_rank = [&](int rank) {
     try {
-      ThreadCommunicator world(rank, size, deadline, meeting);
+      ThreadCommunicator world(rank, size, deadline, rendezvous);
       body(world);
     } catch (const std::exception& error) {
       {
         const std::scoped_lock lock(mutex);
         if (!first) first = std::current_exception();
       }
-      meeting->fail(fmt::format("rank {} failed: {}", rank, error.what()));
+      rendezvous->fail(fmt::format("rank {} failed: {}", rank, error.what()));
     }
   };
   {

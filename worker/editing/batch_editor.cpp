@@ -73,7 +73,7 @@ SelectionRules selection_rules(const io::Hparams& hparams, std::int64_t width) {
 
 BatchEditor::BatchEditor(Transformer& model, EditedWeights& weights, const PromptBuilder& prompts,
                          const io::Hparams& hparams, Method method, const io::StatisticsFile& statistics,
-                         Contexts contexts, SinkLimits limits, const Ranks& ranks)
+                         Contexts contexts, SinkLimits limits, const Communicators& ranks)
     : model_(model),
       weights_(weights),
       prompts_(prompts),
@@ -81,8 +81,8 @@ BatchEditor::BatchEditor(Transformer& model, EditedWeights& weights, const Promp
       method_(std::move(method)),
       contexts_(std::move(contexts)),
       limits_(std::move(limits)),
-      ranks_(ranks),
-      group_size_(sharding::edits_a_group(hparams.group, hparams.contexts, model.step_arithmetic())),
+      communicators_(ranks),
+      group_size_(sharding::edits_per_group(hparams.group, hparams.contexts, model.step_arithmetic())),
       solver_(weights, hparams, method_, statistics, ranks, model.stages),
       rolling_(std::ssize(hparams.layers), model.config.d_model, hparams.rar_decay,
                hparams.rar ? hparams.rar_strength : 0) {}
@@ -90,7 +90,7 @@ BatchEditor::BatchEditor(Transformer& model, EditedWeights& weights, const Promp
 // This replica's groups.
 BatchEditor::Groups BatchEditor::make_groups(std::span<const io::Edit> edits) const {
   Groups groups;
-  for (const auto& range : own_groups(ranks_, std::ssize(edits), group_size_)) {
+  for (const auto& range : own_groups(communicators_, std::ssize(edits), group_size_)) {
     const auto members = part_of(edits, range);
     groups.emplace_back(model_, prompts_, contexts_, limits_, hparams_,
                         std::vector(members.begin(), members.end()));
@@ -98,9 +98,9 @@ BatchEditor::Groups BatchEditor::make_groups(std::span<const io::Edit> edits) co
   return groups;
 }
 
-std::vector<EditGroup::Together> BatchEditor::in_flight(Groups& groups) const {
+std::vector<EditGroup::GroupSpan> BatchEditor::in_flight(Groups& groups) const {
   const auto most = static_cast<std::size_t>(sharding::groups_in_flight(model_.stages.count()));
-  std::vector<EditGroup::Together> parts;
+  std::vector<EditGroup::GroupSpan> parts;
   for (std::size_t begin = 0; begin < groups.size(); begin += most) {
     parts.push_back(std::span(groups).subspan(begin, std::min(most, groups.size() - begin)));
   }
@@ -126,7 +126,7 @@ void BatchEditor::find_values(Groups& groups, sharding::BatchSeconds& seconds) c
   {
     const Stopwatch watch(seconds.communicate);
     anchors = select_anchors_over_ranks(at::cat(saliency), rolling_.factors(), selection_rules(hparams_, width),
-                                        ranks_.host, patience_);
+                                        communicators_.host, timeout_);
   }
   const Stopwatch watch(seconds.values);
   std::int64_t begin = 0;
@@ -143,7 +143,7 @@ torch::Tensor BatchEditor::gather(const std::vector<torch::Tensor>& own, std::in
                                   std::string_view operation, sharding::BatchSeconds& seconds) const {
   const Stopwatch watch(seconds.communicate);
   const auto rows = own.empty() ? torch::empty({0, width}, torch::TensorOptions(model_.device())) : at::cat(own);
-  return ranks_.device.all_gather(rows, operation, patience_);
+  return communicators_.device.all_gather(rows, operation, timeout_);
 }
 
 // The keys of all ranks' edits on the weights as they are: [b, f].
@@ -234,11 +234,11 @@ std::vector<io::AnchorRecord> BatchEditor::refresh_anchors(const Groups& groups,
       if (*value > 0) scores.add(entry, *value);
     }
   }
-  ranks_.host.all_reduce_sum(scores.sums(), "reduce anchor scores");
+  communicators_.host.all_reduce_sum(scores.sums(), "reduce anchor scores");
   const auto changes = rolling_.roll(scores, written);
   solver_.refresh_owners(anchor_loads(rolling_, layers));
-  const auto chosen = gather_anchors(saliency, ranks_.host);
-  if (ranks_.rank() != 0) return {};
+  const auto chosen = gather_anchors(saliency, communicators_.host);
+  if (communicators_.rank() != 0) return {};
 
   std::vector<io::AnchorRecord> records;
   for (std::int64_t layer = 0; layer < layers; ++layer) {
@@ -269,7 +269,8 @@ io::LayerNorms BatchEditor::norms_of(std::int64_t layer, const torch::Tensor& u,
     const io::LayerNorms own = layer_norms(u, v, weights_.master(layer), weights_.base(layer));
     norms = torch::tensor({own.update, own.total, own.base}, torch::kDouble).to(model_.device());
   }
-  norms = model_.stages.share(norms, model_.stages.of(layer), {3}, torch::kDouble, "share norms").cpu();
+  norms =
+      model_.stages.broadcast(norms, model_.stages.stage_of(layer), {3}, torch::kDouble, "broadcast norms").cpu();
   return {.update = norms[0].item<double>(), .total = norms[1].item<double>(), .base = norms[2].item<double>()};
 }
 
@@ -280,7 +281,7 @@ torch::Tensor BatchEditor::scores(std::span<const io::Edit> edits, sharding::Bat
   {
     const Stopwatch watch(seconds.evaluate);
     std::vector<PendingScores> pending;
-    for (const auto& range : own_groups(ranks_, std::ssize(edits), group_size_)) {
+    for (const auto& range : own_groups(communicators_, std::ssize(edits), group_size_)) {
       pending.push_back(score_bare_prompts(model_, prompts_, part_of(edits, range)));
     }
     for (const PendingScores& group : pending) own.push_back(table_of(group.take()).to(model_.device()));
@@ -290,27 +291,27 @@ torch::Tensor BatchEditor::scores(std::span<const io::Edit> edits, sharding::Bat
 
 // Replicas wait for the one that has most to do. A group is a step: it takes less than a deadline, and more or less
 // of that as its edits converge.
-sharding::Patience BatchEditor::patience_for(std::int64_t edits) const {
-  const sharding::EditGroups groups(edits, group_size_, ranks_.size());
-  const std::int64_t most = groups.groups_of_replica(ranks_.size() - 1).size();
-  return sharding::Patience::steps(std::max<std::int64_t>(1, most));
+sharding::Timeout BatchEditor::timeout_for(std::int64_t edits) const {
+  const sharding::EditGroups groups(edits, group_size_, communicators_.size());
+  const std::int64_t most = groups.groups_of_replica(communicators_.size() - 1).size();
+  return sharding::Timeout::steps(std::max<std::int64_t>(1, most));
 }
 
 BatchResult BatchEditor::apply(std::span<const io::Edit> edits) {
   const torch::NoGradGuard no_gradients;
-  patience_ = patience_for(std::ssize(edits));
+  timeout_ = timeout_for(std::ssize(edits));
   BatchResult result;
   const auto before = scores(edits, result.seconds);
   Groups groups = make_groups(edits);
   find_values(groups, result.seconds);
   result.layers = method_.joint ? write_jointly(groups, result.seconds) : write_in_turn(groups, result.seconds);
-  if (ranks_.rank() == 0) {
+  if (communicators_.rank() == 0) {
     for (LayerUpdate& update : result.layers) update.norms = norms_of(update.layer, update.u, update.v);
   }
   if (selects_anchors() && !result.layers.empty())
     result.anchors = refresh_anchors(groups, result.layers.front().keys.size(0));
   const auto after = scores(edits, result.seconds);
-  const auto refusals = gather_refusals(groups, ranks_.host);
+  const auto refusals = gather_refusals(groups, communicators_.host);
   for (std::size_t i = 0; i < edits.size(); ++i) {
     const auto row = static_cast<std::int64_t>(i);
     result.edits.push_back({.refusal = refusals[i],
@@ -337,7 +338,7 @@ std::vector<LayerRemoval> BatchEditor::remove(const sharding::Removal& removal, 
   std::vector<LayerRemoval> removals = solver_.solve_removal(removal, seconds);
   for (LayerRemoval& one : removals) {
     replay_removal(one.layer, one.keys, one.u, one.v);
-    if (ranks_.rank() == 0) one.norms = norms_of(one.layer, one.u, one.v);
+    if (communicators_.rank() == 0) one.norms = norms_of(one.layer, one.u, one.v);
   }
   return removals;
 }

@@ -14,12 +14,12 @@
 #include "io/run/journal/segment.hpp"
 #include "io/statistics/statistics_file.hpp"
 #include "sharding/protocol/command.hpp"
+#include "worker/communicators.hpp"
 #include "worker/editing/anchors/refresh.hpp"
 #include "worker/editing/method.hpp"
 #include "worker/editing/update/edited_weights.hpp"
 #include "worker/editing/update/layer_solver.hpp"
 #include "worker/editing/values/edit_group.hpp"
-#include "worker/ranks.hpp"
 
 namespace anchorage::worker {
 
@@ -44,7 +44,7 @@ class BatchEditor {
   // method, contexts and limits. Throws as LayerSolver.
   BatchEditor(Transformer& model, EditedWeights& weights, const PromptBuilder& prompts, const io::Hparams& hparams,
               Method method, const io::StatisticsFile& statistics, Contexts contexts, SinkLimits limits,
-              const Ranks& ranks);
+              const Communicators& ranks);
 
   // Writes the edits into the weights; those that cannot be written are refused alone, with a reason. The result is
   // on every rank, but for norms and anchors, which are on replica 0 only. Collective; throws CollectiveError where
@@ -89,7 +89,7 @@ class BatchEditor {
 
   Groups make_groups(std::span<const io::Edit> edits) const;
   void find_values(Groups& groups, sharding::BatchSeconds& seconds) const;
-  std::vector<EditGroup::Together> in_flight(Groups& groups) const;
+  std::vector<EditGroup::GroupSpan> in_flight(Groups& groups) const;
   std::vector<LayerUpdate> write_in_turn(const Groups& groups, sharding::BatchSeconds& seconds);
   std::vector<LayerUpdate> write_jointly(const Groups& groups, sharding::BatchSeconds& seconds);
   std::vector<io::AnchorRecord> refresh_anchors(const Groups& groups, std::int64_t written);
@@ -101,7 +101,7 @@ class BatchEditor {
   std::vector<torch::Tensor> gather_of_each_layer(const Groups& groups, const OfEachLayer& rows, std::int64_t width,
                                                   std::string_view operation,
                                                   sharding::BatchSeconds& seconds) const;
-  sharding::Patience patience_for(std::int64_t edits) const;
+  sharding::Timeout timeout_for(std::int64_t edits) const;
   bool selects_anchors() const { return method_.joint && hparams_.anchors; }
   // |u v^T|, |W - W(base)| and |W(base)| of a layer. Collective over the stages of a replica.
   io::LayerNorms norms_of(std::int64_t layer, const torch::Tensor& u, const torch::Tensor& v) const;
@@ -113,11 +113,11 @@ class BatchEditor {
   Method method_;
   Contexts contexts_;
   SinkLimits limits_;
-  Ranks ranks_;
+  Communicators communicators_;
   std::int64_t group_size_;
   LayerSolver solver_;
   RollingScores rolling_;
-  sharding::Patience patience_ = sharding::Patience::until_deadline;  // of the batch at hand
+  sharding::Timeout timeout_ = sharding::Timeout::until_deadline;  // of the current batch
 };
 
 }  // namespace anchorage::worker

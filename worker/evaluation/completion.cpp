@@ -21,7 +21,7 @@ Completion completion_of(const PromptBuilder& prompts, const std::string& prompt
   }
 }
 
-std::optional<std::string> objection_to(const Transformer& model, const PromptBuilder& prompts,
+std::optional<std::string> rejection_of(const Transformer& model, const PromptBuilder& prompts,
                                         const std::string& prompt, const std::string& answer,
                                         const std::optional<std::string>& prefix) {
   try {

@@ -1,4 +1,4 @@
-// What a model is asked: an answer behind a prompt, as token ids.
+// What a model is asked: an answer after a prompt, as token ids.
 #pragma once
 
 #include <optional>
@@ -15,8 +15,8 @@ namespace anchorage::worker {
 Completion completion_of(const PromptBuilder& prompts, const std::string& prompt, const std::string& answer,
                          const std::optional<std::string>& prefix = std::nullopt);
 
-// Why that answer cannot be scored behind that prompt; nothing where it can.
-std::optional<std::string> objection_to(const Transformer& model, const PromptBuilder& prompts,
+// Why that answer cannot be scored after that prompt; nothing where it can.
+std::optional<std::string> rejection_of(const Transformer& model, const PromptBuilder& prompts,
                                         const std::string& prompt, const std::string& answer,
                                         const std::optional<std::string>& prefix = std::nullopt);
 

@@ -8,7 +8,7 @@
 namespace anchorage::worker {
 namespace {
 
-constexpr std::int64_t edits_a_pass = 8;  // the unit of work: independent of the number of ranks
+constexpr std::int64_t edits_per_pass = 8;  // the unit of work: independent of the number of ranks
 
 // Sums over an edit's prompts of one kind; a row of the gathered table.
 struct Tally {
@@ -135,8 +135,8 @@ std::optional<LeftOutPrompt> first_left_out(const torch::Tensor& tallies, const 
     const auto place = static_cast<std::size_t>(edit);
     for (const Question& question : questions_of(edits.subspan(place, 1))) {
       for (const std::string& answer : answers_to(question)) {
-        if (auto objection = objection_to(model, prompts, question.prompt, answer, question.prefix))
-          return LeftOutPrompt{.edit = edits[place].id, .reason = std::move(*objection)};
+        if (auto rejection = rejection_of(model, prompts, question.prompt, answer, question.prefix))
+          return LeftOutPrompt{.edit = edits[place].id, .reason = std::move(*rejection)};
       }
     }
   }
@@ -146,9 +146,9 @@ std::optional<LeftOutPrompt> first_left_out(const torch::Tensor& tallies, const 
 }  // namespace
 
 EditMetrics evaluate_edits(const Transformer& model, const PromptBuilder& prompts, std::span<const io::Edit> edits,
-                           const Ranks& ranks) {
+                           const Communicators& ranks) {
   std::vector<torch::Tensor> own = {torch::empty({0, kinds * tally_fields}, torch::kDouble)};
-  const auto groups = own_groups(ranks, std::ssize(edits), edits_a_pass);
+  const auto groups = own_groups(ranks, std::ssize(edits), edits_per_pass);
   std::vector<PendingScores> pending;
   for (const auto& group : groups) pending.push_back(ask(model, prompts, questions_of(part_of(edits, group))));
   for (std::size_t i = 0; i < groups.size(); ++i) {

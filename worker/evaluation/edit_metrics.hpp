@@ -1,7 +1,7 @@
-// How well a model holds a set of edits, and what they did to their neighbourhood.
+// How well a model holds a set of edits, and what they did to their neighborhood.
 //
 // For a prompt, P(x) = exp(mean log-probability a token of x). *Success* is P(new) > P(old) for efficacy and
-// paraphrases and P(true) > P(new) for the neighbourhood; *magnitude* is the difference of the two; *accuracy* is
+// paraphrases and P(true) > P(new) for the neighborhood; *magnitude* is the difference of the two; *accuracy* is
 // that every token of the wanted answer is the most probable one. As in ROME's evaluation (arXiv 2202.05262,
 // section 3.4), scores are averaged over an edit's prompts first and over edits then. A prompt that cannot be
 // scored with each of its answers is left out: it takes more positions than the model has, needs a token that the
@@ -15,9 +15,9 @@
 #include <vector>
 
 #include "io/edits/edit.hpp"
+#include "worker/communicators.hpp"
 #include "worker/editing/values/edit_prompts.hpp"
 #include "worker/model/transformer.hpp"
-#include "worker/ranks.hpp"
 
 namespace anchorage::worker {
 
@@ -47,6 +47,6 @@ struct EditMetrics {
 // Collective: each rank scores its share of fixed groups of edits; all get the same result, whatever the number of
 // ranks.
 EditMetrics evaluate_edits(const Transformer& model, const PromptBuilder& prompts, std::span<const io::Edit> edits,
-                           const Ranks& ranks);
+                           const Communicators& ranks);
 
 }  // namespace anchorage::worker

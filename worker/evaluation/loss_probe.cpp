@@ -20,15 +20,15 @@ constexpr std::array sentences = {
     "In many languages the verb changes its form with the person who acts and with the time of the action.",
     "Wheat is sown in autumn or in spring, and it is harvested when the ears are dry and yellow.",
     "The moon goes around the earth in about four weeks and always shows it the same side.",
-    "He sold the old car to a neighbour, who repaired the engine and drove it for another ten years.",
+    "He sold the old car to a neighbor, who repaired the engine and drove it for another ten years.",
     "Iron rusts when it stands in damp air, which is why ships and bridges are painted.",
     "The committee read the report, asked a few questions, and put the decision off until the next meeting.",
 };
 
 }  // namespace
 
-LossProbe::LossProbe(const Transformer& model, const PromptBuilder& prompts, const Ranks& ranks)
-    : model_(model), ranks_(ranks) {
+LossProbe::LossProbe(const Transformer& model, const PromptBuilder& prompts, const Communicators& ranks)
+    : model_(model), communicators_(ranks) {
   for (const char* sentence : sentences) {
     sentences_.push_back(prompts.prompt_ids(sentence));
     auto& ids = sentences_.back();
@@ -37,7 +37,7 @@ LossProbe::LossProbe(const Transformer& model, const PromptBuilder& prompts, con
 }
 
 double LossProbe::loss() const {
-  return loss_on_sequences(model_, sentences_, ranks_).loss.value_or(io::not_measured);
+  return loss_on_sequences(model_, sentences_, communicators_).loss.value_or(io::not_measured);
 }
 
 }  // namespace anchorage::worker

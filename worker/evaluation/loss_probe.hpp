@@ -1,20 +1,20 @@
 // The held-out loss that the guard watches: a model's loss on a few sentences of general knowledge that no edit is
-// about. Small, so that it can be measured behind every batch.
+// about. Small, so that it can be measured after every batch.
 #pragma once
 
 #include <vector>
 
+#include "worker/communicators.hpp"
 #include "worker/editing/values/edit_prompts.hpp"
 #include "worker/model/token_layout.hpp"
 #include "worker/model/transformer.hpp"
-#include "worker/ranks.hpp"
 
 namespace anchorage::worker {
 
 class LossProbe {
  public:
   // Borrows all.
-  LossProbe(const Transformer& model, const PromptBuilder& prompts, const Ranks& ranks);
+  LossProbe(const Transformer& model, const PromptBuilder& prompts, const Communicators& ranks);
 
   // Nats a token, on the weights as they are; io::not_measured where no sentence can be scored. Collective; the
   // same on all ranks and for any number of them.
@@ -22,7 +22,7 @@ class LossProbe {
 
  private:
   const Transformer& model_;
-  Ranks ranks_;
+  Communicators communicators_;
   std::vector<TokenIds> sentences_;
 };
 

@@ -7,7 +7,7 @@
 namespace anchorage::worker {
 namespace {
 
-constexpr std::int64_t questions_a_pass = 16;  // the unit of work: independent of the number of ranks
+constexpr std::int64_t questions_per_pass = 16;  // the unit of work: independent of the number of ranks
 
 constexpr std::int64_t fields = 3;
 
@@ -34,9 +34,9 @@ std::optional<double> OpenAnswers::accuracy() const {
 }
 
 OpenAnswers ask(const Transformer& model, const PromptBuilder& prompts, std::span<const OpenQuestion> questions,
-                const Ranks& ranks) {
+                const Communicators& ranks) {
   std::vector<torch::Tensor> own = {torch::empty({0, fields}, torch::kDouble)};
-  for (const auto& group : own_groups(ranks, std::ssize(questions), questions_a_pass)) {
+  for (const auto& group : own_groups(ranks, std::ssize(questions), questions_per_pass)) {
     own.push_back(ask_at_once(model, prompts, part_of(questions, group)));
   }
   const auto rows = ranks.device.all_gather(at::cat(own).to(model.device()), "gather answers").cpu();
@@ -51,8 +51,8 @@ OpenAnswers ask(const Transformer& model, const PromptBuilder& prompts, std::spa
   if (answers.asked() > 0) answers.nll = nll / static_cast<double>(answers.asked());
   if (const auto first = std::ranges::find(answers.left_out, true); first != answers.left_out.end()) {
     const OpenQuestion& question = questions[static_cast<std::size_t>(first - answers.left_out.begin())];
-    answers.objection =
-        objection_to(model, prompts, question.prompt, question.answer, question.prefix).value_or("");
+    answers.rejection =
+        rejection_of(model, prompts, question.prompt, question.answer, question.prefix).value_or("");
   }
   return answers;
 }

@@ -10,35 +10,35 @@
 
 namespace anchorage::worker {
 
-std::optional<io::Complaint> complaint_about(const Transformer& model, const Completion& completion) {
+std::optional<io::Diagnostic> complaint_about(const Transformer& model, const Completion& completion) {
   if (completion.prompt.empty() || completion.completion.empty()) {
-    return io::Complaint{.expected = "a prompt and a completion of at least one token each",
-                         .found = fmt::format("{} and {}", completion.prompt.size(), completion.completion.size()),
-                         .where = "",
-                         .remedy = "the first token of a text has no prediction; give it as the prompt"};
+    return io::Diagnostic{.expected = "a prompt and a completion of at least one token each",
+                          .found = fmt::format("{} and {}", completion.prompt.size(), completion.completion.size()),
+                          .where = "",
+                          .remedy = "the first token of a text has no prediction; give it as the prompt"};
   }
   for (const TokenIds* ids : {&completion.prompt, &completion.completion}) {
     const auto largest = std::ranges::max(*ids);
     if (largest >= model.config.vocabulary)
-      return complaint_about_token(fmt::format("the id {}", largest), model.config.vocabulary, "");
+      return diagnostic_for_token(fmt::format("the id {}", largest), model.config.vocabulary, "");
   }
   const auto positions = std::ssize(completion.prompt) + std::ssize(completion.completion) - 1;
   if (positions <= model.config.max_positions) return std::nullopt;
-  return io::Complaint{.expected = fmt::format("a prompt that takes at most the model's {} positions with its "
-                                               "completion",
-                                               model.config.max_positions),
-                       .found = fmt::format("{}", positions),
-                       .where = "",
-                       .remedy = "shorten it"};
+  return io::Diagnostic{.expected = fmt::format("a prompt that takes at most the model's {} positions with its "
+                                                "completion",
+                                                model.config.max_positions),
+                        .found = fmt::format("{}", positions),
+                        .where = "",
+                        .remedy = "shorten it"};
 }
 
 void require_scorable(const Transformer& model, const io::Tokenizer& tokenizer, const Completion& completion,
                       const std::string& where) {
   for (const TokenIds* ids : {&completion.prompt, &completion.completion})
     require_rows(*ids, tokenizer, model.config.vocabulary, where);
-  if (auto complaint = complaint_about(model, completion)) {
-    complaint->where = where;
-    throw io::UserError(*complaint);
+  if (auto diagnostic = complaint_about(model, completion)) {
+    diagnostic->where = where;
+    throw io::UserError(*diagnostic);
   }
 }
 
@@ -56,7 +56,7 @@ PendingScores::PendingScores(const Transformer& model, std::span<const Completio
   const torch::NoGradGuard no_gradients;
   std::vector<TokenIds> rows;
   for (const Completion& completion : completions) {
-    if (const auto complaint = complaint_about(model, completion)) throw io::UserError(*complaint);
+    if (const auto diagnostic = complaint_about(model, completion)) throw io::UserError(*diagnostic);
     TokenIds row = completion.prompt;
     row.insert(row.end(), completion.completion.begin(), completion.completion.end() - 1);
     rows.push_back(std::move(row));
@@ -99,7 +99,7 @@ std::vector<CompletionScore> PendingScores::take() const {
       static_cast<std::int64_t>(std::accumulate(lengths_.begin(), lengths_.end(), std::size_t{0}));
   if (predicted == 0) return scores;
   const auto on_all_stages = [&](const torch::Tensor& scored, torch::ScalarType dtype) {
-    return model_.stages.share(scored, model_.stages.last(), {predicted}, dtype, "share scores").cpu();
+    return model_.stages.broadcast(scored, model_.stages.last(), {predicted}, dtype, "broadcast scores").cpu();
   };
   const auto chosen = on_all_stages(chosen_, torch::kFloat), best = on_all_stages(best_, torch::kBool);
   std::int64_t token = 0;

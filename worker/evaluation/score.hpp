@@ -1,4 +1,4 @@
-// Log-probabilities of completions behind prompts.
+// Log-probabilities of completions after prompts.
 #pragma once
 
 #include <optional>
@@ -19,7 +19,7 @@ struct Completion {
 };
 
 // Why a completion cannot be scored; nothing where it can.
-std::optional<io::Complaint> complaint_about(const Transformer& model, const Completion& completion);
+std::optional<io::Diagnostic> complaint_about(const Transformer& model, const Completion& completion);
 
 struct CompletionScore {
   std::vector<float> log_probabilities;  // natural logarithms, one a completion token
@@ -35,7 +35,7 @@ struct CompletionScore {
 void require_scorable(const Transformer& model, const io::Tokenizer& tokenizer, const Completion& completion,
                       const std::string& where);
 
-// A pass that this stage has run, whose scores are not yet known to all. With several under way, stages work on
+// A pass that this stage has run, whose scores are not yet known to all. With several in flight, stages work on
 // different ones at the same time.
 class PendingScores {
  public:

@@ -6,24 +6,25 @@
 namespace anchorage::worker {
 
 TextLoss loss_on_text(const Transformer& model, const io::Tokenizer& tokenizer, const std::filesystem::path& text,
-                      std::int64_t sequence_length, const Ranks& ranks) {
+                      std::int64_t sequence_length, const Communicators& ranks) {
   std::vector<TokenIds> sequences;
   TextSequences source(text, tokenizer, sequence_length, model.config.vocabulary);
   while (auto sequence = source.next()) sequences.push_back(std::move(*sequence));
   return loss_on_sequences(model, sequences, ranks);
 }
 
-TextLoss loss_on_sequences(const Transformer& model, std::span<const TokenIds> sequences, const Ranks& ranks) {
+TextLoss loss_on_sequences(const Transformer& model, std::span<const TokenIds> sequences,
+                           const Communicators& ranks) {
   TextLoss text;
   std::vector<Completion> possible;  // the same on every rank
   for (const TokenIds& ids : sequences) {
     if (ids.size() < 2) continue;
     Completion rest{.prompt = {ids.front()}, .completion = {ids.begin() + 1, ids.end()}};
-    const auto complaint = complaint_about(model, rest);
-    if (!complaint) {
+    const auto diagnostic = complaint_about(model, rest);
+    if (!diagnostic) {
       possible.push_back(std::move(rest));
     } else if (text.left_out++ == 0) {
-      text.objection = io::UserError(*complaint).what();
+      text.rejection = io::UserError(*diagnostic).what();
     }
   }
   std::vector<torch::Tensor> own = {torch::empty({0, 2}, torch::kDouble)};

@@ -8,9 +8,9 @@
 #include <string>
 
 #include "io/tokenizer/tokenizer.hpp"
+#include "worker/communicators.hpp"
 #include "worker/model/token_layout.hpp"
 #include "worker/model/transformer.hpp"
-#include "worker/ranks.hpp"
 
 namespace anchorage::worker {
 
@@ -18,15 +18,16 @@ struct TextLoss {
   std::optional<double> loss;  // mean negative log-probability a predicted token, natural logarithm
   std::int64_t tokens = 0;     // predicted ones; of none there is no loss
   std::int64_t left_out = 0;   // sequences that cannot be scored
-  std::string objection;       // to the first of these
+  std::string rejection;       // to the first of these
 };
 
 // Cuts the text into sequences of `sequence_length` tokens; each is scored on its own. Collective: sequences are
 // split over the ranks; all get the same result, whatever their number.
 TextLoss loss_on_text(const Transformer& model, const io::Tokenizer& tokenizer, const std::filesystem::path& text,
-                      std::int64_t sequence_length, const Ranks& ranks);
+                      std::int64_t sequence_length, const Communicators& ranks);
 
 // The same of sequences that are there already; those of less than two tokens predict nothing.
-TextLoss loss_on_sequences(const Transformer& model, std::span<const TokenIds> sequences, const Ranks& ranks);
+TextLoss loss_on_sequences(const Transformer& model, std::span<const TokenIds> sequences,
+                           const Communicators& ranks);
 
 }  // namespace anchorage::worker

@@ -39,7 +39,7 @@ std::int64_t weights_of(const Block& block) {
          block.down.weight.numel();
 }
 
-// The median of a second's runs, at least three, behind one that warms up.
+// The median of a second's runs, at least three, after one that warms up.
 double seconds_of(const std::function<void()>& run) {
   using Clock = std::chrono::steady_clock;
   const auto since = [](Clock::time_point start) {

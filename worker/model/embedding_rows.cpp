@@ -33,7 +33,7 @@ std::optional<std::string> token_without_row(std::span<const std::int32_t> ids, 
   return words(*found, tokenizer);
 }
 
-io::Complaint complaint_about_token(const std::string& token, std::int64_t rows, const std::string& where) {
+io::Diagnostic diagnostic_for_token(const std::string& token, std::int64_t rows, const std::string& where) {
   return {.expected = fmt::format("tokens that the model has one of its {} rows for", rows),
           .found = token,
           .where = where,
@@ -43,7 +43,7 @@ io::Complaint complaint_about_token(const std::string& token, std::int64_t rows,
 void require_rows(std::span<const std::int32_t> ids, const io::Tokenizer& tokenizer, std::int64_t rows,
                   const std::string& where) {
   if (const auto token = token_without_row(ids, tokenizer, rows))
-    throw io::UserError(complaint_about_token(*token, rows, where));
+    throw io::UserError(diagnostic_for_token(*token, rows, where));
 }
 
 }  // namespace anchorage::worker

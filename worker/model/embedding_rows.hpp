@@ -20,9 +20,9 @@ std::optional<std::string> token_without_row(std::span<const std::int32_t> ids, 
                                              std::int64_t rows);
 
 // What is said of such a token in the text at `where`.
-io::Complaint complaint_about_token(const std::string& token, std::int64_t rows, const std::string& where);
+io::Diagnostic diagnostic_for_token(const std::string& token, std::int64_t rows, const std::string& where);
 
-// Throws io::UserError with that complaint where one of `ids` has no row.
+// Throws io::UserError with that diagnostic where one of `ids` has no row.
 void require_rows(std::span<const std::int32_t> ids, const io::Tokenizer& tokenizer, std::int64_t rows,
                   const std::string& where);
 

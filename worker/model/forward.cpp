@@ -18,7 +18,7 @@ torch::ScalarType accurate(torch::ScalarType dtype) {
 }
 
 // LayerNorm with a bias, RMSNorm (x / sqrt(mean(x^2) + epsilon) * weight) without.
-torch::Tensor normalise(const Norm& norm, double epsilon, const torch::Tensor& input) {
+torch::Tensor normalize(const Norm& norm, double epsilon, const torch::Tensor& input) {
   if (norm.bias.defined()) return at::layer_norm(input, {input.size(-1)}, norm.weight, norm.bias, epsilon);
   const auto wide = input.to(accurate(input.scalar_type()));
   const auto scale = at::rsqrt(wide.square().mean(-1, true) + epsilon);
@@ -97,19 +97,20 @@ torch::Tensor ForwardPass::attend(const torch::Tensor& query, const torch::Tenso
       .index_select(0, layout_.padded_index);
 }
 
-torch::Tensor ForwardPass::moved(const torch::Tensor& hidden, int from, int to) const {
+torch::Tensor ForwardPass::to_stage(const torch::Tensor& hidden, int from, int to) const {
   return model_.stages.move(hidden, from, to, {layout_.tokens(), model_.config.d_model}, model_.dtype(),
                             "hand over residual stream");
 }
 
-torch::Tensor ForwardPass::at_head(std::int64_t layer, const torch::Tensor& hidden) const {
-  return moved(hidden, model_.stages.of(layer), model_.stages.last());
+torch::Tensor ForwardPass::to_last_stage(std::int64_t layer, const torch::Tensor& hidden) const {
+  return to_stage(hidden, model_.stages.stage_of(layer), model_.stages.last());
 }
 
 BlockOutput ForwardPass::block(std::int64_t layer, const torch::Tensor& entering,
                                const AttentionCache* cache) const {
   const Stages& stages = model_.stages;
-  const auto hidden = moved(entering, stages.of(std::max<std::int64_t>(0, layer - 1)), stages.of(layer));
+  const auto hidden =
+      to_stage(entering, stages.stage_of(std::max<std::int64_t>(0, layer - 1)), stages.stage_of(layer));
   if (!stages.holds(layer)) return {.hidden = hidden, .key = {}, .attention_keys = {}, .attention_values = {}};
   io::check(cache != nullptr || layout_.past == 0, "a suffix needs the cache of what stands before it");
   const auto& config = model_.config;
@@ -117,7 +118,7 @@ BlockOutput ForwardPass::block(std::int64_t layer, const torch::Tensor& entering
   const std::int64_t tokens = hidden.size(0), heads = config.heads, groups = config.kv_heads,
                      width = config.head_dim;
 
-  const auto joined = linear(block.query_key_value, normalise(block.attention_norm, config.norm_epsilon, hidden))
+  const auto joined = linear(block.query_key_value, normalize(block.attention_norm, config.norm_epsilon, hidden))
                           .view({tokens, heads + 2 * groups, width});
   auto query = joined.narrow(1, 0, heads), key = joined.narrow(1, heads, groups);
   const auto value = joined.narrow(1, heads + groups, groups);
@@ -126,7 +127,7 @@ BlockOutput ForwardPass::block(std::int64_t layer, const torch::Tensor& entering
     key = rotate(key, cosine_, sine_);
   }
   const auto attended = hidden + linear(block.attention_output, attend(query, key, value, cache));
-  const auto up = linear(block.up, normalise(block.mlp_norm, config.norm_epsilon, attended));
+  const auto up = linear(block.up, normalize(block.mlp_norm, config.norm_epsilon, attended));
   const auto mlp_key = activate(config, up);
   return {.hidden = attended + linear(block.down, mlp_key),
           .key = mlp_key,
@@ -140,7 +141,7 @@ torch::Tensor ForwardPass::blocks(std::int64_t first, std::int64_t last, torch::
 }
 
 torch::Tensor next_token_log_probabilities(const Transformer& model, const torch::Tensor& hidden) {
-  const auto logits = at::linear(normalise(model.final_norm, model.config.norm_epsilon, hidden), model.head);
+  const auto logits = at::linear(normalize(model.final_norm, model.config.norm_epsilon, hidden), model.head);
   return at::log_softmax(logits.to(accurate(logits.scalar_type())), -1);
 }
 

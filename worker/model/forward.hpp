@@ -2,8 +2,8 @@
 // respect to the hidden states; the weights need no gradients.
 //
 // Notation as in transformer.hpp; tokens are packed as in token_layout.hpp. Where the model is cut into stages, all
-// of them make the same calls: hidden states behind block l live on the stage that holds l, and the next block's
-// call takes them to the stage that holds it. What comes out on other stages is as stages.hpp tells.
+// of them make the same calls: hidden states after block l live on the stage that holds l, and the next block's
+// call takes them to the stage that holds it. What comes out on other stages is as stages.hpp says.
 #pragma once
 
 #include "worker/model/token_layout.hpp"
@@ -40,11 +40,11 @@ class ForwardPass {
   // Blocks [first, last) without a cache.
   torch::Tensor blocks(std::int64_t first, std::int64_t last, torch::Tensor hidden) const;
 
-  // The hidden states behind block `layer` on the last stage, where the head is.
-  torch::Tensor at_head(std::int64_t layer, const torch::Tensor& hidden) const;
+  // The hidden states after block `layer` on the last stage, where the head is.
+  torch::Tensor to_last_stage(std::int64_t layer, const torch::Tensor& hidden) const;
 
  private:
-  torch::Tensor moved(const torch::Tensor& hidden, int from, int to) const;
+  torch::Tensor to_stage(const torch::Tensor& hidden, int from, int to) const;
   torch::Tensor attend(const torch::Tensor& query, const torch::Tensor& key, const torch::Tensor& value,
                        const AttentionCache* cache) const;
   torch::Tensor padded(const torch::Tensor& packed) const;

@@ -102,7 +102,8 @@ std::vector<TokenIds> generate(const Transformer& model, std::span<const TokenId
       drawn[static_cast<std::int64_t>(row)] = sample(scores, options, random[row]);
     }
     drawn = model.stages
-                .share(drawn.to(model.device()), model.stages.last(), drawn.sizes(), torch::kInt64, "share tokens")
+                .broadcast(drawn.to(model.device()), model.stages.last(), drawn.sizes(), torch::kInt64,
+                           "broadcast tokens")
                 .cpu();
     first.clear();
     for (std::size_t row = 0; row < rows.size(); ++row) {

@@ -61,7 +61,7 @@ Stages::Stages(std::vector<sharding::Range> layers_of, sharding::DeviceCommunica
             fmt::format("{} stages on {} ranks", layers_of_.size(), replica.size()));
 }
 
-int Stages::of(std::int64_t layer) const {
+int Stages::stage_of(std::int64_t layer) const {
   return replica_ == nullptr ? 0 : sharding::stage_of(layer, layers_of_);
 }
 
@@ -69,14 +69,14 @@ sharding::Range Stages::own_layers(std::int64_t layers) const {
   if (replica_ == nullptr) return {0, layers};
   io::check(layers_of_.back().end == layers,
             fmt::format("a model of {} layers in stages up to layer {}", layers, layers_of_.back().end));
-  return layers_of_[static_cast<std::size_t>(own())];
+  return layers_of_[static_cast<std::size_t>(index())];
 }
 
 torch::Tensor Stages::move(const torch::Tensor& tensor, int from, int to, torch::IntArrayRef shape,
                            torch::ScalarType dtype, std::string_view operation) const {
-  if (from == to || (own() != from && own() != to)) return tensor;
+  if (from == to || (index() != from && index() != to)) return tensor;
   const bool recording = torch::GradMode::is_enabled();
-  if (own() == from) {
+  if (index() == from) {
     io::check(tensor.sizes() == shape && tensor.scalar_type() == dtype && tensor.requires_grad() == recording,
               fmt::format("'{}' sends another tensor than the next stage waits for", operation));
     replica_->send(tensor.detach(), to, operation);
@@ -93,44 +93,45 @@ torch::Tensor Stages::move(const torch::Tensor& tensor, int from, int to, torch:
 torch::Tensor Stages::place_for(const torch::Tensor& tensor, int from, torch::IntArrayRef shape,
                                 torch::ScalarType dtype, std::string_view operation) const {
   const torch::NoGradGuard no_gradients;
-  auto place = own() == from ? tensor.detach().contiguous()
-                             : torch::empty(shape, torch::TensorOptions(replica_->device()).dtype(dtype));
+  auto place = index() == from ? tensor.detach().contiguous()
+                               : torch::empty(shape, torch::TensorOptions(replica_->device()).dtype(dtype));
   io::check(place.sizes() == shape && place.scalar_type() == dtype,
             fmt::format("'{}' shares another tensor than the other stages wait for", operation));
   return place;
 }
 
-torch::Tensor Stages::share(const torch::Tensor& tensor, int from, torch::IntArrayRef shape,
-                            torch::ScalarType dtype, std::string_view operation,
-                            sharding::Patience patience) const {
+torch::Tensor Stages::broadcast(const torch::Tensor& tensor, int from, torch::IntArrayRef shape,
+                                torch::ScalarType dtype, std::string_view operation,
+                                sharding::Timeout timeout) const {
   if (count() == 1) return tensor;
   auto everywhere = place_for(tensor, from, shape, dtype, operation);
-  replica_->broadcast(everywhere, from, operation, patience);
+  replica_->broadcast(everywhere, from, operation, timeout);
   return everywhere;
 }
 
-torch::Tensor Stages::share_from(int first, const torch::Tensor& tensor, int from, torch::IntArrayRef shape,
-                                 torch::ScalarType dtype, std::string_view operation) const {
+torch::Tensor Stages::broadcast_from(int first, const torch::Tensor& tensor, int from, torch::IntArrayRef shape,
+                                     torch::ScalarType dtype, std::string_view operation) const {
   if (first == last()) return tensor;
   auto there = place_for(tensor, from, shape, dtype, operation);
   replica_->broadcast_among({first, count()}, there, from, operation);
   return there;
 }
 
-std::vector<torch::Tensor> Stages::share_layers_from(int first, std::span<const std::int64_t> layers,
-                                                     std::vector<torch::Tensor> tensors, torch::IntArrayRef shape,
-                                                     torch::ScalarType dtype, std::string_view operation) const {
+std::vector<torch::Tensor> Stages::broadcast_layers_from(int first, std::span<const std::int64_t> layers,
+                                                         std::vector<torch::Tensor> tensors,
+                                                         torch::IntArrayRef shape, torch::ScalarType dtype,
+                                                         std::string_view operation) const {
   if (first == last()) return tensors;
   const torch::NoGradGuard no_gradients;
   for (std::size_t begin = 0, end = 0; begin < layers.size(); begin = end) {
-    const int from = of(layers[begin]);
-    while (end < layers.size() && of(layers[end]) == from) ++end;
+    const int from = stage_of(layers[begin]);
+    while (end < layers.size() && stage_of(layers[end]) == from) ++end;
     const auto count = static_cast<std::ptrdiff_t>(end - begin);
     torch::Tensor packed;
-    if (own() == from) packed = at::stack(at::TensorList(tensors).slice(begin, end - begin));
+    if (index() == from) packed = at::stack(at::TensorList(tensors).slice(begin, end - begin));
     std::vector<std::int64_t> packed_shape = shape.vec();
     packed_shape.insert(packed_shape.begin(), count);
-    const auto shared = share_from(first, packed, from, packed_shape, dtype, operation).unbind();
+    const auto shared = broadcast_from(first, packed, from, packed_shape, dtype, operation).unbind();
     std::ranges::copy(shared, tensors.begin() + static_cast<std::ptrdiff_t>(begin));
   }
   return tensors;

@@ -3,7 +3,7 @@
 // All stages of a replica make the same calls in the same order, each computing its own layers. A tensor lives on
 // one stage at a time: on the others it is undefined, or empty where gradients are to find their way back. What all
 // stages need to know (tokens, scores, keys) the stage that has it shares; what only stages from some layer on need
-// to know (an optimiser's losses and gradients) is shared among these, and the stages before make no such calls.
+// to know (an optimizer's losses and gradients) is shared among these, and the stages before make no such calls.
 #pragma once
 
 #include <torch/types.h>
@@ -26,13 +26,13 @@ class Stages {
   Stages(std::vector<sharding::Range> layers_of, sharding::DeviceCommunicator& replica);
 
   int count() const { return replica_ == nullptr ? 1 : replica_->size(); }
-  int own() const { return replica_ == nullptr ? 0 : replica_->rank(); }
-  bool is_first() const { return own() == 0; }      // has the embedding
-  bool is_last() const { return own() == last(); }  // has final norm and head
+  int index() const { return replica_ == nullptr ? 0 : replica_->rank(); }
+  bool is_first() const { return index() == 0; }      // has the embedding
+  bool is_last() const { return index() == last(); }  // has final norm and head
   int last() const { return count() - 1; }
 
-  int of(std::int64_t layer) const;  // the stage that holds it
-  bool holds(std::int64_t layer) const { return of(layer) == own(); }
+  int stage_of(std::int64_t layer) const;  // the stage that holds it
+  bool holds(std::int64_t layer) const { return stage_of(layer) == index(); }
   // Those that this stage holds of a model's `layers`.
   sharding::Range own_layers(std::int64_t layers) const;
 
@@ -43,19 +43,19 @@ class Stages {
                      torch::ScalarType dtype, std::string_view operation) const;
 
   // The tensor that lives on stage `from`, on every stage. Without gradients.
-  torch::Tensor share(const torch::Tensor& tensor, int from, torch::IntArrayRef shape, torch::ScalarType dtype,
-                      std::string_view operation,
-                      sharding::Patience patience = sharding::Patience::until_deadline) const;
+  torch::Tensor broadcast(const torch::Tensor& tensor, int from, torch::IntArrayRef shape, torch::ScalarType dtype,
+                          std::string_view operation,
+                          sharding::Timeout timeout = sharding::Timeout::until_deadline) const;
 
   // The same on the stages from `first` on, which alone make the call.
-  torch::Tensor share_from(int first, const torch::Tensor& tensor, int from, torch::IntArrayRef shape,
-                           torch::ScalarType dtype, std::string_view operation) const;
+  torch::Tensor broadcast_from(int first, const torch::Tensor& tensor, int from, torch::IntArrayRef shape,
+                               torch::ScalarType dtype, std::string_view operation) const;
 
   // Tensors of which the i-th lives on the stage of `layers[i]` (ascending), all of this shape and dtype, on the
   // stages from `first` on: one call a stage that has some.
-  std::vector<torch::Tensor> share_layers_from(int first, std::span<const std::int64_t> layers,
-                                               std::vector<torch::Tensor> tensors, torch::IntArrayRef shape,
-                                               torch::ScalarType dtype, std::string_view operation) const;
+  std::vector<torch::Tensor> broadcast_layers_from(int first, std::span<const std::int64_t> layers,
+                                                   std::vector<torch::Tensor> tensors, torch::IntArrayRef shape,
+                                                   torch::ScalarType dtype, std::string_view operation) const;
 
  private:
   // What a stage gives of a shared tensor, and where the others get it.

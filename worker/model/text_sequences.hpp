@@ -12,7 +12,7 @@
 namespace anchorage::worker {
 
 // Lines are encoded one by one, each with its line break, and joined: the sequences depend on the text alone.
-// Throws io::UserError as io::TextLines does, which tells in which forms a text may come, and for a line with a
+// Throws io::UserError as io::TextLines does, which says in which forms a text may come, and for a line with a
 // token that the model has no row for.
 class TextSequences {
  public:

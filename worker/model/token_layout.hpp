@@ -1,6 +1,6 @@
 // How the tokens of several prompts (rows) of different length are laid out for the model.
 //
-// Everything but attention works on the tokens alone, packed behind each other: [tokens, d]. Attention sees them
+// Everything but attention works on the tokens alone, packed one after another: [tokens, d]. Attention sees them
 // padded: [rows, length, d]. A layout may hold the end of each row only, when attention's keys and values of the
 // positions before are cached (a *suffix*).
 #pragma once

@@ -21,15 +21,15 @@ double seconds_since(Clock::time_point start) {
 }
 
 // What one sequence gives, of the layers that this stage holds.
-struct Observation {
+struct Captured {
   std::map<std::int64_t, torch::Tensor> keys;  // by layer: [tokens, f] f32
   torch::Tensor norms;                         // [tokens, layers seen] f32
 };
 
-Observation observe(const Transformer& model, const TokenIds& ids, const std::vector<std::int64_t>& layers) {
+Captured capture(const Transformer& model, const TokenIds& ids, const std::vector<std::int64_t>& layers) {
   const torch::NoGradGuard no_gradients;
   const ForwardPass pass(model, lay_out(std::span(&ids, 1), {}, model.device()));
-  Observation seen;
+  Captured seen;
   std::vector<torch::Tensor> norms = {torch::empty({std::ssize(ids), 0}, torch::TensorOptions(model.device()))};
   auto hidden = pass.embed();
   for (std::int64_t layer = 0; layer <= layers.back(); ++layer) {
@@ -46,25 +46,25 @@ Observation observe(const Transformer& model, const TokenIds& ids, const std::ve
 class Collector {
  public:
   Collector(const Transformer& model, const io::Tokenizer& tokenizer, const io::StatisticsFingerprint& fingerprint,
-            const StatisticsOptions& options, const Ranks& ranks)
+            const StatisticsOptions& options, const Communicators& ranks)
       : model_(model),
         options_(options),
-        ranks_(ranks),
+        communicators_(ranks),
         text_(options.corpus, tokenizer, options.sequence_length, model.config.vocabulary) {
     std::ranges::copy_if(options.layers, std::back_inserter(held_), [&](auto layer) { return model.holds(layer); });
-    const auto owners = sharding::layer_owners(std::vector<std::int64_t>(held_.size(), 1), ranks_.size());
+    const auto owners = sharding::layer_owners(std::vector<std::int64_t>(held_.size(), 1), communicators_.size());
     for (std::size_t i = 0; i < held_.size(); ++i) owners_[held_[i]] = owners[i];
     io::StatisticsProgress fresh;
     fresh.fingerprint = fingerprint;
     fresh.target_tokens = options.tokens;
     for (const std::int64_t layer : options.layers) fresh.layers.push_back({layer, model.config.d_ff});
-    // Every rank reads the file, so all go on from the same place; sums are read by their owners.
+    // Every rank reads the file, so all continue from the same place; sums are read by their owners.
     progress_ = io::create_or_resume(options.out, fresh);
     for (const io::SummedLayer& layer : progress_.layers) {
-      if (model.holds(layer.layer) && owners_.at(layer.layer) == ranks_.rank())
+      if (model.holds(layer.layer) && owners_.at(layer.layer) == communicators_.rank())
         sums_[layer.layer] = sum_so_far(layer);
     }
-    ranks_.world.barrier("statistics file read", a_step_a_layer());
+    communicators_.world.barrier("statistics file read", a_step_a_layer());
     for (std::int64_t i = 0; i < progress_.position; ++i) text_.next();
   }
 
@@ -75,7 +75,7 @@ class Collector {
   bool round() {
     std::vector<TokenIds> sequences;
     std::int64_t tokens = progress_.tokens;
-    while (std::ssize(sequences) < ranks_.size() && tokens < options_.tokens) {
+    while (std::ssize(sequences) < communicators_.size() && tokens < options_.tokens) {
       auto sequence = text_.next();
       if (!sequence) break;
       const auto wanted = static_cast<std::size_t>(options_.tokens - tokens);
@@ -95,13 +95,13 @@ class Collector {
     const torch::NoGradGuard no_gradients;
     gather_norms();
     std::optional<io::ProgressWriter> file;
-    if (ranks_.is_root()) file.emplace(options_.out, progress_);
+    if (communicators_.is_root()) file.emplace(options_.out, progress_);
     for (const io::SummedLayer& layer : progress_.layers) {
       const auto sum = gather_sum(layer);
       if (file) file->add(layer, values_of(sum));
     }
     if (file) file->commit();
-    ranks_.world.barrier("key statistics saved", a_step_a_layer());
+    communicators_.world.barrier("key statistics saved", a_step_a_layer());
   }
 
   // Collective, as `save`; nobody waits for the writing.
@@ -114,16 +114,16 @@ class Collector {
                               .residual_norm_median = {}};
     for (const io::SummedLayer& layer : progress_.layers) {
       const auto sum = gather_sum(layer);
-      if (ranks_.is_root()) statistics.moments.push_back(moment_of(layer, values_of(sum)));
+      if (communicators_.is_root()) statistics.moments.push_back(moment_of(layer, values_of(sum)));
     }
-    if (!ranks_.is_root()) return;
+    if (!communicators_.is_root()) return;
     statistics.residual_norm_median = medians();
     io::save_statistics(options_.out, statistics);
   }
 
  private:
   // Of a wait for what takes its time once a layer.
-  sharding::Patience a_step_a_layer() const { return sharding::Patience::steps(std::ssize(progress_.layers)); }
+  sharding::Timeout a_step_a_layer() const { return sharding::Timeout::steps(std::ssize(progress_.layers)); }
 
   // [f, f] f64, on the model's device.
   torch::Tensor sum_so_far(const io::SummedLayer& layer) const {
@@ -136,15 +136,15 @@ class Collector {
 
   // Owners add the sequences' keys one after the other, in the order of the text.
   void add(const std::vector<TokenIds>& sequences) {
-    const auto own = static_cast<std::size_t>(ranks_.rank());
-    Observation seen;
-    if (own < sequences.size()) seen = observe(model_, sequences[own], options_.layers);
+    const auto own = static_cast<std::size_t>(communicators_.rank());
+    Captured seen;
+    if (own < sequences.size()) seen = capture(model_, sequences[own], options_.layers);
     const auto nothing = [&](std::int64_t width) {
       return torch::empty({0, width}, torch::TensorOptions(model_.device()).dtype(torch::kFloat));
     };
     for (const std::int64_t layer : held_) {
       const auto keys = seen.keys.contains(layer) ? seen.keys.at(layer) : nothing(model_.config.d_ff);
-      const auto all = ranks_.device.all_gather(keys, "gather keys of general text");
+      const auto all = communicators_.device.all_gather(keys, "gather keys of general text");
       if (!sums_.contains(layer)) continue;
       std::int64_t begin = 0;
       for (const TokenIds& sequence : sequences) {
@@ -153,9 +153,9 @@ class Collector {
         begin += std::ssize(sequence);
       }
     }
-    norms_.push_back(
-        ranks_.device.all_gather(seen.norms.defined() ? seen.norms : nothing(layers_seen(model_.stages.own())),
-                                 "gather norms of general text"));
+    norms_.push_back(communicators_.device.all_gather(
+        seen.norms.defined() ? seen.norms : nothing(layers_seen(model_.stages.index())),
+        "gather norms of general text"));
     for (const TokenIds& sequence : sequences) unsaved_ += std::ssize(sequence);
   }
 
@@ -163,26 +163,26 @@ class Collector {
   std::int64_t layers_seen(int stage) const {
     std::int64_t count = 0;
     for (std::int64_t layer = 0; layer <= options_.layers.back(); ++layer)
-      count += model_.stages.of(layer) == stage;
+      count += model_.stages.stage_of(layer) == stage;
     return count;
   }
 
   // Brings the norms that stages have to rank 0's stage, and there into what is saved.
   void gather_norms() {
     std::vector<torch::Tensor> norms;
-    const auto own = at::cat(norms_.empty() ? std::vector{torch::empty({0, layers_seen(model_.stages.own())},
+    const auto own = at::cat(norms_.empty() ? std::vector{torch::empty({0, layers_seen(model_.stages.index())},
                                                                        torch::TensorOptions(model_.device()))}
                                             : norms_);
     for (int stage = 0; stage < model_.stages.count(); ++stage) {
       norms.push_back(model_.stages.move(own, stage, 0, {unsaved_, layers_seen(stage)}, torch::kFloat,
                                          "bring norms of general text to rank 0"));
     }
-    if (ranks_.is_root() && unsaved_ > 0) append_norms(at::cat(norms, 1).t().contiguous().cpu());
+    if (communicators_.is_root() && unsaved_ > 0) append_norms(at::cat(norms, 1).t().contiguous().cpu());
     norms_.clear();
     unsaved_ = 0;
   }
 
-  // `norms` [layers seen, tokens]; layers behind the last edited one are not looked at and stay zero.
+  // `norms` [layers seen, tokens]; layers after the last edited one are not looked at and stay zero.
   void append_norms(const torch::Tensor& norms) {
     io::Matrix& old = progress_.residual_norms;
     const auto before = torch::from_blob(old.values.data(), {old.rows, old.columns}, torch::kFloat);
@@ -210,19 +210,19 @@ class Collector {
   // rank 0's CPU, undefined elsewhere. No rank begins before rank 0 is through with the layer before.
   torch::Tensor gather_sum(const io::SummedLayer& layer) const {
     constexpr std::string_view operation = "bring key statistics to rank 0";
-    ranks_.world.barrier("wait for a layer's turn");
+    communicators_.world.barrier("wait for a layer's turn");
     torch::Tensor whole;
     if (sums_.contains(layer.layer)) {
       whole = sums_.at(layer.layer);
-      if (ranks_.rank() != 0) ranks_.device.send(whole, 0, operation);
-    } else if (model_.holds(layer.layer) && ranks_.rank() == 0) {
+      if (communicators_.rank() != 0) communicators_.device.send(whole, 0, operation);
+    } else if (model_.holds(layer.layer) && communicators_.rank() == 0) {
       whole = torch::empty({layer.size, layer.size}, torch::TensorOptions(model_.device()).dtype(torch::kDouble));
-      ranks_.device.receive(whole, owners_.at(layer.layer), operation);
+      communicators_.device.receive(whole, owners_.at(layer.layer), operation);
     }
-    if (ranks_.rank() != 0) return {};
-    whole = model_.stages.move(whole, model_.stages.of(layer.layer), 0, {layer.size, layer.size}, torch::kDouble,
-                               operation);
-    return ranks_.is_root() ? whole.cpu().contiguous() : torch::Tensor();
+    if (communicators_.rank() != 0) return {};
+    whole = model_.stages.move(whole, model_.stages.stage_of(layer.layer), 0, {layer.size, layer.size},
+                               torch::kDouble, operation);
+    return communicators_.is_root() ? whole.cpu().contiguous() : torch::Tensor();
   }
 
   static std::span<const double> values_of(const torch::Tensor& sum) {
@@ -240,7 +240,7 @@ class Collector {
 
   const Transformer& model_;
   const StatisticsOptions& options_;
-  const Ranks& ranks_;
+  const Communicators& communicators_;
   TextSequences text_;
   std::vector<std::int64_t> held_;              // of the layers to collect for, those of this stage
   std::map<std::int64_t, int> owners_;          // of them: the replica
@@ -254,7 +254,7 @@ class Collector {
 
 StatisticsSummary collect_key_statistics(const Transformer& model, const io::Tokenizer& tokenizer,
                                          const io::StatisticsFingerprint& fingerprint,
-                                         const StatisticsOptions& options, const Ranks& ranks,
+                                         const StatisticsOptions& options, const Communicators& ranks,
                                          const std::function<void(std::int64_t)>& progress) {
   const auto start = Clock::now();
   Collector collector(model, tokenizer, fingerprint, options, ranks);

@@ -9,8 +9,8 @@
 
 #include "io/statistics/statistics_file.hpp"
 #include "io/tokenizer/tokenizer.hpp"
+#include "worker/communicators.hpp"
 #include "worker/model/transformer.hpp"
-#include "worker/ranks.hpp"
 
 namespace anchorage::worker {
 
@@ -20,7 +20,7 @@ struct StatisticsOptions {
   std::vector<std::int64_t> layers;    // ascending
   std::int64_t tokens = 0;             // to collect
   std::int64_t sequence_length = 512;  // tokens of general text seen at once
-  double seconds_between_saves = 60;   // at least; an interrupted collection goes on from the last save
+  double seconds_between_saves = 60;   // at least; an interrupted collection continues from the last save
   double share_of_saves = 0.1;         // at most so much of the time: a large model's takes minutes
 };
 
@@ -30,13 +30,13 @@ struct StatisticsSummary {
   double seconds = 0;
 };
 
-// Collects and writes the file, or goes on with one that was interrupted. Collective: sequences are split over the
+// Collects and writes the file, or resumes one that was interrupted. Collective: sequences are split over the
 // replicas, each layer's keys are summed by its owner in the order of the text, so the file's numbers do not depend
 // on the number of ranks, nor on how they are arranged. `progress` is called on rank 0 with the tokens done. Throws
 // io::UserError when the corpus has too few tokens.
 StatisticsSummary collect_key_statistics(const Transformer& model, const io::Tokenizer& tokenizer,
                                          const io::StatisticsFingerprint& fingerprint,
-                                         const StatisticsOptions& options, const Ranks& ranks,
+                                         const StatisticsOptions& options, const Communicators& ranks,
                                          const std::function<void(std::int64_t)>& progress);
 
 }  // namespace anchorage::worker

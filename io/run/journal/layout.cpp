@@ -118,17 +118,18 @@ std::string complaint_about(const SparseRows& sparse, std::size_t rows) {
 }
 
 std::string complaint_about(const BatchSegment& segment) {
-  if (std::string complaint = kind_complaint(segment); !complaint.empty()) return complaint;
-  if (const std::string complaint = removal_complaint(segment); !complaint.empty()) return "removal: " + complaint;
+  if (std::string diagnostic = kind_complaint(segment); !diagnostic.empty()) return diagnostic;
+  if (const std::string diagnostic = removal_complaint(segment); !diagnostic.empty())
+    return "removal: " + diagnostic;
   if (!are_ordered(segment.layers) || !are_ordered(segment.anchors) || !are_ordered(segment.removal.layers))
     return "layers that do not ascend";
   for (const LayerRecord& layer : segment.layers) {
-    const std::string complaint = layer_complaint(layer, segment.edits.size());
-    if (!complaint.empty()) return fmt::format("layer {}: {}", layer.layer, complaint);
+    const std::string diagnostic = layer_complaint(layer, segment.edits.size());
+    if (!diagnostic.empty()) return fmt::format("layer {}: {}", layer.layer, diagnostic);
   }
   for (const AnchorRecord& anchors : segment.anchors) {
-    const std::string complaint = complaint_about(anchors.chosen, segment.edits.size());
-    if (!complaint.empty()) return fmt::format("anchors of layer {}: {}", anchors.layer, complaint);
+    const std::string diagnostic = complaint_about(anchors.chosen, segment.edits.size());
+    if (!diagnostic.empty()) return fmt::format("anchors of layer {}: {}", anchors.layer, diagnostic);
   }
   return "";
 }

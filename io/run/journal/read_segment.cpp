@@ -28,8 +28,8 @@ Enum from_name(const std::string& name, std::initializer_list<Enum> values, cons
 }
 
 void require_sound(const SparseRows& sparse, std::size_t rows, const std::string& where) {
-  const std::string complaint = layout::complaint_about(sparse, rows);
-  if (!complaint.empty()) refuse("sparse rows that fit together", complaint, where);
+  const std::string diagnostic = layout::complaint_about(sparse, rows);
+  if (!diagnostic.empty()) refuse("sparse rows that fit together", diagnostic, where);
 }
 
 SparseRows read_sparse(const Group& group, const std::string& values) {

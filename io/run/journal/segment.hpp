@@ -10,13 +10,13 @@
 //   /anchors/<n>           offsets, indices, scores as above; rolling f64 [d]; attributes kept, entered, left
 //   /norms                 layers i64, update f64, total f64, base f64; [layers]
 //   /guard                 probes (text), before f64, after f64; pending i64; attribute decision
-//   /removal               (where edits are taken back) ids (text), segments i64, edits i32; [removed]
+//   /removal               (where edits are removed) ids (text), segments i64, edits i32; [removed]
 //   /removal/layers/<n>    keys [removed, f] f32, u [d, removed] f32, v [f, removed] f32; attributes update, total,
 //                          base: the norms
 //   /base                  (the base segment alone) attributes model, tokenizer, statistics, hparams; layers i64,
 //                          weights (text), rows i64, columns i64, norms f64; [layers]
 //
-// The file ends with a line behind the HDF5 content, "anchorage sha256 <64 digits>\n", the digest of all before it:
+// The file ends with a line after the HDF5 content, "anchorage sha256 <64 digits>\n", the digest of all before it:
 // one flipped byte anywhere is found, also in the last segment and in what HDF5's checksums do not cover.
 #pragma once
 
@@ -93,7 +93,7 @@ struct RecordedPlace {
   bool operator==(const RecordedPlace&) const = default;
 };
 
-// What taking edits back did to one edited weight:  W <- W + u v^T.
+// What removing edits did to one edited weight:  W <- W + u v^T.
 struct RemovedLayer {
   std::int64_t layer = 0;
   Matrix keys;  // [removed, f], as the edits' own segments have them
@@ -180,7 +180,7 @@ struct BatchSegment {
   std::vector<LayerRecord> layers;    // ascending by layer
   std::vector<AnchorRecord> anchors;  // likewise; empty for methods without anchors
   GuardRecord guard;
-  RemovalRecord removal;           // comes before the segment's own updates; empty where nothing is taken back
+  RemovalRecord removal;           // comes before the segment's own updates; empty where nothing is removed
   std::optional<BaseRecord> base;  // there for SegmentKind::base alone
 
   bool operator==(const BatchSegment&) const = default;
@@ -195,13 +195,13 @@ std::string segment_file_name(std::int64_t batch);
 // Commits the segment as <directory>/seg-<batch>.h5 and returns its SHA-256. InternalError where that number exists
 // or the segment's parts do not fit each other (rows of keys and edits, columns of u and v); UserError where a
 // number that is not one of scores or probes is not finite; SystemError when the disk refuses. Then nothing is left
-// behind.
+// after.
 std::string write_segment(const std::filesystem::path& directory, const BatchSegment& segment);
 
 // Checks the last line's digest, then reads all.
 BatchSegment read_segment(const std::filesystem::path& path);
 
-// The SHA-256 of the whole file; UserError unless its last line tells the digest of the bytes before.
+// The SHA-256 of the whole file; UserError unless its last line says the digest of the bytes before.
 std::string verify_segment(const std::filesystem::path& path);
 
 // Reads a segment in parts. It relies on HDF5's checksums of what it reads; `verify_segment` and Journal::open look
@@ -223,7 +223,7 @@ class SegmentReader {
   AnchorRecord anchors(std::int64_t layer) const;
   GuardRecord guard() const;
   std::vector<RecordedPlace> removed() const;        // the edits of removal() alone
-  std::vector<std::int64_t> removed_layers() const;  // ascending; empty where nothing is taken back
+  std::vector<std::int64_t> removed_layers() const;  // ascending; empty where nothing is removed
   RemovedLayer removed_layer(std::int64_t layer) const;
   RemovalRecord removal() const;
   std::optional<BaseRecord> base() const;

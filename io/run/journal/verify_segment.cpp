@@ -6,13 +6,13 @@ namespace anchorage::io {
 
 std::string verify_segment(const std::filesystem::path& path) {
   SealedFile sealed = read_seal(path);
-  if (sealed.complaint.empty()) return std::move(sealed.digest);
-  throw UserError({.expected = "a segment as it was committed",
-                   .found = sealed.complaint,
-                   .where = path.string(),
-                   .remedy =
-                       "put back the file from a copy; without one, move it and all later segments away and go on "
-                       "from the batch before with --resume"});
+  if (sealed.diagnostic.empty()) return std::move(sealed.digest);
+  throw UserError(
+      {.expected = "a segment as it was committed",
+       .found = sealed.diagnostic,
+       .where = path.string(),
+       .remedy = "put back the file from a copy; without one, move it and all later segments away and continue "
+                 "from the batch before with --resume"});
 }
 
 }  // namespace anchorage::io

@@ -178,8 +178,8 @@ void fill(Group& root, const BatchSegment& segment) {
 }  // namespace
 
 std::string write_segment(const std::filesystem::path& directory, const BatchSegment& segment) {
-  const std::string complaint = layout::complaint_about(segment);
-  check(complaint.empty(), "a segment that does not fit together: " + complaint);
+  const std::string diagnostic = layout::complaint_about(segment);
+  check(diagnostic.empty(), "a segment that does not fit together: " + diagnostic);
   const std::filesystem::path path = directory / segment_file_name(segment.header.batch);
   require_finite_numbers(segment, path);
 

@@ -9,7 +9,7 @@ namespace {
 
 // In user units, which a browser shows as pixels.
 constexpr double width = 760, margin = 60, panel = 120, gap = 28, head = 56;
-constexpr const char *kept_colour = "#4477aa", *entered_colour = "#66ccee", *left_colour = "#ee6677";
+constexpr const char *kept_color = "#4477aa", *entered_color = "#66ccee", *left_color = "#ee6677";
 
 std::string escaped(const std::string& text) {
   std::string safe;
@@ -28,10 +28,10 @@ std::string label(double x, double y, const std::string& text, const char* ancho
 }
 
 // A bar from `y` down by `height`; a pointer that rests on it shows `tip`.
-std::string bar(double x, double y, double bar_width, double height, const char* colour, const std::string& tip) {
+std::string bar(double x, double y, double bar_width, double height, const char* color, const std::string& tip) {
   return fmt::format(
       "<rect x=\"{:.2f}\" y=\"{:.2f}\" width=\"{:.2f}\" height=\"{:.2f}\" fill=\"{}\"><title>{}</title></rect>\n",
-      x, y, bar_width, height, colour, escaped(tip));
+      x, y, bar_width, height, color, escaped(tip));
 }
 
 // What all panels share, so that layers can be compared.
@@ -68,9 +68,9 @@ std::string panel_of(std::int64_t layer, const std::vector<AnchorCounts>& batche
     const auto tip = [&](const char* what, std::int64_t count) {
       return fmt::format("layer {}, batch {}: {} dimensions {}", layer, one.batch, count, what);
     };
-    svg += bar(x, axis - kept, bar_width, kept, kept_colour, tip("kept", one.kept));
-    svg += bar(x, axis - kept - entered, bar_width, entered, entered_colour, tip("entered", one.entered));
-    svg += bar(x, axis, bar_width, left, left_colour, tip("left", one.left));
+    svg += bar(x, axis - kept, bar_width, kept, kept_color, tip("kept", one.kept));
+    svg += bar(x, axis - kept - entered, bar_width, entered, entered_color, tip("entered", one.entered));
+    svg += bar(x, axis, bar_width, left, left_color, tip("left", one.left));
   }
   svg += fmt::format("<line x1=\"{0}\" x2=\"{1}\" y1=\"{2:.2f}\" y2=\"{2:.2f}\" stroke=\"#444\"/>\n", margin,
                      width - margin, axis);
@@ -80,9 +80,9 @@ std::string panel_of(std::int64_t layer, const std::vector<AnchorCounts>& batche
 std::string legend() {
   std::string svg;
   double x = margin;
-  for (const auto& [colour, name] :
-       {std::pair{kept_colour, "kept"}, {entered_colour, "entered"}, {left_colour, "left"}}) {
-    svg += fmt::format("<rect x=\"{}\" y=\"32\" width=\"12\" height=\"12\" fill=\"{}\"/>\n", x, colour);
+  for (const auto& [color, name] :
+       {std::pair{kept_color, "kept"}, {entered_color, "entered"}, {left_color, "left"}}) {
+    svg += fmt::format("<rect x=\"{}\" y=\"32\" width=\"12\" height=\"12\" fill=\"{}\"/>\n", x, color);
     svg += label(x + 17, 42, name);
     x += 90;
   }
@@ -98,7 +98,7 @@ std::string anchor_picture(const AnchorHistory& history, const std::string& titl
       "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" height=\"{1}\" "
       "font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n",
       width, height);
-  svg += label(margin, 20, title + ": standing anchors, batch by batch");
+  svg += label(margin, 20, title + ": active anchors, batch by batch");
   svg += legend();
   double top = head;
   for (const auto& [layer, batches] : history) {

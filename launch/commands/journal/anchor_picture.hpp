@@ -22,7 +22,7 @@ struct AnchorCounts {
 
 using AnchorHistory = std::map<std::int64_t, std::vector<AnchorCounts>>;  // by layer, batches ascending
 
-// Of the journal's standing segments; empty where their method has no anchors.
+// Of the journal's live segments; empty where their method has no anchors.
 AnchorHistory anchor_history(const io::Journal& journal);
 
 // An SVG document: a panel a layer, a bar a batch; kept and entered stand on the axis, left hangs below it.

@@ -3,7 +3,7 @@
 #include <map>
 
 #include "io/files/atomic_file.hpp"
-#include "io/run/journal/standing.hpp"
+#include "io/run/journal/live_segments.hpp"
 #include "io/run/run_directory.hpp"
 #include "launch/commands/journal/anchor_picture.hpp"
 #include "launch/commands/journal/journal.hpp"
@@ -44,7 +44,7 @@ std::string table_of(const AnchorHistory& history) {
 
 AnchorHistory anchor_history(const io::Journal& journal) {
   AnchorHistory history;
-  for (const io::JournalEntry& entry : io::standing_segments(journal)) {
+  for (const io::JournalEntry& entry : io::live_segments(journal)) {
     const io::SegmentReader segment(entry.path);
     for (const std::int64_t layer : segment.anchor_layers()) {
       const io::AnchorRecord record = segment.anchors(layer);
@@ -65,7 +65,7 @@ int show_anchors(const JournalOptions& options, Session& session) {
   nlohmann::json document = {{"run", options.run.string()}, {"method", method}, {"layers", document_of(history)}};
   std::string text = table_of(history);
   if (history.empty()) {
-    document["reason"] = fmt::format("no standing batch of this run has anchors (method {})", method);
+    document["reason"] = fmt::format("no live batch of this run has anchors (method {})", method);
     text = fmt::format("{}: {}\n", options.run.string(), document["reason"].get<std::string>());
   }
   if (options.picture && !history.empty()) {

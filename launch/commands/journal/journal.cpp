@@ -8,37 +8,37 @@
 #include <set>
 
 #include "coordinator/recorded_edits.hpp"
-#include "io/run/journal/standing.hpp"
+#include "io/run/journal/live_segments.hpp"
 #include "launch/program/command_line.hpp"
 #include "launch/program/model_argument.hpp"
 
 namespace anchorage::launch {
 namespace {
 
-// What became of an edit since its batch: "stands", "set aside", "removed in 5", ...
-std::string fate_of(const coordinator::RecordedEdit& edit) {
+// What became of an edit since its batch: "live", "set aside", "removed in 5", ...
+std::string status_of(const coordinator::RecordedEdit& edit) {
   if (edit.state == io::EditState::set_aside) return "set aside";
   if (edit.removed_in) return fmt::format("removed in {}", *edit.removed_in);
   if (edit.superseded_in) return fmt::format("superseded in {}", *edit.superseded_in);
-  return "stands";
+  return "live";
 }
 
-// Of each segment that stands at the journal's end its edits' fates, by row.
-std::map<std::int64_t, std::vector<std::string>> fates_in(const io::Journal& journal) {
-  std::map<std::int64_t, std::vector<std::string>> fates;
-  for (const io::JournalEntry& entry : io::standing_segments(journal)) fates[entry.header.batch];
-  for (const auto& edit : coordinator::recorded_edits(journal)) fates[edit.batch].push_back(fate_of(edit));
-  return fates;
+// Of each segment that is_live at the journal's end its edits' statuses, by row.
+std::map<std::int64_t, std::vector<std::string>> statuses_in(const io::Journal& journal) {
+  std::map<std::int64_t, std::vector<std::string>> statuses;
+  for (const io::JournalEntry& entry : io::live_segments(journal)) statuses[entry.header.batch];
+  for (const auto& edit : coordinator::recorded_edits(journal)) statuses[edit.batch].push_back(status_of(edit));
+  return statuses;
 }
 
-nlohmann::json entry_of(const io::JournalEntry& entry, const std::vector<std::string>* fates) {
+nlohmann::json entry_of(const io::JournalEntry& entry, const std::vector<std::string>* statuses) {
   const io::SegmentReader segment(entry.path);
   auto edits = nlohmann::json::array();
   std::size_t row = 0;
   for (const io::EditRecord& edit : segment.edits()) {
     nlohmann::json one = {{"id", edit.id},
                           {"state", io::name_of(edit.state)},
-                          {"now", fates == nullptr ? "rolled back" : fates->at(row)}};
+                          {"now", statuses == nullptr ? "rolled back" : statuses->at(row)}};
     if (!edit.reason.empty()) one["reason"] = edit.reason;
     edits.push_back(std::move(one));
     ++row;
@@ -51,7 +51,7 @@ nlohmann::json entry_of(const io::JournalEntry& entry, const std::vector<std::st
   nlohmann::json document = {{"batch", entry.header.batch},
                              {"kind", io::name_of(entry.header.kind)},
                              {"utc", entry.header.utc},
-                             {"stands", fates != nullptr},
+                             {"live", statuses != nullptr},
                              {"edits", edits}};
   if (!removed.empty()) document["removed"] = removed;
   if (entry.header.rollback_to) document["to_batch"] = *entry.header.rollback_to;
@@ -67,12 +67,12 @@ std::string what_it_did(const nlohmann::json& entry) {
       removed.push_back(
           fmt::format("{} of batch {}", place["id"].get<std::string>(), place["batch"].get<std::int64_t>()));
   }
-  if (entry["kind"] == "removal") return fmt::format("took back {}", fmt::join(removed, ", "));
+  if (entry["kind"] == "removal") return fmt::format("removed {}", fmt::join(removed, ", "));
   std::map<std::string, int> counts;
   for (const auto& edit : entry["edits"]) ++counts[edit["now"].get<std::string>()];
   std::string text = fmt::format("{} edits", entry["edits"].size());
-  for (const auto& [fate, count] : counts) {
-    if (fate != "stands" && fate != "rolled back") text += fmt::format(", {} {}", count, fate);
+  for (const auto& [status, count] : counts) {
+    if (status != "live" && status != "rolled back") text += fmt::format(", {} {}", count, status);
   }
   if (!removed.empty()) text += fmt::format("; takes the place of {}", fmt::join(removed, ", "));
   return text;
@@ -114,7 +114,7 @@ std::string text_of(const nlohmann::json& segment) {
   std::string text = fmt::format(
       "batch {} ({}), {}, version {}, {} ranks{}: {}\n", segment["batch"].get<std::int64_t>(),
       segment["kind"].get<std::string>(), segment["utc"].get<std::string>(), segment["version"].get<std::string>(),
-      segment["world"].get<std::int64_t>(), segment["stands"] == true ? "" : ", rolled back", what_it_did(segment));
+      segment["world"].get<std::int64_t>(), segment["live"] == true ? "" : ", rolled back", what_it_did(segment));
   for (const auto& edit : segment["edits"]) {
     text += fmt::format("  {:<24} {:<16}", edit["id"].get<std::string>(),
                         edit.value("now", edit["state"].get<std::string>()));
@@ -149,17 +149,17 @@ std::string text_of(const nlohmann::json& segment) {
 
 int list_journal(const JournalOptions& options, Session& session) {
   const auto journal = io::Journal::open(io::RunDirectory::view(options.run).journal());
-  const auto fates = fates_in(journal);
+  const auto statuses = statuses_in(journal);
   nlohmann::json document = {{"run", options.run.string()}, {"batches", nlohmann::json::array()}};
-  std::string text = fmt::format("{:>6}  {:<9} {:<21} {:<7} {}\n", "batch", "kind", "utc", "stands", "what");
+  std::string text = fmt::format("{:>6}  {:<9} {:<21} {:<7} {}\n", "batch", "kind", "utc", "live", "what");
   for (const io::JournalEntry& entry : journal.list()) {
     if (entry.header.kind == io::SegmentKind::base) {
       document["base"] = {{"batch", 0}, {"utc", entry.header.utc}};
       continue;
     }
-    const auto found = fates.find(entry.header.batch);
-    const auto one = entry_of(entry, found == fates.end() ? nullptr : &found->second);
-    const bool counts = one["stands"] == true || entry.header.rollback_to.has_value();
+    const auto found = statuses.find(entry.header.batch);
+    const auto one = entry_of(entry, found == statuses.end() ? nullptr : &found->second);
+    const bool counts = one["live"] == true || entry.header.rollback_to.has_value();
     text += fmt::format("{:>6}  {:<9} {:<21} {:<7} {}\n", entry.header.batch, io::name_of(entry.header.kind),
                         entry.header.utc, counts ? "yes" : "no", what_it_did(one));
     document["batches"].push_back(one);
@@ -173,9 +173,9 @@ int show_segment(const JournalOptions& options, Session& session) {
   const std::int64_t number = options.batch.value_or(std::ssize(journal.list()) - 1);
   require_segment(journal, number, options.run.string());
   const io::JournalEntry& entry = journal.list()[static_cast<std::size_t>(number)];
-  const auto fates = fates_in(journal);
-  const auto found = fates.find(number);
-  nlohmann::json document = entry_of(entry, found == fates.end() ? nullptr : &found->second);
+  const auto statuses = statuses_in(journal);
+  const auto found = statuses.find(number);
+  nlohmann::json document = entry_of(entry, found == statuses.end() ? nullptr : &found->second);
   document["version"] = entry.header.version;
   document["world"] = entry.header.world;
   document["seed"] = entry.header.seed;
@@ -201,11 +201,11 @@ void add_journal_command(CommandLine& line) {
     });
     return command;
   };
-  add("list", "every batch, removal and rollback, and what of it stands", list_journal);
-  add("show", "one of them in full", show_segment)
+  add("list", "every batch, removal and rollback, and what of it is_live", list_journal);
+  add("show", "Show one of them in full", show_segment)
       ->add_option("--batch", options->batch, "its number; the last one where not given");
-  add("verify", "proves the journal: the chain, every dataset, and the weights that it makes", verify_journal);
-  add("anchors", "which anchors each layer kept, entered and left", show_anchors)
+  add("verify", "Verify the chain, every dataset, and the weights that the journal makes", verify_journal);
+  add("anchors", "Show which anchors each layer kept, entered and left", show_anchors)
       ->add_option("--svg", options->picture, "draw them into this file");
 }
 

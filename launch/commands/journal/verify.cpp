@@ -5,7 +5,7 @@
 #include "coordinator/batch_report.hpp"
 #include "io/error.hpp"
 #include "io/run/checkpoint.hpp"
-#include "io/run/journal/standing.hpp"
+#include "io/run/journal/live_segments.hpp"
 #include "launch/commands/journal/journal.hpp"
 #include "launch/program/command_line.hpp"
 #include "launch/program/rebuilt_weights.hpp"
@@ -22,7 +22,7 @@ constexpr double norm_tolerance = 1e-5;
 constexpr double checkpoint_tolerance = 1e-6;
 
 // What was found so far; a check that throws a UserError is a finding.
-struct Verdict {
+struct Report {
   std::vector<std::string> checked;
   std::vector<std::string> wrong;
 
@@ -80,11 +80,11 @@ std::string check_checkpoint(const io::RunDirectory& directory, const io::Journa
                              const io::ModelDirectory& model) {
   const auto choice = io::newest_checkpoint(directory.checkpoint(), journal, io::edited_layers(journal));
   for (const io::DamagedCheckpoint& damaged : choice.damaged)
-    spdlog::warn("the checkpoint {} is of no use, and not needed: {}", damaged.path.string(), damaged.complaint);
+    spdlog::warn("the checkpoint {} is of no use, and not needed: {}", damaged.path.string(), damaged.diagnostic);
   if (!choice.segment) return "there is no checkpoint to compare with";
   bool same_bits = true;
   for (const auto& [layer, weight] :
-       rebuilt_weights(model, RunUpdates(io::standing_segments(journal, *choice.segment)))) {
+       rebuilt_weights(model, RunUpdates(io::live_segments(journal, *choice.segment)))) {
     const auto kept = worker::to_tensor(io::read_checkpoint_weight(directory.checkpoint(), *choice.segment, layer));
     same_bits = same_bits && at::equal(kept, weight);
     const double error = ((kept - weight).norm() / weight.norm()).item<double>();
@@ -103,37 +103,37 @@ std::string check_checkpoint(const io::RunDirectory& directory, const io::Journa
 int verify_journal(const JournalOptions& options, Session& session) {
   const auto directory = io::RunDirectory::view(options.run);
   session.use_threads(static_cast<int>(directory.record().threads));
-  Verdict verdict;
+  Report report;
   std::optional<io::Journal> journal;
-  verdict.add([&] {
+  report.add([&] {
     journal = io::Journal::open(directory.journal());
     if (journal->empty()) refuse("segments", "none", directory.journal().string(), "put them back from a copy");
-    return fmt::format("the chain of {} segments holds, each as its digest tells", journal->list().size());
+    return fmt::format("the chain of {} segments holds, each as its digest says", journal->list().size());
   });
-  if (verdict.wrong.empty()) {
-    verdict.add([&] { return read_every_dataset(*journal); });
+  if (report.wrong.empty()) {
+    report.add([&] { return read_every_dataset(*journal); });
     const auto model = io::ModelDirectory::open(directory.record().model);
-    verdict.add([&] { return check_model(*io::SegmentReader(journal->list().front().path).base(), model); });
+    report.add([&] { return check_model(*io::SegmentReader(journal->list().front().path).base(), model); });
     std::map<std::int64_t, torch::Tensor> weights;
-    verdict.add([&] {
-      weights = rebuilt_weights(model, RunUpdates(io::standing_segments(*journal)));
+    report.add([&] {
+      weights = rebuilt_weights(model, RunUpdates(io::live_segments(*journal)));
       return check_norms(*journal, model, weights);
     });
-    verdict.add([&] { return check_checkpoint(directory, *journal, model); });
+    report.add([&] { return check_checkpoint(directory, *journal, model); });
   }
 
-  const bool sound = verdict.wrong.empty();
+  const bool sound = report.wrong.empty();
   if (session.json()) {
     session.print(nlohmann::json{{"run", options.run.string()},
                                  {"sound", sound},
                                  {"segments", journal ? std::ssize(journal->list()) : 0},
-                                 {"checked", verdict.checked},
-                                 {"wrong", verdict.wrong}});
+                                 {"checked", report.checked},
+                                 {"wrong", report.wrong}});
   } else {
     std::string text;
-    for (const std::string& line : verdict.checked) text += "ok: " + line + "\n";
+    for (const std::string& line : report.checked) text += "ok: " + line + "\n";
     session.print(text + (sound ? "the journal is sound\n" : ""));
-    for (const std::string& line : verdict.wrong) spdlog::error("{}", line);
+    for (const std::string& line : report.wrong) spdlog::error("{}", line);
   }
   return sound ? done : failed;
 }

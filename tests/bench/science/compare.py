@@ -2,9 +2,9 @@
 
     compare.py --out DIR [--number 1000] [--batch 25] [--every 100] [--methods memit_seq,b-eac,...]
 
-After every --every edits of each method: efficacy, paraphrase and neighbourhood of the edits made so far, facts that
+After every --every edits of each method: efficacy, paraphrase and neighborhood of the edits made so far, facts that
 the model knew before and still knows, the loss on held-out text, LAMBADA, the drift of each edited layer. Said again,
-it goes on where it stopped; a larger --number or more --methods add to what is there. Writes DIR/results.csv,
+it continues where it stopped; a larger --number or more --methods add to what is there. Writes DIR/results.csv,
 DIR/results.md and, where matplotlib is installed, plots.
 """
 
@@ -73,7 +73,7 @@ def main() -> None:
     comparison = Comparison(given.out.resolve(), Sources(**fields | paths), program)
     before = comparison.prepare()
     rows: list[dict] = []
-    # All methods to a number of edits before any goes on: what is there can be compared at any time.
+    # All methods to a number of edits before any continues: what is there can be compared at any time.
     for edits in range(given.every, given.number + 1, given.every):
         for method in methods:
             rows.append(row_of(method, edits, comparison.state(method, edits), before))

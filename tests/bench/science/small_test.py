@@ -1,4 +1,4 @@
-"""The comparison on a small model and few edits: it ends, goes on where it stopped, and gives the same either way.
+"""The comparison on a small model and few edits: it ends, continues where it stopped, and gives the same either way.
 
 small_test.py PROGRAM MODEL CORPUS
 """
@@ -126,7 +126,7 @@ def main() -> None:
         assert all(float(row["drift_1"]) > 0 for row in rows), "an edit changed nothing"
         # From the second batch on, the refresh decides on anchors.
         assert rows[4]["drift_1"] != rows[5]["drift_1"], "rar=off changes nothing"
-        assert measured(rows) == measured(compare(folder, "at-once", 4)), "going on gives another result"
+        assert measured(rows) == measured(compare(folder, "at-once", 4)), "resuming gives another result"
         table = (folder / "at-once" / "results.md").read_text().splitlines()
         assert len([line for line in table if line.startswith("| 4 |")]) == len(METHODS), table
 

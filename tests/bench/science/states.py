@@ -9,7 +9,7 @@
     OUT/<method>/run/       the run
     OUT/<method>/<N>.json   what `anchorage eval` says after N edits
 
-Whatever is there is not made again, so that a comparison that was interrupted goes on where it stopped.
+Whatever is there is not made again, so that a comparison that was interrupted continues where it stopped.
 """
 
 import json

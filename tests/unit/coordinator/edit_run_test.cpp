@@ -214,7 +214,7 @@ TEST_F(EditRunTest, ARunThatEndedBetweenTwoPartsGoesOnWithTheSameParts) {
     commands.erase(commands.begin(), commands.begin() + last);  // the replays
     std::vector<std::string> expected = {"e2 e3", "undo", "e2", "undo", "e3", "e4 e5 e6 e7", "stop"};
     expected.erase(expected.begin(), expected.begin() + (last == 1 ? 0 : last == 2 ? 4 : 5));
-    EXPECT_EQ(commands, expected) << "behind segment " << last;
+    EXPECT_EQ(commands, expected) << "after segment " << last;
   }
 }
 
@@ -238,7 +238,7 @@ TEST_F(EditRunTest, AnEditThatSupersedesIsSentWithTheOneWhosePlaceItTakes) {
               ElementsAre("seg-00000001.h5", "seg-00000002.h5", "new e3 for e1", "stop"));
   const auto command = std::get<ApplyBatch>(workers.commands()[2]);
   EXPECT_EQ(command.superseded.edits, (std::vector<io::RecordedPlace>{{.id = "e1", .segment = 1, .edit = 1}}));
-  EXPECT_EQ(command.superseded.standing.size(), 2);
+  EXPECT_EQ(command.superseded.live.size(), 2);
 }
 
 TEST_F(EditRunTest, AnEditWhoseSuccessorIsRefusedStays) {
@@ -256,7 +256,7 @@ TEST_F(EditRunTest, AnEditWhoseSuccessorIsRefusedStays) {
   EXPECT_THAT(result.set_aside.front(), (SetAside{"new", "at an attention sink"}));
   EXPECT_THAT(run.segment(3).layers, IsEmpty());
   ASSERT_EQ(run.segment(3).edits.size(), 1U);
-  EXPECT_TRUE(std::isnan(run.segment(3).edits[0].nll_after)) << "measured on weights that were undone";
+  EXPECT_TRUE(std::isnan(run.segment(3).edits[0].nll_after)) << "measured on weights that were reverted";
   EXPECT_FALSE(run.segment(3).edits[0].match_after);
   EXPECT_GE(run.metrics().at(2).at("seconds").at("total"), 0.02);
 }

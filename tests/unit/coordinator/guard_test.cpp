@@ -18,14 +18,14 @@ sharding::BatchApplied sound_batch() {
 }
 
 TEST(Guard, AcceptsABatchWithinItsLimitsAndTellsWhatItMeasured) {
-  const Judgement judgement = judge(sound_batch(), {});
-  EXPECT_THAT(judgement.objections, IsEmpty());
-  ASSERT_EQ(judgement.probes.size(), 3U);
-  EXPECT_EQ(judgement.probes[0].name, "success");
-  EXPECT_EQ(judgement.probes[0].after, 1);
-  EXPECT_EQ(judgement.probes[1], sound_batch().heldout_loss);
-  EXPECT_EQ(judgement.probes[2].name, "change of layer 4");
-  EXPECT_EQ(judgement.probes[2].after, 0.125);
+  const Judgment judgment = judge(sound_batch(), {});
+  EXPECT_THAT(judgment.rejections, IsEmpty());
+  ASSERT_EQ(judgment.probes.size(), 3U);
+  EXPECT_EQ(judgment.probes[0].name, "success");
+  EXPECT_EQ(judgment.probes[0].after, 1);
+  EXPECT_EQ(judgment.probes[1], sound_batch().heldout_loss);
+  EXPECT_EQ(judgment.probes[2].name, "change of layer 4");
+  EXPECT_EQ(judgment.probes[2].after, 0.125);
 }
 
 TEST(Guard, ObjectsToEditsThatDidNotTake) {
@@ -34,8 +34,8 @@ TEST(Guard, ObjectsToEditsThatDidNotTake) {
     applied.edits[i].nll_after = applied.edits[i].nll_before + 1;
     applied.edits[i].match_after = false;
   }
-  EXPECT_THAT(judge(applied, {}).objections, ElementsAre(HasSubstr("0.250 of the edits (limit 0.5)")));
-  applied.edits[0].match_after = true;  // its every token is the argmax: it stands
+  EXPECT_THAT(judge(applied, {}).rejections, ElementsAre(HasSubstr("0.250 of the edits (limit 0.5)")));
+  applied.edits[0].match_after = true;  // its every token is the argmax: it is_live
   EXPECT_TRUE(judge(applied, {}).accepted());
 }
 
@@ -83,7 +83,7 @@ TEST(Guard, ObjectsToNumbersThatAreNotFinite) {
   auto applied = sound_batch();
   applied.heldout_loss.after = std::numeric_limits<double>::quiet_NaN();
   applied.layers[0].norms.update = std::numeric_limits<double>::infinity();
-  EXPECT_EQ(judge(applied, {}).objections.size(), 2U);
+  EXPECT_EQ(judge(applied, {}).rejections.size(), 2U);
   EXPECT_TRUE(judge(applied, {.on = false}).accepted());
 }
 

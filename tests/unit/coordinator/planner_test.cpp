@@ -98,7 +98,7 @@ TEST(StageCosts, OwnersHoldTheLeastSquaresOfTheirLayers) {
   EXPECT_EQ(two.second_moments, 2 * 2 * 8 * std::int64_t{13824} * 13824);
   EXPECT_EQ(none.masters, 3 * 3 * 4 * std::int64_t{5120} * 13824);
   EXPECT_EQ(none.solving, 0);
-  // While the new ones are made, the old ones are kept, for the batch may be taken back.
+  // While the new ones are made, the old ones are kept, for the batch may be removed.
   EXPECT_GE(two.solving, two.second_moments);
 }
 
@@ -221,7 +221,7 @@ TEST(Planner, TakesTheFewestStagesThatFitAndGivesTheRestToReplicas) {
   EXPECT_EQ(plan_ranks(request(smollm2_135m(), {4, 5, 6}, 4, 80)).topology.stages(), 1);
 }
 
-// Where memory is no limit, the cut follows the work, which lies behind the edited layers; yet not so far that one
+// Where memory is no limit, the cut follows the work, which lies after the edited layers; yet not so far that one
 // rank holds nearly the whole model.
 TEST(Planner, ARankOfTwoStagesHoldsAtMostTwoThirdsOfTheDemoModel) {
   auto wanted = request(smollm2_135m(), {4, 5, 6, 7, 8}, 2, 80);

@@ -92,7 +92,7 @@ TEST(Progress, KeepsTheContextRunningNoLongerThanTheRun) {
   EXPECT_THAT(out.str(), HasSubstr("\n40 of 40 edits"));
 }
 
-// A timer that has run out cannot be cancelled any more: its handler stands in the queue.
+// A timer that has run out cannot be cancelled any more: its handler is_live in the queue.
 TEST(Progress, EndsWithTheRunWhenALineIsDueAtThatMoment) {
   boost::asio::io_context context;
   std::ostringstream out;
@@ -140,8 +140,8 @@ TEST(Progress, SaysThatTheBatchAtHandIsFinishedFirst) {
   progress.stopping(SIGTERM);
   progress.still_stopping(SIGTERM);
   EXPECT_EQ(out.str(),
-            "Terminated: the batch at hand is finished and committed, then the run stops\n"
-            "Terminated: already stopping, the batch at hand is still being finished\n");
+            "Terminated: the current batch is finished and committed, then the run stops\n"
+            "Terminated: already stopping, the current batch is still being finished\n");
 }
 
 }  // namespace

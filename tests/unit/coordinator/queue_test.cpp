@@ -118,14 +118,14 @@ TEST(Queue, AnotherFactWithTheIdOfACommittedOneIsSetAsideWithBothPlaces) {
   const SetAside told{
       "facts.jsonl, line 2",
       "id 'b' is that of another fact, 'The CEO of Cork is' -> '3', committed in batch 4; give it one "
-      "of its own, or take that one back first"};
+      "of its own, or remove that one first"};
   EXPECT_THAT(queue.findings().set_aside, ElementsAre(told));
   EXPECT_THAT(drain(queue), ElementsAre(ElementsAre("a")));
   EXPECT_THROW(Queue(file, recorded, {.strict = true}), io::UserError);
 
   recorded[0].removed_in = 5;
   EXPECT_THAT(drain(Queue(file, recorded, {.strict = true})), ElementsAre(ElementsAre("a", "b")))
-      << "one that was taken back has its id no more";
+      << "one that was removed has its id no more";
 }
 
 TEST(Queue, TheLaterWordOfACommittedFactMayHaveItsId) {

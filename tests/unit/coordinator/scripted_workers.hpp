@@ -61,7 +61,7 @@ class ScriptedWorkers : public sharding::Workers {
   // To every command what belongs to it.
   static sharding::Reply answer(const sharding::Command& command) {
     if (const auto* batch = std::get_if<sharding::ApplyBatch>(&command)) return apply(*batch);
-    if (std::holds_alternative<sharding::UndoBatch>(command)) return sharding::BatchUndone{};
+    if (std::holds_alternative<sharding::RevertBatch>(command)) return sharding::BatchReverted{};
     if (std::holds_alternative<sharding::ReplaySegment>(command)) return sharding::SegmentReplayed{};
     if (std::holds_alternative<sharding::SaveCheckpoint>(command)) return sharding::CheckpointBegun{};
     if (std::holds_alternative<sharding::LoadCheckpoint>(command)) return sharding::CheckpointLoaded{};

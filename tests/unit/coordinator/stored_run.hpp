@@ -39,7 +39,7 @@ inline std::vector<std::string> texts(const std::vector<sharding::Command>& comm
       text.clear();
       for (const io::Edit& edit : batch->edits) text += (text.empty() ? "" : " ") + edit.id;
       for (const io::RecordedPlace& place : batch->superseded.edits) text += " for " + place.id;
-    } else if (std::holds_alternative<sharding::UndoBatch>(command)) {
+    } else if (std::holds_alternative<sharding::RevertBatch>(command)) {
       text = "undo";
     } else if (const auto* save = std::get_if<sharding::SaveCheckpoint>(&command)) {
       text = fmt::format("save {}", save->segment);

@@ -87,15 +87,15 @@ TEST(EditGroups, NoReplicaHasMoreThanOneGroupMoreThanAnother) {
 TEST(EditGroups, TheDefaultFollowsFromContextsAndTheKindOfMachineAndWeights) {
   const StepArithmetic single{.on_gpu = false, .width = 576, .weight_bytes = 4},
       half{.on_gpu = false, .width = 576, .weight_bytes = 2};
-  EXPECT_EQ(edits_a_group(0, 3, single), 8);
-  EXPECT_EQ(edits_a_group(0, 3, half), 16);
-  EXPECT_EQ(edits_a_group(0, 6, half), 9);
-  EXPECT_EQ(edits_a_group(0, 100, single), 1);
-  EXPECT_EQ(edits_a_group(5, 3, half), 5) << "asked for";
+  EXPECT_EQ(edits_per_group(0, 3, single), 8);
+  EXPECT_EQ(edits_per_group(0, 3, half), 16);
+  EXPECT_EQ(edits_per_group(0, 6, half), 9);
+  EXPECT_EQ(edits_per_group(0, 100, single), 1);
+  EXPECT_EQ(edits_per_group(5, 3, half), 5) << "asked for";
 
   // On a GPU the fewer the wider the model, whatever its weights.
   const auto on_gpu = [](std::int64_t width, std::int64_t bytes) {
-    return edits_a_group(0, 6, {.on_gpu = true, .width = width, .weight_bytes = bytes});
+    return edits_per_group(0, 6, {.on_gpu = true, .width = width, .weight_bytes = bytes});
   };
   EXPECT_EQ(on_gpu(5120, 2), 9);
   EXPECT_EQ(on_gpu(5120, 4), 9);

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::int64_t no_limit = std::numeric_limits<std::int64_t>::max() - 1;
 
-// Layers of differing costs, with an embedding before the first and a head behind the last, and least-squares
+// Layers of differing costs, with an embedding before the first and a head after the last, and least-squares
 // state that is not a sum: two replicas share a stage's edited layers, which are the odd ones.
 struct Model {
   std::int64_t layers;
@@ -44,7 +44,7 @@ std::pair<std::int64_t, std::int64_t> worst_of(const std::vector<Range>& stages,
   return worst;
 }
 
-// Every way to cut [begin, layers) into so many ranges behind those in `before`.
+// Every way to cut [begin, layers) into so many ranges after those in `before`.
 void in_all_cuts(std::int64_t begin, std::int64_t layers, int stages, std::vector<Range>& before,
                  const std::function<void(const std::vector<Range>&)>& body) {
   if (stages == 0) {

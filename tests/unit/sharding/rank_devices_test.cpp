@@ -12,7 +12,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-std::string objection_to(const std::vector<RankDevice>& ranks) {
+std::string rejection_of(const std::vector<RankDevice>& ranks) {
   return tests::message_of<io::UserError>([&] { check_rank_devices(ranks); });
 }
 
@@ -23,13 +23,13 @@ TEST(RankDevices, AllOnTheCpuOrEachOnAGpuOfItsOwn) {
 }
 
 TEST(RankDevices, TwoRanksOnOneGpu) {
-  EXPECT_THAT(objection_to({{"a", "0000:3b:00.0"}, {"b", "0000:3b:00.0"}, {"b", "0000:3b:00.0"}}),
+  EXPECT_THAT(rejection_of({{"a", "0000:3b:00.0"}, {"b", "0000:3b:00.0"}, {"b", "0000:3b:00.0"}}),
               AllOf(HasSubstr("ranks 1 and 2 on GPU 0000:3b:00.0"), HasSubstr("in b"), HasSubstr("--device cpu")));
 }
 
 TEST(RankDevices, SomeRanksWithoutAGpu) {
   EXPECT_THAT(
-      objection_to({{"a", "0"}, {"b", ""}, {"c", ""}}),
+      rejection_of({{"a", "0"}, {"b", ""}, {"c", ""}}),
       AllOf(HasSubstr("none on 2 of 3 ranks, rank 1 the first"), HasSubstr("in b"), HasSubstr("nvidia-smi")));
 }
 

@@ -49,7 +49,7 @@ TEST_F(SafetensorsWriter, WritesTheMetadataGiven) {
   EXPECT_THAT(SafetensorsFile::open(path_).metadata(), ElementsAre(testing::Pair("batch", "7")));
 }
 
-// Lets no file of this process grow beyond `bytes`: what is written behind that fails, as on a full disk.
+// Lets no file of this process grow beyond `bytes`: what is written after that fails, as on a full disk.
 class FileSizeLimit {
  public:
   explicit FileSizeLimit(rlim_t bytes) : old_handler_(std::signal(SIGXFSZ, SIG_IGN)) {

@@ -57,7 +57,7 @@ TEST_F(DemoModel, ASubjectAtTheFirstPositionIsEditedBehindAPrefix) {
   std::vector<PromptRow> everywhere;
   for (std::int64_t position = 1; position < 60; ++position) everywhere.push_back({ids, position, position});
   const auto limits =
-      hparams.sink_ratio * std::get<0>(SubjectStates(model, everywhere, layers).residual_norms().median(0));
+      hparams.sink_ratio * std::get<0>(SubjectActivations(model, everywhere, layers).residual_norms().median(0));
 
   const io::Edit sink{.id = "s", .subject = "Germany", .prompt = "{} is a part of", .target = "Asia"};
   const io::Edit plain{.id = "p", .subject = "Germany", .prompt = "The capital of {} is", .target = "Bonn"};

@@ -25,7 +25,7 @@ class CommandLoop : public tests::EditorTest {
     return {.edits = {part.begin(), part.end()}, .superseded = {}, .batch = 1};
   }
 
-  // What rank 0 answers to these commands, of the batches alone. `look`: before and behind them, on every rank.
+  // What rank 0 answers to these commands, of the batches alone. `look`: before and after them, on every rank.
   std::vector<BatchApplied> answers(
       const sharding::Topology& shape, const std::vector<sharding::Command>& script,
       const std::function<void(const EditorRank&, bool at_begin)>& look = [](const EditorRank&, bool) {}) {
@@ -66,23 +66,23 @@ TEST_F(CommandLoop, AnswersTheSameBitsInAnyShape) {
   }
 }
 
-// As the guard has it: what was undone leaves no trace, neither in what later batches find nor in the loss before
+// As the guard has it: what was reverted leaves no trace, neither in what later batches find nor in the loss before
 // them.
 TEST_F(CommandLoop, ABatchThatIsUndoneWasNeverThereInAnyShape) {
   const auto never = answers({1, 1}, {batch(4, 3)});
   ASSERT_EQ(never.size(), 1U);
   for (const sharding::Topology& shape : tests::shapes) {
     SCOPED_TRACE(tests::name_of(shape));
-    const auto undone = answers(shape, {batch(0, 4), sharding::UndoBatch{}, batch(4, 3)});
-    ASSERT_EQ(undone.size(), 2U);
-    expect_same(undone[1], never[0]);
+    const auto reverted = answers(shape, {batch(0, 4), sharding::RevertBatch{}, batch(4, 3)});
+    ASSERT_EQ(reverted.size(), 2U);
+    expect_same(reverted[1], never[0]);
   }
 }
 
 TEST_F(CommandLoop, LayersMoveToOtherOwnersWithTheirStateAndTheBitsStayTheSame) {
   options.layers = {0, 1, 2};
   limits = torch::full({3}, 1e9);
-  const std::vector<sharding::Command> script = {batch(0, 4), batch(4, 2), sharding::UndoBatch{}, batch(4, 3)};
+  const std::vector<sharding::Command> script = {batch(0, 4), batch(4, 2), sharding::RevertBatch{}, batch(4, 3)};
   const auto one = answers({1, 1}, script);
   const auto owned_by_rank_0 = [&](const EditorRank& rank) {
     std::vector<std::int64_t> owned;

@@ -10,7 +10,7 @@ namespace {
 
 using Candidates;
 
-// Values of one type as bytes, one behind the other; every rank runs the same build on the same kind of machine.
+// Values of one type as bytes, one after the other; every rank runs the same build on the same kind of machine.
 class Packer {
  public:
   template <class T>
@@ -74,21 +74,21 @@ std::span<const float> row_of(const torch::Tensor& rows, std::int64_t row) {
 
 torch::Tensor select_anchors_over_ranks(const torch::Tensor& saliency, std::span<const float> factors,
                                         const SelectionRules& rules, sharding::HostCommunicator& ranks,
-                                        sharding::Patience patience) {
+                                        sharding::Timeout timeout) {
   const std::int64_t entries = rules.layers * rules.width;
   io::check(std::ssize(factors) == entries, "a factor a layer and dimension");
   const auto importance = saliency.detach().to(torch::kCPU, torch::kFloat).flatten(1).contiguous();
   const auto factor_row = torch::tensor(at::ArrayRef<float>(factors.data(), factors.size()));
   const auto scores = (importance * factor_row).contiguous();
 
-  for (std::int64_t limit = std::min(usual_candidates(rules), entries);; limit = std::min(2 * limit, entries)) {
+  for (std::int64_t limit = std::min(typical_candidates(rules), entries);; limit = std::min(2 * limit, entries)) {
     Packer packer;
     for (std::int64_t edit = 0; edit < scores.size(0); ++edit) {
       pack(candidates_of(row_of(scores, edit), row_of(importance, edit), rules, limit), packer);
     }
     std::vector<Candidates> edits;
     std::int64_t first = 0;
-    const auto parts = ranks.all_gather(packer.bytes(), "gather anchor candidates", patience);
+    const auto parts = ranks.all_gather(packer.bytes(), "gather anchor candidates", timeout);
     for (std::size_t rank = 0; rank < parts.size(); ++rank) {
       if (static_cast<int>(rank) == ranks.rank()) first = std::ssize(edits);
       for (Candidates& edit : unpack(parts[rank])) edits.push_back(std::move(edit));

@@ -43,7 +43,7 @@ std::vector<float> RollingScores::factors() const {
 
 std::vector<AnchorChange> RollingScores::roll(const AnchorScores& scores, std::int64_t edits) {
   std::vector<std::vector<bool>> before;
-  for (std::int64_t layer = 0; layer < layers_; ++layer) before.push_back(standing(layer));
+  for (std::int64_t layer = 0; layer < layers_; ++layer) before.push_back(active(layer));
   if (edits > 0) {
     for (std::size_t entry = 0; entry < scores_.size(); ++entry) {
       scores_[entry] = decay_ * scores_[entry] + (1 - decay_) * scores.sum(entry) / static_cast<double>(edits);
@@ -51,7 +51,7 @@ std::vector<AnchorChange> RollingScores::roll(const AnchorScores& scores, std::i
   }
   std::vector<AnchorChange> changes(before.size());
   for (std::size_t layer = 0; layer < before.size(); ++layer) {
-    const auto after = standing(static_cast<std::int64_t>(layer));
+    const auto after = active(static_cast<std::int64_t>(layer));
     for (std::size_t dimension = 0; dimension < after.size(); ++dimension) {
       const bool was = before[layer][dimension], is = after[dimension];
       changes[layer].kept += was && is;
@@ -71,12 +71,12 @@ void RollingScores::restore(std::int64_t layer, std::span<const double> scores) 
   std::ranges::copy(scores, scores_.begin() + layer * width_);
 }
 
-std::vector<bool> RollingScores::standing(std::int64_t layer) const {
+std::vector<bool> RollingScores::active(std::int64_t layer) const {
   const auto scores = of_layer(layer);
   const double average = mean(scores);
-  std::vector<bool> stands(scores.size());
-  for (std::size_t i = 0; i < scores.size(); ++i) stands[i] = scores[i] > 0 && scores[i] >= average;
-  return stands;
+  std::vector<bool> is_active(scores.size());
+  for (std::size_t i = 0; i < scores.size(); ++i) is_active[i] = scores[i] > 0 && scores[i] >= average;
+  return is_active;
 }
 
 }  // namespace anchorage::worker

@@ -31,7 +31,7 @@ class AnchorScores {
   std::vector<std::int64_t> sums_;
 };
 
-// How a layer's standing anchors, the dimensions whose rolling score is at least the layer's mean, changed.
+// How a layer's active anchors, the dimensions whose rolling score is at least the layer's mean, changed.
 struct AnchorChange {
   std::int64_t kept = 0;
   std::int64_t entered = 0;
@@ -58,7 +58,7 @@ class RollingScores {
   bool operator==(const RollingScores&) const = default;
 
  private:
-  [[nodiscard]] std::vector<bool> standing(std::int64_t layer) const;
+  [[nodiscard]] std::vector<bool> active(std::int64_t layer) const;
 
   std::int64_t layers_;
   std::int64_t width_;

@@ -72,9 +72,9 @@ std::int64_t capacity_of(std::span<const Candidates> edits, const SelectionRules
 }
 
 // The state of the greedy choice: what has been given away.
-class Holdings {
+class Assignment {
  public:
-  Holdings(std::span<const Candidates> edits, const SelectionRules& rules)
+  Assignment(std::span<const Candidates> edits, const SelectionRules& rules)
       : rules_(rules),
         capacity_(capacity_of(edits, rules)),
         edits_(edits),
@@ -86,7 +86,7 @@ class Holdings {
   bool full(std::size_t edit) const { return of_edit_[edit] == edits_[edit].budget; }
 
   // Gives the entry to the edit if all rules allow it.
-  bool give(std::size_t edit, std::uint32_t entry) {
+  bool try_assign(std::size_t edit, std::uint32_t entry) {
     if (full(edit)) return false;
     if (rules_.constrained) {
       const auto width = static_cast<std::size_t>(rules_.width), layers = static_cast<std::size_t>(rules_.layers);
@@ -119,8 +119,8 @@ class Holdings {
 
 }  // namespace
 
-std::int64_t usual_candidates(const SelectionRules& rules) {
-  // Neighbouring layers like the same dimensions, and only one of them may have each.
+std::int64_t typical_candidates(const SelectionRules& rules) {
+  // Neighboring layers like the same dimensions, and only one of them may have each.
   const double share = rules.ratio.value_or(1.0);
   return std::llround(3 * share * static_cast<double>(rules.width)) + 1;
 }
@@ -166,17 +166,17 @@ Selection select_anchors(std::span<const Candidates> edits, const SelectionRules
     begin_of[edit + 1] = begin_of[edit] + edits[edit].scores.size();
   sort_by_score(keys);
 
-  Holdings holdings(edits, rules);
+  Assignment assignment(edits, rules);
   Selection selection;
   selection.anchors.resize(edits.size());
   for (const std::uint64_t key : keys) {
     const std::size_t edit = edit_of[position_of(key)];
     const std::uint32_t entry = edits[edit].entries[position_of(key) - begin_of[edit]];
-    if (holdings.give(edit, entry)) selection.anchors[edit].push_back(entry);
+    if (assignment.try_assign(edit, entry)) selection.anchors[edit].push_back(entry);
   }
   for (std::size_t edit = 0; edit < edits.size(); ++edit) {
     std::ranges::sort(selection.anchors[edit]);
-    if (!holdings.full(edit) && !edits[edit].complete) selection.decided = false;
+    if (!assignment.full(edit) && !edits[edit].complete) selection.decided = false;
   }
   return selection;
 }

@@ -1,7 +1,7 @@
 // Layer-wise anchor selection (LAS): which dimensions of which edited layer each edit of a batch may write
 // (docs/method.md section 4).
 //
-// A mask M[i, l, j] in {0, 1} over b edits, m edited layers and d dimensions that maximises the sum of the scores
+// A mask M[i, l, j] in {0, 1} over b edits, m edited layers and d dimensions that maximizes the sum of the scores
 // S[i, l, j] under: a budget an edit, one layer for an edit's dimension, no layer with more than `balance` times
 // its even share of an edit's anchors, and at most `capacity` edits of the batch on the same (layer, dimension).
 // Greedy in descending score, ties by edit, layer, dimension: a function of the batch alone. Pure; the exchange of
@@ -41,7 +41,7 @@ struct Candidates {
                                        const SelectionRules& rules, std::int64_t limit);
 
 // How many candidates of an edit usually suffice.
-[[nodiscard]] std::int64_t usual_candidates(const SelectionRules& rules);
+[[nodiscard]] std::int64_t typical_candidates(const SelectionRules& rules);
 
 struct Selection {
   // False: an edit's candidates ran out before its budget was filled, and it has more. Ask again with more of them;

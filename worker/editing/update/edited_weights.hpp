@@ -42,7 +42,7 @@ class EditedWeights {
   std::map<std::int64_t, torch::Tensor> masters_;
 };
 
-// Of the update u v^T, without forming it, and of the weight behind it; all f32, sums in f64.
+// Of the update u v^T, without forming it, and of the weight after it; all f32, sums in f64.
 io::LayerNorms layer_norms(const torch::Tensor& u, const torch::Tensor& v, const torch::Tensor& weight,
                            const torch::Tensor& base);
 

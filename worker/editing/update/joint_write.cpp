@@ -25,20 +25,20 @@ std::vector<LayerUpdate> JointWrite::run(const std::vector<torch::Tensor>& injec
   const auto squared_norm = [](const torch::Tensor& rows) {
     return rows.to(torch::kDouble).square().sum().item<double>();
   };
-  double missing = squared_norm(undone_now(updates));
-  auto extra = torch::zeros_like(holders_);
+  double least = squared_norm(remaining_now(updates));
+  auto accumulated_error = torch::zeros_like(holders_);
   for (int sweep = 0; sweep < correction_sweeps; ++sweep) {
-    auto corrected = write_upward(extra);
-    const double still_missing = squared_norm(corrected.undone);
-    spdlog::debug("correction sweep {}: |undone|^2 {:.5g}, {:.5g} before", sweep + 1, still_missing, missing);
-    if (!(still_missing < missing)) {
+    auto corrected = write_upward(accumulated_error);
+    const double left = squared_norm(corrected.remaining);
+    spdlog::debug("correction sweep {}: |remaining|^2 {:.5g}, {:.5g} before", sweep + 1, left, least);
+    if (!(left < least)) {
       weights_.restore(unedited_);
       add(updates);
       break;
     }
     updates = std::move(corrected.updates);
-    missing = still_missing;
-    extra += corrected.undone / holders_.clamp_min(1);
+    least = left;
+    accumulated_error += corrected.remaining / holders_.clamp_min(1);
   }
   return updates;
 }
@@ -58,43 +58,43 @@ void JointWrite::add(std::span<const LayerUpdate> updates) {
   for (const LayerUpdate& update : updates) weights_.add(update.layer, update.u, update.v);
 }
 
-JointWrite::Written JointWrite::write_upward(const torch::Tensor& extra) {
+JointWrite::Written JointWrite::write_upward(const torch::Tensor& accumulated_error) {
   weights_.restore(unedited_);
-  Written written{.updates = {}, .undone = torch::zeros_like(holders_)};
+  Written written{.updates = {}, .remaining = torch::zeros_like(holders_)};
   for (std::size_t i = 0; i < values_.size(); ++i) {
     const std::int64_t layer = weights_.layers()[i];
-    const auto aims = values_[i] + written.undone;
+    const auto targets = values_[i] + written.remaining;
     written.updates.push_back({.layer = layer,
                                .keys = keys_.of_layer(layer),
-                               .residuals = aims + extra * values_[i].ne(0),
+                               .residuals = targets + accumulated_error * values_[i].ne(0),
                                .u = {},
                                .v = {}});
     LayerUpdate& update = written.updates.back();
     solver_.solve(std::span(&update, 1), seconds_);
     weights_.add(layer, update.u, update.v);
-    written.undone = undone(aims, update, update.keys);
+    written.remaining = remaining(targets, update, update.keys);
   }
   return written;
 }
 
 // At the keys that the edited weights give.
-torch::Tensor JointWrite::undone_now(std::span<const LayerUpdate> updates) const {
+torch::Tensor JointWrite::remaining_now(std::span<const LayerUpdate> updates) const {
   const auto keys = keys_.of_all();
   auto sum = torch::zeros_like(holders_);
-  for (std::size_t i = 0; i < updates.size(); ++i) sum += undone(values_[i], updates[i], keys[i]);
+  for (std::size_t i = 0; i < updates.size(); ++i) sum += remaining(values_[i], updates[i], keys[i]);
   return sum;
 }
 
-torch::Tensor JointWrite::undone(const torch::Tensor& aims, const LayerUpdate& update,
-                                 const torch::Tensor& keys) const {
-  const auto rest = torch::empty_like(aims);
+torch::Tensor JointWrite::remaining(const torch::Tensor& targets, const LayerUpdate& update,
+                                    const torch::Tensor& keys) const {
+  const auto rest = torch::empty_like(targets);
   if (solver_.owns(update.layer)) {
     const auto u = update.u.to(torch::kDouble), v = update.v.to(torch::kDouble);
     const auto written = at::mm(at::mm(keys.to(torch::kDouble), v), u.t());
-    rest.copy_((aims.to(torch::kDouble) - written) * holders_.gt(0));
+    rest.copy_((targets.to(torch::kDouble) - written) * holders_.gt(0));
   }
   const Stopwatch watch(seconds_.communicate);
-  return solver_.from_owner(rest, update.layer, "broadcast what is undone");
+  return solver_.from_owner(rest, update.layer, "broadcast remaining residuals");
 }
 
 }  // namespace anchorage::worker

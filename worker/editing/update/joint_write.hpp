@@ -1,16 +1,16 @@
 // How B-EAC writes a batch, whose values are one vector an edit and edited layer.
 //
 // First all layers at the same time, each at the keys of the injected pass, so that no layer waits for another. A
-// regularised solve reaches only a part of the values D, and the layers behind then get other keys than those they
+// regularized solve reaches only a part of the values D, and the layers after then get other keys than those they
 // were written for. A correction sweep therefore goes through the layers again, upward and from the unedited
-// weights: each at the keys that the layers below give by then, with what those left undone on top,
+// weights: each at the keys that the layers below give by then, with what those left remaining on top,
 //
 //   U_l = D_l + U_{l-1} - dW_l K_l,   dW_l = R_l K_l^T (A_l + K_l K_l^T)^-1,   R_l = D_l + U_{l-1} + E_l
 //
-// with U, what is left undone, on the edit's anchors; E is 0 in the first sweep and grows by what each leaves
-// undone in the end, at the layers whose anchors it lies on. A sweep that leaves more undone than what stood before
-// is itself undone. One set of keys and residuals a layer tells the whole update, however many sweeps it took: that
-// is what taking an edit back needs.
+// with U, what is left remaining, on the edit's anchors; E is 0 in the first sweep and grows by what each leaves
+// remaining in the end, at the layers whose anchors it lies on. A sweep that leaves more remaining than what stood
+// before is itself remaining. One set of keys and residuals a layer says the whole update, however many sweeps it
+// took: that is what removing an edit needs.
 #pragma once
 
 #include <functional>
@@ -42,14 +42,14 @@ class JointWrite {
  private:
   struct Written {
     std::vector<LayerUpdate> updates;
-    torch::Tensor undone;  // [b, d] f32: what all layers together leave of the values, on the anchors
+    torch::Tensor remaining;  // [b, d] f32: what all layers together leave of the values, on the anchors
   };
   std::vector<LayerUpdate> write_at_once(const std::vector<torch::Tensor>& injected_keys);
   void add(std::span<const LayerUpdate> updates);
-  Written write_upward(const torch::Tensor& extra);
-  torch::Tensor undone_now(std::span<const LayerUpdate> updates) const;
-  // What `update` leaves of `aims` [b, d] at these keys, on the anchors. Collective.
-  torch::Tensor undone(const torch::Tensor& aims, const LayerUpdate& update, const torch::Tensor& keys) const;
+  Written write_upward(const torch::Tensor& accumulated_error);
+  torch::Tensor remaining_now(std::span<const LayerUpdate> updates) const;
+  // What `update` leaves of `targets` [b, d] at these keys, on the anchors. Collective.
+  torch::Tensor remaining(const torch::Tensor& targets, const LayerUpdate& update, const torch::Tensor& keys) const;
 
   EditedWeights& weights_;
   const LayerSolver& solver_;

@@ -7,42 +7,49 @@
 
 namespace anchorage::worker {
 
-KeyMetric metric_of(const Method& method, const io::Hparams& hparams, const torch::Tensor& second_moment) {
-  return method.null_space ? KeyMetric::from_null_space(second_moment, hparams.nullspace_threshold, hparams.L2)
-                           : KeyMetric::from_second_moment(second_moment, hparams.mom2_update_weight);
+KeyCovariance key_covariance_of(const Method& method, const io::Hparams& hparams,
+                                const torch::Tensor& second_moment) {
+  return method.null_space ? KeyCovariance::from_null_space(second_moment, hparams.nullspace_threshold, hparams.L2)
+                           : KeyCovariance::from_second_moment(second_moment, hparams.mom2_update_weight);
 }
 
 LayerSolver::LayerSolver(EditedWeights& weights, const io::Hparams& hparams, const Method& method,
-                         const io::StatisticsFile& statistics, const Ranks& ranks, const Stages& stages)
-    : method_(method), ranks_(ranks), stages_(stages), layers_(weights.layers()), key_width_(weights.key_width()) {
+                         const io::StatisticsFile& statistics, const Communicators& ranks, const Stages& stages)
+    : method_(method),
+      communicators_(ranks),
+      stages_(stages),
+      layers_(weights.layers()),
+      key_width_(weights.key_width()) {
   for (const auto& layers : layers_by_stage()) {
-    const auto owners = sharding::layer_owners(std::vector<std::int64_t>(layers.size(), 1), ranks_.size());
+    const auto owners = sharding::layer_owners(std::vector<std::int64_t>(layers.size(), 1), communicators_.size());
     for (std::size_t i = 0; i < layers.size(); ++i) owners_[layers[i]] = owners[i];
   }
   for (const std::int64_t layer : layers_) {
     if (!owns(layer)) continue;
     const auto moment = to_tensor(statistics.moment(layer).moment).to(weights.master(layer).device());
-    metrics_.emplace(layer, metric_of(method_, hparams, moment.to(torch::kDouble)));
+    covariances_.emplace(layer, key_covariance_of(method_, hparams, moment.to(torch::kDouble)));
   }
 }
 
 std::vector<std::vector<std::int64_t>> LayerSolver::layers_by_stage() const {
   std::vector<std::vector<std::int64_t>> layers(static_cast<std::size_t>(stages_.count()));
-  for (const std::int64_t layer : layers_) layers[static_cast<std::size_t>(stages_.of(layer))].push_back(layer);
+  for (const std::int64_t layer : layers_)
+    layers[static_cast<std::size_t>(stages_.stage_of(layer))].push_back(layer);
   return layers;
 }
 
 torch::Tensor LayerSolver::from_owner(const torch::Tensor& tensor, std::int64_t layer,
                                       std::string_view operation) const {
-  if (stages_.holds(layer)) ranks_.device.broadcast(tensor, owner(layer), operation);
-  return stages_.share(tensor, stages_.of(layer), tensor.sizes(), tensor.scalar_type(), operation);
+  if (stages_.holds(layer)) communicators_.device.broadcast(tensor, owner(layer), operation);
+  return stages_.broadcast(tensor, stages_.stage_of(layer), tensor.sizes(), tensor.scalar_type(), operation);
 }
 
 std::map<std::int64_t, std::int64_t> LayerSolver::free_dimensions() const {
   std::map<std::int64_t, std::int64_t> free;
   for (const std::int64_t layer : layers_) {
-    const auto own = torch::tensor({owns(layer) ? metrics_.at(layer).free_dimensions() : 0}, torch::kLong);
-    free[layer] = from_owner(own.to(ranks_.device.device()), layer, "share free dimensions").item<std::int64_t>();
+    const auto own = torch::tensor({owns(layer) ? covariances_.at(layer).free_dimensions() : 0}, torch::kLong);
+    free[layer] =
+        from_owner(own.to(communicators_.device.device()), layer, "broadcast free dimensions").item<std::int64_t>();
   }
   return free;
 }
@@ -57,36 +64,37 @@ void LayerSolver::refresh_owners(std::span<const std::int64_t> loads) {
       costs.push_back(load_of.at(layer));
       present.push_back(owner(layer));
     }
-    const auto refreshed = sharding::refreshed_layer_owners(costs, present, ranks_.size());
+    const auto refreshed = sharding::refreshed_layer_owners(costs, present, communicators_.size());
     for (std::size_t i = 0; i < layers.size(); ++i) {
       owners_[layers[i]] = refreshed[i];
-      if (refreshed[i] != present[i] && stages_.holds(layers[i])) move_metric(layers[i], present[i], refreshed[i]);
+      if (refreshed[i] != present[i] && stages_.holds(layers[i]))
+        move_key_covariance(layers[i], present[i], refreshed[i]);
     }
   }
 }
 
-void LayerSolver::move_metric(std::int64_t layer, int from, int to) {
+void LayerSolver::move_key_covariance(std::int64_t layer, int from, int to) {
   constexpr std::string_view operation = "move least squares to their new owner";
-  if (ranks_.rank() == from) {
-    const auto [system, inverse] = metrics_.at(layer).tensors();
-    ranks_.device.send(system, to, operation);
-    ranks_.device.send(inverse, to, operation);
-    metrics_.erase(layer);
-  } else if (ranks_.rank() == to) {
-    const auto options = torch::TensorOptions(ranks_.device.device()).dtype(torch::kDouble);
+  if (communicators_.rank() == from) {
+    const auto [system, inverse] = covariances_.at(layer).tensors();
+    communicators_.device.send(system, to, operation);
+    communicators_.device.send(inverse, to, operation);
+    covariances_.erase(layer);
+  } else if (communicators_.rank() == to) {
+    const auto options = torch::TensorOptions(communicators_.device.device()).dtype(torch::kDouble);
     const auto receive = [&] {
       auto tensor = torch::empty({key_width_, key_width_}, options);
-      ranks_.device.receive(tensor, from, operation);
+      communicators_.device.receive(tensor, from, operation);
       return tensor;
     };
     const auto system = receive();
-    metrics_.emplace(layer, KeyMetric::from_tensors(system, receive()));
+    covariances_.emplace(layer, KeyCovariance::from_tensors(system, receive()));
   }
 }
 
 void LayerSolver::restore(const State& state) {
   owners_ = state.owners;
-  metrics_ = state.metrics;
+  covariances_ = state.covariances;
 }
 
 void LayerSolver::solve(std::span<LayerUpdate> updates, sharding::BatchSeconds& seconds) const {
@@ -96,7 +104,7 @@ void LayerSolver::solve(std::span<LayerUpdate> updates, sharding::BatchSeconds& 
     update.v = torch::empty({keys.size(1), keys.size(0)}, keys.options());
     if (!owns(update.layer)) continue;
     const Stopwatch watch(seconds.solve);
-    const LowRankUpdate solution = metrics_.at(update.layer).solve(keys.t(), residuals.t());
+    const LowRankUpdate solution = covariances_.at(update.layer).solve(keys.t(), residuals.t());
     update.u.copy_(solution.u);
     update.v.copy_(solution.v);
   }
@@ -114,12 +122,12 @@ std::vector<LayerRemoval> LayerSolver::solve_removal(const sharding::Removal& re
   for (const std::int64_t layer : layers_) {
     const Stopwatch watch(seconds.solve);
     const RemovalTerms terms = removal_terms(removal, layer);
-    const auto options = torch::TensorOptions(ranks_.device.device());
+    const auto options = torch::TensorOptions(communicators_.device.device());
     removals.push_back({.layer = layer,
                         .keys = terms.keys.to(options),
-                        .u = terms.surplus.to(options.dtype(torch::kFloat)),
+                        .u = terms.excess.to(options.dtype(torch::kFloat)),
                         .v = torch::empty({terms.keys.size(1), terms.keys.size(0)}, options)});
-    if (owns(layer)) removals.back().v.copy_(removal_update(metrics_.at(layer), terms).v);
+    if (owns(layer)) removals.back().v.copy_(removal_update(covariances_.at(layer), terms).v);
   }
   const Stopwatch watch(seconds.communicate);
   for (LayerRemoval& one : removals) {
@@ -130,15 +138,15 @@ std::vector<LayerRemoval> LayerSolver::solve_removal(const sharding::Removal& re
 }
 
 void LayerSolver::release(std::int64_t layer, const torch::Tensor& keys) {
-  if (method_.carries_keys && owns(layer)) metrics_.at(layer).release(keys.t());
+  if (method_.carries_keys && owns(layer)) covariances_.at(layer).release(keys.t());
 }
 
 void LayerSolver::restore(std::int64_t layer, torch::Tensor system, torch::Tensor inverse) {
-  metrics_.at(layer).restore(std::move(system), std::move(inverse));
+  covariances_.at(layer).restore(std::move(system), std::move(inverse));
 }
 
 void LayerSolver::absorb(std::int64_t layer, const torch::Tensor& keys) {
-  if (method_.carries_keys && owns(layer)) metrics_.at(layer).absorb(keys.t());
+  if (method_.carries_keys && owns(layer)) covariances_.at(layer).absorb(keys.t());
 }
 
 }  // namespace anchorage::worker

@@ -10,15 +10,16 @@
 #include "io/hparams/hparams.hpp"
 #include "io/statistics/statistics_file.hpp"
 #include "sharding/protocol/command.hpp"
+#include "worker/communicators.hpp"
 #include "worker/editing/method.hpp"
 #include "worker/editing/update/edited_weights.hpp"
 #include "worker/editing/update/least_squares.hpp"
-#include "worker/ranks.hpp"
 
 namespace anchorage::worker {
 
 // The least squares that a method begins with, from the layer's second moment [f, f].
-KeyMetric metric_of(const Method& method, const io::Hparams& hparams, const torch::Tensor& second_moment);
+KeyCovariance key_covariance_of(const Method& method, const io::Hparams& hparams,
+                                const torch::Tensor& second_moment);
 
 // One layer's part of a batch; b written edits, in their order. `u v^T = R K^T (A + K K^T)^-1` for these keys and
 // residuals, so that the journal can take an edit back.
@@ -45,16 +46,16 @@ class LayerSolver {
   // Not collective; every rank makes one. Owners factor their second moments. Throws io::UserError where one is
   // singular, or has no null space that the method needs.
   LayerSolver(EditedWeights& weights, const io::Hparams& hparams, const Method& method,
-              const io::StatisticsFile& statistics, const Ranks& ranks, const Stages& stages);
+              const io::StatisticsFile& statistics, const Communicators& ranks, const Stages& stages);
 
   int owner(std::int64_t layer) const { return owners_.at(layer); }  // the replica
-  bool owns(std::int64_t layer) const { return stages_.holds(layer) && owner(layer) == ranks_.rank(); }
+  bool owns(std::int64_t layer) const { return stages_.holds(layer) && owner(layer) == communicators_.rank(); }
 
   // The owner's tensor, on every rank; elsewhere `tensor` gives shape and dtype, and is overwritten on ranks that
   // hold the layer. Collective.
   torch::Tensor from_owner(const torch::Tensor& tensor, std::int64_t layer, std::string_view operation) const;
 
-  // Of each edited layer's keys the dimensions in which updates may lie (KeyMetric::free_dimensions), by layer.
+  // Of each edited layer's keys the dimensions in which updates may lie (KeyCovariance::free_dimensions), by layer.
   // Collective.
   std::map<std::int64_t, std::int64_t> free_dimensions() const;
 
@@ -80,24 +81,24 @@ class LayerSolver {
   // place.
   struct State {
     std::map<std::int64_t, int> owners;
-    std::map<std::int64_t, KeyMetric> metrics;
+    std::map<std::int64_t, KeyCovariance> covariances;
   };
-  State state() const { return {owners_, metrics_}; }
+  State state() const { return {owners_, covariances_}; }
   void restore(const State& state);
-  // Of one layer that this rank owns, as KeyMetric::restore.
+  // Of one layer that this rank owns, as KeyCovariance::restore.
   void restore(std::int64_t layer, torch::Tensor system, torch::Tensor inverse);
 
  private:
   std::vector<std::vector<std::int64_t>> layers_by_stage() const;  // the edited ones
-  void move_metric(std::int64_t layer, int from, int to);
+  void move_key_covariance(std::int64_t layer, int from, int to);
 
   Method method_;
-  Ranks ranks_;
+  Communicators communicators_;
   Stages stages_;
   std::vector<std::int64_t> layers_;
   std::int64_t key_width_;  // f
   std::map<std::int64_t, int> owners_;
-  std::map<std::int64_t, KeyMetric> metrics_;
+  std::map<std::int64_t, KeyCovariance> covariances_;
 };
 
 }  // namespace anchorage::worker

@@ -24,24 +24,24 @@ torch::Tensor factor_of_core(const torch::Tensor& keys, const torch::Tensor& inv
 
 }  // namespace
 
-KeyMetric::KeyMetric(torch::Tensor basis, torch::Tensor system)
+KeyCovariance::KeyCovariance(torch::Tensor basis, torch::Tensor system)
     : basis_(std::move(basis)), system_(std::move(system)) {
   factor();
 }
 
-KeyMetric::KeyMetric(torch::Tensor basis, torch::Tensor system, torch::Tensor inverse)
+KeyCovariance::KeyCovariance(torch::Tensor basis, torch::Tensor system, torch::Tensor inverse)
     : basis_(std::move(basis)), system_(std::move(system)), inverse_(std::move(inverse)) {}
 
-std::pair<torch::Tensor, torch::Tensor> KeyMetric::tensors() const {
-  io::check(!basis_.defined(), "the metric of a null space stays where it is");
+std::pair<torch::Tensor, torch::Tensor> KeyCovariance::tensors() const {
+  io::check(!basis_.defined(), "the covariance of a null space stays where it is");
   return {system_, inverse_};
 }
 
-KeyMetric KeyMetric::from_tensors(torch::Tensor system, torch::Tensor inverse) {
+KeyCovariance KeyCovariance::from_tensors(torch::Tensor system, torch::Tensor inverse) {
   return {torch::Tensor(), std::move(system), std::move(inverse)};
 }
 
-void KeyMetric::factor() {
+void KeyCovariance::factor() {
   const auto [lower, info] = at::linalg_cholesky_ex(system_);
   if (info.item<int>() != 0) {
     throw io::UserError(
@@ -57,11 +57,11 @@ void KeyMetric::factor() {
   if (basis_.defined()) inverse_ = at::mm(at::mm(basis_, inverse_), basis_.t());
 }
 
-KeyMetric KeyMetric::from_second_moment(const torch::Tensor& second_moment, double weight) {
+KeyCovariance KeyCovariance::from_second_moment(const torch::Tensor& second_moment, double weight) {
   return {torch::Tensor(), second_moment.to(torch::kDouble) * weight};
 }
 
-KeyMetric KeyMetric::from_null_space(const torch::Tensor& second_moment, double threshold, double l2) {
+KeyCovariance KeyCovariance::from_null_space(const torch::Tensor& second_moment, double threshold, double l2) {
   const auto [values, vectors] = at::linalg_eigh(second_moment.to(torch::kDouble));  // ascending
   const auto below = (values < threshold).sum().item<std::int64_t>();
   if (below == 0) {
@@ -74,14 +74,14 @@ KeyMetric KeyMetric::from_null_space(const torch::Tensor& second_moment, double 
   return {vectors.narrow(1, 0, below).contiguous(), l2 * torch::eye(below, values.options())};
 }
 
-LowRankUpdate KeyMetric::solve(const torch::Tensor& keys, const torch::Tensor& residuals) const {
+LowRankUpdate KeyCovariance::solve(const torch::Tensor& keys, const torch::Tensor& residuals) const {
   const auto k = keys.to(inverse_.options());
   const auto v = at::mm(inverse_, k);
   const auto transposed = at::cholesky_solve(residuals.to(inverse_.options()).t(), factor_of_core(k, v));
   return {.u = transposed.t(), .v = v};
 }
 
-void KeyMetric::absorb(const torch::Tensor& keys) {
+void KeyCovariance::absorb(const torch::Tensor& keys) {
   const auto k = keys.to(inverse_.options());
   const auto v = at::mm(inverse_, k);
   const auto inside = basis_.defined() ? at::mm(basis_.t(), k) : k;  // N^T K
@@ -92,7 +92,7 @@ void KeyMetric::absorb(const torch::Tensor& keys) {
   if (drift() > tolerated_drift) factor();
 }
 
-torch::Tensor KeyMetric::directions_without(const torch::Tensor& keys) const {
+torch::Tensor KeyCovariance::directions_without(const torch::Tensor& keys) const {
   const auto k = keys.to(inverse_.options());
   const auto v = at::mm(inverse_, k);
   const auto gram = at::mm(k.t(), v);
@@ -101,7 +101,7 @@ torch::Tensor KeyMetric::directions_without(const torch::Tensor& keys) const {
   return at::linalg_solve(core, v.t()).t();
 }
 
-void KeyMetric::release(const torch::Tensor& keys) {
+void KeyCovariance::release(const torch::Tensor& keys) {
   const auto k = keys.to(inverse_.options());
   const auto inside = basis_.defined() ? at::mm(basis_.t(), k) : k;  // N^T K
   inverse_ = inverse_ + at::mm(directions_without(k), at::mm(inverse_, k).t());
@@ -110,12 +110,12 @@ void KeyMetric::release(const torch::Tensor& keys) {
   if (drift() > tolerated_drift) factor();
 }
 
-void KeyMetric::restore(torch::Tensor system, torch::Tensor inverse) {
+void KeyCovariance::restore(torch::Tensor system, torch::Tensor inverse) {
   system_ = std::move(system);
   inverse_ = std::move(inverse);
 }
 
-double KeyMetric::drift() const {
+double KeyCovariance::drift() const {
   // Entries of any size, none of them special: |sin| of the whole numbers.
   const auto probe = torch::arange(1, system_.size(0) + 1, system_.options()).sin();
   const auto through =

@@ -1,7 +1,7 @@
-// The constrained least squares behind every method: which change of a weight writes the residuals R at the keys K
+// The constrained least squares after every method: which change of a weight writes the residuals R at the keys K
 // and disturbs everything else least.
 //
-//   minimise |dW K - R|^2 + |dW A^(1/2)|^2     =>     dW = R K^T (A + K K^T)^-1
+//   minimize |dW K - R|^2 + |dW A^(1/2)|^2     =>     dW = R K^T (A + K K^T)^-1
 //
 // (MEMIT, arXiv 2210.07229, eq. 14, with A = lambda C). With P = A^-1 and the Woodbury identity, for b edits:
 //
@@ -20,15 +20,15 @@ struct LowRankUpdate {
   torch::Tensor v;  // [f, b]
 };
 
-class KeyMetric {
+class KeyCovariance {
  public:
   // A = weight * C for the second moment C [f, f] of the keys (MEMIT). Throws io::UserError when C is not positive
   // definite.
-  static KeyMetric from_second_moment(const torch::Tensor& second_moment, double weight);
+  static KeyCovariance from_second_moment(const torch::Tensor& second_moment, double weight);
 
   // P = N N^T / l2, where N spans the eigenvectors of C with eigenvalues below `threshold`: keys of general text
   // lie outside, so an update made of P's columns does not touch them (AlphaEdit, arXiv 2410.02355, eq. 9).
-  static KeyMetric from_null_space(const torch::Tensor& second_moment, double threshold, double l2);
+  static KeyCovariance from_null_space(const torch::Tensor& second_moment, double threshold, double l2);
 
   // The update that writes `residuals` [d, b] at `keys` [f, b].
   LowRankUpdate solve(const torch::Tensor& keys, const torch::Tensor& residuals) const;
@@ -52,16 +52,16 @@ class KeyMetric {
   const torch::Tensor& inverse() const { return inverse_; }  // P [f, f]
   const torch::Tensor& system() const { return system_; }    // B [r, r], below
 
-  // Takes both as another metric of the same layer and method had them.
+  // Takes both as another covariance of the same layer and method had them.
   void restore(torch::Tensor system, torch::Tensor inverse);
 
-  // A and P [f, f], which make the same metric elsewhere, bit for bit. Not for one of a null space.
+  // A and P [f, f], which make the same covariance elsewhere, bit for bit. Not for one of a null space.
   std::pair<torch::Tensor, torch::Tensor> tensors() const;
-  static KeyMetric from_tensors(torch::Tensor system, torch::Tensor inverse);
+  static KeyCovariance from_tensors(torch::Tensor system, torch::Tensor inverse);
 
  private:
-  KeyMetric(torch::Tensor basis, torch::Tensor system);
-  KeyMetric(torch::Tensor basis, torch::Tensor system, torch::Tensor inverse);
+  KeyCovariance(torch::Tensor basis, torch::Tensor system);
+  KeyCovariance(torch::Tensor basis, torch::Tensor system, torch::Tensor inverse);
   void factor();
 
   // P = N B^-1 N^T: B is A and N the identity (undefined), or N spans a null space and B = l2 I + N^T (sum of K

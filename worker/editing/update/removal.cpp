@@ -30,9 +30,9 @@ bool has(const std::vector<std::int64_t>& layers, std::int64_t layer) {
 }
 
 // Sums up D K - T, segment by segment.
-class Surplus {
+class Excess {
  public:
-  explicit Surplus(const std::vector<io::RecordedPlace>& edits) : edits_(edits), begun_(edits.size(), false) {}
+  explicit Excess(const std::vector<io::RecordedPlace>& edits) : edits_(edits), begun_(edits.size(), false) {}
 
   void add(const io::SegmentReader& segment, std::int64_t layer) {
     const bool any_begun = std::ranges::any_of(begun_, [](bool begun) { return begun; });
@@ -51,7 +51,7 @@ class Surplus {
   RemovalTerms terms() const {
     for (std::size_t i = 0; i < edits_.size(); ++i)
       io::check(begun_[i], fmt::format("edit {} does not stand in segment {}", edits_[i].id, edits_[i].segment));
-    return {.keys = keys_.to(torch::kFloat), .surplus = surplus_};
+    return {.keys = keys_.to(torch::kFloat), .excess = excess_};
   }
 
  private:
@@ -59,24 +59,24 @@ class Surplus {
     const auto row = static_cast<std::int64_t>(i), rows = std::ssize(edits_);
     if (!keys_.defined()) {
       keys_ = torch::zeros({rows, record.keys.columns}, torch::kDouble);
-      surplus_ = torch::zeros({record.u.rows, rows}, torch::kDouble);
+      excess_ = torch::zeros({record.u.rows, rows}, torch::kDouble);
     }
     io::check(std::ranges::count(record.edit_of_column, edits_[i].edit) > 0,
               fmt::format("edit {} was not written in segment {}", edits_[i].id, edits_[i].segment));
     keys_[row] = to_f64(record.keys)[edits_[i].edit];
-    surplus_.select(1, row) -= residual_of(record, edits_[i].edit);
+    excess_.select(1, row) -= residual_of(record, edits_[i].edit);
     begun_[i] = true;
   }
 
   // Only to those whose batch has come; keys of the others are zero until then.
   void add_update(const io::Matrix& u, const io::Matrix& v) {
-    if (keys_.defined()) surplus_ += at::mm(to_f64(u), at::mm(to_f64(v).t(), keys_.t()));
+    if (keys_.defined()) excess_ += at::mm(to_f64(u), at::mm(to_f64(v).t(), keys_.t()));
   }
 
   const std::vector<io::RecordedPlace>& edits_;
   std::vector<bool> begun_;
-  torch::Tensor keys_;     // [r, f] f64
-  torch::Tensor surplus_;  // [d, r] f64
+  torch::Tensor keys_;    // [r, f] f64
+  torch::Tensor excess_;  // [d, r] f64
 };
 
 }  // namespace
@@ -87,34 +87,35 @@ void require_removable(const Method& method) {
       {.expected = "a run of a method that carries keys from batch to batch, such as memit_seq, eac or b-eac",
        .found = "one of " + method.name,
        .where = "",
-       .remedy = "of such a run an edit cannot be taken back by itself: use 'anchorage rollback'"});
+       .remedy = "a single edit of such a run cannot be removed: use 'anchorage rollback'"});
 }
 
 RemovalTerms removal_terms(const sharding::Removal& removal, std::int64_t layer) {
   io::check(!removal.edits.empty(), "a removal of no edits");
   const auto first = std::ranges::min(removal.edits, {}, &io::RecordedPlace::segment).segment;
-  Surplus surplus(removal.edits);
-  for (const std::string& path : removal.standing) {
+  Excess excess(removal.edits);
+  for (const std::string& path : removal.live) {
     const io::SegmentReader segment(path);
-    if (segment.header().batch >= first) surplus.add(segment, layer);
+    if (segment.header().batch >= first) excess.add(segment, layer);
   }
-  return surplus.terms();
+  return excess.terms();
 }
 
-LowRankUpdate removal_update(const KeyMetric& metric, const RemovalTerms& terms) {
-  return {.u = terms.surplus, .v = metric.directions_without(terms.keys.t())};
+LowRankUpdate removal_update(const KeyCovariance& covariance, const RemovalTerms& terms) {
+  return {.u = terms.excess, .v = covariance.directions_without(terms.keys.t())};
 }
 
-KeyMetric replayed_metric(const Method& method, const io::Hparams& hparams, const io::StatisticsFile& statistics,
-                          std::int64_t layer, std::span<const std::string> standing) {
-  KeyMetric metric = metric_of(method, hparams, to_f64(statistics.moment(layer).moment));
-  if (!method.carries_keys) return metric;
-  for (const std::string& path : standing) {
+KeyCovariance replayed_key_covariance(const Method& method, const io::Hparams& hparams,
+                                      const io::StatisticsFile& statistics, std::int64_t layer,
+                                      std::span<const std::string> live) {
+  KeyCovariance covariance = key_covariance_of(method, hparams, to_f64(statistics.moment(layer).moment));
+  if (!method.carries_keys) return covariance;
+  for (const std::string& path : live) {
     const io::SegmentReader segment(path);
-    if (has(segment.removed_layers(), layer)) metric.release(to_tensor(segment.removed_layer(layer).keys).t());
-    if (has(segment.layers(), layer)) metric.absorb(absorbed_keys(segment.layer(layer)).t());
+    if (has(segment.removed_layers(), layer)) covariance.release(to_tensor(segment.removed_layer(layer).keys).t());
+    if (has(segment.layers(), layer)) covariance.absorb(absorbed_keys(segment.layer(layer)).t());
   }
-  return metric;
+  return covariance;
 }
 
 torch::Tensor absorbed_keys(const io::LayerRecord& layer) {

@@ -29,8 +29,8 @@ namespace anchorage::worker {
 
 // What one layer holds of those edits.
 struct RemovalTerms {
-  torch::Tensor keys;     // [r, f] f32, as recorded
-  torch::Tensor surplus;  // [d, r] f64: D K - T
+  torch::Tensor keys;    // [r, f] f32, as recorded
+  torch::Tensor excess;  // [d, r] f64: D K - T
 };
 
 // Throws io::UserError for a method that does not carry keys: there an edit's trace in later batches cannot be told
@@ -40,13 +40,14 @@ void require_removable(const Method& method);
 // Reads the segments from the earliest of the edits on. Throws io::InternalError where an edit does not stand.
 RemovalTerms removal_terms(const sharding::Removal& removal, std::int64_t layer);
 
-// u [d, r] and v [f, r] for these terms; `metric` is that of the state they are taken out of.
-LowRankUpdate removal_update(const KeyMetric& metric, const RemovalTerms& terms);
+// u [d, r] and v [f, r] for these terms; `covariance` is that of the state they are taken out of.
+LowRankUpdate removal_update(const KeyCovariance& covariance, const RemovalTerms& terms);
 
 // The least squares of a layer after the segments, from the statistics and their keys, with the bits that a run
 // has that replays them.
-KeyMetric replayed_metric(const Method& method, const io::Hparams& hparams, const io::StatisticsFile& statistics,
-                          std::int64_t layer, std::span<const std::string> standing);
+KeyCovariance replayed_key_covariance(const Method& method, const io::Hparams& hparams,
+                                      const io::StatisticsFile& statistics, std::int64_t layer,
+                                      std::span<const std::string> live);
 
 // The keys that the segment brought into the layer's least squares: [written edits, f] f32.
 torch::Tensor absorbed_keys(const io::LayerRecord& layer);

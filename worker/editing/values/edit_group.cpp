@@ -15,7 +15,7 @@ EditGroup::EditGroup(const Transformer& model, const PromptBuilder& builder, con
       edits_(std::move(edits)),
       refusals_(edits_.size()) {
   choose_contexts(builder, contexts, limits);
-  observe_subjects();
+  capture_subjects();
 }
 
 // All prefixes, spares too, are tried up to the last edited layer; the prompts in the contexts that pass are kept.
@@ -25,76 +25,76 @@ void EditGroup::choose_contexts(const PromptBuilder& builder, const Contexts& co
   for (const io::Edit& edit : edits_) candidates.push_back(builder.build(edit, contexts.prefixes, "", positions));
   std::vector<TriedRow> tried;
   for (std::size_t edit = 0; edit < edits_.size(); ++edit) {
-    auto& [rewrites, essence, target] = candidates[edit];
+    auto& [rewrites, kl_prompt, target] = candidates[edit];
     if (std::ranges::none_of(rewrites, &PromptRow::is_usable)) continue;
     for (PromptRow& row : rewrites) tried.push_back({&row, edit});
-    tried.push_back({&essence, edit});
+    tried.push_back({&kl_prompt, edit});
   }
-  object_to_sinks(tried, limits);
+  reject_attention_sinks(tried, limits);
 
   std::vector<EditPrompts> chosen;
   std::vector<std::size_t> last_used(edits_.size());
   for (std::size_t edit = 0; edit < edits_.size(); ++edit) {
     const std::vector<PromptRow>& rewrites = candidates[edit].rewrites;
-    chosen.push_back({.rewrites = {}, .essence = candidates[edit].essence, .target = candidates[edit].target});
+    chosen.push_back({.rewrites = {}, .kl_prompt = candidates[edit].kl_prompt, .target = candidates[edit].target});
     for (std::size_t i = 0; i < rewrites.size() && chosen[edit].rewrites.size() < contexts.wanted; ++i) {
       if (!rewrites[i].is_usable()) continue;
       chosen[edit].rewrites.push_back(rewrites[i]);
       last_used[edit] = i;
     }
-    // Where no context can be used, the bare prompt's objection stands for all.
-    if (chosen[edit].rewrites.empty()) refusals_[edit] = rewrites.front().objection;
+    // Where no context can be used, the bare prompt's rejection stands for all.
+    if (chosen[edit].rewrites.empty()) refusals_[edit] = rewrites.front().rejection;
   }
-  move_essences(chosen, last_used, builder, contexts, limits);
+  move_kl_prompts(chosen, last_used, builder, contexts, limits);
   for (std::size_t edit = 0; edit < edits_.size(); ++edit) {
-    if (refusals_[edit].empty()) refusals_[edit] = chosen[edit].essence.objection;
+    if (refusals_[edit].empty()) refusals_[edit] = chosen[edit].kl_prompt.rejection;
     if (!refusals_[edit].empty()) continue;
     accepted_.push_back(static_cast<std::int64_t>(edit));
     prompts_.push_back(std::move(chosen[edit]));
   }
 }
 
-// An essence that cannot be used bare moves behind the prefix of the edit's last context, or else behind the first
-// with which it can be.
-void EditGroup::move_essences(std::vector<EditPrompts>& chosen, const std::vector<std::size_t>& last_used,
-                              const PromptBuilder& builder, const Contexts& contexts,
-                              const SinkLimits& limits) const {
-  std::vector<std::vector<PromptRow>> moved(chosen.size());  // behind every prefix but the empty one
+// An kl_prompt that cannot be used bare moves after the prefix of the edit's last context, or else after the
+// first with which it can be.
+void EditGroup::move_kl_prompts(std::vector<EditPrompts>& chosen, const std::vector<std::size_t>& last_used,
+                                const PromptBuilder& builder, const Contexts& contexts,
+                                const SinkLimits& limits) const {
+  std::vector<std::vector<PromptRow>> moved(chosen.size());  // after every prefix but the empty one
   std::vector<TriedRow> tried;
   for (std::size_t edit = 0; edit < chosen.size(); ++edit) {
-    if (!refusals_[edit].empty() || chosen[edit].essence.is_usable()) continue;
+    if (!refusals_[edit].empty() || chosen[edit].kl_prompt.is_usable()) continue;
     auto order = contexts.prefixes;
     std::swap(order.front(), order[last_used[edit]]);
     for (const std::string& prefix : order) {
       if (!prefix.empty())
-        moved[edit].push_back(builder.build(edits_[edit], {}, prefix, model_.config.max_positions).essence);
+        moved[edit].push_back(builder.build(edits_[edit], {}, prefix, model_.config.max_positions).kl_prompt);
     }
     for (PromptRow& row : moved[edit]) tried.push_back({&row, edit});
   }
-  object_to_sinks(tried, limits);
+  reject_attention_sinks(tried, limits);
   for (std::size_t edit = 0; edit < chosen.size(); ++edit) {
     const auto usable = std::ranges::find_if(moved[edit], &PromptRow::is_usable);
-    if (usable != moved[edit].end()) chosen[edit].essence = std::move(*usable);
+    if (usable != moved[edit].end()) chosen[edit].kl_prompt = std::move(*usable);
   }
 }
 
-// Rows whose subject ends at an attention sink of an edited layer get an objection; those that have one already are
+// Rows whose subject ends at an attention sink of an edited layer get an rejection; those that have one already are
 // left out. Collective over the stages where any is left.
-void EditGroup::object_to_sinks(std::vector<TriedRow> tried, const SinkLimits& limits) const {
+void EditGroup::reject_attention_sinks(std::vector<TriedRow> tried, const SinkLimits& limits) const {
   std::erase_if(tried, [](const TriedRow& one) { return !one.row->is_usable(); });
   if (tried.empty()) return;
   std::vector<PromptRow> rows;
   for (const TriedRow& one : tried) rows.push_back(*one.row);
-  const auto norms = SubjectStates(model_, rows, layers_).residual_norms();
+  const auto norms = SubjectActivations(model_, rows, layers_).residual_norms();
   const torch::Tensor passes = norms.le(limits.to(norms.device())).all(1).cpu();
   for (std::size_t i = 0; i < tried.size(); ++i) {
     if (passes.data_ptr<bool>()[i]) continue;
-    tried[i].row->objection = fmt::format(
+    tried[i].row->rejection = fmt::format(
         "the last token of its subject '{}' is an attention sink in every context", edits_[tried[i].edit].subject);
   }
 }
 
-void EditGroup::observe_subjects() {
+void EditGroup::capture_subjects() {
   if (accepted_.empty()) return;
   std::vector<PromptRow> rows;
   std::vector<std::int64_t> edit_of_row;
@@ -110,14 +110,14 @@ void EditGroup::observe_subjects() {
     averages[edit_of_row[row]][static_cast<std::int64_t>(row)] = 1.0F / static_cast<float>(contexts);
   }
   averages_ = averages.to(model_.device());
-  subjects_ = std::make_unique<SubjectStates>(model_, rows, layers_);
+  subjects_ = std::make_unique<SubjectActivations>(model_, rows, layers_);
 }
 
 InjectedForward EditGroup::forward_with(std::vector<std::int64_t> injected_layers) const {
   return {model_, prompts_, {.layers = std::move(injected_layers), .loss_layer = hparams_.v_loss_layer.value()}};
 }
 
-std::vector<EditGroup*> EditGroup::those_with_edits(Together groups) {
+std::vector<EditGroup*> EditGroup::those_with_edits(GroupSpan groups) {
   std::vector<EditGroup*> some;
   for (EditGroup& group : groups) {
     if (!group.accepted_.empty()) some.push_back(&group);
@@ -138,7 +138,7 @@ void EditGroup::take(const std::vector<EditGroup*>& groups, std::vector<torch::T
   }
 }
 
-void EditGroup::find_values(Together groups, bool anchored) {
+void EditGroup::find_values(GroupSpan groups, bool anchored) {
   const auto some = those_with_edits(groups);
   if (some.empty()) return;
   const io::Hparams& hparams = some.front()->hparams_;
@@ -148,12 +148,12 @@ void EditGroup::find_values(Together groups, bool anchored) {
        anchored ? optimize_anchored_values(forwards, hparams) : optimize_values(std::move(forwards), hparams));
 }
 
-void EditGroup::find_joint_values(Together groups) {
+void EditGroup::find_joint_values(GroupSpan groups) {
   const auto some = those_with_edits(groups);
   if (!some.empty()) take(some, optimize_values(joint_forwards(some), some.front()->hparams_));
 }
 
-void EditGroup::locate_anchors(Together groups) {
+void EditGroup::locate_anchors(GroupSpan groups) {
   for (EditGroup& group : groups) {
     group.saliency_ =
         torch::zeros({std::ssize(group.accepted_), std::ssize(group.layers_), group.model_.config.d_model});
@@ -168,7 +168,7 @@ void EditGroup::locate_anchors(Together groups) {
   }
 }
 
-void EditGroup::compress_to_anchors(Together groups, const torch::Tensor& anchors) {
+void EditGroup::compress_to_anchors(GroupSpan groups, const torch::Tensor& anchors) {
   std::int64_t begin = 0;
   for (EditGroup& group : groups) {
     const std::int64_t count = std::ssize(group.accepted_);
@@ -210,7 +210,7 @@ void EditGroup::refuse_what_is_not_finite() {
   }
   prompts_ = std::move(prompts);
   accepted_ = std::move(accepted);
-  observe_subjects();
+  capture_subjects();
 }
 
 torch::Tensor EditGroup::anchor_saliency() const {

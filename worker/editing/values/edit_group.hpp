@@ -12,12 +12,12 @@
 
 #include "io/edits/edit.hpp"
 #include "io/hparams/hparams.hpp"
-#include "worker/editing/values/subject_states.hpp"
+#include "worker/editing/values/subject_activations.hpp"
 #include "worker/editing/values/value_optimizer.hpp"
 
 namespace anchorage::worker {
 
-// The prefixes to put before the prompts (the empty one first) and, behind them, spares for contexts that cannot be
+// The prefixes to put before the prompts (the empty one first) and, after them, spares for contexts that cannot be
 // used.
 struct Contexts {
   std::vector<std::string> prefixes;
@@ -31,8 +31,8 @@ using SinkLimits = torch::Tensor;
 class EditGroup {
  public:
   // Chooses the contexts of each edit: the first `wanted` in which its prompt is a usable row of the model and the
-  // subject's last token is no attention sink. The essence prompt is bare, or behind a prefix where it would end at
-  // a sink. Borrows all but the edits. Collective over the stages.
+  // subject's last token is no attention sink. The kl_prompt prompt is bare, or after a prefix where it would end
+  // at a sink. Borrows all but the edits. Collective over the stages.
   EditGroup(const Transformer& model, const PromptBuilder& builder, const Contexts& contexts,
             const SinkLimits& limits, const io::Hparams& hparams, std::vector<io::Edit> edits);
 
@@ -42,19 +42,19 @@ class EditGroup {
   const std::vector<std::string>& refusals() const { return refusals_; }  // one an edit given; empty when accepted
 
   // Values are found for several groups at once, so that the stages of a replica always have one to work on.
-  using Together = std::span<EditGroup>;
+  using GroupSpan = std::span<EditGroup>;
 
   // Finds one value vector an edit, injected after the last edited layer. `anchored`: compressed to its anchors
   // (EAC).
-  static void find_values(Together groups, bool anchored);
+  static void find_values(GroupSpan groups, bool anchored);
 
   // Finds one vector an edit and edited layer, each injected after its own (m layers): dense, or in two phases with
   // the selection of anchors between them (B-EAC). `anchors` [accepted of all groups, m, d] f32 of 0 and 1.
-  static void find_joint_values(Together groups);
-  static void locate_anchors(Together groups);
-  static void compress_to_anchors(Together groups, const torch::Tensor& anchors);
+  static void find_joint_values(GroupSpan groups);
+  static void locate_anchors(GroupSpan groups);
+  static void compress_to_anchors(GroupSpan groups, const torch::Tensor& anchors);
 
-  // Between the phases: saliency of each entry, of sum 1 an edit, [accepted, m, d] f32; behind them the anchors'.
+  // Between the phases: saliency of each entry, of sum 1 an edit, [accepted, m, d] f32; after them the anchors'.
   const torch::Tensor& saliency() const { return saliency_; }
   torch::Tensor anchor_saliency() const;
 
@@ -70,16 +70,16 @@ class EditGroup {
 
  private:
   void choose_contexts(const PromptBuilder& builder, const Contexts& contexts, const SinkLimits& limits);
-  void move_essences(std::vector<EditPrompts>& chosen, const std::vector<std::size_t>& last_used,
-                     const PromptBuilder& builder, const Contexts& contexts, const SinkLimits& limits) const;
+  void move_kl_prompts(std::vector<EditPrompts>& chosen, const std::vector<std::size_t>& last_used,
+                       const PromptBuilder& builder, const Contexts& contexts, const SinkLimits& limits) const;
   struct TriedRow {
     PromptRow* row;    // borrowed
     std::size_t edit;  // that it is of
   };
-  void object_to_sinks(std::vector<TriedRow> tried, const SinkLimits& limits) const;
-  void observe_subjects();
+  void reject_attention_sinks(std::vector<TriedRow> tried, const SinkLimits& limits) const;
+  void capture_subjects();
   InjectedForward forward_with(std::vector<std::int64_t> injected_layers) const;
-  static std::vector<EditGroup*> those_with_edits(Together groups);
+  static std::vector<EditGroup*> those_with_edits(GroupSpan groups);
   static std::vector<InjectedForward> joint_forwards(const std::vector<EditGroup*>& groups);
   static void take(const std::vector<EditGroup*>& groups, std::vector<torch::Tensor> values);
   void refuse_what_is_not_finite();
@@ -92,7 +92,7 @@ class EditGroup {
   std::vector<std::string> refusals_;
   std::vector<std::int64_t> accepted_;
   std::vector<EditPrompts> prompts_;  // of the accepted
-  std::unique_ptr<SubjectStates> subjects_;
+  std::unique_ptr<SubjectActivations> subjects_;
   torch::Tensor averages_;  // [accepted, rows] f32: 1 / contexts of the edit at its rows
   torch::Tensor values_;    // [accepted, 1 or m, d]
   LocatedValues located_;

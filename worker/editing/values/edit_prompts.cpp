@@ -12,9 +12,9 @@
 namespace anchorage::worker {
 namespace {
 
-const std::string essence = "{} is a";
+const std::string kl_prompt = "{} is a";
 
-// True where encoding a text puts a word boundary before it (Llama-2's normaliser, ByteLevel's add_prefix_space).
+// True where encoding a text puts a word boundary before it (Llama-2's normalizer, ByteLevel's add_prefix_space).
 bool begins_words_itself(const io::Tokenizer& tokenizer) {
   const TokenIds ids = tokenizer.encode("a");
   const std::string first = ids.empty() ? "" : tokenizer.token_of(ids.front()).value_or("");
@@ -46,27 +46,27 @@ PromptBuilder::PromptBuilder(const io::Tokenizer& tokenizer, std::int64_t rows)
 // Without the tokenizer's start tokens where the text has them itself.
 io::Encoding PromptBuilder::encode(const std::string& text) const {
   io::Encoding whole = tokenizer_.encode_with_offsets(text, {.add_special_tokens = true});
-  const auto behind_start = std::span(whole.ids).subspan(start_.size());
-  const bool starts_itself = !start_.empty() && behind_start.size() >= start_.size() &&
-                             std::equal(start_.begin(), start_.end(), behind_start.begin());
+  const auto after_start = std::span(whole.ids).subspan(start_.size());
+  const bool starts_itself = !start_.empty() && after_start.size() >= start_.size() &&
+                             std::equal(start_.begin(), start_.end(), after_start.begin());
   return starts_itself ? tokenizer_.encode_with_offsets(text) : whole;
 }
 
 TokenIds PromptBuilder::target_ids(const std::string& prompt, const std::string& target,
                                    const std::optional<std::string>& prefix) const {
   const std::string word = target.substr(std::min(target.find_first_not_of(' '), target.size()));
-  const std::string between = prefix ? *prefix : std::string(io::usual_target_prefix(prompt, word));
+  const std::string between = prefix ? *prefix : std::string(io::typical_target_prefix(prompt, word));
   if (begins_words_itself_ && between == " ") return tokenizer_.encode(word);
   return begins_words_itself_ ? ids_inside_a_text(between + word) : tokenizer_.encode(between + word);
 }
 
-// Without the word boundary that the tokenizer would put before it: those behind another character, with which no
+// Without the word boundary that the tokenizer would put before it: those after another character, with which no
 // token is shared.
 TokenIds PromptBuilder::ids_inside_a_text(const std::string& text) const {
   for (const std::string other : {"\n", "a", "."}) {
     const io::Encoding whole = tokenizer_.encode_with_offsets(other + text);
-    const auto is_behind = [](const io::TextRange& range) { return range.begin >= 1; };
-    const auto first = std::ranges::find_if(whole.offsets, is_behind) - whole.offsets.begin();
+    const auto is_after = [](const io::TextRange& range) { return range.begin >= 1; };
+    const auto first = std::ranges::find_if(whole.offsets, is_after) - whole.offsets.begin();
     const bool is_apart = std::ranges::all_of(std::span(whole.offsets).first(static_cast<std::size_t>(first)),
                                               [](const io::TextRange& range) { return range.end <= 1; });
     if (is_apart) return {whole.ids.begin() + first, whole.ids.end()};
@@ -74,9 +74,9 @@ TokenIds PromptBuilder::ids_inside_a_text(const std::string& text) const {
   return tokenizer_.encode(text);
 }
 
-// The prompt, a template, with the tokens `behind` it.
+// The prompt, a template, with the tokens `after` it.
 PromptRow PromptBuilder::row(const std::string& prompt, const std::string& subject,
-                             std::span<const std::int32_t> behind, std::int64_t positions) const {
+                             std::span<const std::int32_t> following, std::int64_t positions) const {
   const std::size_t slot = prompt.find("{}");
   const std::string head = prompt.substr(0, slot) + subject;
   const std::string text = head + prompt.substr(slot + 2);
@@ -85,24 +85,24 @@ PromptRow PromptBuilder::row(const std::string& prompt, const std::string& subje
   try {
     encoding = encode(text);
   } catch (const io::UserError& error) {  // a character that the tokenizer has no token for
-    row.objection = error.what();
+    row.rejection = error.what();
     return row;
   }
   const auto subject_last = token_at(encoding, characters_in(head) - 1);
   row.ids = std::move(encoding.ids);
-  if (const auto taken = std::ssize(row.ids) + std::ssize(behind); taken > positions) {
-    row.objection = fmt::format("expected a prompt that takes at most {} positions with its target, found {}",
+  if (const auto taken = std::ssize(row.ids) + std::ssize(following); taken > positions) {
+    row.rejection = fmt::format("expected a prompt that takes at most {} positions with its target, found {}",
                                 positions, taken);
     return row;
   }
   if (!subject_last) {
-    row.objection =
+    row.rejection =
         fmt::format("expected a token that stands for the end of the subject in '{}', found none", text);
     return row;
   }
   row.subject_last = *subject_last;
   row.predicts_from = std::ssize(row.ids) - 1;
-  row.ids.insert(row.ids.end(), behind.begin(), behind.end());
+  row.ids.insert(row.ids.end(), following.begin(), following.end());
   return row;
 }
 
@@ -110,7 +110,7 @@ void PromptBuilder::object_to_tokens_without_row(PromptRow& row, std::span<const
   for (const auto ids : {std::span<const std::int32_t>(row.ids), target}) {
     const auto token = token_without_row(ids, tokenizer_, rows_);
     if (!token || !row.is_usable()) continue;
-    row.objection =
+    row.rejection =
         fmt::format("expected tokens that the model has one of its {} rows for, found {}", rows_, *token);
   }
 }
@@ -118,23 +118,23 @@ void PromptBuilder::object_to_tokens_without_row(PromptRow& row, std::span<const
 EditPrompts PromptBuilder::build(const io::Edit& edit, std::span<const std::string> prefixes,
                                  const std::string& essence_prefix, std::int64_t positions) const {
   EditPrompts prompts{.rewrites = {},
-                      .essence = row(essence_prefix.empty() ? essence : essence_prefix + ". " + essence,
-                                     edit.subject, {}, positions),
+                      .kl_prompt = row(essence_prefix.empty() ? kl_prompt : essence_prefix + ". " + kl_prompt,
+                                       edit.subject, {}, positions),
                       .target = {}};
-  std::string objection = "expected a target of at least one token, found none";
+  std::string rejection = "expected a target of at least one token, found none";
   try {
     prompts.target = target_ids(edit.model_prompt(), edit.target, edit.target_prefix);
   } catch (const io::UserError& error) {
-    objection = error.what();
+    rejection = error.what();
   }
   const bool has_target = !prompts.target.empty();
-  const auto behind = std::span(prompts.target).first(has_target ? prompts.target.size() - 1 : 0);
+  const auto following = std::span(prompts.target).first(has_target ? prompts.target.size() - 1 : 0);
   for (const std::string& prefix : prefixes) {
-    prompts.rewrites.push_back(row(edit.prompt_in_context(prefix), edit.subject, behind, positions));
-    if (!has_target) prompts.rewrites.back().objection = objection;
+    prompts.rewrites.push_back(row(edit.prompt_in_context(prefix), edit.subject, following, positions));
+    if (!has_target) prompts.rewrites.back().rejection = rejection;
     object_to_tokens_without_row(prompts.rewrites.back(), prompts.target);
   }
-  object_to_tokens_without_row(prompts.essence, {});
+  object_to_tokens_without_row(prompts.kl_prompt, {});
   return prompts;
 }
 

@@ -1,4 +1,4 @@
-// The token rows of one edit: its rewriting prompts behind each context prefix, and the prompt of the KL term.
+// The token rows of one edit: its rewriting prompts after each context prefix, and the prompt of the KL term.
 #pragma once
 
 #include <cstdint>
@@ -19,15 +19,15 @@ struct PromptRow {
   TokenIds ids;
   std::int64_t subject_last = 0;   // position of the subject's last token
   std::int64_t predicts_from = 0;  // position whose next token is the first one predicted
-  std::string objection{};         // why the row cannot be used; its places are not known then
+  std::string rejection{};         // why the row cannot be used; its places are not known then
 
-  bool is_usable() const { return objection.empty(); }
+  bool is_usable() const { return rejection.empty(); }
 };
 
 struct EditPrompts {
   std::vector<PromptRow>
-      rewrites;       // prompt and target (without its last token, which predicts nothing), one a context
-  PromptRow essence;  // "{subject} is a": its next-token distribution is to stay
+      rewrites;         // prompt and target (without its last token, which predicts nothing), one a context
+  PromptRow kl_prompt;  // "{subject} is a": its next-token distribution is to stay
   TokenIds target;
 };
 
@@ -39,9 +39,9 @@ class PromptBuilder {
   explicit PromptBuilder(const io::Tokenizer& tokenizer,
                          std::int64_t rows = std::numeric_limits<std::int64_t>::max());
 
-  // One rewriting prompt for each of `prefixes`, in their order; the essence behind `essence_prefix`. A row that
+  // One rewriting prompt for each of `prefixes`, in their order; the kl_prompt after `essence_prefix`. A row that
   // takes more than `positions`, of whose subject no token stands for the last character, or that needs a token
-  // without a row, has an objection.
+  // without a row, has an rejection.
   EditPrompts build(const io::Edit& edit, std::span<const std::string> prefixes,
                     const std::string& essence_prefix = "",
                     std::int64_t positions = std::numeric_limits<std::int64_t>::max()) const;
@@ -50,14 +50,15 @@ class PromptBuilder {
   // one, and the text does not begin with it).
   TokenIds prompt_ids(const std::string& text) const { return encode(text).ids; }
 
-  // The ids of a target behind a prompt, after `prefix`: where it is not given, what io::usual_target_prefix says.
+  // The ids of a target after a prompt, after `prefix`: where it is not given, what io::typical_target_prefix
+  // says.
   TokenIds target_ids(const std::string& prompt, const std::string& target,
                       const std::optional<std::string>& prefix = std::nullopt) const;
 
   const io::Tokenizer& tokenizer() const { return tokenizer_; }
 
  private:
-  PromptRow row(const std::string& prompt, const std::string& subject, std::span<const std::int32_t> behind,
+  PromptRow row(const std::string& prompt, const std::string& subject, std::span<const std::int32_t> following,
                 std::int64_t positions) const;
   io::Encoding encode(const std::string& text) const;
   TokenIds ids_inside_a_text(const std::string& text) const;

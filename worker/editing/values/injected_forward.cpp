@@ -13,9 +13,9 @@ torch::Tensor index_tensor(const std::vector<std::int64_t>& values, torch::Devic
   return torch::tensor(values, torch::kInt64).to(device);
 }
 
-// The first `lengths[r]` packed attention vectors [tokens, G, e] of each row as [rows, past, G, e], zeros behind.
-torch::Tensor beginnings(const torch::Tensor& packed, const TokenLayout& whole,
-                         std::span<const std::int64_t> lengths, std::int64_t past) {
+// The first `lengths[r]` packed attention vectors [tokens, G, e] of each row as [rows, past, G, e], zeros after.
+torch::Tensor prefixes(const torch::Tensor& packed, const TokenLayout& whole, std::span<const std::int64_t> lengths,
+                       std::int64_t past) {
   std::vector<std::int64_t> from, to;
   for (std::int64_t row = 0; row < whole.rows; ++row) {
     for (std::int64_t position = 0; position < lengths[static_cast<std::size_t>(row)]; ++position) {
@@ -34,9 +34,9 @@ torch::Tensor beginnings(const torch::Tensor& packed, const TokenLayout& whole,
 InjectedForward::InjectedForward(const Transformer& model, std::vector<EditPrompts> edits, InjectionOptions options)
     : model_(model), options_(std::move(options)), edits_(std::move(edits)) {
   io::check(!options_.layers.empty() && options_.loss_layer >= options_.layers.back(),
-            "the loss lies behind the injection");
+            "the loss lies after the injection");
   list_rows();
-  cache_beginnings();
+  cache_prefixes();
   lay_out_suffixes();
 }
 
@@ -47,13 +47,14 @@ void InjectedForward::list_rows() {
     for (const PromptRow& rewrite : prompts.rewrites) {
       rows_.push_back({edit, rewrite.ids, rewrite.subject_last, rewrite.predicts_from, false});
     }
-    rows_.push_back({edit, prompts.essence.ids, prompts.essence.subject_last, prompts.essence.predicts_from, true});
+    rows_.push_back(
+        {edit, prompts.kl_prompt.ids, prompts.kl_prompt.subject_last, prompts.kl_prompt.predicts_from, true});
   }
 }
 
 // The one pass over whole rows: caches of attention before the subject's last token, the residual stream that
-// enters the suffixes, and what the model says about each essence now.
-void InjectedForward::cache_beginnings() {
+// enters the suffixes, and what the model says about each kl_prompt now.
+void InjectedForward::cache_prefixes() {
   const torch::NoGradGuard no_gradients;
   std::vector<TokenIds> ids;
   std::vector<std::int64_t> lengths;
@@ -68,7 +69,7 @@ void InjectedForward::cache_beginnings() {
       whole.block(options_.layers.front(), whole.blocks(0, options_.layers.front(), whole.embed()));
   auto hidden = first.hidden;
 
-  std::vector<std::int64_t> suffix_tokens, essence_tokens, subjects, first_subjects;
+  std::vector<std::int64_t> suffix_tokens, kl_prompt_tokens, subjects, first_subjects;
   std::int64_t edit_seen = -1;
   for (std::size_t r = 0; r < rows_.size(); ++r) {
     const auto row = static_cast<std::int64_t>(r);
@@ -76,7 +77,7 @@ void InjectedForward::cache_beginnings() {
     for (auto position = rows_[r].subject_last; position < end; ++position) {
       suffix_tokens.push_back(whole.layout().packed(row, position));
     }
-    if (rows_[r].essence) essence_tokens.push_back(whole.layout().packed(row, end - 1));
+    if (rows_[r].kl_prompt) kl_prompt_tokens.push_back(whole.layout().packed(row, end - 1));
     subjects.push_back(whole.layout().packed(row, rows_[r].subject_last));
     if (rows_[r].edit != edit_seen) first_subjects.push_back(subjects.back());
     edit_seen = rows_[r].edit;
@@ -96,37 +97,37 @@ void InjectedForward::cache_beginnings() {
     hidden = output.hidden;
     caches_.emplace_back();
     if (!model_.holds(layer)) continue;
-    caches_.back() = {beginnings(output.attention_keys, whole.layout(), lengths, past),
-                      beginnings(output.attention_values, whole.layout(), lengths, past)};
+    caches_.back() = {prefixes(output.attention_keys, whole.layout(), lengths, past),
+                      prefixes(output.attention_values, whole.layout(), lengths, past)};
     note_norms(layer);
   }
-  hidden = whole.at_head(options_.loss_layer, hidden);
+  hidden = whole.to_last_stage(options_.loss_layer, hidden);
   if (!model_.stages.is_last()) return;
-  essence_before_ =
-      next_token_log_probabilities(model_, hidden.index_select(0, index_tensor(essence_tokens, model_.device())));
+  kl_before_ =
+      next_token_log_probabilities(model_, hidden.index_select(0, index_tensor(kl_prompt_tokens, model_.device())));
 }
 
 void InjectedForward::share_norms(std::span<InjectedForward* const> groups) {
   const InjectedForward& first = *groups.front();
   const Stages& stages = first.model_.stages;
-  const int from = stages.of(first.options_.layers.back());
+  const int from = stages.stage_of(first.options_.layers.back());
   std::vector<torch::Tensor> norms;
   std::vector<std::int64_t> edits;
   for (const InjectedForward* group : groups) {
-    if (stages.own() == from) norms.push_back(group->norms_);
+    if (stages.index() == from) norms.push_back(group->norms_);
     edits.push_back(group->edits());
   }
   const auto shared = stages
-                          .share_from(first.first_stage(), norms.empty() ? torch::Tensor() : at::cat(norms), from,
-                                      {std::accumulate(edits.begin(), edits.end(), std::int64_t{0})}, torch::kFloat,
-                                      "share norms at subjects")
+                          .broadcast_from(first.first_stage(), norms.empty() ? torch::Tensor() : at::cat(norms),
+                                          from, {std::accumulate(edits.begin(), edits.end(), std::int64_t{0})},
+                                          torch::kFloat, "share norms at subjects")
                           .split_with_sizes(edits);
   for (std::size_t i = 0; i < groups.size(); ++i) groups[i]->norms_ = shared[i];
 }
 
 void InjectedForward::lay_out_suffixes() {
   std::vector<TokenIds> ids;
-  std::vector<std::int64_t> first, row_edit, subjects, predicting, targets, essences, target_edit;
+  std::vector<std::int64_t> first, row_edit, subjects, predicting, targets, kl_prompts, target_edit;
   for (const Row& row : rows_) {
     ids.push_back(row.ids);
     first.push_back(row.subject_last);
@@ -140,8 +141,8 @@ void InjectedForward::lay_out_suffixes() {
     const auto& prompts = edits_[static_cast<std::size_t>(rows_[r].edit)];
     row_edit.push_back(rows_[r].edit);
     subjects.push_back(layout.packed(row, rows_[r].subject_last));
-    if (rows_[r].essence) {
-      essences.push_back(layout.packed(row, rows_[r].predicts_from));
+    if (rows_[r].kl_prompt) {
+      kl_prompts.push_back(layout.packed(row, rows_[r].predicts_from));
       continue;
     }
     row_averages[rows_[r].edit][row] = 1.0F / static_cast<float>(prompts.rewrites.size());
@@ -158,14 +159,14 @@ void InjectedForward::lay_out_suffixes() {
   predictions_ = {.target_index = index_tensor(predicting, device),
                   .target_ids = index_tensor(targets, device),
                   .target_weights = weights.to(device, loss_dtype()),
-                  .essence_index = index_tensor(essences, device),
+                  .kl_index = index_tensor(kl_prompts, device),
                   .row_edit = index_tensor(row_edit, device),
                   .subject_index = index_tensor(subjects, device),
                   .row_averages = row_averages.to(device)};
 }
 
 torch::Tensor InjectedForward::hidden_after(std::int64_t last_layer, const torch::Tensor& injected,
-                                            const Observe& observe) const {
+                                            const Capture& capture) const {
   const auto in_dtype = injected.to(model_.dtype());
   const auto inject = [&](const torch::Tensor& hidden, std::int64_t slot) {
     if (!model_.holds(options_.layers[static_cast<std::size_t>(slot)])) return hidden;
@@ -177,7 +178,7 @@ torch::Tensor InjectedForward::hidden_after(std::int64_t last_layer, const torch
   for (std::int64_t layer = options_.layers.front() + 1; layer <= last_layer; ++layer) {
     const auto& cache = caches_[static_cast<std::size_t>(layer - options_.layers.front() - 1)];
     const BlockOutput output = suffixes_->block(layer, hidden, &cache);
-    if (observe && model_.holds(layer)) observe(layer, output);
+    if (capture && model_.holds(layer)) capture(layer, output);
     hidden = output.hidden;
     if (slot < std::ssize(options_.layers) && options_.layers[static_cast<std::size_t>(slot)] == layer) {
       hidden = inject(hidden, slot++);
@@ -199,15 +200,15 @@ std::vector<torch::Tensor> InjectedForward::subject_keys(const torch::Tensor& in
     keys[static_cast<std::size_t>(place - options_.layers.begin())] =
         mean_over_contexts(output.key.index_select(0, predictions_.subject_index));
   });
-  return model_.stages.share_layers_from(0, options_.layers, std::move(keys), {edits(), model_.config.d_ff},
-                                         torch::kFloat, "share injected keys");
+  return model_.stages.broadcast_layers_from(0, options_.layers, std::move(keys), {edits(), model_.config.d_ff},
+                                             torch::kFloat, "share injected keys");
 }
 
 InjectedLoss InjectedForward::loss(const torch::Tensor& injected) const {
-  const auto hidden = suffixes_->at_head(options_.loss_layer, hidden_after(options_.loss_layer, injected));
+  const auto hidden = suffixes_->to_last_stage(options_.loss_layer, hidden_after(options_.loss_layer, injected));
   if (!model_.stages.is_last()) return {.nll = hidden, .kl = {}, .matches = {}};
   const std::int64_t predicted = predictions_.target_index.size(0);
-  const auto index = at::cat({predictions_.target_index, predictions_.essence_index});
+  const auto index = at::cat({predictions_.target_index, predictions_.kl_index});
   const auto log_probabilities = next_token_log_probabilities(model_, hidden.index_select(0, index));
   const auto of_targets = log_probabilities.narrow(0, 0, predicted);
   const auto of_essences = log_probabilities.narrow(0, predicted, edits());
@@ -216,7 +217,7 @@ InjectedLoss InjectedForward::loss(const torch::Tensor& injected) const {
   const auto missed =
       of_targets.detach().argmax(-1).ne(predictions_.target_ids).to(predictions_.target_weights.scalar_type());
   return {.nll = at::mv(predictions_.target_weights, token_nll.squeeze(1)),
-          .kl = (essence_before_.exp() * (essence_before_ - of_essences)).sum(-1),
+          .kl = (kl_before_.exp() * (kl_before_ - of_essences)).sum(-1),
           .matches = at::mv(predictions_.target_weights, missed).eq(0)};
 }
 
@@ -237,7 +238,7 @@ void InjectedForward::keep(std::span<const std::int64_t> kept) {
     if (tensor.defined()) tensor = tensor.index_select(0, index);
   };
   narrow_to(after_first_, index_tensor(kept_tokens, model_.device()));
-  narrow_to(essence_before_, edit_index);
+  narrow_to(kl_before_, edit_index);
   narrow_to(first_keys_, row_index);
   narrow_to(norms_, edit_index);
   list_rows();

@@ -3,7 +3,7 @@
 // All prompts of all edits of the group run as rows of one tensor. What an injected vector cannot change is
 // computed once: the keys and values of attention before the subject's last token, and the residual stream after
 // the first injected layer. Each call then computes only positions from the subject's last token on, only the
-// layers behind, and the head only where something is predicted; gradients flow to the injected vectors alone.
+// layers after, and the head only where something is predicted; gradients flow to the injected vectors alone.
 //
 // Where the model is cut into stages, each has what its layers need of this, and all make the same calls.
 //
@@ -48,8 +48,8 @@ class InjectedForward {
   torch::ScalarType loss_dtype() const { return model_.dtype() == torch::kDouble ? torch::kDouble : torch::kFloat; }
 
   // Stages before that of the first injected layer have no part in the loss: only in what is cached.
-  int first_stage() const { return model_.stages.of(options_.layers.front()); }
-  bool takes_part() const { return model_.stages.own() >= first_stage(); }
+  int first_stage() const { return model_.stages.stage_of(options_.layers.front()); }
+  bool takes_part() const { return model_.stages.index() >= first_stage(); }
 
   // |residual stream| at the subject's last token of the first context, after the last injected layer: [E] f32, on
   // that layer's stage, and after `share_norms` on all that take part.
@@ -61,7 +61,7 @@ class InjectedForward {
   InjectedLoss loss(const torch::Tensor& injected) const;
 
   // The keys of the injected layers at the subject's last token with `injected` added, averaged over each edit's
-  // contexts: m tensors [E, f] f32, without gradients. The first injection lies behind the first of these keys.
+  // contexts: m tensors [E, f] f32, without gradients. The first injection lies after the first of these keys.
   // Collective over the stages.
   std::vector<torch::Tensor> subject_keys(const torch::Tensor& injected) const;
 
@@ -74,35 +74,35 @@ class InjectedForward {
     TokenIds ids;
     std::int64_t subject_last;
     std::int64_t predicts_from;
-    bool essence;
+    bool kl_prompt;
   };
   // Where and what is predicted, as the packed suffixes have it.
   struct Predictions {
     torch::Tensor target_index;    // [predicted] i64 packed token that predicts
     torch::Tensor target_ids;      // [predicted] i64
     torch::Tensor target_weights;  // [E, predicted] f32: 1 / (tokens of the target * contexts of the edit)
-    torch::Tensor essence_index;   // [E] i64
+    torch::Tensor kl_index;        // [E] i64
     torch::Tensor row_edit;        // [rows] i64
     torch::Tensor subject_index;   // [rows] i64 packed token of the subject's last one: the first of each suffix
     torch::Tensor row_averages;    // [E, rows] f32: 1 / contexts of the edit at its rewriting prompts
   };
 
   void list_rows();
-  void cache_beginnings();
+  void cache_prefixes();
   void lay_out_suffixes();
-  // Called with each layer behind the first injected one and its output before the injection.
-  using Observe = std::function<void(std::int64_t layer, const BlockOutput& output)>;
+  // Called with each layer after the first injected one and its output before the injection.
+  using Capture = std::function<void(std::int64_t layer, const BlockOutput& output)>;
   torch::Tensor hidden_after(std::int64_t last_layer, const torch::Tensor& injected,
-                             const Observe& observe = {}) const;
+                             const Capture& capture = {}) const;
 
   const Transformer& model_;
   InjectionOptions options_;
   std::vector<EditPrompts> edits_;
   std::vector<Row> rows_;
-  std::vector<AttentionCache> caches_;  // of layers behind the first injected one, in their order
+  std::vector<AttentionCache> caches_;  // of layers after the first injected one, in their order
   torch::Tensor after_first_;           // [tokens, d]: residual stream after the first injected layer
   torch::Tensor first_keys_;            // [rows, f]: of the first injected layer at the subject's last token
-  torch::Tensor essence_before_;        // [E, V] log-probabilities p_0
+  torch::Tensor kl_before_;             // [E, V] log-probabilities p_0
   torch::Tensor norms_;                 // [E]
   Predictions predictions_;
   std::shared_ptr<const ForwardPass> suffixes_;

@@ -7,7 +7,7 @@
 namespace anchorage::worker {
 namespace {
 
-std::int64_t edits_of(LossEvaluation::Together evaluations) {
+std::int64_t edits_of(LossEvaluation::Evaluations evaluations) {
   std::int64_t edits = 0;
   for (const LossEvaluation* evaluation : evaluations) edits += evaluation->forward().edits();
   return edits;
@@ -22,7 +22,7 @@ LossEvaluation::LossEvaluation(const InjectedForward& forward, const torch::Tens
   loss_ = forward.loss(point_);
 }
 
-std::vector<InjectedLoss> LossEvaluation::losses(Together evaluations) {
+std::vector<InjectedLoss> LossEvaluation::losses(Evaluations evaluations) {
   const torch::NoGradGuard no_gradients;
   const InjectedForward& first = evaluations.front()->forward_;
   const Stages& stages = first.model().stages;
@@ -35,8 +35,8 @@ std::vector<InjectedLoss> LossEvaluation::losses(Together evaluations) {
     }
     packed = at::cat(each, 1);
   }
-  packed = stages.share_from(first.first_stage(), packed, stages.last(), {3, edits_of(evaluations)},
-                             first.loss_dtype(), "share losses");
+  packed = stages.broadcast_from(first.first_stage(), packed, stages.last(), {3, edits_of(evaluations)},
+                                 first.loss_dtype(), "broadcast losses");
   std::vector<InjectedLoss> losses;
   std::int64_t begin = 0;
   for (const LossEvaluation* evaluation : evaluations) {
@@ -47,17 +47,17 @@ std::vector<InjectedLoss> LossEvaluation::losses(Together evaluations) {
   return losses;
 }
 
-void LossEvaluation::send_back(double kl_factor) {
+void LossEvaluation::backward(double kl_factor) {
   const torch::AutoGradMode gradients(true);
   if (forward_.model().stages.is_last()) {
     (loss_.nll + kl_factor * loss_.kl).sum().backward();
   } else if (loss_.nll.defined()) {
-    loss_.nll.sum().backward();  // of nothing: what is to come, comes from the stage behind
+    loss_.nll.sum().backward();  // of nothing: what is to come, comes from the stage after
   }
   loss_ = {};
 }
 
-std::vector<torch::Tensor> LossEvaluation::gradients(Together evaluations) {
+std::vector<torch::Tensor> LossEvaluation::gradients(Evaluations evaluations) {
   std::vector<torch::Tensor> gradients;
   for (const LossEvaluation* evaluation : evaluations) {
     const auto& point = evaluation->point_;
@@ -69,10 +69,10 @@ std::vector<torch::Tensor> LossEvaluation::gradients(Together evaluations) {
   if (first.first_stage() == stages.last()) return gradients;
 
   const auto all = at::cat(gradients);  // [edits of all, m, d]
-  const auto shared =
-      at::stack(stages.share_layers_from(first.first_stage(), first.layers(), all.unbind(1),
-                                         {all.size(0), first.d_model()}, all.scalar_type(), "share gradients"),
-                1);
+  const auto shared = at::stack(
+      stages.broadcast_layers_from(first.first_stage(), first.layers(), all.unbind(1),
+                                   {all.size(0), first.d_model()}, all.scalar_type(), "broadcast gradients"),
+      1);
   std::int64_t begin = 0;
   for (torch::Tensor& gradient : gradients) {
     gradient = shared.narrow(0, begin, gradient.size(0));

@@ -13,13 +13,14 @@
 namespace anchorage::worker {
 namespace {
 
-// The update rule's memory: Adam's two moments, or the direction of normalised gradient descent. All [E, m, d] f32.
-class Step {
+// The update rule's memory: Adam's two moments, or the direction of normalized gradient optimizer. All [E, m, d]
+// f32.
+class UpdateRule {
  public:
-  Step(const io::Hparams& hparams, const torch::Tensor& like)
+  UpdateRule(const io::Hparams& hparams, const torch::Tensor& like)
       : hparams_(hparams), first_(torch::zeros_like(like)), second_(torch::zeros_like(like)) {}
 
-  // The point after a step from `point` along `gradient`; `norms` [E] scales normalised steps.
+  // The point after a step from `point` along `gradient`; `norms` [E] scales normalized steps.
   torch::Tensor operator()(const torch::Tensor& point, const torch::Tensor& gradient, const torch::Tensor& norms) {
     if (hparams_.v_optimizer == io::ValueOptimizer::ngd) {
       const auto length = gradient.flatten(1).norm(2, 1).clamp_min(1e-30).view({-1, 1, 1});
@@ -50,8 +51,8 @@ torch::Tensor project(const torch::Tensor& point, const torch::Tensor& norms, do
   return point * at::clamp_max(clamp * norms / length.clamp_min(1e-30), 1.0).view({-1, 1, 1});
 }
 
-// Where a descent starts and ends. `mask` and `l1_weights` [E, m, d] are those of the anchors, undefined for dense
-// vectors.
+// Where a optimizer starts and ends. `mask` and `l1_weights` [E, m, d] are those of the anchors, undefined for
+// dense vectors.
 struct Start {
   torch::Tensor point;       // [E, m, d] f32
   torch::Tensor mask;        // 0 or 1
@@ -60,16 +61,16 @@ struct Start {
   bool until_converged;
 };
 
-// A group's loop over steps, each in the parts that LossEvaluation tells of. Until convergence, an edit that has
-// converged leaves the group's tensors while the others go on, and the point that counts is the last one evaluated;
-// else all steps are taken for every edit, and it is the one behind the last step.
-class Descent {
+// A group's loop over steps, each in the parts that LossEvaluation says of. Until convergence, an edit that has
+// converged leaves the group's tensors while the others continue, and the point that counts is the last one
+// evaluated; else all steps are taken for every edit, and it is the one after the last step.
+class GroupOptimizer {
  public:
-  Descent(InjectedForward forward, const io::Hparams& hparams, Start start)
+  GroupOptimizer(InjectedForward forward, const io::Hparams& hparams, Start start)
       : forward_(std::make_unique<InjectedForward>(std::move(forward))),
         hparams_(hparams),
         start_(std::move(start)),
-        step_(hparams, start_.point),
+        update_rule_(hparams, start_.point),
         active_(torch::arange(forward_->edits(), start_.point.options().dtype(torch::kInt64))),
         mean_gradient_(torch::zeros_like(start_.point)) {
     if (start_.mask.defined()) start_.point = start_.point * start_.mask;
@@ -78,35 +79,35 @@ class Descent {
 
   InjectedForward& forward() { return *forward_; }
   LossEvaluation& evaluation() { return *evaluation_; }
-  bool is_going() const { return is_going_; }
+  bool is_active() const { return is_active_; }
   const torch::Tensor& values() const { return values_; }                // [E, m, d]
   const torch::Tensor& mean_gradient() const { return mean_gradient_; }  // [E, m, d], where all steps were taken
 
   void evaluate() { evaluation_.emplace(*forward_, start_.point); }
 
-  void judge(const InjectedLoss& loss) {
+  void check_convergence(const InjectedLoss& loss) {
     values_.index_copy_(0, active_, start_.point);
     ++evaluated_;
     if (!start_.until_converged) return;
-    going_ = at::logical_not(converged(loss)).nonzero().squeeze(1);
-    is_going_ = going_.size(0) > 0 && evaluated_ < start_.evaluations;
-    if (!is_going_) evaluation_.reset();
+    continuing_ = at::logical_not(converged(loss)).nonzero().squeeze(1);
+    is_active_ = continuing_.size(0) > 0 && evaluated_ < start_.evaluations;
+    if (!is_active_) evaluation_.reset();
   }
 
-  void send_back() { evaluation_->send_back(hparams_.kl_factor); }
+  void backward() { evaluation_->backward(hparams_.kl_factor); }
 
-  void advance(const torch::Tensor& gradient_of_loss) {
+  void step(const torch::Tensor& gradient_of_loss) {
     const auto gradient = masked(gradient_of_loss + penalty_gradient());
     evaluation_.reset();
-    const auto next = masked(step_(start_.point, gradient, forward_->norms()));
+    const auto next = masked(update_rule_(start_.point, gradient, forward_->norms()));
     start_.point = project(next, forward_->norms(), hparams_.clamp_norm_factor);
     if (start_.until_converged) {
-      if (going_.size(0) < active_.size(0)) drop_all_but(going_);
+      if (continuing_.size(0) < active_.size(0)) drop_all_but(continuing_);
       return;
     }
     mean_gradient_ += gradient / static_cast<double>(start_.evaluations);
-    is_going_ = evaluated_ < start_.evaluations;
-    if (!is_going_) values_ = start_.point;
+    is_active_ = evaluated_ < start_.evaluations;
+    if (!is_active_) values_ = start_.point;
   }
 
   // What was found, [E, m, d] or, with the mean gradient, [E, 2 m, d], for stages that have taken no part in it.
@@ -116,7 +117,7 @@ class Descent {
     const std::int64_t layers = values_.size(1);
     values_.copy_(packed.narrow(1, 0, layers));
     if (!start_.until_converged) mean_gradient_.copy_(packed.narrow(1, layers, layers));
-    is_going_ = false;
+    is_active_ = false;
   }
 
   std::int64_t evaluations() const { return start_.evaluations; }
@@ -147,69 +148,69 @@ class Descent {
     return hparams_.early_stop == io::EarlyStop::argmax ? at::logical_or(low, loss.matches) : low;
   }
 
-  void drop_all_but(const torch::Tensor& going) {
-    active_ = active_.index_select(0, going);
-    start_.point = start_.point.index_select(0, going);
-    if (start_.mask.defined()) start_.mask = start_.mask.index_select(0, going);
-    if (start_.l1_weights.defined()) start_.l1_weights = start_.l1_weights.index_select(0, going);
-    step_.keep(going);
-    const auto on_host = going.cpu();
+  void drop_all_but(const torch::Tensor& continuing) {
+    active_ = active_.index_select(0, continuing);
+    start_.point = start_.point.index_select(0, continuing);
+    if (start_.mask.defined()) start_.mask = start_.mask.index_select(0, continuing);
+    if (start_.l1_weights.defined()) start_.l1_weights = start_.l1_weights.index_select(0, continuing);
+    update_rule_.keep(continuing);
+    const auto on_host = continuing.cpu();
     forward_->keep({on_host.data_ptr<std::int64_t>(), static_cast<std::size_t>(on_host.numel())});
   }
 
   std::unique_ptr<InjectedForward> forward_;  // stays where it is while an evaluation borrows it
   const io::Hparams& hparams_;
   Start start_;
-  Step step_;
-  torch::Tensor active_;  // [edits still going] i64: their numbers in the group
+  UpdateRule update_rule_;
+  torch::Tensor active_;  // [edits still active] i64: their numbers in the group
   torch::Tensor mean_gradient_, values_;
   std::optional<LossEvaluation> evaluation_;
-  torch::Tensor going_;  // of the active ones
+  torch::Tensor continuing_;  // of the active ones
   std::int64_t evaluated_ = 0;
-  bool is_going_ = true;
+  bool is_active_ = true;
 };
 
 // All groups to their end, step by step together.
-void descend(std::vector<Descent>& groups) {
-  std::vector<Descent*> going;
+void optimize_together(std::vector<GroupOptimizer>& groups) {
+  std::vector<GroupOptimizer*> active;
   std::vector<InjectedForward*> forwards;
-  for (Descent& group : groups) {
-    going.push_back(&group);
+  for (GroupOptimizer& group : groups) {
+    active.push_back(&group);
     forwards.push_back(&group.forward());
   }
   InjectedForward::share_norms(forwards);
   const auto evaluations = [&] {
     std::vector<LossEvaluation*> each;
-    for (Descent* group : going) each.push_back(&group->evaluation());
+    for (GroupOptimizer* group : active) each.push_back(&group->evaluation());
     return each;
   };
-  const auto drop_those_that_are_through = [&] {
-    std::erase_if(going, [](const Descent* group) { return !group->is_going(); });
+  const auto drop_finished = [&] {
+    std::erase_if(active, [](const GroupOptimizer* group) { return !group->is_active(); });
   };
-  while (!going.empty()) {
-    for (Descent* group : going) group->evaluate();
+  while (!active.empty()) {
+    for (GroupOptimizer* group : active) group->evaluate();
     const auto losses = LossEvaluation::losses(evaluations());
-    for (std::size_t i = 0; i < going.size(); ++i) going[i]->judge(losses[i]);
-    drop_those_that_are_through();
-    if (going.empty()) return;
-    for (Descent* group : going) group->send_back();
+    for (std::size_t i = 0; i < active.size(); ++i) active[i]->check_convergence(losses[i]);
+    drop_finished();
+    if (active.empty()) return;
+    for (GroupOptimizer* group : active) group->backward();
     const auto gradients = LossEvaluation::gradients(evaluations());
-    for (std::size_t i = 0; i < going.size(); ++i) going[i]->advance(gradients[i]);
-    drop_those_that_are_through();
+    for (std::size_t i = 0; i < active.size(); ++i) active[i]->step(gradients[i]);
+    drop_finished();
   }
 }
 
 // The stages that take part get all groups to their end; those before are told what was found, once for all.
-void run(std::vector<Descent>& groups) {
+void run(std::vector<GroupOptimizer>& groups) {
   const InjectedForward& forward = groups.front().forward();
   const Stages& stages = forward.model().stages;
-  if (forward.takes_part()) descend(groups);
+  if (forward.takes_part()) optimize_together(groups);
   if (forward.first_stage() == 0) return;
   std::vector<torch::Tensor> own;
-  for (const Descent& group : groups) own.push_back(group.packed());
+  for (const GroupOptimizer& group : groups) own.push_back(group.packed());
   const auto packed = at::cat(own);
-  const auto found = stages.share(packed, stages.last(), packed.sizes(), packed.scalar_type(), "share values",
-                                  sharding::Patience::steps(groups.front().evaluations()));
+  const auto found = stages.broadcast(packed, stages.last(), packed.sizes(), packed.scalar_type(),
+                                      "broadcast values", sharding::Timeout::steps(groups.front().evaluations()));
   if (forward.takes_part()) return;
   std::int64_t begin = 0;
   for (std::size_t i = 0; i < groups.size(); ++i) {
@@ -218,10 +219,10 @@ void run(std::vector<Descent>& groups) {
   }
 }
 
-std::vector<torch::Tensor> found_by(std::vector<Descent>& groups) {
+std::vector<torch::Tensor> found_by(std::vector<GroupOptimizer>& groups) {
   run(groups);
   std::vector<torch::Tensor> values;
-  for (const Descent& group : groups) values.push_back(group.values());
+  for (const GroupOptimizer& group : groups) values.push_back(group.values());
   return values;
 }
 
@@ -241,34 +242,35 @@ torch::Tensor anchors_of(const torch::Tensor& saliency, double share) {
 }  // namespace
 
 std::vector<torch::Tensor> optimize_values(std::vector<InjectedForward> groups, const io::Hparams& hparams) {
-  std::vector<Descent> descents;
+  std::vector<GroupOptimizer> optimizers;
   for (InjectedForward& group : groups) {
     auto point = origin(group);
-    descents.emplace_back(std::move(group), hparams,
-                          Start{.point = std::move(point),
-                                .mask = {},
-                                .l1_weights = {},
-                                .evaluations = hparams.v_num_grad_steps,
-                                .until_converged = true});
+    optimizers.emplace_back(std::move(group), hparams,
+                            Start{.point = std::move(point),
+                                  .mask = {},
+                                  .l1_weights = {},
+                                  .evaluations = hparams.v_num_grad_steps,
+                                  .until_converged = true});
   }
-  return found_by(descents);
+  return found_by(optimizers);
 }
 
 std::vector<LocatedValues> locate_anchors(std::vector<InjectedForward> groups, const io::Hparams& hparams) {
-  std::vector<Descent> descents;
+  std::vector<GroupOptimizer> optimizers;
   for (InjectedForward& group : groups) {
     auto point = origin(group);
-    descents.emplace_back(std::move(group), hparams,
-                          Start{.point = std::move(point),
-                                .mask = {},
-                                .l1_weights = {},
-                                .evaluations = hparams.eac_locate_steps,
-                                .until_converged = false});
+    optimizers.emplace_back(std::move(group), hparams,
+                            Start{.point = std::move(point),
+                                  .mask = {},
+                                  .l1_weights = {},
+                                  .evaluations = hparams.eac_locate_steps,
+                                  .until_converged = false});
   }
-  run(descents);
+  run(optimizers);
   std::vector<LocatedValues> located;
-  for (const Descent& descent : descents) {
-    located.push_back({.dense = descent.values(), .saliency = (descent.mean_gradient() * descent.values()).abs()});
+  for (const GroupOptimizer& optimizer : optimizers) {
+    located.push_back(
+        {.dense = optimizer.values(), .saliency = (optimizer.mean_gradient() * optimizer.values()).abs()});
   }
   return located;
 }
@@ -278,16 +280,16 @@ std::vector<torch::Tensor> compress_to_anchors(std::vector<InjectedForward> grou
                                                std::span<const torch::Tensor> anchors) {
   // The constant of the published code, which keeps the weight of an entry without saliency finite.
   constexpr double epsilon = 1e-6;
-  std::vector<Descent> descents;
+  std::vector<GroupOptimizer> optimizers;
   for (std::size_t i = 0; i < groups.size(); ++i) {
-    descents.emplace_back(std::move(groups[i]), hparams,
-                          Start{.point = located[i].dense,
-                                .mask = anchors[i],
-                                .l1_weights = hparams.eac_l1 / (located[i].saliency + epsilon),
-                                .evaluations = hparams.eac_compress_steps,
-                                .until_converged = true});
+    optimizers.emplace_back(std::move(groups[i]), hparams,
+                            Start{.point = located[i].dense,
+                                  .mask = anchors[i],
+                                  .l1_weights = hparams.eac_l1 / (located[i].saliency + epsilon),
+                                  .evaluations = hparams.eac_compress_steps,
+                                  .until_converged = true});
   }
-  return found_by(descents);
+  return found_by(optimizers);
 }
 
 std::vector<torch::Tensor> optimize_anchored_values(const std::vector<InjectedForward>& groups,

@@ -5,7 +5,7 @@
 //
 // under |D_i| <= clamp_norm_factor * |z_i| (docs/method.md section 1; MEMIT, arXiv 2210.07229, and EAC, arXiv
 // 2503.00035). Edits are independent of each other: a group gives what each of its edits would give alone, to
-// rounding. Several groups are under way at the same time, for the stages of a replica to work on (LossEvaluation);
+// rounding. Several groups are in flight at the same time, for the stages of a replica to work on (LossEvaluation);
 // what a group gives depends on nothing outside it. Collective over the model's stages, all of which get the
 // results.
 #pragma once
@@ -17,12 +17,12 @@ namespace anchorage::worker {
 
 // Values are [E, m, d] f32 of E edits and m injected layers, those of the last evaluated step. One result a group.
 
-// Adam or normalised gradient descent (`v_optimizer`) for `v_num_grad_steps` evaluations.
+// Adam or normalized gradient descent (`v_optimizer`) for `v_num_grad_steps` evaluations.
 std::vector<torch::Tensor> optimize_values(std::vector<InjectedForward> groups, const io::Hparams& hparams);
 
 // Phase 1 of EAC and B-EAC: `eac_locate_steps` dense steps.
 struct LocatedValues {
-  torch::Tensor dense;     // the values behind the last step
+  torch::Tensor dense;     // the values after the last step
   torch::Tensor saliency;  // [E, m, d] f32, weighted-gradient saliency |mean gradient of the steps * D|
 };
 std::vector<LocatedValues> locate_anchors(std::vector<InjectedForward> groups, const io::Hparams& hparams);

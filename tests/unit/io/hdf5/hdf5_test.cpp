@@ -156,8 +156,8 @@ TEST_F(Hdf5, FindsAFlippedByteInADatasetByItsChecksum) {
 TEST_F(Hdf5, RefusesTextWithANulInside) {
   NewFile file(path());
   const std::string text("a\0b", 3);
-  EXPECT_THAT(message_of([&] { file.root().set_attribute("t", text); }), HasSubstr("behind 'a'"));
-  EXPECT_THAT(message_of([&] { file.root().write("t", std::vector<std::string>{text}); }), HasSubstr("behind 'a'"));
+  EXPECT_THAT(message_of([&] { file.root().set_attribute("t", text); }), HasSubstr("after 'a'"));
+  EXPECT_THAT(message_of([&] { file.root().write("t", std::vector<std::string>{text}); }), HasSubstr("after 'a'"));
 }
 
 TEST_F(Hdf5, RefusesWhatIsNoHdf5File) {

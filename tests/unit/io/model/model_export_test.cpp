@@ -94,7 +94,7 @@ TEST_F(ModelExport, ReplacesTheEditedTensorsAndNoOtherByte) {
 }
 
 TEST_F(ModelExport, RoundsToTheDtypeOfTheBaseAndTellsWhatWasLost) {
-  // Of bf16's neighbours of 1, 2 and 3 the nearest are 2^-7, 2^-6 and 2^-6 away.
+  // Of bf16's neighbors of 1, 2 and 3 the nearest are 2^-7, 2^-6 and 2^-6 away.
   const std::vector<float> b = {1.0F + 0x1p-9F, 2.0F + 0x1.8p-7F, 3.0F};
   const ExportReport report = export_with({{"b", {{3}, b}}});
   EXPECT_THAT(values_of(out_, "b"), ElementsAre(1.0F, 2.0F + 0x1p-6F, 3.0F));

@@ -87,15 +87,15 @@ TEST_F(Checkpoint, ThatIsCutOffOrAlteredIsPassedOverAndNamed) {
   EXPECT_EQ(choice.segment, 1);
   ASSERT_EQ(choice.damaged.size(), 2U);
   EXPECT_EQ(choice.damaged[0].path, file(3, 4));
-  EXPECT_THAT(choice.damaged[0].complaint, HasSubstr("cut off"));
-  EXPECT_THAT(choice.damaged[1].complaint, HasSubstr("altered"));
+  EXPECT_THAT(choice.damaged[0].diagnostic, HasSubstr("cut off"));
+  EXPECT_THAT(choice.damaged[1].diagnostic, HasSubstr("altered"));
 }
 
 TEST_F(Checkpoint, OfAnotherJournalIsPassedOver) {
   write_checkpoint_layer(path(), 2, "of another run", sample(2, 4));
   write_checkpoint_layer(path(), 2, "of another run", sample(2, 10));
   EXPECT_EQ(newest().segment, std::nullopt);
-  EXPECT_THAT(newest().damaged.at(0).complaint, HasSubstr("another segment"));
+  EXPECT_THAT(newest().damaged.at(0).diagnostic, HasSubstr("another segment"));
 }
 
 TEST_F(Checkpoint, OfWhatWasRolledBackIsPassedOver) {

@@ -126,9 +126,9 @@ TEST_F(Run, NamesWhatItsRecordLacks) {
   };
   EXPECT_THAT(refusal("schema: anchorage-run/1\nmodel: x\n"), HasSubstr("no key 'edits'"));
   EXPECT_THAT(refusal("schema: anchorage-run/9\n"), HasSubstr("found anchorage-run/9"));
-  EXPECT_THAT(refusal("a: [1"), HasSubstr("run.yaml, line 1; mend the file"));
+  EXPECT_THAT(refusal("a: [1"), HasSubstr("run.yaml, line 1; fix the file"));
   EXPECT_THAT(refusal("schema: anchorage-run/1\n---\nmodel: x\n"), HasSubstr("a second document"));
-  EXPECT_THAT(refusal("- just a list"), HasSubstr("run.yaml; mend the file"));
+  EXPECT_THAT(refusal("- just a list"), HasSubstr("run.yaml; fix the file"));
   EXPECT_THAT(refusal(""), HasSubstr("no key 'schema'"));
 }
 
@@ -143,7 +143,7 @@ TEST_F(Run, IsUsedByOneJobAtATime) {
   EXPECT_NO_THROW(RunDirectory::view(path()));
 }
 
-// A lock that outlives its job, as on some network file systems: the message tells what to do, and that helps.
+// A lock that outlives its job, as on some network file systems: the message says what to do, and that helps.
 TEST_F(Run, IsFreeAgainWhereAStaleLockIsRemoved) {
   const RunDirectory gone = begun(path());
   const std::string message = message_of([&] { RunDirectory::resume(path()); });

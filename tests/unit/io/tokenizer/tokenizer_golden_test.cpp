@@ -15,8 +15,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path kScript = fs::path(ANCHORAGE_SOURCE_DIR) / "tests/golden/tokenizer_golden.py";
-const fs::path kShared = fs::path(ANCHORAGE_SOURCE_DIR) / "../shared/data/tokenizers";
+const fs::path golden_script = fs::path(ANCHORAGE_SOURCE_DIR) / "tests/golden/tokenizer_golden.py";
+const fs::path shared_tokenizers = fs::path(ANCHORAGE_SOURCE_DIR) / "../shared/data/tokenizers";
 
 fs::path demo_model() {
   const char* cache = std::getenv("ANCHORAGE_CACHE");
@@ -41,7 +41,7 @@ class Golden {
     if (mkdtemp(folder.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
     folder_ = folder;
     std::string command =
-        std::string(ANCHORAGE_PYTHON) + " -B '" + kScript.string() + "' " + name + " '" + folder + "'";
+        std::string(ANCHORAGE_PYTHON) + " -B '" + golden_script.string() + "' " + name + " '" + folder + "'";
     if (!source.empty()) command += " '" + source.string() + "'";
     if (std::system(command.c_str()) != 0) throw std::runtime_error("failed: " + command);
     expected = nlohmann::json::parse(std::ifstream(folder_ / "golden.json"));
@@ -124,16 +124,17 @@ TEST_P(RealTokenizer, GivesTheIdsOffsetsAndTextsOfTheTokenizersPackage) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Tokenizer, RealTokenizer,
-                         testing::Values(RealFile{"gpt2", kShared / "gpt2/tokenizer.json"},
-                                         RealFile{"gpt_neox", kShared / "gpt-neox/20B_tokenizer.json"},
-                                         RealFile{"llama2", kShared / "llama2/tokenizer.json"},
-                                         RealFile{"llama3", kShared / "llama3/tokenizer.model.tiktoken"},
-                                         RealFile{"qwen2", kShared / "qwen/qwen.tiktoken"},
-                                         RealFile{"tinyllama", kShared / "tinyllama/tokenizer.json"},
-                                         RealFile{"mistral", kShared / "mistral/Mistral-7B-v0.1/tokenizer.json"},
-                                         RealFile{"phi2", kShared / "phi2/tokenizer.json"},
-                                         RealFile{"phi3", kShared / "phi3/tokenizer.json"},
-                                         RealFile{"smollm2", kShared / "smollm2/tokenizer.json"},
+                         testing::Values(RealFile{"gpt2", shared_tokenizers / "gpt2/tokenizer.json"},
+                                         RealFile{"gpt_neox", shared_tokenizers / "gpt-neox/20B_tokenizer.json"},
+                                         RealFile{"llama2", shared_tokenizers / "llama2/tokenizer.json"},
+                                         RealFile{"llama3", shared_tokenizers / "llama3/tokenizer.model.tiktoken"},
+                                         RealFile{"qwen2", shared_tokenizers / "qwen/qwen.tiktoken"},
+                                         RealFile{"tinyllama", shared_tokenizers / "tinyllama/tokenizer.json"},
+                                         RealFile{"mistral",
+                                                  shared_tokenizers / "mistral/Mistral-7B-v0.1/tokenizer.json"},
+                                         RealFile{"phi2", shared_tokenizers / "phi2/tokenizer.json"},
+                                         RealFile{"phi3", shared_tokenizers / "phi3/tokenizer.json"},
+                                         RealFile{"smollm2", shared_tokenizers / "smollm2/tokenizer.json"},
                                          RealFile{"demo", demo_model()}),
                          [](const auto& test) { return std::string(test.param.name); });
 
@@ -153,7 +154,7 @@ class PublishedIds : public testing::TestWithParam<PublishedVectors> {};
 
 TEST_P(PublishedIds, AreReproduced) {
   const auto& [unused, file, vectors, special] = GetParam();
-  const fs::path vectors_file = kShared / "test_vectors" / vectors;
+  const fs::path vectors_file = shared_tokenizers / "test_vectors" / vectors;
   if (!fs::exists(file) || !fs::exists(vectors_file)) GTEST_SKIP() << "no " << file << " or no " << vectors_file;
   const Tokenizer tokenizer = Tokenizer::load(file);
   const auto expected = nlohmann::json::parse(std::ifstream(vectors_file));
@@ -161,11 +162,12 @@ TEST_P(PublishedIds, AreReproduced) {
   EXPECT_EQ(ids, expected["token_ids"].get<std::vector<std::int32_t>>());
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Tokenizer, PublishedIds,
-    testing::Values(PublishedVectors{"gpt2", kShared / "gpt2/tokenizer.json", "gpt2_encoded_tokens.json", false},
-                    PublishedVectors{"llama2", kShared / "llama2/tokenizer.json", "llama_encoded.json", true}),
-    [](const auto& test) { return std::string(test.param.name); });
+INSTANTIATE_TEST_SUITE_P(Tokenizer, PublishedIds,
+                         testing::Values(PublishedVectors{"gpt2", shared_tokenizers / "gpt2/tokenizer.json",
+                                                          "gpt2_encoded_tokens.json", false},
+                                         PublishedVectors{"llama2", shared_tokenizers / "llama2/tokenizer.json",
+                                                          "llama_encoded.json", true}),
+                         [](const auto& test) { return std::string(test.param.name); });
 
 }  // namespace
 }  // namespace anchorage::io

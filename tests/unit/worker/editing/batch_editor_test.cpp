@@ -130,7 +130,7 @@ TEST_P(BatchEditorOfMethod, ACheckpointOfOneShapeGoesOnInAnother) {
   }
 }
 
-// The disk refuses: the run goes on without.
+// The disk refuses: the run continues without.
 TEST_F(BatchEditorTest, ACheckpointThatCannotBeWrittenIsNoError) {
   on_ranks("b-eac", {1, 1}, [&](const EditorRank& rank) {
     EXPECT_NO_THROW(CheckpointWriter().begin(rank.editor, folder.path() / "nowhere", 1, "digest"));
@@ -145,7 +145,7 @@ TEST_F(BatchEditorTest, TheFirstLayersUpdateSolvesTheNormalEquations) {
   tests::expect_close(at::mm(update.u, update.v.t()), expected, 1e-5 * expected.abs().max().item<double>());
 }
 
-// The journal tells a batch by one set of keys and residuals a layer, also behind correction sweeps.
+// The journal says a batch by one set of keys and residuals a layer, also after correction sweeps.
 TEST_F(BatchEditorTest, AJointUpdateSolvesTheNormalEquationsOfWhatIsRecorded) {
   for (const int sweeps : {0, 1, 3}) {
     options.correction_sweeps = sweeps;
@@ -221,7 +221,7 @@ TEST_F(BatchEditorTest, EveryPartOfBEacCanBeSwitchedOff) {
   EXPECT_FALSE(at::equal(without_anchors, without_selection));
 }
 
-// One answer of the last stage serves all groups that are under way; one after the other, each would wait for its
+// One answer of the last stage serves all groups that are in flight; one after the other, each would wait for its
 // own.
 TEST_F(BatchEditorTest, StagesHaveSeveralGroupsUnderWay) {
   options.early_stop_loss = 0;
@@ -231,7 +231,7 @@ TEST_F(BatchEditorTest, StagesHaveSeveralGroupsUnderWay) {
     std::int64_t calls = 0;
     on_ranks("b-eac", {2, 1}, [&](const EditorRank& rank) {
       (void)rank.editor.apply(std::span(all).first(4));
-      if (rank.is_root()) calls = rank.replica.traffic().at("share losses").calls;
+      if (rank.is_root()) calls = rank.replica.traffic().at("broadcast losses").calls;
     });
     return calls;
   };

@@ -61,14 +61,16 @@ TEST_P(EditRefusalOfMethod, EditsThatCannotBeWrittenAreRefusedAloneInAnyShape) {
   }
 }
 
-// The KL term's prompt is bare where that can be, else behind any prefix that keeps its subject from the sink.
+// The KL term's prompt is bare where that can be, else after any prefix that keeps its subject from the sink.
 TEST_F(EditRefusal, AnEssenceThatIsAnAttentionSinkMovesBehindAPrefix) {
   const torch::NoGradGuard no_gradients;
   const PromptBuilder prompts(tokenizer);
   const Transformer model = load_transformer(directory);
   const std::vector<std::string> prefixes = {"", "It was said", "I know"};
   const auto norm_of = [&](const PromptRow& row) {
-    return SubjectStates(model, std::span(&row, 1), std::vector<std::int64_t>{1, 2}).residual_norms().squeeze(0);
+    return SubjectActivations(model, std::span(&row, 1), std::vector<std::int64_t>{1, 2})
+        .residual_norms()
+        .squeeze(0);
   };
   const auto refusal = [&](const io::Edit& edit, const std::vector<std::string>& in) {
     return EditGroup(model, prompts, {.prefixes = in, .wanted = 1}, limits, options, {edit}).refusals().front();
@@ -76,9 +78,9 @@ TEST_F(EditRefusal, AnEssenceThatIsAnAttentionSinkMovesBehindAPrefix) {
   int cases = 0;
   for (const io::Edit& edit : seven_edits()) {
     const auto rewrite = norm_of(prompts.build(edit, std::vector<std::string>{""}).rewrites.front());
-    const auto bare = norm_of(prompts.build(edit, {}).essence);
-    const auto second = norm_of(prompts.build(edit, {}, prefixes[1]).essence);
-    const auto third = norm_of(prompts.build(edit, {}, prefixes[2]).essence);
+    const auto bare = norm_of(prompts.build(edit, {}).kl_prompt);
+    const auto second = norm_of(prompts.build(edit, {}, prefixes[1]).kl_prompt);
+    const auto third = norm_of(prompts.build(edit, {}, prefixes[2]).kl_prompt);
     limits = at::maximum(rewrite, third);
     if (bare.le(limits).all().item<bool>() || second.le(limits).all().item<bool>()) continue;
     ++cases;

@@ -77,13 +77,13 @@ template <class Watch>
 sharding::Removal three_batches(const std::filesystem::path& segments, const EditorRank& rank, const Watch& watch) {
   const auto edits = seven_edits();
   sharding::Removal request{.edits = {{.id = "1", .segment = 1, .edit = 1}, {.id = "2", .segment = 2, .edit = 2}},
-                            .standing = {}};
+                            .live = {}};
   for (const auto& [begin, count] : {std::pair{0U, 3U}, {3U, 3U}, {6U, 1U}}) {
     watch([&] {
       BatchResult result = rank.editor.apply(std::span(edits).subspan(begin, count));
-      const std::int64_t number = std::ssize(request.standing) + 1;
+      const std::int64_t number = std::ssize(request.live) + 1;
       if (rank.is_root()) write_batch(segments, number, result);
-      request.standing.push_back((segments / io::segment_file_name(number)).string());
+      request.live.push_back((segments / io::segment_file_name(number)).string());
       return result;
     });
   }

@@ -20,20 +20,20 @@ class EditMetricsTest : public testing::Test {
  protected:
   template <class Measure>
   auto measured(int size, Measure measure) const {
-    decltype(measure(std::declval<const Ranks&>())) result;
+    decltype(measure(std::declval<const Communicators&>())) result;
     tests::run_thread_world(size, [&](sharding::HostCommunicator& host) {
       torch::set_num_threads(1);
       const auto device = sharding::make_device_communicator(host, torch::kCPU);
-      auto own = measure(Ranks(host, *device));
+      auto own = measure(Communicators(host, *device));
       if (host.rank() == size - 1) result = std::move(own);
     });
     return result;
   }
   EditMetrics metrics(const std::vector<io::Edit>& edits, int size = 1) const {
-    return measured(size, [&](const Ranks& ranks) { return evaluate_edits(model, prompts, edits, ranks); });
+    return measured(size, [&](const Communicators& ranks) { return evaluate_edits(model, prompts, edits, ranks); });
   }
   TextLoss loss(const std::vector<TokenIds>& sequences, int size) const {
-    return measured(size, [&](const Ranks& ranks) { return loss_on_sequences(model, sequences, ranks); });
+    return measured(size, [&](const Communicators& ranks) { return loss_on_sequences(model, sequences, ranks); });
   }
 
   static io::Edit edit(const std::string& id) {
@@ -108,7 +108,7 @@ TEST_F(EditMetricsTest, OfTextThatPredictsNothingThereIsNoLoss) {
     EXPECT_EQ(text.loss, loss({sound}, 1).loss);
     EXPECT_EQ(text.tokens, 2);
     EXPECT_EQ(text.left_out, 1);
-    EXPECT_THAT(text.objection, HasSubstr("at most the model's 128 positions"));
+    EXPECT_THAT(text.rejection, HasSubstr("at most the model's 128 positions"));
   }
 }
 

@@ -91,7 +91,7 @@ TEST_F(OpenQuestions, OneThatCannotBeAskedIsLeftOutAndTheOthersKeepTheirNumbers)
     EXPECT_TRUE(answers.left_out[0]);
     EXPECT_EQ(answers.accuracy(), without.accuracy());
     EXPECT_NEAR(answers.nll.value(), without.nll.value(), 1e-4);
-    EXPECT_NE(answers.objection.find("at most the model's 128 positions"), std::string::npos) << answers.objection;
+    EXPECT_NE(answers.rejection.find("at most the model's 128 positions"), std::string::npos) << answers.rejection;
   }
 }
 
@@ -110,7 +110,7 @@ TEST_F(OpenQuestions, OneThatNeedsATokenWithoutARowIsLeftOutAndItsTokenNamed) {
                                                {tokenizer.decode(std::vector<std::int32_t>{319}), "b"}};
   const OpenAnswers answers = ask(fewer_rows, prompts, questions, {*worlds.front(), *device});
   EXPECT_EQ(answers.left_out, (std::vector{false, true}));
-  EXPECT_THAT(answers.objection, HasSubstr(fmt::format("one of its 319 rows for, found '{}' (id 319)",
+  EXPECT_THAT(answers.rejection, HasSubstr(fmt::format("one of its 319 rows for, found '{}' (id 319)",
                                                        tokenizer.token_of(319).value())));
 }
 

@@ -64,10 +64,10 @@ TEST_P(StagesOfFamily, GenerateTheSameTokensGreedilyAndDrawn) {
 std::vector<EditPrompts> two_edits() {
   EditPrompts first, second;
   first.rewrites = {{{5, 6, 7, 8, 9}, 2, 4}, {{20, 21, 22, 5, 6, 7, 8, 9}, 5, 7}};
-  first.essence = {{6, 7, 30, 31}, 1, 3};
+  first.kl_prompt = {{6, 7, 30, 31}, 1, 3};
   first.target = {40};
   second.rewrites = {{{11, 12, 13, 41, 42}, 0, 2}, {{20, 21, 22, 11, 12, 13, 41, 42}, 3, 5}};
-  second.essence = {{11, 30, 31}, 0, 2};
+  second.kl_prompt = {{11, 30, 31}, 0, 2};
   second.target = {41, 42, 43};
   return {first, second};
 }
@@ -84,7 +84,7 @@ TEST_P(StagesOfFamily, LossesGradientsKeysAndNormsAreTheSameBitsOnEveryStage) {
       const Transformer model = load(stages);
       std::vector<InjectedForward> groups(3, InjectedForward(model, two_edits(), options));
       std::vector<torch::Tensor> found = groups.front().subject_keys(injected);
-      if (!groups.front().takes_part()) return found;  // of the keys alone: the steps are taken behind this stage
+      if (!groups.front().takes_part()) return found;  // of the keys alone: the steps are taken after this stage
       std::vector<InjectedForward*> forwards;
       for (InjectedForward& group : groups) forwards.push_back(&group);
       InjectedForward::share_norms(forwards);
@@ -96,7 +96,7 @@ TEST_P(StagesOfFamily, LossesGradientsKeysAndNormsAreTheSameBitsOnEveryStage) {
       }
       for (const InjectedLoss& loss : LossEvaluation::losses(together))
         found.insert(found.end(), {loss.nll, loss.kl, loss.matches});
-      for (auto& evaluation : evaluations) evaluation.send_back(0.7);
+      for (auto& evaluation : evaluations) evaluation.backward(0.7);
       for (const auto& gradient : LossEvaluation::gradients(together)) found.push_back(gradient);
       for (const InjectedForward& group : groups) found.push_back(group.norms());
       return found;
@@ -106,10 +106,10 @@ TEST_P(StagesOfFamily, LossesGradientsKeysAndNormsAreTheSameBitsOnEveryStage) {
     for (const int count : {2, 3, 4}) {
       on_stages(4, count, [&](const Stages& stages) {
         const auto found = evaluated(stages);
-        const bool takes_part = stages.own() >= stages.of(options.layers.front());
+        const bool takes_part = stages.index() >= stages.stage_of(options.layers.front());
         ASSERT_EQ(std::ssize(found), takes_part ? std::ssize(whole) : slots);
         for (std::size_t i = 0; i < found.size(); ++i) {
-          EXPECT_TRUE(at::equal(found[i], whole[i])) << i << " on stage " << stages.own() << " of " << count;
+          EXPECT_TRUE(at::equal(found[i], whole[i])) << i << " on stage " << stages.index() << " of " << count;
         }
       });
     }
@@ -146,18 +146,18 @@ TEST_P(StagesOfFamily, BeforeTheFirstInjectedLayerHaveNoPartInTheStepsAndLearnTh
       const auto tensors = found(stages);
       ASSERT_EQ(tensors.size(), whole.size());
       for (std::size_t i = 0; i < tensors.size(); ++i) {
-        EXPECT_TRUE(at::equal(tensors[i], whole[i])) << i << " on stage " << stages.own() << " of " << cut.size();
+        EXPECT_TRUE(at::equal(tensors[i], whole[i])) << i << " on stage " << stages.index() << " of " << cut.size();
         EXPECT_EQ(tensors[i].scalar_type(), whole[i].scalar_type());
       }
       const auto calls = [&](const char* operation) {
         const auto traffic = replica->traffic().find(operation);
         return traffic == replica->traffic().end() ? 0 : traffic->second.calls;
       };
-      const bool takes_part = stages.own() >= stages.of(2), several = stages.of(2) < stages.last();
-      EXPECT_EQ(calls("share losses"), takes_part && several ? 5 + 4 : 0);
-      // A call a stage with injected layers; none behind the last evaluation of dense values.
-      EXPECT_EQ(calls("share gradients"), takes_part && several ? 2 * (4 + 4) : 0);
-      EXPECT_EQ(calls("share values"), 2);
+      const bool takes_part = stages.index() >= stages.stage_of(2), several = stages.stage_of(2) < stages.last();
+      EXPECT_EQ(calls("broadcast losses"), takes_part && several ? 5 + 4 : 0);
+      // A call a stage with injected layers; none after the last evaluation of dense values.
+      EXPECT_EQ(calls("broadcast gradients"), takes_part && several ? 2 * (4 + 4) : 0);
+      EXPECT_EQ(calls("broadcast values"), 2);
       EXPECT_EQ(calls("receive gradient") + calls("send gradient") > 0, takes_part && several);
     });
   }

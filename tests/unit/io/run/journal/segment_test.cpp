@@ -90,22 +90,22 @@ TEST(Segment, OfARollbackIsReadBackAsItWasWritten) {
 
 TEST(Segment, RefusesARemovalOrARollbackThatDoesNotFitTogether) {
   const tests::TemporaryDirectory directory;
-  const auto complaint = [&](const BatchSegment& segment) {
+  const auto diagnostic = [&](const BatchSegment& segment) {
     return message_of<InternalError>([&] { write_segment(directory.path(), segment); });
   };
   BatchSegment removal = sample_removal(2);
   removal.removal.edits[0].segment = 2;
-  EXPECT_THAT(complaint(removal), HasSubstr("a removed edit at row 0 of segment 2"));
+  EXPECT_THAT(diagnostic(removal), HasSubstr("a removed edit at row 0 of segment 2"));
   removal = sample_removal(2);
   removal.removal.edits.push_back(removal.removal.edits[0]);
-  EXPECT_THAT(complaint(removal), HasSubstr("for 2 removed edits"));
+  EXPECT_THAT(diagnostic(removal), HasSubstr("for 2 removed edits"));
   removal = sample_removal(2);
   removal.removal = {};
-  EXPECT_THAT(complaint(removal), HasSubstr("removes nothing"));
-  EXPECT_THAT(complaint(sample_rollback(2, 2)), HasSubstr("a rollback to segment 2"));
+  EXPECT_THAT(diagnostic(removal), HasSubstr("removes nothing"));
+  EXPECT_THAT(diagnostic(sample_rollback(2, 2)), HasSubstr("a rollback to segment 2"));
   BatchSegment rollback = sample_rollback(2, 1);
   rollback.header.rollback_to.reset();
-  EXPECT_THAT(complaint(rollback), HasSubstr("a rollback without it"));
+  EXPECT_THAT(diagnostic(rollback), HasSubstr("a rollback without it"));
 }
 
 TEST(Segment, KeepsWhatWasNotMeasuredAsNaN) {
@@ -226,7 +226,7 @@ TEST(Segment, OnAFullDiskLeavesNothingBehindAndCanBeWrittenLater) {
   EXPECT_EQ(read_segment(disk.path() / "seg-00000001.h5"), sample_batch(1, 4000));
 }
 
-// Scores of prompts and probes may be unknown; everything that goes on into weights may not.
+// Scores of prompts and probes may be unknown; everything that continues into weights may not.
 TEST(Segment, WithANumberThatIsNotFiniteIsNotWritten) {
   const tests::TemporaryDirectory directory;
   const auto refusal = [&](BatchSegment segment, const auto& change) {

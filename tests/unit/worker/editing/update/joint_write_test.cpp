@@ -33,7 +33,7 @@ class JointWriteTest : public tests::EditorTest {
     std::vector<torch::Tensor> weights;  // masters [d, f]
   };
 
-  // Keys on the edited weights: where what is undone is measured behind the first write, and in a sweep.
+  // Keys on the edited weights: where what is undone is measured after the first write, and in a sweep.
   using Keys = std::function<torch::Tensor(std::int64_t layer)>;
   Result write(int sweeps, const Keys& measured, const Keys& swept, int ranks = 1) {
     Result result;

@@ -42,37 +42,37 @@ class LeastSquares : public testing::Test {
 
 TEST_F(LeastSquares, WoodburyFormEqualsTheDenseSolve) {
   const auto c = second_moment(), keys = random({f, 5}), residuals = random({d, 5});
-  const auto metric = KeyMetric::from_second_moment(c, 30.0);
-  expect_close(dense(metric.solve(keys, residuals)), dense_solution(30.0 * c, keys, residuals), 1e-12);
+  const auto covariance = KeyCovariance::from_second_moment(c, 30.0);
+  expect_close(dense(covariance.solve(keys, residuals)), dense_solution(30.0 * c, keys, residuals), 1e-12);
 }
 
 TEST_F(LeastSquares, AbsorbedKeysStandInTheInverse) {
   const auto c = second_moment(), first = random({f, 4}), second = random({f, 3});
-  auto metric = KeyMetric::from_second_moment(c, 10.0);
-  metric.absorb(first);
-  metric.absorb(second);
+  auto covariance = KeyCovariance::from_second_moment(c, 10.0);
+  covariance.absorb(first);
+  covariance.absorb(second);
   const auto a = 10.0 * c + at::mm(first, first.t()) + at::mm(second, second.t());
-  expect_close(metric.inverse(), at::linalg_inv(a), 1e-11);
+  expect_close(covariance.inverse(), at::linalg_inv(a), 1e-11);
 }
 
-// The equivalence of sequential and one-time editing (arXiv 2605.26670): a second batch solved behind the absorbed
+// The equivalence of sequential and one-time editing (arXiv 2605.26670): a second batch solved after the absorbed
 // keys of the first, for what the first has left of the targets, ends where one batch of all edits ends.
 TEST_F(LeastSquares, TwoBatchesBehindEachOtherEqualOneBigBatch) {
   const auto c = second_moment(), keys = random({f, 9}), targets = random({d, 9});
-  const auto whole = dense(KeyMetric::from_second_moment(c, 20.0).solve(keys, targets));
-  auto metric = KeyMetric::from_second_moment(c, 20.0);
+  const auto whole = dense(KeyCovariance::from_second_moment(c, 20.0).solve(keys, targets));
+  auto covariance = KeyCovariance::from_second_moment(c, 20.0);
   const auto first_keys = keys.narrow(1, 0, 4), second_keys = keys.narrow(1, 4, 5);
-  auto weight = dense(metric.solve(first_keys, targets.narrow(1, 0, 4)));
-  metric.absorb(first_keys);
-  weight = weight + dense(metric.solve(second_keys, targets.narrow(1, 4, 5) - at::mm(weight, second_keys)));
+  auto weight = dense(covariance.solve(first_keys, targets.narrow(1, 0, 4)));
+  covariance.absorb(first_keys);
+  weight = weight + dense(covariance.solve(second_keys, targets.narrow(1, 4, 5) - at::mm(weight, second_keys)));
   expect_close(weight, whole, 1e-11);
 }
 
 // What rounding does to P over many batches is found, and put right now and then: not in each of them, for a
-// factorisation is O(f^3). Keys as general text's need none; those far larger and all alike some.
+// factorization is O(f^3). Keys as general text's need none; those far larger and all alike some.
 TEST_F(LeastSquares, TheInverseStaysAccurateOverFiveHundredBatches) {
-  const auto factored_anew = [](const KeyMetric& metric) {
-    return at::equal(metric.inverse(), KeyMetric::from_second_moment(metric.system(), 1.0).inverse());
+  const auto factored_anew = [](const KeyCovariance& covariance) {
+    return at::equal(covariance.inverse(), KeyCovariance::from_second_moment(covariance.system(), 1.0).inverse());
   };
   struct Case {
     double weight, length, spread, tolerance;
@@ -80,49 +80,49 @@ TEST_F(LeastSquares, TheInverseStaysAccurateOverFiveHundredBatches) {
   };
   for (const Case& one : {Case{20, 1, 1, 1e-11, 0}, Case{1e-2, 50, 1e-3, 1e-7, AllOf(Gt(0), Lt(400))}}) {
     const auto c = second_moment(), direction = random({f, 1});
-    auto metric = KeyMetric::from_second_moment(c, one.weight);
+    auto covariance = KeyCovariance::from_second_moment(c, one.weight);
     auto a = one.weight * c;
     int factorisations = 0;
     for (int batch = 0; batch < 500; ++batch) {
       const auto keys = one.length * (direction + one.spread * random({f, 3}));
-      metric.absorb(keys);
+      covariance.absorb(keys);
       a = a + at::mm(keys, keys.t());
-      ASSERT_LT(metric.drift(), one.tolerance) << "batch " << batch;
-      factorisations += factored_anew(metric) ? 1 : 0;
+      ASSERT_LT(covariance.drift(), one.tolerance) << "batch " << batch;
+      factorisations += factored_anew(covariance) ? 1 : 0;
     }
     const auto fresh = at::linalg_inv(a);
-    EXPECT_LT(((metric.inverse() - fresh).norm() / fresh.norm()).item<double>(), one.tolerance);
+    EXPECT_LT(((covariance.inverse() - fresh).norm() / fresh.norm()).item<double>(), one.tolerance);
     EXPECT_THAT(factorisations, one.factorisations);
   }
 }
 
 TEST_F(LeastSquares, AStateThatWasKeptIsUntouchedByWhatIsAbsorbedLater) {
-  auto metric = KeyMetric::from_second_moment(second_moment(), 10.0);
-  const KeyMetric kept = metric;
-  const auto inverse = metric.inverse().clone();
-  metric.absorb(random({f, 4}));
+  auto covariance = KeyCovariance::from_second_moment(second_moment(), 10.0);
+  const KeyCovariance kept = covariance;
+  const auto inverse = covariance.inverse().clone();
+  covariance.absorb(random({f, 4}));
   EXPECT_TRUE(at::equal(kept.inverse(), inverse));
-  EXPECT_FALSE(at::equal(metric.inverse(), inverse));
+  EXPECT_FALSE(at::equal(covariance.inverse(), inverse));
 }
 
 // What a checkpoint holds, and what a new owner is sent.
 TEST_F(LeastSquares, ACopyOfItsMatricesGoesOnWithTheSameBits) {
   constexpr std::int64_t width = 160;
   const auto general = random({width, 4 * width}), first = random({width, 3}), second = random({width, 2});
-  auto metric = KeyMetric::from_second_moment(at::mm(general, general.t()), 1.0);
-  metric.absorb(first);
-  const auto [system, inverse] = metric.tensors();
+  auto covariance = KeyCovariance::from_second_moment(at::mm(general, general.t()), 1.0);
+  covariance.absorb(first);
+  const auto [system, inverse] = covariance.tensors();
   EXPECT_TRUE(system.is_contiguous() && inverse.is_contiguous());
   const auto row_by_row = [](const torch::Tensor& tensor) {
     return torch::empty(tensor.sizes(), tensor.options()).copy_(tensor);
   };
-  auto copy = KeyMetric::from_tensors(row_by_row(system), row_by_row(inverse));
-  for (KeyMetric* each : {&metric, &copy}) {
+  auto copy = KeyCovariance::from_tensors(row_by_row(system), row_by_row(inverse));
+  for (KeyCovariance* each : {&covariance, &copy}) {
     each->absorb(second);
     each->release(first);
   }
-  EXPECT_TRUE(at::equal(copy.inverse(), metric.inverse()));
-  EXPECT_TRUE(at::equal(copy.directions_without(second), metric.directions_without(second)));
+  EXPECT_TRUE(at::equal(copy.inverse(), covariance.inverse()));
+  EXPECT_TRUE(at::equal(copy.directions_without(second), covariance.directions_without(second)));
 }
 
 TEST_F(LeastSquares, NullSpaceUpdateLeavesTheKeptDirectionsAlone) {
@@ -131,9 +131,9 @@ TEST_F(LeastSquares, NullSpaceUpdateLeavesTheKeptDirectionsAlone) {
   auto values = torch::linspace(1, 2, f, torch::kDouble);
   values.narrow(0, 0, 4).fill_(1e-5);
   const auto c = at::mm(basis * values, basis.t());
-  const auto metric = KeyMetric::from_null_space(c, 0.02, 10.0);
+  const auto covariance = KeyCovariance::from_null_space(c, 0.02, 10.0);
   const auto keys = random({f, 3}), residuals = random({d, 3});
-  const auto update = dense(metric.solve(keys, residuals));
+  const auto update = dense(covariance.solve(keys, residuals));
   expect_close(at::mm(update, basis.narrow(1, 4, f - 4)), torch::zeros({d, f - 4}, torch::kDouble), 1e-12);
 
   // AlphaEdit's own form: R K^T P (K K^T P + L2 I)^-1.
@@ -145,7 +145,7 @@ TEST_F(LeastSquares, NullSpaceUpdateLeavesTheKeptDirectionsAlone) {
 TEST_F(LeastSquares, SingularSecondMomentIsRefusedWithTheTokensItNeeds) {
   const auto keys = random({f, f / 2});
   try {
-    KeyMetric::from_second_moment(at::mm(keys, keys.t()), 1.0);
+    KeyCovariance::from_second_moment(at::mm(keys, keys.t()), 1.0);
     FAIL() << "no error";
   } catch (const io::UserError& error) {
     EXPECT_NE(std::string(error.what()).find("more tokens, at least 240"), std::string::npos) << error.what();
@@ -153,7 +153,7 @@ TEST_F(LeastSquares, SingularSecondMomentIsRefusedWithTheTokensItNeeds) {
 }
 
 TEST_F(LeastSquares, ThresholdBelowEveryEigenvalueIsRefused) {
-  EXPECT_THROW(KeyMetric::from_null_space(second_moment(), 1e-9, 10.0), io::UserError);
+  EXPECT_THROW(KeyCovariance::from_null_space(second_moment(), 1e-9, 10.0), io::UserError);
 }
 
 }  // namespace

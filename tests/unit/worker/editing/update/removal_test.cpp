@@ -7,7 +7,7 @@
 #include <set>
 
 #include "io/error.hpp"
-#include "io/run/journal/standing.hpp"
+#include "io/run/journal/live_segments.hpp"
 #include "tests/support/sample_segment.hpp"
 #include "tests/support/temporary_directory.hpp"
 #include "worker/editing/update/layer_solver.hpp"
@@ -29,8 +29,8 @@ double relative_error(const torch::Tensor& found, const torch::Tensor& expected)
 // A run of one layer on fixed keys and targets: a journal of real segments, and the weights' change that they make.
 class FixedRun {
  public:
-  FixedRun(const std::filesystem::path& path, KeyMetric metric)
-      : journal_(io::Journal::open(path, io::JournalAccess::append)), metric_(std::move(metric)) {
+  FixedRun(const std::filesystem::path& path, KeyCovariance covariance)
+      : journal_(io::Journal::open(path, io::JournalAccess::append)), covariance_(std::move(covariance)) {
     journal_.append(tests::sample_base());
   }
 
@@ -40,7 +40,7 @@ class FixedRun {
     const auto k = keys.index_select(1, index).to(torch::kFloat);
     const auto residuals =
         (targets.index_select(1, index) - at::mm(change_, k.to(torch::kDouble))).to(torch::kFloat);
-    const LowRankUpdate update = metric_.solve(k, residuals);
+    const LowRankUpdate update = covariance_.solve(k, residuals);
     io::BatchSegment segment;
     segment.header.kind = io::SegmentKind::batch;
     segment.header.batch = next();
@@ -64,16 +64,16 @@ class FixedRun {
       ++row;
     }
     add(record.u, record.v);
-    metric_.absorb(absorbed_keys(record).t());
+    covariance_.absorb(absorbed_keys(record).t());
     segment.layers.push_back(std::move(record));
     journal_.append(segment);
   }
 
   void remove(const std::vector<std::int64_t>& numbers) {
-    sharding::Removal request{.edits = {}, .standing = standing()};
+    sharding::Removal request{.edits = {}, .live = live()};
     for (const std::int64_t number : numbers) request.edits.push_back(places_.at(number));
     const RemovalTerms terms = removal_terms(request, layer);
-    const LowRankUpdate update = removal_update(metric_, terms);
+    const LowRankUpdate update = removal_update(covariance_, terms);
     io::BatchSegment segment;
     segment.header.kind = io::SegmentKind::removal;
     segment.header.batch = next();
@@ -84,18 +84,18 @@ class FixedRun {
                                       .v = to_matrix(update.v),
                                       .norms = {}});
     add(segment.removal.layers[0].u, segment.removal.layers[0].v);
-    metric_.release(terms.keys.t());
+    covariance_.release(terms.keys.t());
     journal_.append(segment);
   }
 
-  std::vector<std::string> standing() const {
+  std::vector<std::string> live() const {
     std::vector<std::string> paths;
-    for (const io::JournalEntry& entry : io::standing_segments(journal_)) paths.push_back(entry.path.string());
+    for (const io::JournalEntry& entry : io::live_segments(journal_)) paths.push_back(entry.path.string());
     return paths;
   }
 
   const torch::Tensor& change() const { return change_; }  // [d, f] f64
-  const KeyMetric& metric() const { return metric_; }
+  const KeyCovariance& covariance() const { return covariance_; }
 
  private:
   std::int64_t next() const { return std::ssize(journal_.list()); }
@@ -104,7 +104,7 @@ class FixedRun {
   }
 
   io::Journal journal_;
-  KeyMetric metric_;
+  KeyCovariance covariance_;
   torch::Tensor change_ = torch::zeros({d, f}, torch::kDouble);
   std::map<std::int64_t, io::RecordedPlace> places_;
 };
@@ -121,7 +121,7 @@ class Removal : public testing::Test {
   }
 
   FixedRun run(const char* name) const {
-    return {folder.path() / name, KeyMetric::from_second_moment(moment, weight)};
+    return {folder.path() / name, KeyCovariance::from_second_moment(moment, weight)};
   }
 
   // D = B A^-1 of these edits alone, densely and from nothing.
@@ -156,7 +156,7 @@ TEST_F(Removal, EqualsTheRunThatNeverHadTheEditSolvedAtOnceAndBatchByBatch) {
     with.remove({gone});
     EXPECT_LT(relative_error(with.change(), without.change()), 1e-5) << "edit " << gone;
     EXPECT_LT(relative_error(with.change(), solved_at_once({gone})), 1e-5) << "edit " << gone;
-    EXPECT_LT(relative_error(with.metric().inverse(), without.metric().inverse()), 1e-9) << "edit " << gone;
+    EXPECT_LT(relative_error(with.covariance().inverse(), without.covariance().inverse()), 1e-9) << "edit " << gone;
   }
 }
 
@@ -173,7 +173,7 @@ TEST_F(Removal, OfSeveralEditsAtOnceEqualsOneAfterTheOther) {
   EXPECT_LT(relative_error(once.change(), solved_at_once({1, 3, 7})), 1e-5);
 }
 
-// A nightly run goes on: batches behind a removal, and removals of edits from before and behind it.
+// A nightly run continues: batches after a removal, and removals of edits from before and after it.
 TEST_F(Removal, StaysExactBetweenLaterBatchesAndRemovals) {
   FixedRun edits = run("edits");
   edits.edit({0, 1, 2, 3}, keys, targets);
@@ -192,14 +192,15 @@ TEST_F(Removal, OfEveryEditLeavesNothing) {
   const double norm = edits.change().norm().item<double>();
   edits.remove({0, 1, 2, 3, 4});
   EXPECT_LT(edits.change().norm().item<double>(), 1e-5 * norm);
-  EXPECT_LT(relative_error(edits.metric().inverse(), KeyMetric::from_second_moment(moment, weight).inverse()),
-            1e-9);
+  EXPECT_LT(
+      relative_error(edits.covariance().inverse(), KeyCovariance::from_second_moment(moment, weight).inverse()),
+      1e-9);
 }
 
 // AlphaEdit's update lives in a null space; so does what takes it back.
 TEST_F(Removal, IsExactInANullSpaceToo) {
-  const auto metric = [&] { return KeyMetric::from_null_space(moment, 1.0, 2.0); };
-  FixedRun with(folder.path() / "with", metric()), without(folder.path() / "without", metric());
+  const auto covariance = [&] { return KeyCovariance::from_null_space(moment, 1.0, 2.0); };
+  FixedRun with(folder.path() / "with", covariance()), without(folder.path() / "without", covariance());
   with.edit({0, 1, 2, 3}, keys, targets);
   with.edit({4, 5, 6}, keys, targets);
   without.edit({0, 2, 3}, keys, targets);
@@ -219,14 +220,14 @@ TEST_F(Removal, LeastSquaresReplayedFromTheJournalHaveTheSameBits) {
   hparams.mom2_update_weight = weight;
   const Method method = method_named("b-eac");
   FixedRun edits(folder.path() / "edits",
-                 metric_of(method, hparams, to_tensor(file.moment(layer).moment).to(torch::kDouble)));
+                 key_covariance_of(method, hparams, to_tensor(file.moment(layer).moment).to(torch::kDouble)));
   edits.edit({0, 1, 2, 3}, keys, targets);
   edits.remove({2});
   edits.edit({4, 5}, keys, targets);
-  const auto standing = edits.standing();
-  const KeyMetric replayed = replayed_metric(method, hparams, file, layer, standing);
-  EXPECT_TRUE(at::equal(replayed.inverse(), edits.metric().inverse()));
-  EXPECT_TRUE(at::equal(replayed.system(), edits.metric().system()));
+  const auto live = edits.live();
+  const KeyCovariance replayed = replayed_key_covariance(method, hparams, file, layer, live);
+  EXPECT_TRUE(at::equal(replayed.inverse(), edits.covariance().inverse()));
+  EXPECT_TRUE(at::equal(replayed.system(), edits.covariance().system()));
 }
 
 TEST_F(Removal, IsRefusedForAMethodThatForgetsKeys) {

@@ -60,8 +60,8 @@ TEST_F(EditPromptsTest, SubjectOfBytesWithinACharacterEndsBehindTheWholeCharacte
 
 TEST_F(EditPromptsTest, EssenceIsThePromptOfTheKlTerm) {
   const EditPrompts prompts = builder.build(edit, std::vector<std::string>{""});
-  EXPECT_EQ(prompts.essence.ids, tokenizer.encode("Alphabet is a"));
-  EXPECT_EQ(prompts.essence.predicts_from, std::ssize(prompts.essence.ids) - 1);
+  EXPECT_EQ(prompts.kl_prompt.ids, tokenizer.encode("Alphabet is a"));
+  EXPECT_EQ(prompts.kl_prompt.predicts_from, std::ssize(prompts.kl_prompt.ids) - 1);
 }
 
 TEST_F(EditPromptsTest, ARowThatTakesMorePositionsThanThereAreHasAnObjection) {
@@ -72,11 +72,11 @@ TEST_F(EditPromptsTest, ARowThatTakesMorePositionsThanThereAreHasAnObjection) {
   const auto limited = builder.build(edit, prefixes, "", first).rewrites;
   EXPECT_TRUE(limited[0].is_usable());
   EXPECT_EQ(limited[0].ids, rows[0].ids);
-  EXPECT_EQ(limited[1].objection,
+  EXPECT_EQ(limited[1].rejection,
             fmt::format("expected a prompt that takes at most {} positions with its target, found {}", first,
                         std::ssize(rows[1].ids)));
   EXPECT_FALSE(builder.build(edit, prefixes, "", first - 1).rewrites[0].is_usable()) << "the target takes some too";
-  EXPECT_FALSE(builder.build(edit, prefixes, "", 1).essence.is_usable());
+  EXPECT_FALSE(builder.build(edit, prefixes, "", 1).kl_prompt.is_usable());
 }
 
 TEST_F(EditPromptsTest, SpecialTokensInPromptSubjectAndTargetCountAsTokens) {
@@ -109,7 +109,7 @@ TEST(EditPromptsOfATokenizerThatDropsLetters, ARowWithoutATokenForTheSubjectsEnd
   const auto tokenizer = io::Tokenizer::load(folder.write("tokenizer.json", description.dump()));
   const io::Edit dropped{.id = "z", .subject = "Franz", .prompt = "{} is", .target = "here"};
   const PromptRow row = PromptBuilder(tokenizer).build(dropped, std::vector<std::string>{""}).rewrites.front();
-  EXPECT_EQ(row.objection, "expected a token that stands for the end of the subject in 'Franz is', found none");
+  EXPECT_EQ(row.rejection, "expected a token that stands for the end of the subject in 'Franz is', found none");
 }
 
 TEST_F(EditPromptsTest, ACharacterWithoutATokenIsARowsObjectionAndNoEndOfTheRun) {
@@ -123,11 +123,11 @@ TEST_F(EditPromptsTest, ACharacterWithoutATokenIsARowsObjectionAndNoEndOfTheRun)
   const std::vector<std::string> prefixes = {"", "\u6ce2"};
   const io::Edit sound{.id = "s", .subject = "ab", .prompt = "{}is", .target = "cd", .target_prefix = ""};
   const EditPrompts prompts = narrow.build(sound, prefixes);
-  EXPECT_TRUE(prompts.rewrites[0].is_usable()) << prompts.rewrites[0].objection;
-  EXPECT_NE(prompts.rewrites[1].objection.find("'<none>'"), std::string::npos) << prompts.rewrites[1].objection;
+  EXPECT_TRUE(prompts.rewrites[0].is_usable()) << prompts.rewrites[0].rejection;
+  EXPECT_NE(prompts.rewrites[1].rejection.find("'<none>'"), std::string::npos) << prompts.rewrites[1].rejection;
   io::Edit other = sound;
   other.target = "\u6ce2";
-  EXPECT_NE(narrow.build(other, prefixes).rewrites[0].objection.find("'<none>'"), std::string::npos);
+  EXPECT_NE(narrow.build(other, prefixes).rewrites[0].rejection.find("'<none>'"), std::string::npos);
 }
 
 TEST_F(EditPromptsTest, AStartTokenThatTheTextBeginsWithIsNotPutThereAgain) {
@@ -161,7 +161,7 @@ TEST_F(EditPromptsTest, ARowThatNeedsATokenWithoutARowInTheModelHasAnObjection) 
   const EditPrompts all = builder.build(edit, prefixes);
   const auto needed = std::max(std::ranges::max(all.rewrites[0].ids), std::ranges::max(all.target));
   EXPECT_TRUE(PromptBuilder(tokenizer, needed + 1).build(edit, prefixes).rewrites[0].is_usable());
-  EXPECT_EQ(PromptBuilder(tokenizer, needed).build(edit, prefixes).rewrites[0].objection,
+  EXPECT_EQ(PromptBuilder(tokenizer, needed).build(edit, prefixes).rewrites[0].rejection,
             fmt::format("expected tokens that the model has one of its {} rows for, found '{}' (id {})", needed,
                         tokenizer.token_of(needed).value(), needed));
 }

@@ -17,11 +17,11 @@ using tests::expect_close;
 std::vector<EditPrompts> two_edits() {
   EditPrompts first, second;
   first.rewrites = {{{5, 6, 7, 8, 9}, 2, 4}, {{20, 21, 22, 5, 6, 7, 8, 9}, 5, 7}};
-  first.essence = {{6, 7, 30, 31}, 1, 3};
+  first.kl_prompt = {{6, 7, 30, 31}, 1, 3};
   first.target = {40};
   second.rewrites = {
       {{11, 12, 13, 41, 42}, 0, 2}, {{20, 21, 22, 11, 12, 13, 41, 42}, 3, 5}, {{9, 11, 12, 13, 41, 42}, 1, 3}};
-  second.essence = {{11, 30, 31}, 0, 2};
+  second.kl_prompt = {{11, 30, 31}, 0, 2};
   second.target = {41, 42, 43};
   return {first, second};
 }
@@ -60,8 +60,8 @@ SlowLoss slow_loss(const Transformer& model, const EditPrompts& edit, const Inje
     }
   }
   const auto before =
-      whole_row(model, edit.essence, options, torch::zeros_like(vectors))[edit.essence.predicts_from];
-  const auto after = whole_row(model, edit.essence, options, vectors)[edit.essence.predicts_from];
+      whole_row(model, edit.kl_prompt, options, torch::zeros_like(vectors))[edit.kl_prompt.predicts_from];
+  const auto after = whole_row(model, edit.kl_prompt, options, vectors)[edit.kl_prompt.predicts_from];
   loss.kl = (before.exp() * (before - after)).sum().item<double>();
   return loss;
 }

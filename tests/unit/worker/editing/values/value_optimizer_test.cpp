@@ -14,13 +14,13 @@ using tests::expect_close;
 std::vector<EditPrompts> three_edits() {
   EditPrompts first, second, third;
   first.rewrites = {{{5, 6, 7, 8, 9}, 2, 4}, {{20, 21, 22, 5, 6, 7, 8, 9}, 5, 7}};
-  first.essence = {{6, 7, 30, 31}, 1, 3};
+  first.kl_prompt = {{6, 7, 30, 31}, 1, 3};
   first.target = {40};
   second.rewrites = {{{11, 12, 13, 41, 42}, 1, 2}, {{20, 21, 22, 11, 12, 13, 41, 42}, 4, 5}};
-  second.essence = {{11, 12, 30, 31}, 1, 3};
+  second.kl_prompt = {{11, 12, 30, 31}, 1, 3};
   second.target = {41, 42, 43};
   third.rewrites = {{{14, 15, 16, 17}, 1, 3}, {{20, 21, 22, 14, 15, 16, 17}, 4, 6}};
-  third.essence = {{15, 30, 31}, 0, 2};
+  third.kl_prompt = {{15, 30, 31}, 0, 2};
   third.target = {50};
   return {first, second, third};
 }
@@ -49,7 +49,7 @@ class ValueOptimizer : public testing::Test {
   const Transformer model = load_transformer(tests::golden_model("llama_tied").directory);
 };
 
-// The objective of method.md section 1 minimised by torch's own Adam, one edit alone, with the projection behind
+// The objective of method.md section 1 minimized by torch's own Adam, one edit alone, with the projection after
 // each step.
 torch::Tensor by_torch_adam(const InjectedForward& forward, const io::Hparams& hparams) {
   auto delta = torch::zeros({1, 1, forward.d_model()}).requires_grad_(true);
@@ -137,7 +137,7 @@ TEST_F(ValueOptimizer, StopsAnEditAsSoonAsItsTargetIsTheArgmaxWhenAskedTo) {
   };
   EXPECT_TRUE(matches_after(80).any().item<bool>());
   for (const int steps : {1, 5, 20, 80})
-    EXPECT_TRUE(at::equal(stopped_before(steps), matches_after(steps))) << "behind " << steps << " evaluations";
+    EXPECT_TRUE(at::equal(stopped_before(steps), matches_after(steps))) << "after " << steps << " evaluations";
   options.early_stop = io::EarlyStop::loss;
   EXPECT_FALSE(stopped_before(79).any().item<bool>());
 }

@@ -10,6 +10,6 @@ namespace anchorage::worker {
 
 // What hyper-parameter `key` has an effect under, "v_optimizer: ngd" for one, where `method` with `hparams` is
 // something else; empty where it has an effect.
-std::string_view missing_condition(std::string_view key, const Method& method, const io::Hparams& hparams);
+std::string_view unmet_condition(std::string_view key, const Method& method, const io::Hparams& hparams);
 
 }  // namespace anchorage::worker

@@ -1,4 +1,4 @@
-#include "worker/editing/idle_settings.hpp"
+#include "worker/editing/unused_hparams.hpp"
 
 #include <algorithm>
 #include <array>
@@ -77,7 +77,7 @@ constexpr std::array conditions{
 
 }  // namespace
 
-std::string_view missing_condition(std::string_view key, const Method& method, const io::Hparams& hparams) {
+std::string_view unmet_condition(std::string_view key, const Method& method, const io::Hparams& hparams) {
   const auto* found = std::ranges::find(conditions, key, &ConditionOfKey::key);
   if (found == conditions.end() || found->condition.holds(method, hparams)) return "";
   return found->condition.words;

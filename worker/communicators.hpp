@@ -15,15 +15,15 @@ namespace anchorage::worker {
 // The ranks that hold the same layers as this one, one of each replica, and the two ways in which they talk: host
 // values and tensors. A rank's number here is its replica's. What a batch is made of is split over these; the
 // stages of a replica (stages.hpp) work on the same share. Borrowed.
-struct Ranks {
+struct Communicators {
   sharding::HostCommunicator& host;
   sharding::DeviceCommunicator& device;
   sharding::HostCommunicator& world;  // all ranks, of all stages
 
   // Where each rank holds the whole model, the world is of such ranks.
-  Ranks(sharding::HostCommunicator& all, sharding::DeviceCommunicator& tensors)
+  Communicators(sharding::HostCommunicator& all, sharding::DeviceCommunicator& tensors)
       : host(all), device(tensors), world(all) {}
-  Ranks(sharding::RankGroups& groups, sharding::HostCommunicator& all)
+  Communicators(sharding::RankGroups& groups, sharding::HostCommunicator& all)
       : host(*groups.peers_host), device(*groups.peers), world(all) {}
 
   int rank() const { return host.rank(); }
@@ -32,7 +32,7 @@ struct Ranks {
 };
 
 // This rank's fixed groups of `count` items, in order.
-std::vector<sharding::Range> own_groups(const Ranks& ranks, std::int64_t count, std::int64_t group_size);
+std::vector<sharding::Range> own_groups(const Communicators& ranks, std::int64_t count, std::int64_t group_size);
 
 template <class T>
 std::span<const T> part_of(std::span<const T> items, const sharding::Range& range) {

@@ -1,8 +1,8 @@
-#include "worker/ranks.hpp"
+#include "worker/communicators.hpp"
 
 namespace anchorage::worker {
 
-std::vector<sharding::Range> own_groups(const Ranks& ranks, std::int64_t count, std::int64_t group_size) {
+std::vector<sharding::Range> own_groups(const Communicators& ranks, std::int64_t count, std::int64_t group_size) {
   const sharding::EditGroups groups(count, group_size, ranks.size());
   const sharding::Range own = groups.groups_of_replica(ranks.rank());
   std::vector<sharding::Range> ranges;

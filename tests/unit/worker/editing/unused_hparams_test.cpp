@@ -1,5 +1,5 @@
 // A hyper-parameter is said to have no effect exactly where it changes no bit of what is written.
-#include "worker/editing/idle_settings.hpp"
+#include "worker/editing/unused_hparams.hpp"
 
 #include <gtest/gtest.h>
 
@@ -16,7 +16,7 @@ struct Base {
   friend void PrintTo(const Base& base, std::ostream* out) { *out << base.name; }
 };
 
-class IdleSettings : public tests::EditorTest, public testing::WithParamInterface<Base> {
+class UnusedHparams : public tests::EditorTest, public testing::WithParamInterface<Base> {
  protected:
   // Three batches, since the rolling scores of one have no scale; of three edits, which compete for capacity.
   std::map<std::int64_t, torch::Tensor> written() {
@@ -28,7 +28,7 @@ class IdleSettings : public tests::EditorTest, public testing::WithParamInterfac
   }
 };
 
-TEST_P(IdleSettings, AreThoseThatChangeNoBit) {
+TEST_P(UnusedHparams, AreThoseThatChangeNoBit) {
   for (const std::string& setting : GetParam().settings) io::set(options, setting);
   const io::Hparams base = options;
   const auto before = written();
@@ -57,12 +57,12 @@ TEST_P(IdleSettings, AreThoseThatChangeNoBit) {
     io::set(options, setting);
     if (options == base) continue;
     const std::string key(setting, std::string_view(setting).find('='));
-    EXPECT_EQ(missing_condition(key, method, base).empty(), changes(before)) << setting;
+    EXPECT_EQ(unmet_condition(key, method, base).empty(), changes(before)) << setting;
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    Methods, IdleSettings,
+    Methods, UnusedHparams,
     testing::Values(Base{"memit", "memit", {}}, Base{"memit_seq_ngd", "memit_seq", {"v_optimizer=ngd"}},
                     Base{"alphaedit", "alphaedit", {}}, Base{"eac", "eac", {}}, Base{"b_eac", "b-eac", {}},
                     Base{"without_anchors", "b-eac", {"anchors=off"}}, Base{"without_las", "b-eac", {"las=off"}},
@@ -72,10 +72,10 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(MissingCondition, OfWhatTheEditorDoesNotRead) {
   const Method method = method_named("b-eac");
-  EXPECT_EQ(missing_condition("guard_drift", method, {}), "");
-  EXPECT_EQ(missing_condition("guard_drift", method, {.guard = false}), "guard: true");
-  EXPECT_EQ(missing_condition("context_length", method, {}), "");
-  EXPECT_EQ(missing_condition("context_length", method, {.contexts = 1}), "more than one context");
+  EXPECT_EQ(unmet_condition("guard_drift", method, {}), "");
+  EXPECT_EQ(unmet_condition("guard_drift", method, {.guard = false}), "guard: true");
+  EXPECT_EQ(unmet_condition("context_length", method, {}), "");
+  EXPECT_EQ(unmet_condition("context_length", method, {.contexts = 1}), "more than one context");
 }
 
 }  // namespace

@@ -10,9 +10,9 @@ namespace anchorage::io {
 
 // The batches and removals whose updates, added to the base in this order, are the state after segment `number`.
 // After a rollback to segment n they are those of n.
-std::vector<JournalEntry> standing_segments(const Journal& journal, std::int64_t number);
+std::vector<JournalEntry> live_segments(const Journal& journal, std::int64_t number);
 
 // The same at the journal's end; nothing for an empty journal.
-std::vector<JournalEntry> standing_segments(const Journal& journal);
+std::vector<JournalEntry> live_segments(const Journal& journal);
 
 }  // namespace anchorage::io

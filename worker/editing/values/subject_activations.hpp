@@ -11,14 +11,14 @@
 
 namespace anchorage::worker {
 
-// The beginnings of rows, up to the subject's last token. Everything before the first edited layer is computed
+// The prefixes of rows, up to the subject's last token. Everything before the first edited layer is computed
 // once, at construction; what depends on edited weights, at each call. Collective over the model's stages, all of
 // which get what is asked for.
-class SubjectStates {
+class SubjectActivations {
  public:
   // Borrows the model. `edited_layers` ascending.
-  SubjectStates(const Transformer& model, std::span<const PromptRow> rows,
-                std::span<const std::int64_t> edited_layers);
+  SubjectActivations(const Transformer& model, std::span<const PromptRow> rows,
+                     std::span<const std::int64_t> edited_layers);
 
   // At the subject's last token of each row: the key of edited layer `layer`, [rows, f].
   torch::Tensor keys(std::int64_t layer) const;
@@ -33,10 +33,10 @@ class SubjectStates {
   torch::Tensor residual_norms() const;
 
  private:
-  // What `observe` makes of each edited layer's output at the subjects' last tokens: [rows, width] each.
-  using Observe = std::function<torch::Tensor(const BlockOutput& at_subjects)>;
+  // What `capture` makes of each edited layer's output at the subjects' last tokens: [rows, width] each.
+  using Capture = std::function<torch::Tensor(const BlockOutput& at_subjects)>;
   std::vector<torch::Tensor> at_edited_layers(std::int64_t width, torch::ScalarType dtype,
-                                              const Observe& observe) const;
+                                              const Capture& capture) const;
   torch::Tensor on_all_stages(const torch::Tensor& rows, std::int64_t layer, std::int64_t width,
                               torch::ScalarType dtype) const;
 

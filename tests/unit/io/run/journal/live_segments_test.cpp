@@ -1,4 +1,4 @@
-#include "io/run/journal/standing.hpp"
+#include "io/run/journal/live_segments.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -12,7 +12,7 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-class Standing : public testing::Test {
+class LiveSegments : public testing::Test {
  protected:
   // base, batches 1 to 3
   void SetUp() override {
@@ -21,7 +21,7 @@ class Standing : public testing::Test {
   }
   std::vector<std::int64_t> after(std::int64_t number) const {
     std::vector<std::int64_t> numbers;
-    for (const JournalEntry& entry : standing_segments(journal, number)) numbers.push_back(entry.header.batch);
+    for (const JournalEntry& entry : live_segments(journal, number)) numbers.push_back(entry.header.batch);
     return numbers;
   }
 
@@ -29,13 +29,13 @@ class Standing : public testing::Test {
   Journal journal = Journal::open(directory.path() / "journal", JournalAccess::append);
 };
 
-TEST_F(Standing, AreAllSegmentsWhereNothingWasTakenBack) {
+TEST_F(LiveSegments, AreAllSegmentsWhereNothingWasRolledBack) {
   EXPECT_THAT(after(0), IsEmpty());
   EXPECT_THAT(after(2), ElementsAre(1, 2));
-  EXPECT_EQ(standing_segments(journal).size(), 3U);
+  EXPECT_EQ(live_segments(journal).size(), 3U);
 }
 
-TEST_F(Standing, AreAfterARollbackThoseOfTheSegmentThatItWentBackTo) {
+TEST_F(LiveSegments, AreAfterARollbackThoseOfTheSegmentThatItWentBackTo) {
   journal.append(tests::sample_rollback(4, 1));
   journal.append(tests::sample_batch(5));
   EXPECT_THAT(after(4), ElementsAre(1));
@@ -43,7 +43,7 @@ TEST_F(Standing, AreAfterARollbackThoseOfTheSegmentThatItWentBackTo) {
   EXPECT_THAT(after(3), ElementsAre(1, 2, 3));
 }
 
-TEST_F(Standing, ARollbackBehindARollbackBringsBackWhatThatTook) {
+TEST_F(LiveSegments, ARollbackBehindARollbackBringsBackWhatThatTook) {
   journal.append(tests::sample_rollback(4, 0));
   journal.append(tests::sample_rollback(5, 3));
   journal.append(tests::sample_removal(6));
