@@ -87,7 +87,7 @@ void EditRun::begin() {
   const auto segments = std::ssize(journal_.list());
   io::check(segments > 0, "a run without its base segment");
   result_.drift = drift_of(journal_);
-  if (queue_.empty()) return finish();
+  if (queue_.empty() && additions_.empty() && !options_.waits) return finish();
   // A run that was ended in the middle of a batch's parts resumes the same parts.
   for (const std::int64_t edits : io::SegmentReader(journal_.last().path).guard().pending)
     parts_.push_back(queue_.take(edits));
@@ -119,8 +119,37 @@ void EditRun::replay(std::size_t next) {
   edit();
 }
 
+void EditRun::add(io::EditsFile file) {
+  if (dismissed_) return;
+  additions_.push_back(std::move(file));
+  if (!std::exchange(waiting_, false)) return;  // the batch in flight comes first
+  step([this] { edit(); });
+}
+
+void EditRun::close() {
+  options_.waits = false;
+  if (std::exchange(waiting_, false)) step([this] { finish(); });
+}
+
+// Against the journal as it is: what has been written since the queue was filled counts.
+void EditRun::take_additions() {
+  while (!additions_.empty()) {
+    const std::int64_t before = queue_.edits();
+    const QueueFindings findings = queue_.add(additions_.front(), recorded_edits(journal_));
+    additions_.pop_front();
+    result_.set_aside.insert(result_.set_aside.end(), findings.set_aside.begin(), findings.set_aside.end());
+    observer_.added(queue_.edits() - before, findings);
+  }
+}
+
 void EditRun::edit() {
-  if (stopping_ || (parts_.empty() && queue_.empty())) return finish();
+  if (stopping_) return finish();
+  if (parts_.empty()) take_additions();
+  if (parts_.empty() && queue_.empty()) {
+    if (!options_.waits) return finish();
+    waiting_ = true;
+    return observer_.waiting();
+  }
   if (parts_.empty()) parts_.push_back(queue_.take_batch());
   std::vector<QueuedEdit> part = std::move(parts_.front());
   parts_.pop_front();
@@ -204,7 +233,7 @@ void EditRun::checkpoint() {
 }
 
 void EditRun::finish() {
-  result_.stopped = !queue_.empty() || !parts_.empty();
+  result_.stopped = !queue_.empty() || !parts_.empty() || !additions_.empty();
   dismissed_ = true;
   ask(sharding::Stop{}, [this](const sharding::Reply&) {
     stop_watching();
@@ -257,6 +286,7 @@ void EditRun::watch_signals() {
       observer_.still_stopping(signal);
     } else {
       observer_.stopping(signal);
+      if (std::exchange(waiting_, false)) return finish();
       limit_the_batch();
     }
     watch_signals();

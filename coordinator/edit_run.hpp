@@ -29,6 +29,7 @@
 
 #include "coordinator/batch_report.hpp"
 #include "coordinator/guard.hpp"
+#include "coordinator/observer.hpp"
 #include "coordinator/queue.hpp"
 #include "io/run/journal/journal.hpp"
 #include "io/run/run_directory.hpp"
@@ -36,40 +37,18 @@
 
 namespace anchorage::coordinator {
 
-struct RunResult {
-  std::int64_t batches = 0;         // committed by this run, as all of these numbers
-  std::int64_t committed = 0;       // edits
-  std::vector<SetAside> set_aside;  // by this run, and what the queue found before it
-  Seconds seconds{};                // of the batches
-  Drift drift{};                    // as it is_live at the end, of all batches of the journal
-  bool stopped = false;             // by a signal, with batches left in the queue
-};
-
 struct EditRunOptions {
   GuardLimits guard{};
   std::int64_t checkpoint_every = 0;  // segments; 0: none is written or read
   // From a signal on; none: as long as the current batch takes.
   std::optional<std::chrono::duration<double>> grace{};
+  bool waits = false;  // for more edits where the queue is empty, instead of ending
 };
 
 // The batch current was not finished in the grace time after a signal. The journal ends with the batch before it.
 class GraceIsOver : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
-};
-
-// Watches a run. Called on the io_context's thread; what it throws ends the run.
-class Observer {
- public:
-  virtual ~Observer() = default;
-  virtual void checkpoint_ignored(const std::string& /*file*/, const std::string& /*diagnostic*/) {}
-  virtual void replaying(std::int64_t /*segments*/) {}
-  virtual void editing(std::int64_t /*edits*/, std::int64_t /*batches*/) {}     // the first batch begins
-  virtual void reverted(std::int64_t /*edits*/, const std::string& /*why*/) {}  // a batch, to be tried in parts
-  virtual void committed(const BatchReport& /*report*/) {}
-  virtual void stopping(int /*signal*/) {}        // the current batch is the last one
-  virtual void still_stopping(int /*signal*/) {}  // a further signal before the batch has ended
-  virtual void finished(const RunResult& /*result*/) {}
 };
 
 class EditRun {
@@ -87,6 +66,13 @@ class EditRun {
   // queue is empty: then nobody needs the weights.
   void start();
 
+  // More edits, held against the journal and what is queued already when no batch is in flight. After an end, which
+  // a run that does not wait comes to by itself, they are left out. On the context's thread.
+  void add(io::EditsFile file);
+
+  // A run that waits ends with its queue from here on. On the context's thread.
+  void close();
+
   const RunResult& result() const { return result_; }
 
  private:
@@ -94,6 +80,7 @@ class EditRun {
   void begin();
   void replay(std::size_t next);
   void edit();
+  void take_additions();
   void examine(std::vector<QueuedEdit> part, sharding::BatchApplied applied);
   void retry(std::vector<QueuedEdit> part, sharding::BatchApplied reverted, const std::string& why);
   void checkpoint();
@@ -117,6 +104,7 @@ class EditRun {
   Observer& observer_;
   EditRunOptions options_;
   std::vector<io::JournalEntry> to_replay_;
+  std::deque<io::EditsFile> additions_;                             // not queued yet
   std::deque<std::vector<QueuedEdit>> parts_;                       // of the current batch, still to be tried
   std::optional<std::chrono::steady_clock::time_point> submitted_;  // the first attempt since the last commit
   Seconds seconds_{};                                               // of the activities of these attempts
@@ -125,6 +113,7 @@ class EditRun {
   boost::asio::steady_timer grace_;
   bool watching_ = true;
   bool stopping_ = false;
+  bool waiting_ = false;  // for more edits: no command is with the workers
   bool dismissed_ = false;
   RunResult result_;
 };

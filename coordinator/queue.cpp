@@ -7,6 +7,7 @@
 #include <map>
 #include <utility>
 
+#include "io/edits/edit_ids.hpp"
 #include "io/error.hpp"
 
 namespace anchorage::coordinator {
@@ -170,7 +171,7 @@ std::string Conflict::text() const {
 }
 
 Queue::Queue(const io::EditsFile& file, std::span<const RecordedEdit> recorded, const QueueOptions& options)
-    : batch_size_(options.batch_size) {
+    : batch_size_(options.batch_size), options_(options) {
   io::check(batch_size_ > 0, "a batch of no edits");
   for (const io::Rejected& rejected : file.rejected)
     findings_.set_aside.push_back({rejected.where, rejected.reason});
@@ -202,6 +203,24 @@ Queue::Queue(const io::EditsFile& file, std::span<const RecordedEdit> recorded, 
       edits_.push_back({edit, supersedes ? places_of(found.committed) : std::vector<io::RecordedPlace>()});
     }
   }
+}
+
+QueueFindings Queue::add(const io::EditsFile& file, std::span<const RecordedEdit> recorded) {
+  io::EditsFile all = file;
+  all.edits.clear();
+  all.places.clear();
+  for (const QueuedEdit& queued : edits_) {
+    all.edits.push_back(queued.edit);
+    all.places.emplace_back("queued before");
+  }
+  all.edits.insert(all.edits.end(), file.edits.begin(), file.edits.end());
+  all.places.insert(all.places.end(), file.places.begin(), file.places.end());
+  io::set_aside_shared_ids(all);
+  QueueOptions options = options_;
+  options.limit.reset();
+  Queue merged(all, recorded, options);
+  edits_ = std::move(merged.edits_);
+  return std::move(merged.findings_);
 }
 
 std::vector<QueuedEdit> Queue::take(std::int64_t count) {

@@ -80,6 +80,11 @@ class Queue {
   // Throws io::UserError where `strict` asks for that.
   Queue(const io::EditsFile& file, std::span<const RecordedEdit> recorded, const QueueOptions& options);
 
+  // More edits after those that are queued, as if the file had had them from the beginning: what is queued and what
+  // is added are settled together, against what the journal has by now. Returns what was found of the added ones.
+  // Throws as the constructor; then the queue is as it was.
+  QueueFindings add(const io::EditsFile& file, std::span<const RecordedEdit> recorded);
+
   bool empty() const { return edits_.empty(); }
   std::int64_t edits() const { return std::ssize(edits_); }
   std::int64_t batches() const { return (edits() + batch_size_ - 1) / batch_size_; }
@@ -92,6 +97,7 @@ class Queue {
 
  private:
   std::int64_t batch_size_;
+  QueueOptions options_;
   std::deque<QueuedEdit> edits_;
   QueueFindings findings_;
 };

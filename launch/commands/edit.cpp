@@ -1,33 +1,37 @@
+// `anchorage edit`: writes edits into a model, batch by batch, into a run directory. Prints what was committed, one
+// JSON document with --json; exit codes 0, 2 and 1 as everywhere, 3 where edits were set aside, 75 where a signal
+// stopped it after a commit.
 #include <fmt/format.h>
-#include <boost/asio/io_context.hpp>
 
+#include <chrono>
 #include <csignal>
 #include <cstring>
-#include <exception>
-#include <functional>
 #include <iostream>
 #include <nlohmann/json.hpp>
-#include <thread>
 
-#include "coordinator/edit_run.hpp"
+#include "coordinator/hosted_run.hpp"
 #include "coordinator/progress.hpp"
 #include "io/error.hpp"
-#include "launch/commands/edit_setup.hpp"
+#include "io/log.hpp"
+#include "launch/commands/edit_contexts.hpp"
+#include "launch/commands/edit_plan.hpp"
 #include "launch/commands/null_spaces.hpp"
 #include "launch/commands/stage_choice.hpp"
 #include "launch/program/chat_template.hpp"
 #include "launch/program/comma_list.hpp"
 #include "launch/program/command_line.hpp"
-#include "launch/program/format_option.hpp"
 #include "launch/program/number_checks.hpp"
+#include "launch/program/opened_model.hpp"
 #include "launch/program/traffic_report.hpp"
+#include "worker/editing/batch_editor.hpp"
+#include "worker/evaluation/loss_probe.hpp"
 #include "worker/model/load.hpp"
 #include "worker/runtime.hpp"
 
 namespace anchorage::launch {
 namespace {
 
-io::BaseRecord base_record(const EditPlan& plan, const io::ModelDirectory& directory,
+io::BaseRecord base_record(const coordinator::RunPlan& plan, const io::ModelDirectory& directory,
                            const worker::EditedWeights& weights) {
   io::BaseRecord base{.model = plan.record.fingerprints.at("model"),
                       .tokenizer = plan.record.fingerprints.at("tokenizer"),
@@ -45,119 +49,6 @@ io::BaseRecord base_record(const EditPlan& plan, const io::ModelDirectory& direc
   return base;
 }
 
-// Rank 0's part of a run: its directory and the edits.
-struct Desk {
-  io::RunDirectory directory;
-  io::EditsFile edits;
-
-  static Desk open(const EditOptions& options, const EditPlan& plan) {
-    // The edits first: where they cannot be used, no directory is made either.
-    io::EditsFile edits = read_all_edits(plan.record, options.strict);
-    for (const io::Remark& remark : edits.remarks) spdlog::warn("{}: {}", remark.where, remark.text);
-    return {
-        .directory = options.resume ? io::RunDirectory::resume(options.run) : io::RunDirectory::create(options.run),
-        .edits = std::move(edits)};
-  }
-
-  // Nothing is_live in the run's way any more. `group` is what the editor chose: another version may choose
-  // another, and the size decides on rounding.
-  void begin(const EditPlan& plan, std::int64_t group, const worker::Contexts& contexts,
-             const io::Tokenizer& tokenizer) {
-    io::RunRecord record = plan.record;
-    record.group = group;
-    directory.write_record(record);
-    keep_contexts(contexts, tokenizer, directory);
-  }
-};
-
-void log_findings(const coordinator::QueueFindings& findings) {
-  for (const coordinator::Conflict& conflict : findings.conflicts) spdlog::warn("{}", conflict.text());
-  for (const coordinator::SetAside& edit : findings.set_aside)
-    spdlog::warn("{} is set aside: {}", edit.edit, edit.reason);
-  if (findings.already_committed > 0) spdlog::info("{} edits are committed already", findings.already_committed);
-  for (const coordinator::RecordedEdit& edit : findings.removed) {
-    spdlog::info("edit {} was removed in segment {} and is not written again; 'anchorage rollback' restores it",
-                 edit.edit.id, *edit.removed_in);
-  }
-  if (findings.repeated > 0) spdlog::info("{} edits stand in the file more than once", findings.repeated);
-}
-
-coordinator::GuardLimits guard_limits(const io::Hparams& hparams) {
-  return {.on = hparams.guard,
-          .success = hparams.guard_success,
-          .loss_rise = hparams.guard_loss_rise,
-          .drift = hparams.guard_drift};
-}
-
-// Superseding takes a committed edit out, which not every method allows.
-void require_possible(const coordinator::QueueFindings& findings, const EditPlan& plan) {
-  if (worker::method_named(plan.record.method).carries_keys) return;
-  for (const coordinator::Conflict& conflict : findings.conflicts) {
-    if (!conflict.committed_in || conflict.policy != coordinator::OnConflict::supersede) continue;
-    throw io::UserError({.expected = "edits that contradict no committed one, with method " + plan.record.method,
-                         .found = conflict.text(),
-                         .where = "--on-conflict supersede",
-                         .remedy = "this method cannot take an edit out again: choose refuse or keep-both"});
-  }
-}
-
-// All of a run but the computing: from what the journal has of the edits to the last commit. Opening a long journal
-// takes its time, for which the workers' loop keeps the other ranks waiting.
-coordinator::RunResult coordinate(Desk& desk, const EditPlan& plan, const EditOptions& options,
-                                  const io::BaseRecord& base, int world, boost::asio::io_context& context,
-                                  sharding::Workers& workers) {
-  const coordinator::Provenance provenance{.version = ANCHORAGE_VERSION, .world = world, .seed = plan.record.seed};
-  auto journal = io::Journal::open(desk.directory.journal(), io::JournalAccess::append);
-  if (journal.empty()) journal.append(coordinator::base_segment(base, provenance));
-  coordinator::QueueOptions wanted{.batch_size = plan.record.batch_size,
-                                   .on_conflict = coordinator::conflict_policy_named(options.on_conflict),
-                                   .strict = options.strict};
-  if (options.limit > 0) wanted.limit = options.limit;
-  coordinator::Queue queue(desk.edits, coordinator::recorded_edits(journal), wanted);
-  log_findings(queue.findings());
-  require_possible(queue.findings(), plan);
-  coordinator::Progress progress(context, std::cerr, coordinator::display_for_stderr());
-  coordinator::EditRun run(context, workers, desk.directory, journal, std::move(queue), provenance, progress,
-                           {.guard = guard_limits(plan.hparams),
-                            .checkpoint_every = options.checkpoint_every,
-                            .grace = std::chrono::duration<double>(options.grace)});
-  run.start();
-  context.run();
-  return run.result();
-}
-
-// The coordinator runs on a thread of its own, the workers' loop on this one, which is MPI's. Whichever fails, the
-// other is told to end, and the failure is thrown here.
-coordinator::RunResult run_both(
-    const std::function<coordinator::RunResult(boost::asio::io_context&, sharding::Workers&)>& coordinate,
-    worker::BatchEditor& editor, const worker::LossProbe& probe, Session& session) {
-  boost::asio::io_context context;
-  worker::CommandQueue commands;
-  coordinator::RunResult result;
-  std::exception_ptr coordinator_failure;
-  {
-    std::jthread thread([&] {
-      try {
-        result = coordinate(context, commands);
-      } catch (const coordinator::GraceIsOver& dropped) {
-        spdlog::warn("{}", dropped.what());
-        session.abandon_job(stopped);
-      } catch (...) {
-        coordinator_failure = std::current_exception();
-        commands.submit(sharding::Stop{}, [](const sharding::Reply&) {});
-      }
-    });
-    try {
-      worker::run_command_loop(editor, probe, session.host(), &commands);
-    } catch (...) {
-      context.stop();
-      throw;
-    }
-  }
-  if (coordinator_failure) std::rethrow_exception(coordinator_failure);
-  return result;
-}
-
 // Bytes of the weights that each rank holds, on rank 0. Collective.
 std::vector<std::int64_t> weight_bytes_by_rank(const worker::Transformer& model,
                                                sharding::HostCommunicator& ranks) {
@@ -169,9 +60,9 @@ std::vector<std::int64_t> weight_bytes_by_rank(const worker::Transformer& model,
   return all;
 }
 
-void print_result(const coordinator::RunResult& result, const EditOptions& options, const EditPlan& plan,
-                  const std::vector<std::int64_t>& weight_bytes, const NullSpaces& null_spaces,
-                  const nlohmann::json& traffic, Session& session) {
+void print_result(const coordinator::RunResult& result, const EditOptions& options,
+                  const coordinator::RunPlan& plan, const std::vector<std::int64_t>& weight_bytes,
+                  const NullSpaces& null_spaces, const nlohmann::json& traffic, Session& session) {
   const auto& seconds = result.seconds;
   if (session.json()) {
     auto layers = nlohmann::json::array();
@@ -226,21 +117,39 @@ std::filesystem::path base_to_edit(const std::string& model) {
                                  "it"});
 }
 
+coordinator::HostedRunOptions hosted_options(const EditOptions& options, const coordinator::RunPlan& plan,
+                                             const worker::Method& method, Session& session) {
+  coordinator::HostedRunOptions hosted{
+      .queue = {.batch_size = plan.record.batch_size,
+                .on_conflict = coordinator::conflict_policy_named(options.on_conflict),
+                .strict = options.strict},
+      .run = {.guard = coordinator::guard_limits(plan.hparams),
+              .checkpoint_every = options.checkpoint_every,
+              .grace = std::chrono::duration<double>(options.grace)},
+      .provenance = {.version = ANCHORAGE_VERSION, .world = session.host().size(), .seed = plan.record.seed},
+      .can_remove = method.carries_keys};
+  if (options.limit > 0) hosted.queue.limit = options.limit;
+  return hosted;
+}
+
 int run(EditOptions options, Session& session) {
   options.edits = parts_of(options.edits);
   std::optional<io::RunRecord> earlier;
   if (options.resume) {
     earlier = io::RunDirectory::view(options.run).record();
     options.model = earlier->model;
-    session.go_on_as(*earlier);
+    session.continue_as(*earlier);
   }
   const auto base = io::ModelDirectory::open(base_to_edit(options.model));
-  const EditPlan plan = earlier ? plan_resume(options, *earlier, base, session) : plan_edit(options, base, session);
+  const coordinator::RunPlan plan =
+      earlier ? plan_resume(options, *earlier, base, session) : plan_edit(options, base, session);
   const worker::Method method = worker::method_named(plan.record.method);
   session.arrange(
       choose_stages(workload_of(base.config(), plan.hparams, method, plan.record.batch_size, session), session));
-  std::optional<Desk> desk;
-  if (session.is_root()) desk = Desk::open(options, plan);
+  std::optional<coordinator::RunInputs> inputs;
+  if (session.is_root()) {
+    inputs = coordinator::RunInputs::open(options.run, options.resume, read_all_edits(plan.record, options.strict));
+  }
 
   OpenedModel model = open_model({.base = base.path(), .run = std::nullopt, .batch = std::nullopt}, session);
   const auto weight_bytes = weight_bytes_by_rank(model.transformer, session.host());
@@ -248,14 +157,14 @@ int run(EditOptions options, Session& session) {
   worker::EditedWeights weights(model.transformer, model.directory, layers);
   const worker::PromptBuilder prompts(model.tokenizer, base.config().vocabulary);
   const auto statistics = io::StatisticsFile::load(plan.record.statistics);
-  const auto contexts = run_contexts(model, plan, desk ? &desk->directory : nullptr, session);
+  const auto contexts = run_contexts(model, plan, inputs ? &inputs->directory : nullptr, session);
   worker::BatchEditor editor(model.transformer, weights, prompts, plan.hparams, method, statistics, contexts,
                              sink_limits(statistics, plan.hparams), session.communicators());
   session.host().barrier("wait for the least squares of all layers", sharding::Timeout::steps(std::ssize(layers)));
   const NullSpaces null_spaces{.free = editor.null_spaces(), .dimensions = weights.key_width()};
   const worker::LossProbe probe(model.transformer, prompts, session.communicators());
   if (!session.is_root()) {
-    // Launchers pass signals on to all ranks. Rank 0 decides what they mean, and says the others by a command.
+    // Launchers pass signals on to all ranks. Rank 0 decides what they mean, and tells the others by a command.
     for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) std::signal(signal, SIG_IGN);
     worker::run_command_loop(editor, probe, session.host(), nullptr);
     gather_traffic(session);
@@ -263,13 +172,18 @@ int run(EditOptions options, Session& session) {
   }
 
   log_null_spaces(null_spaces, plan.hparams);
-  desk->begin(plan, editor.group_size(), contexts, model.tokenizer);
-  const io::BaseRecord begun_from = base_record(plan, base, weights);
-  const int world = session.host().size();
-  const auto coordinate_run = [&](boost::asio::io_context& context, sharding::Workers& workers) {
-    return coordinate(*desk, plan, options, begun_from, world, context, workers);
-  };
-  const coordinator::RunResult result = run_both(coordinate_run, editor, probe, session);
+  inputs->begin(plan, editor.group_size(), recorded_contexts(contexts, model.tokenizer));
+  worker::CommandQueue commands;
+  coordinator::HostedRun hosted(*inputs, plan, base_record(plan, base, weights),
+                                hosted_options(options, plan, method, session), commands);
+  coordinator::Progress progress(hosted.context(), std::cerr, coordinator::display_for_stderr());
+  hosted.observe(progress);
+  const coordinator::RunResult result =
+      hosted.run([&] { worker::run_command_loop(editor, probe, session.host(), &commands); },
+                 [&](const coordinator::GraceIsOver& dropped) {
+                   spdlog::warn("{}", dropped.what());
+                   session.abandon_job(stopped);
+                 });
   const auto traffic = gather_traffic(session);
   if (session.host().size() > 1) log_traffic(traffic);
   print_result(result, options, plan, weight_bytes, null_spaces, traffic, session);
@@ -283,20 +197,19 @@ void add_edit_command(CommandLine& line) {
   auto options = std::make_shared<EditOptions>();
   CLI::App* command =
       line.app.add_subcommand("edit", "Write edits into a model, batch by batch, into a run directory");
-  auto* model = command->add_option("model", options->model, "MODEL; not with --resume");
+  auto* model = command->add_option("model", options->model, "MODEL; needed for a new run, not with --resume");
   command->add_option("--edits", options->edits,
-                      "files of edits, separated by commas, in any of the known formats");
+                      "files of edits, separated by commas, in any of the known formats; needed for a new run");
   add_format_option(*command, options->format);
   add_chat_template_option(*command, options->chat_template);
   command->add_option("--run", options->run, "the run directory: created, or with --resume continued")->required();
-  command->add_option("--hparams", options->hparams, "hyper-parameters, YAML or JSON");
-  command->add_option("--set", options->assignments,
-                      "key=value: changes a hyper-parameter; may be given several times");
-  command->add_option("--method", options->method, "b-eac, memit, memit_seq, eac or alphaedit");
-  command->add_option("--stats", options->statistics, "key statistics, from 'anchorage stats'");
+  add_hparams_options(*command, options->hparams, options->assignments);  // for a new run
+  add_method_option(*command, options->method);
+  command->add_option("--stats", options->statistics,
+                      "key statistics, from 'anchorage stats'; needed for a new run");
   command->add_option("--batch", options->batch, "edits per batch")->check(whole_number(1, most_edits));
-  command->add_option("--limit", options->limit, "of the edits, the first N")->check(whole_number(1));
-  command->add_option("--seed", options->seed, "of the context prefixes")->check(whole_number(0));
+  command->add_option("--limit", options->limit, "take only the first N edits")->check(whole_number(1));
+  command->add_option("--seed", options->seed, "seed of the context prefixes")->check(whole_number(0));
   command
       ->add_option("--on-conflict", options->on_conflict,
                    "an edit whose subject and prompt an earlier one has, with another target: supersede, refuse or "

@@ -8,16 +8,17 @@
 #include "io/edits/reader.hpp"
 #include "io/error.hpp"
 #include "io/log.hpp"
-#include "launch/commands/eval_tasks.hpp"
 #include "launch/commands/stage_choice.hpp"
 #include "launch/program/chat_template.hpp"
+#include "launch/program/comma_list.hpp"
 #include "launch/program/command_line.hpp"
-#include "launch/program/format_option.hpp"
 #include "launch/program/measured.hpp"
-#include "launch/program/model_argument.hpp"
 #include "launch/program/model_findings.hpp"
 #include "launch/program/number_checks.hpp"
+#include "launch/program/opened_model.hpp"
+#include "worker/communicators.hpp"
 #include "worker/evaluation/edit_metrics.hpp"
+#include "worker/evaluation/tasks.hpp"
 #include "worker/evaluation/text_loss.hpp"
 
 namespace anchorage::launch {
@@ -27,7 +28,9 @@ struct Options {
   std::string model;
   std::optional<std::string> edits, format, heldout;
   std::string chat_template;
-  EvalTaskOptions tasks;
+  std::vector<std::string> tasks;  // "known=FILE", "lambada=FILE"
+  std::int64_t task_limit = 0;     // questions of each; 0: all
+  std::filesystem::path baseline;  // an earlier report of `eval --json`; empty: none
   std::int64_t limit = 0;
   std::optional<std::int64_t> sequence_length;
 };
@@ -83,8 +86,39 @@ void add_text_loss(Report& report, const worker::TextLoss& text) {
       fmt::format("held-out loss {} nats a token over {} tokens\n", number_or_dash(text.loss, 4), text.tokens);
 }
 
-void add_task(Report& report, const EvalTask& task, const worker::OpenAnswers& answers,
-              const std::optional<Baseline>& baseline) {
+std::vector<std::int64_t> numbers_of(const std::vector<bool>& answered) {
+  std::vector<std::int64_t> numbers;
+  for (std::size_t i = 0; i < answered.size(); ++i) {
+    if (answered[i]) numbers.push_back(static_cast<std::int64_t>(i));
+  }
+  return numbers;
+}
+
+nlohmann::json document_of(const worker::EvaluationTask& task, const worker::OpenAnswers& answers,
+                           const std::optional<worker::Kept>& kept) {
+  nlohmann::json document = {{"file", task.file_digest},
+                             {"questions", task.questions.size()},
+                             {"answered", numbers_of(answers.answered)},
+                             {"left_out", std::ranges::count(answers.left_out, true)},
+                             {"accuracy", number_or_null(answers.accuracy())},
+                             {"nll", number_or_null(answers.nll)}};
+  if (kept) {
+    document["kept"] = {{"before", kept->before}, {"still", kept->still}, {"share", number_or_null(kept->share())}};
+  }
+  return document;
+}
+
+std::string line_of(const worker::EvaluationTask& task, const worker::OpenAnswers& answers,
+                    const std::optional<worker::Kept>& kept) {
+  std::string line = fmt::format("{:<14}{} of {} questions answered, {} nats per answer", task.name,
+                                 number_or_dash(answers.accuracy()), answers.asked(), number_or_dash(answers.nll));
+  if (kept)
+    line += fmt::format("; {} of the {} answered before are kept", number_or_dash(kept->share()), kept->before);
+  return line + "\n";
+}
+
+void add_task(Report& report, const worker::EvaluationTask& task, const worker::OpenAnswers& answers,
+              const std::optional<worker::Baseline>& baseline) {
   const auto kept = baseline ? std::optional(baseline->kept(task, answers)) : std::nullopt;
   report.document["tasks"][task.name] = document_of(task, answers, kept);
   report.table += line_of(task, answers, kept);
@@ -123,7 +157,7 @@ void log_left_out(const worker::TextLoss& text) {
                text.rejection);
 }
 
-void log_left_out(const EvalTask& task, const worker::OpenAnswers& answers) {
+void log_left_out(const worker::EvaluationTask& task, const worker::OpenAnswers& answers) {
   const auto first = std::ranges::find(answers.left_out, true);
   if (first == answers.left_out.end()) return;
   spdlog::warn("{}: {} questions that cannot be asked are left out; the first, number {}: {}", task.name,
@@ -131,7 +165,7 @@ void log_left_out(const EvalTask& task, const worker::OpenAnswers& answers) {
 }
 
 int run(const Options& options, Session& session) {
-  if (!options.edits && !options.heldout && options.tasks.tasks.empty()) {
+  if (!options.edits && !options.heldout && options.tasks.empty()) {
     throw io::UserError({.expected = "--edits, --tasks or --heldout",
                          .found = "none of them",
                          .where = "eval",
@@ -140,9 +174,9 @@ int run(const Options& options, Session& session) {
   // All files before the model: a mistake is told at once.
   io::EditsFile file = first_edits(options);
   if (session.is_root()) log_findings(file);
-  const auto tasks = read_eval_tasks(options.tasks);
-  std::optional<Baseline> baseline;
-  if (!options.tasks.baseline.empty()) baseline.emplace(options.tasks.baseline, tasks);
+  const auto tasks = worker::read_tasks(parts_of(options.tasks), options.task_limit, "--tasks");
+  std::optional<worker::Baseline> baseline;
+  if (!options.baseline.empty()) baseline.emplace(options.baseline, tasks);
 
   const ModelArgument argument = parse_model_argument(options.model);
   render_all_prompts(file, argument.base, options.chat_template, session.host());
@@ -163,7 +197,7 @@ int run(const Options& options, Session& session) {
     if (session.is_root()) log_left_out(text);
     add_text_loss(report, text);
   }
-  for (const EvalTask& task : tasks) {
+  for (const worker::EvaluationTask& task : tasks) {
     const auto answers = worker::ask(model.transformer, prompts, task.questions, session.communicators());
     if (session.is_root()) log_left_out(task, answers);
     add_task(report, task, answers, baseline);
@@ -182,17 +216,17 @@ void add_eval_command(CommandLine& line) {
   command->add_option("--edits", options->edits, "a file of edits, in any of the known formats");
   add_format_option(*command, options->format);
   add_chat_template_option(*command, options->chat_template);
-  command->add_option("--limit", options->limit, "of the file's edits, the first N")->check(whole_number(1));
+  command->add_option("--limit", options->limit, "take only the first N edits")->check(whole_number(1));
   command->add_option("--heldout", options->heldout, "a text file, or records with 'text': the loss on it");
   command
       ->add_option("--sequence-length", options->sequence_length,
                    "tokens of held-out text seen at once; 512 where not given, or the model's positions if these "
                    "are fewer")
       ->check(CLI::Range(2, 1 << 20));
-  auto& tasks = options->tasks;
-  command->add_option("--tasks", tasks.tasks, "general abilities: known=FILE,lambada=FILE");
-  command->add_option("--task-limit", tasks.limit, "of each task's questions, the first N")->check(whole_number(1));
-  command->add_option("--baseline", tasks.baseline,
+  command->add_option("--tasks", options->tasks, "general abilities: known=FILE,lambada=FILE");
+  command->add_option("--task-limit", options->task_limit, "take only the first N questions of each task")
+      ->check(whole_number(1));
+  command->add_option("--baseline", options->baseline,
                       "a report of 'eval --json' with the same --tasks: how many of its answers are kept");
   add_session_options(*command, line.session);
   add_stages_option(*command, line.session);

@@ -6,6 +6,7 @@
 #include "io/error.hpp"
 #include "io/model/model_export.hpp"
 #include "launch/program/command_line.hpp"
+#include "launch/program/model_argument.hpp"
 #include "launch/program/rebuilt_weights.hpp"
 #include "worker/model/load.hpp"
 

@@ -4,14 +4,16 @@
 #include <nlohmann/json.hpp>
 
 #include "io/error.hpp"
+#include "io/log.hpp"
 #include "launch/commands/stage_choice.hpp"
 #include "launch/program/chat_template.hpp"
 #include "launch/program/command_line.hpp"
-#include "launch/program/model_argument.hpp"
 #include "launch/program/number_checks.hpp"
+#include "launch/program/opened_model.hpp"
 #include "worker/editing/values/edit_prompts.hpp"
 #include "worker/model/embedding_rows.hpp"
 #include "worker/model/generate.hpp"
+#include "worker/model/stages.hpp"
 
 namespace anchorage::launch {
 namespace {

@@ -5,7 +5,7 @@
 
 #include "coordinator/planner.hpp"
 #include "io/error.hpp"
-#include "launch/commands/edit_setup.hpp"
+#include "launch/commands/requested_hparams.hpp"
 #include "launch/commands/stage_choice.hpp"
 #include "launch/program/command_line.hpp"
 #include "launch/program/model_findings.hpp"
@@ -161,13 +161,16 @@ void add_plan_command(CommandLine& line) {
   CLI::App* command = line.app.add_subcommand(
       "plan", "Which rank would hold which layers, what it needs of memory, and the time of a batch");
   command->add_option("model", options->model, "MODEL; its config.json is enough")->required();
-  command->add_option("--hparams", options->hparams, "hyper-parameters, YAML or JSON")->required();
-  command->add_option("--ranks", options->ranks, "to plan for")->required()->check(whole_number(1, most_ranks));
-  command->add_option("--stages", options->stages, "that share a model; as few as fit where not given")
+  add_hparams_options(*command, options->hparams, options->assignments);
+  command->get_option("--hparams")->required();
+  command->add_option("--ranks", options->ranks, "ranks to plan for")
+      ->required()
+      ->check(whole_number(1, most_ranks));
+  command->add_option("--stages", options->stages, "ranks that share a model; as few as fit where not given")
       ->check(whole_number(1, most_ranks));
   command->add_option("--memory", options->memory, "GB of a rank: 80 where not given, 8 with --cpu")
       ->check(number_above_zero());
-  command->add_option("--tflops", options->teraflops, "that a rank sustains in matrix products")
+  command->add_option("--tflops", options->teraflops, "Tflop/s that a rank sustains in matrix products")
       ->check(number_above_zero());
   auto* cpu = command->add_flag("--cpu", options->cpu, "ranks without GPUs, of --threads each");
   command
@@ -176,8 +179,7 @@ void add_plan_command(CommandLine& line) {
           "for the time, find out how fast this machine is: takes seconds; a rank's cores are taken for its own")
       ->needs(cpu);
   command->add_option("--batch", options->batch, "edits per batch")->check(whole_number(1, most_edits));
-  command->add_option("--method", options->method, "b-eac, memit, memit_seq, eac or alphaedit");
-  command->add_option("--set", options->assignments, "key=value: changes a hyper-parameter");
+  add_method_option(*command, options->method);
   add_session_options(*command, line.session);
   command->callback([&line, options] {
     line.session.computes = options->measure;

@@ -10,6 +10,7 @@
 #include "io/files/digest.hpp"
 #include "io/hparams/hparams.hpp"
 #include "io/run/journal/live_segments.hpp"
+#include "io/run/run_directory.hpp"
 #include "launch/program/command_line.hpp"
 #include "launch/program/rebuilt_weights.hpp"
 #include "worker/editing/update/layer_solver.hpp"
@@ -49,7 +50,7 @@ io::StatisticsFile statistics_of(const io::RunRecord& record) {
 
 // Layer by layer, so that one layer's least squares are in memory at a time.
 io::RemovalRecord take_out(const sharding::Removal& request, const io::RunRecord& record,
-                           const RunUpdates& updates) {
+                           const io::RunUpdates& updates) {
   const auto method = worker::method_named(record.method);
   worker::require_removable(method);
   const auto hparams = io::parse_hparams(record.hparams, "run.yaml").hparams;
@@ -85,8 +86,8 @@ int run(const Options& options, Session& session) {
   const std::int64_t number = std::ssize(journal.list());
   const coordinator::Provenance provenance{
       .version = ANCHORAGE_VERSION, .world = session.host().size(), .seed = directory.record().seed};
-  journal.append(
-      coordinator::removal_segment(take_out(request, directory.record(), RunUpdates(live)), number, provenance));
+  journal.append(coordinator::removal_segment(take_out(request, directory.record(), io::RunUpdates(live)), number,
+                                              provenance));
   if (session.json()) {
     auto removed = nlohmann::json::array();
     for (const io::RecordedPlace& place : request.edits) removed.push_back(place.id);

@@ -7,8 +7,9 @@
 #include "coordinator/recorded_edits.hpp"
 #include "io/error.hpp"
 #include "io/run/journal/live_segments.hpp"
+#include "io/run/run_directory.hpp"
+#include "io/run/run_updates.hpp"
 #include "launch/program/command_line.hpp"
-#include "launch/program/model_argument.hpp"
 
 namespace anchorage::launch {
 namespace {
@@ -28,7 +29,7 @@ int run(const Options& options, Session& session) {
   if (!session.is_root()) return done;
   const auto directory = io::RunDirectory::resume(options.run);
   auto journal = io::Journal::open(directory.journal(), io::JournalAccess::append);
-  require_segment(journal, options.to, options.run.string());
+  io::require_segment(journal, options.to, options.run.string());
   const std::int64_t before = std::ssize(journal.list()) - 1;
   if (is_same_state(journal, options.to, before)) {
     throw io::UserError({.expected = "a batch whose state is another than the run's",

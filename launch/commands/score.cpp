@@ -8,9 +8,10 @@
 #include "io/text/strict_json.hpp"
 #include "launch/commands/stage_choice.hpp"
 #include "launch/program/command_line.hpp"
-#include "launch/program/model_argument.hpp"
+#include "launch/program/opened_model.hpp"
 #include "worker/editing/values/edit_prompts.hpp"
 #include "worker/evaluation/score.hpp"
+#include "worker/model/stages.hpp"
 
 namespace anchorage::launch {
 namespace {

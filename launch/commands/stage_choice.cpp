@@ -1,23 +1,14 @@
 #include "launch/commands/stage_choice.hpp"
 
-#include <cuda_runtime_api.h>
-
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "coordinator/planner.hpp"
 #include "launch/program/broadcast_text.hpp"
+#include "sharding/collective/host_communicator.hpp"
 
 namespace anchorage::launch {
 namespace {
-
-// Of this rank's GPU; ranks on the CPU are not held to a limit, for the memory is the machine's.
-double memory_of(const torch::Device& device) {
-  constexpr double no_limit = 1e18;
-  if (!device.is_cuda()) return no_limit;
-  std::size_t free = 0, total = 0;
-  if (cudaMemGetInfo(&free, &total) != cudaSuccess) return no_limit;
-  return static_cast<double>(total);
-}
 
 coordinator::PlanRequest request_of(const coordinator::Workload& workload, Session& session) {
   coordinator::PlanRequest request{.workload = workload,
@@ -25,8 +16,10 @@ coordinator::PlanRequest request_of(const coordinator::Workload& workload, Sessi
                                    .ranks = session.host().size(),
                                    .stages = session.asked_stages(),
                                    .ranks_from = "mpirun -n"};
-  if (!session.device().is_cuda()) request.machine = coordinator::Machine::cpu(session.threads());
-  request.machine.memory_bytes = memory_of(session.device());
+  if (!session.is_on_gpu()) request.machine = coordinator::Machine::cpu(session.threads());
+  // Ranks on the CPU are not held to a limit, for the memory is the machine's.
+  const auto memory = session.device_memory();
+  request.machine.memory_bytes = memory ? static_cast<double>(*memory) : 1e18;
   return request;
 }
 

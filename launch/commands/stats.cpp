@@ -5,14 +5,15 @@
 
 #include "io/error.hpp"
 #include "io/files/digest.hpp"
+#include "io/log.hpp"
 #include "io/statistics/rome_statistics.hpp"
 #include "launch/commands/stage_choice.hpp"
 #include "launch/program/comma_list.hpp"
 #include "launch/program/command_line.hpp"
 #include "launch/program/fingerprints.hpp"
-#include "launch/program/model_argument.hpp"
 #include "launch/program/model_findings.hpp"
 #include "launch/program/number_checks.hpp"
+#include "launch/program/opened_model.hpp"
 #include "worker/statistics/key_statistics.hpp"
 
 namespace anchorage::launch {

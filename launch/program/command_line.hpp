@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 
+#include "launch/program/options.hpp"
 #include "launch/program/session.hpp"
 
 namespace anchorage::launch {

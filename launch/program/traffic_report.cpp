@@ -8,7 +8,9 @@
 #include <utility>
 #include <vector>
 
+#include "io/log.hpp"
 #include "io/text/text_of.hpp"
+#include "sharding/collective/host_communicator.hpp"
 
 namespace anchorage::launch {
 namespace {

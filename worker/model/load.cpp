@@ -13,18 +13,6 @@
 namespace anchorage::worker {
 namespace {
 
-torch::ScalarType scalar_type(io::DType dtype) {
-  switch (dtype) {
-    case io::DType::f32:
-      return torch::kFloat;
-    case io::DType::f16:
-      return torch::kHalf;
-    case io::DType::bf16:
-      return torch::kBFloat16;
-  }
-  throw io::InternalError("a dtype without a torch name");
-}
-
 // What is stored is rounded to this when it is loaded; all else holds what f32 does.
 io::DType rounded_to(torch::ScalarType type) {
   return type == torch::kHalf ? io::DType::f16 : type == torch::kBFloat16 ? io::DType::bf16 : io::DType::f32;
@@ -167,6 +155,18 @@ torch::Tensor rotary_frequencies(const io::ModelConfig& config) {
 }
 
 }  // namespace
+
+torch::ScalarType scalar_type(io::DType dtype) {
+  switch (dtype) {
+    case io::DType::f32:
+      return torch::kFloat;
+    case io::DType::f16:
+      return torch::kHalf;
+    case io::DType::bf16:
+      return torch::kBFloat16;
+  }
+  throw io::InternalError("a dtype without a torch name");
+}
 
 Transformer load_transformer(const io::ModelDirectory& directory, const LoadOptions& options) {
   const auto& config = directory.config();

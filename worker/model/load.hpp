@@ -15,7 +15,10 @@ struct LoadOptions {
   Stages stages{};                         // of this rank's replica; only the weights of its own stage are read
 };
 
-// Reads the weights that config.json says of; others are left alone (tensor_names.hpp). Throws io::UserError that
+// torch's name of a stored dtype.
+torch::ScalarType scalar_type(io::DType dtype);
+
+// Reads the weights that config.json promises; others are left alone (tensor_names.hpp). Throws io::UserError that
 // names the tensor when one is missing, of another shape than config.json says, or has values that are not finite,
 // or would not be in the dtype asked for.
 Transformer load_transformer(const io::ModelDirectory& directory, const LoadOptions& options = {});

@@ -9,8 +9,9 @@
 
 #include "coordinator/recorded_edits.hpp"
 #include "io/run/journal/live_segments.hpp"
+#include "io/run/run_directory.hpp"
+#include "io/run/run_updates.hpp"
 #include "launch/program/command_line.hpp"
-#include "launch/program/model_argument.hpp"
 
 namespace anchorage::launch {
 namespace {
@@ -171,7 +172,7 @@ int list_journal(const JournalOptions& options, Session& session) {
 int show_segment(const JournalOptions& options, Session& session) {
   const auto journal = io::Journal::open(io::RunDirectory::view(options.run).journal());
   const std::int64_t number = options.batch.value_or(std::ssize(journal.list()) - 1);
-  require_segment(journal, number, options.run.string());
+  io::require_segment(journal, number, options.run.string());
   const io::JournalEntry& entry = journal.list()[static_cast<std::size_t>(number)];
   const auto statuses = statuses_in(journal);
   const auto found = statuses.find(number);

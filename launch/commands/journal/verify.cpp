@@ -4,6 +4,7 @@
 
 #include "coordinator/batch_report.hpp"
 #include "io/error.hpp"
+#include "io/log.hpp"
 #include "io/run/checkpoint.hpp"
 #include "io/run/journal/live_segments.hpp"
 #include "launch/commands/journal/journal.hpp"
@@ -84,7 +85,7 @@ std::string check_checkpoint(const io::RunDirectory& directory, const io::Journa
   if (!choice.segment) return "there is no checkpoint to compare with";
   bool same_bits = true;
   for (const auto& [layer, weight] :
-       rebuilt_weights(model, RunUpdates(io::live_segments(journal, *choice.segment)))) {
+       rebuilt_weights(model, io::RunUpdates(io::live_segments(journal, *choice.segment)))) {
     const auto kept = worker::to_tensor(io::read_checkpoint_weight(directory.checkpoint(), *choice.segment, layer));
     same_bits = same_bits && at::equal(kept, weight);
     const double error = ((kept - weight).norm() / weight.norm()).item<double>();
@@ -116,7 +117,7 @@ int verify_journal(const JournalOptions& options, Session& session) {
     report.add([&] { return check_model(*io::SegmentReader(journal->list().front().path).base(), model); });
     std::map<std::int64_t, torch::Tensor> weights;
     report.add([&] {
-      weights = rebuilt_weights(model, RunUpdates(io::live_segments(*journal)));
+      weights = rebuilt_weights(model, io::RunUpdates(io::live_segments(*journal)));
       return check_norms(*journal, model, weights);
     });
     report.add([&] { return check_checkpoint(directory, *journal, model); });

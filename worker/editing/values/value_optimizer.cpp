@@ -61,7 +61,7 @@ struct Start {
   bool until_converged;
 };
 
-// A group's loop over steps, each in the parts that LossEvaluation says of. Until convergence, an edit that has
+// A group's loop over steps, each in the parts that LossEvaluation describes. Until convergence, an edit that has
 // converged leaves the group's tensors while the others continue, and the point that counts is the last one
 // evaluated; else all steps are taken for every edit, and it is the one after the last step.
 class GroupOptimizer {

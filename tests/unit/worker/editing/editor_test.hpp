@@ -152,7 +152,7 @@ class EditorTest : public testing::Test {
   sharding::Seconds deadline = sharding::default_deadline;
 };
 
-// Communicators in the shapes in which a replica is whole, is cut, and both.
+// Ranks in the shapes in which a replica is whole, is cut, and both.
 inline const std::vector<sharding::Topology> shapes = {{1, 1}, {2, 1}, {2, 2}};
 
 inline std::string name_of(const sharding::Topology& shape) {

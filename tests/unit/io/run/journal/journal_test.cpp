@@ -151,7 +151,7 @@ TEST(Journal, GoesOnAfterAFullDisk) {
   EXPECT_EQ(Journal::open(path).list().size(), 2U);
 }
 
-// A process that commits batches one after another and says of each through a pipe. It is killed at a random
+// A process that commits batches one after another and reports each through a pipe. It is killed at a random
 // moment.
 class Writer {
  public:

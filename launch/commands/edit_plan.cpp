@@ -1,23 +1,18 @@
-#include "launch/commands/edit_setup.hpp"
+#include "launch/commands/edit_plan.hpp"
 
 #include <fmt/ranges.h>
 #include <torch/version.h>
 
 #include <algorithm>
-#include <cctype>
-#include <limits>
-#include <nlohmann/json.hpp>
-#include <span>
+#include <map>
 
 #include "io/edits/edit_ids.hpp"
 #include "io/error.hpp"
 #include "io/files/digest.hpp"
-#include "io/log.hpp"
-#include "launch/program/broadcast_text.hpp"
+#include "io/statistics/statistics_file.hpp"
+#include "launch/commands/requested_hparams.hpp"
 #include "launch/program/chat_template.hpp"
 #include "launch/program/fingerprints.hpp"
-#include "worker/editing/unused_hparams.hpp"
-#include "worker/editing/values/context_prefixes.hpp"
 
 namespace anchorage::launch {
 namespace {
@@ -52,51 +47,9 @@ std::map<std::string, std::string> checked_fingerprints(const std::filesystem::p
       {"model", fingerprint.model}, {"tokenizer", fingerprint.tokenizer}, {"statistics", io::sha256_of_file(path)}};
 }
 
-// Warns of each --set of a hyper-parameter that has no effect under this method and the other values.
-void warn_of_unused_hparams(const std::vector<std::string>& assignments, const worker::Method& method,
-                            const io::Hparams& hparams) {
-  for (const std::string& assignment : assignments) {
-    const auto key = assignment.substr(0, assignment.find('='));
-    const auto missing = worker::unmet_condition(key, method, hparams);
-    if (!missing.empty()) spdlog::warn("--set {} has no effect here: it is for {}", assignment, missing);
-  }
-}
-
-// "AlphaEdit" and "alphaedit", "B-EAC" and "b_eac" are one.
-std::string bare_name(std::string_view name) {
-  std::string bare;
-  for (const char c : name) {
-    if (std::isalnum(static_cast<unsigned char>(c)) != 0)
-      bare += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  }
-  return bare;
-}
-
 }  // namespace
 
-io::Hparams requested_hparams(const std::string& path, const std::vector<std::string>& assignments,
-                              const worker::Method& method, const io::ModelConfig& model, const Session& session) {
-  if (path.empty()) {
-    throw io::UserError({.expected = "a file of hyper-parameters",
-                         .found = "none",
-                         .where = "--hparams",
-                         .remedy = "launch/hparams has ready ones"});
-  }
-  io::LoadedHparams loaded = io::load_hparams(path);
-  for (const std::string& assignment : assignments) io::set(loaded.hparams, assignment);
-  io::Hparams hparams = io::resolve(loaded.hparams, model, path, assignments);
-  if (!session.is_root()) return hparams;
-  for (const io::IgnoredKey& key : loaded.ignored)
-    spdlog::debug("{}: {} is ignored: {}", path, key.key, key.reason);
-  if (!loaded.algorithm.empty() && bare_name(loaded.algorithm) != bare_name(method.name)) {
-    spdlog::warn("{} is for {} (alg_name), but the method is {} (--method); its values are taken all the same",
-                 path, loaded.algorithm, method.name);
-  }
-  warn_of_unused_hparams(assignments, method, hparams);
-  return hparams;
-}
-
-EditPlan plan_edit(const EditOptions& options, const io::ModelDirectory& model, Session& session) {
+coordinator::RunPlan plan_edit(const EditOptions& options, const io::ModelDirectory& model, Session& session) {
   const worker::Method method = worker::method_named(options.method);
   if (options.edits.empty()) {
     throw io::UserError(
@@ -122,15 +75,16 @@ EditPlan plan_edit(const EditOptions& options, const io::ModelDirectory& model, 
                      .threads = session.threads(),
                      .group = hparams.group,
                      .dtype = session.dtype_name(),
-                     .device = session.device().is_cuda() ? "cuda" : "cpu",
+                     .device = session.is_on_gpu() ? "cuda" : "cpu",
                      .fingerprints = checked_fingerprints(options.statistics, hparams, model, session),
                      .versions = {{"anchorage", ANCHORAGE_VERSION}, {"torch", TORCH_VERSION}}},
           .hparams = hparams};
 }
 
-EditPlan plan_resume(const EditOptions& options, const io::RunRecord& record, const io::ModelDirectory& model,
-                     Session& session) {
-  EditPlan plan{.record = record, .hparams = io::parse_hparams(record.hparams, options.run / "run.yaml").hparams};
+coordinator::RunPlan plan_resume(const EditOptions& options, const io::RunRecord& record,
+                                 const io::ModelDirectory& model, Session& session) {
+  coordinator::RunPlan plan{.record = record,
+                            .hparams = io::parse_hparams(record.hparams, options.run / "run.yaml").hparams};
   plan.hparams.group = static_cast<int>(record.group);
   const auto found = checked_fingerprints(record.statistics, plan.hparams, model, session);
   for (const auto& [name, digest] : record.fingerprints) {
@@ -165,48 +119,6 @@ io::EditsFile read_all_edits(const io::RunRecord& run, bool strict) {
          .remedy = "fix them, or leave out --strict to set them aside"});
   }
   return all;
-}
-
-worker::Contexts run_contexts(const OpenedModel& model, const EditPlan& plan, const io::RunDirectory* directory,
-                              Session& session) {
-  const int generated = plan.hparams.contexts;  // one more than is needed besides the bare prompt: a spare
-  const bool kept = directory != nullptr && directory->has_contexts();
-  std::vector<std::string> prefixes;
-  if (!broadcast_text(kept ? "kept" : "", session.host(), "broadcast whether contexts are kept").empty()) {
-    if (session.is_root()) {
-      for (const io::Context& context : directory->read_contexts()) prefixes.push_back(context.text);
-    }
-  } else if (session.place().replica == 0) {
-    prefixes = worker::generate_context_prefixes(model.transformer, model.tokenizer, generated,
-                                                 plan.hparams.context_length,
-                                                 static_cast<std::uint64_t>(plan.record.seed));
-  }
-  const std::string text = broadcast_text(nlohmann::json(prefixes).dump(), session.host(), "broadcast contexts");
-  worker::Contexts contexts{.prefixes = {""}, .wanted = static_cast<std::size_t>(plan.hparams.contexts)};
-  for (const std::string prefix : nlohmann::json::parse(text)) contexts.prefixes.push_back(prefix);
-  return contexts;
-}
-
-void keep_contexts(const worker::Contexts& contexts, const io::Tokenizer& tokenizer, io::RunDirectory& directory) {
-  if (directory.has_contexts()) return;
-  std::vector<io::Context> kept;
-  for (const std::string& prefix : std::span(contexts.prefixes).subspan(1)) {  // after the bare prompt's
-    const auto ids = tokenizer.encode(prefix);
-    kept.push_back({.text = prefix, .tokens = {ids.begin(), ids.end()}});
-  }
-  directory.write_contexts(kept);
-}
-
-worker::SinkLimits sink_limits(const io::StatisticsFile& statistics, const io::Hparams& hparams) {
-  const auto& medians = statistics.residual_norm_median();
-  std::vector<float> limits;
-  for (const int layer : hparams.layers) {
-    const auto index = static_cast<std::size_t>(layer);
-    const bool known = index < medians.size() && medians[index] > 0;
-    limits.push_back(known ? static_cast<float>(hparams.sink_ratio) * medians[index]
-                           : std::numeric_limits<float>::infinity());
-  }
-  return torch::tensor(limits);
 }
 
 }  // namespace anchorage::launch

@@ -1,4 +1,4 @@
-#include "launch/commands/eval_tasks.hpp"
+#include "worker/evaluation/tasks.hpp"
 
 #include <fmt/format.h>
 
@@ -11,14 +11,12 @@
 #include "io/files/mapped_file.hpp"
 #include "io/text/strict_json.hpp"
 #include "io/text/text_of.hpp"
-#include "launch/program/comma_list.hpp"
-#include "launch/program/measured.hpp"
 
-namespace anchorage::launch {
+namespace anchorage::worker {
 namespace {
 
-std::vector<worker::OpenQuestion> questions_of(const std::string& task, const std::filesystem::path& file) {
-  std::vector<worker::OpenQuestion> questions;
+std::vector<OpenQuestion> questions_of(const std::string& task, const std::filesystem::path& file) {
+  std::vector<OpenQuestion> questions;
   if (task == "known") {
     for (const io::KnownFact& fact : io::read_known_facts(file)) questions.push_back({fact.prompt, fact.attribute});
   } else {
@@ -28,46 +26,39 @@ std::vector<worker::OpenQuestion> questions_of(const std::string& task, const st
   return questions;
 }
 
-EvalTask read_task(const std::string& argument, std::int64_t limit) {
+EvaluationTask read_task(const std::string& argument, std::int64_t limit, const std::string& option) {
   const auto equals = argument.find('=');
   const std::string name = argument.substr(0, equals);
   if (equals == argument.npos || (name != "known" && name != "lambada")) {
     throw io::UserError({.expected = "known=FILE or lambada=FILE",
                          .found = "'" + argument + "'",
-                         .where = "--tasks",
+                         .where = option,
                          .remedy = "docs/evaluation.md says what each measures"});
   }
   const std::string file = argument.substr(equals + 1);
-  EvalTask task{.name = name, .file_digest = {}, .questions = questions_of(name, file)};
+  EvaluationTask task{.name = name, .file_digest = {}, .questions = questions_of(name, file)};
   task.file_digest = io::sha256_of_file(file);
   if (limit > 0 && std::ssize(task.questions) > limit) task.questions.resize(static_cast<std::size_t>(limit));
   return task;
 }
 
-std::vector<std::int64_t> numbers_of(const std::vector<bool>& answered) {
-  std::vector<std::int64_t> numbers;
-  for (std::size_t i = 0; i < answered.size(); ++i) {
-    if (answered[i]) numbers.push_back(static_cast<std::int64_t>(i));
-  }
-  return numbers;
-}
-
 }  // namespace
 
-std::vector<EvalTask> read_eval_tasks(const EvalTaskOptions& options) {
-  std::vector<EvalTask> tasks;
-  for (const std::string& argument : parts_of(options.tasks)) {
-    tasks.push_back(read_task(argument, options.limit));
-    if (std::ranges::count(tasks, tasks.back().name, &EvalTask::name) == 1) continue;
+std::vector<EvaluationTask> read_tasks(std::span<const std::string> arguments, std::int64_t limit,
+                                       const std::string& where) {
+  std::vector<EvaluationTask> tasks;
+  for (const std::string& argument : arguments) {
+    tasks.push_back(read_task(argument, limit, where));
+    if (std::ranges::count(tasks, tasks.back().name, &EvaluationTask::name) == 1) continue;
     throw io::UserError({.expected = "each task once",
                          .found = fmt::format("'{}' twice", tasks.back().name),
-                         .where = "--tasks",
+                         .where = where,
                          .remedy = "evaluate the second file in a run of its own"});
   }
   return tasks;
 }
 
-Baseline::Baseline(const std::filesystem::path& report, std::span<const EvalTask> tasks) {
+Baseline::Baseline(const std::filesystem::path& report, std::span<const EvaluationTask> tasks) {
   io::Diagnostic diagnostic{
       .expected = "a report of 'anchorage eval --json'",
       .found = {},
@@ -82,7 +73,7 @@ Baseline::Baseline(const std::filesystem::path& report, std::span<const EvalTask
   const auto document = io::parse_strict_json(io::text_of(file.bytes()), diagnostic);
   if (!document.is_object()) refuse(diagnostic.expected, "another text");
   tasks_ = document.value("tasks", nlohmann::json::object());
-  for (const EvalTask& task : tasks) {
+  for (const EvaluationTask& task : tasks) {
     if (!tasks_.contains(task.name)) refuse(fmt::format("the task '{}'", task.name), "none of that name");
     const auto& before = tasks_[task.name];
     if (before.value("questions", -1) != std::ssize(task.questions) ||
@@ -93,7 +84,7 @@ Baseline::Baseline(const std::filesystem::path& report, std::span<const EvalTask
   }
 }
 
-Kept Baseline::kept(const EvalTask& task, const worker::OpenAnswers& now) const {
+Kept Baseline::kept(const EvaluationTask& task, const OpenAnswers& now) const {
   Kept kept;
   for (const std::size_t number : tasks_.at(task.name).at("answered")) {
     if (now.left_out.at(number)) continue;
@@ -103,26 +94,4 @@ Kept Baseline::kept(const EvalTask& task, const worker::OpenAnswers& now) const 
   return kept;
 }
 
-nlohmann::json document_of(const EvalTask& task, const worker::OpenAnswers& answers,
-                           const std::optional<Kept>& kept) {
-  nlohmann::json document = {{"file", task.file_digest},
-                             {"questions", task.questions.size()},
-                             {"answered", numbers_of(answers.answered)},
-                             {"left_out", std::ranges::count(answers.left_out, true)},
-                             {"accuracy", number_or_null(answers.accuracy())},
-                             {"nll", number_or_null(answers.nll)}};
-  if (kept) {
-    document["kept"] = {{"before", kept->before}, {"still", kept->still}, {"share", number_or_null(kept->share())}};
-  }
-  return document;
-}
-
-std::string line_of(const EvalTask& task, const worker::OpenAnswers& answers, const std::optional<Kept>& kept) {
-  std::string line = fmt::format("{:<14}{} of {} questions answered, {} nats an answer", task.name,
-                                 number_or_dash(answers.accuracy()), answers.asked(), number_or_dash(answers.nll));
-  if (kept)
-    line += fmt::format("; {} of the {} answered before are kept", number_or_dash(kept->share()), kept->before);
-  return line + "\n";
-}
-
-}  // namespace anchorage::launch
+}  // namespace anchorage::worker

@@ -1,0 +1,78 @@
+// Whoever watches a run: the progress bar, and as many others as there are.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "coordinator/batch_report.hpp"
+#include "coordinator/queue.hpp"
+
+namespace anchorage::coordinator {
+
+struct RunResult {
+  std::int64_t batches = 0;         // committed by this run, as all of these numbers
+  std::int64_t committed = 0;       // edits
+  std::vector<SetAside> set_aside;  // by this run, and what the queue found before it
+  Seconds seconds{};                // of the batches
+  Drift drift{};                    // as it is_live at the end, of all batches of the journal
+  bool stopped = false;             // by a signal, with batches left in the queue
+};
+
+// Watches a run. Called on the io_context's thread; what it throws ends the run.
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  virtual void checkpoint_ignored(const std::string& /*file*/, const std::string& /*diagnostic*/) {}
+  virtual void replaying(std::int64_t /*segments*/) {}
+  virtual void editing(std::int64_t /*edits*/, std::int64_t /*batches*/) {}         // the first batch begins
+  virtual void added(std::int64_t /*edits*/, const QueueFindings& /*findings*/) {}  // to the queue of a run
+  virtual void waiting() {}                                                         // for more edits
+  virtual void reverted(std::int64_t /*edits*/, const std::string& /*why*/) {}      // a batch, to be tried in parts
+  virtual void committed(const BatchReport& /*report*/) {}
+  virtual void stopping(int /*signal*/) {}        // the current batch is the last one
+  virtual void still_stopping(int /*signal*/) {}  // a further signal before the batch has ended
+  virtual void finished(const RunResult& /*result*/) {}
+};
+
+// Several as one, called in the order in which they were added. Borrows them.
+class Observers final : public Observer {
+ public:
+  void add(Observer& observer) { observers_.push_back(&observer); }
+
+  void checkpoint_ignored(const std::string& file, const std::string& diagnostic) override {
+    for (Observer* each : observers_) each->checkpoint_ignored(file, diagnostic);
+  }
+  void replaying(std::int64_t segments) override {
+    for (Observer* each : observers_) each->replaying(segments);
+  }
+  void editing(std::int64_t edits, std::int64_t batches) override {
+    for (Observer* each : observers_) each->editing(edits, batches);
+  }
+  void added(std::int64_t edits, const QueueFindings& findings) override {
+    for (Observer* each : observers_) each->added(edits, findings);
+  }
+  void waiting() override {
+    for (Observer* each : observers_) each->waiting();
+  }
+  void reverted(std::int64_t edits, const std::string& why) override {
+    for (Observer* each : observers_) each->reverted(edits, why);
+  }
+  void committed(const BatchReport& report) override {
+    for (Observer* each : observers_) each->committed(report);
+  }
+  void stopping(int signal) override {
+    for (Observer* each : observers_) each->stopping(signal);
+  }
+  void still_stopping(int signal) override {
+    for (Observer* each : observers_) each->still_stopping(signal);
+  }
+  void finished(const RunResult& result) override {
+    for (Observer* each : observers_) each->finished(result);
+  }
+
+ private:
+  std::vector<Observer*> observers_;
+};
+
+}  // namespace anchorage::coordinator

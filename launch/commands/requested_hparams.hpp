@@ -1,0 +1,19 @@
+// The hyper-parameters that a command line asks for.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "io/hparams/hparams.hpp"
+#include "launch/program/session.hpp"
+#include "worker/editing/method.hpp"
+
+namespace anchorage::launch {
+
+// The file's hyper-parameters with what --set changes, resolved for the model. Warns, on rank 0, where the file is
+// for another method and of each --set that has no effect under this method and the other values. Throws
+// io::UserError.
+io::Hparams requested_hparams(const std::string& path, const std::vector<std::string>& assignments,
+                              const worker::Method& method, const io::ModelConfig& model, const Session& session);
+
+}  // namespace anchorage::launch

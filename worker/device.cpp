@@ -1,0 +1,62 @@
+#include "worker/device.hpp"
+
+#include <ATen/Context.h>
+#include <cuda_runtime_api.h>
+#include <torch/cuda.h>
+
+#include <array>
+
+#include "io/error.hpp"
+
+namespace anchorage::worker {
+namespace {
+
+void prepare(const torch::Device& device) {
+  auto& context = at::globalContext();
+  context.setDeterministicAlgorithms(device.is_cuda(), /*warn_only=*/true);
+  if (!device.is_cuda()) return;
+  context.setDeterministicFillUninitializedMemory(false);  // nothing is read before it is written
+  context.setFloat32MatmulPrecision("highest");
+  context.setAllowBF16ReductionCuBLAS(false);
+  context.setAllowFP16ReductionCuBLAS(false);
+  cudaSetDevice(device.index());
+}
+
+}  // namespace
+
+torch::Device take_device(std::string_view name, int rank_on_machine) {
+  const torch::DeviceIndex gpus = torch::cuda::device_count();
+  torch::Device device = torch::kCPU;
+  if (name == "cuda" && gpus == 0) {
+    throw io::UserError({.expected = "a CUDA device",
+                         .found = "none",
+                         .where = fmt::format("--device {}", name),
+                         .remedy = "run with --device cpu, or check the driver with nvidia-smi"});
+  }
+  if (name != "cpu" && gpus > 0) {
+    device = {torch::kCUDA, static_cast<torch::DeviceIndex>(rank_on_machine % gpus)};
+  }
+  prepare(device);
+  return device;
+}
+
+std::optional<std::int64_t> memory_of(const torch::Device& device) {
+  std::size_t free = 0, total = 0;
+  if (!device.is_cuda() || cudaMemGetInfo(&free, &total) != cudaSuccess) return std::nullopt;
+  return static_cast<std::int64_t>(total);
+}
+
+std::string address_of(const torch::Device& device) {
+  if (!device.is_cuda()) return "";
+  std::array<char, 32> address{};
+  if (cudaDeviceGetPCIBusId(address.data(), address.size(), device.index()) != cudaSuccess) return device.str();
+  return address.data();
+}
+
+std::string description_of(const torch::Device& device) {
+  cudaDeviceProp properties{};
+  if (!device.is_cuda() || cudaGetDeviceProperties(&properties, device.index()) != cudaSuccess) return "CPU";
+  return properties.name;
+}
+
+}  // namespace anchorage::worker
