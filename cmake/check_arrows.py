@@ -8,7 +8,7 @@
 - A folder includes itself and the folders its arrows lead to; includes are written from the source root.
 - io and coordinator never reach torch, CUDA, NCCL or MPI, not even through another folder's headers.
 - HDF5 is used in io/hdf5 only, MPI in sharding/collective/mpi_* and launch, NCCL in sharding/collective/nccl_*.
-- A file's namespace is its folder's. No file or folder is called utils, helpers, common, manager or the like.
+- A file's namespace is its folder's; another's is opened for forward declarations alone. No file or folder is called utils, helpers, common, manager or the like.
 
 Prints one line a violation, as file:line: message; the exit code is 1 if there is any.
 """
@@ -44,6 +44,7 @@ FORBIDDEN_WORDS = {"common", "helper", "helpers", "manager", "misc", "util", "ut
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 NAMESPACE = re.compile(r"^\s*namespace\s+anchorage((?:::\w+)*)\s*\{")
+FORWARD_DECLARATION = re.compile(r"\b(?:class|struct)\s+\w+;")
 NOT_CODE = re.compile(r'R"(\w*)\(.*?\)\1"|//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"', re.S)
 
 
@@ -67,6 +68,12 @@ class Source:
         self.code = NOT_CODE.sub(lambda match: "\n" * match[0].count("\n"), text).splitlines()
         spaces = [(number, NAMESPACE.match(line)) for number, line in enumerate(self.code, start=1)]
         self.namespaces = [(number, match[1]) for number, match in spaces if match]
+        self.declared = {number for number, _ in self.namespaces if self.only_declares(number)}
+
+    def only_declares(self, line: int) -> bool:
+        """Whether the namespace that this line opens holds forward declarations and nothing else."""
+        inside = "\n".join(self.code[line - 1 :]).partition("{")[2].partition("}")[0]
+        return bool(inside.strip()) and not FORWARD_DECLARATION.sub("", inside).strip()
 
 
 def check_includes(root: Path, source: Source) -> list[str]:
@@ -118,7 +125,7 @@ def check_namespaces(source: Source) -> list[str]:
     found = [
         f"{source.path}:{line}: namespace anchorage{name} in folder {source.folder}"
         for line, name in source.namespaces
-        if name != own and not name.startswith(own + "::")
+        if line not in source.declared and name != own and not name.startswith(own + "::")
     ]
     if not source.namespaces and source.path != "launch/program/main.cpp":
         found.append(f"{source.path}:1: expected namespace anchorage{own}, found none")

@@ -61,29 +61,34 @@ StageCosts::StageCosts(Workload workload, Machine machine, int stages, int repli
       .candidates = group_ * ((contexts + 1) * subject_end + prefixes + hparams.context_length + kl_prompt_end)};
 }
 
+// Weight and bias, or a weight alone.
+std::int64_t StageCosts::norm_parameters() const {
+  const io::ModelConfig& model = workload_.model;
+  return (model.traits().norm == io::NormKind::layer_norm ? 2 : 1) * model.d_model;
+}
+
 std::int64_t StageCosts::layer_parameters() const {
   const io::ModelConfig& model = workload_.model;
   const std::int64_t d = model.d_model, f = model.d_ff, queries = model.heads * model.head_dim,
                      joined = queries + 2 * model.kv_heads * model.head_dim;
-  const bool gpt2 = model.family == io::Family::gpt2;
-  const std::int64_t up = gpt2 ? f : 2 * f;
+  const std::int64_t up = model.traits().gated_mlp ? 2 * f : f;
   const std::int64_t attention = joined * d + d * queries + (model.attention_bias ? joined + d : 0);
   const std::int64_t mlp = up * d + d * f + (model.mlp_bias ? up + d : 0);
-  return attention + mlp + (gpt2 ? 4 : 2) * d;
+  return attention + mlp + 2 * norm_parameters();
 }
 
 std::int64_t StageCosts::weights_of(sharding::Range layers) const {
   const io::ModelConfig& model = workload_.model;
-  const bool gpt2 = model.family == io::Family::gpt2;
+  const bool rotary = model.traits().positions == io::PositionKind::rotary;
   const std::int64_t embedding = model.vocabulary * model.d_model;
   std::int64_t parameters = layers.size() * layer_parameters();
-  if (layers.begin == 0) parameters += embedding + (gpt2 ? model.max_positions * model.d_model : 0);
+  if (layers.begin == 0) parameters += embedding + (rotary ? 0 : model.max_positions * model.d_model);
   if (has_head(layers)) {
-    parameters += (gpt2 ? 2 : 1) * model.d_model;
+    parameters += norm_parameters();
     if (!(model.tied_head && layers.begin == 0)) parameters += embedding;
   }
-  const std::int64_t rotary = gpt2 ? 0 : model.head_dim / 2 * 8;
-  return parameters * workload_.weight_bytes + rotary;
+  const std::int64_t frequencies = rotary ? model.head_dim / 2 * 8 : 0;
+  return parameters * workload_.weight_bytes + frequencies;
 }
 
 std::int64_t StageCosts::edited_in(sharding::Range layers) const {

@@ -84,6 +84,7 @@ class StageCosts {
   [[nodiscard]] double link_seconds() const;
 
  private:
+  [[nodiscard]] std::int64_t norm_parameters() const;
   [[nodiscard]] std::int64_t layer_parameters() const;
   [[nodiscard]] std::int64_t weights_of(sharding::Range layers) const;
   [[nodiscard]] bool has_head(sharding::Range layers) const { return layers.end == workload_.model.layers; }

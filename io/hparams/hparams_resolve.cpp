@@ -2,8 +2,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
+#include <vector>
 
 #include "io/error.hpp"
 #include "io/hparams/hparams.hpp"
@@ -14,34 +14,18 @@ namespace {
 struct ModuleName {
   std::string Hparams::*member;
   std::string_view key;
-  std::string_view name;
-  std::string_view alias;  // another name for the same thing, in use for a tied head
+  std::string name;
+  std::string alias{};  // another name for the same thing, in use for a tied head
 };
 
-struct FamilyModules {
-  Family family;
-  std::string_view name;
-  std::array<ModuleName, 6> modules;
-};
-
-constexpr std::array families{
-    FamilyModules{Family::gpt2,
-                  "gpt2",
-                  {{{&Hparams::rewrite_module_tmp, "rewrite_module_tmp", "transformer.h.{}.mlp.c_proj", ""},
-                    {&Hparams::layer_module_tmp, "layer_module_tmp", "transformer.h.{}", ""},
-                    {&Hparams::mlp_module_tmp, "mlp_module_tmp", "transformer.h.{}.mlp", ""},
-                    {&Hparams::attn_module_tmp, "attn_module_tmp", "transformer.h.{}.attn", ""},
-                    {&Hparams::ln_f_module, "ln_f_module", "transformer.ln_f", ""},
-                    {&Hparams::lm_head_module, "lm_head_module", "lm_head", "transformer.wte"}}}},
-    FamilyModules{Family::llama,
-                  "llama",
-                  {{{&Hparams::rewrite_module_tmp, "rewrite_module_tmp", "model.layers.{}.mlp.down_proj", ""},
-                    {&Hparams::layer_module_tmp, "layer_module_tmp", "model.layers.{}", ""},
-                    {&Hparams::mlp_module_tmp, "mlp_module_tmp", "model.layers.{}.mlp", ""},
-                    {&Hparams::attn_module_tmp, "attn_module_tmp", "model.layers.{}.self_attn", ""},
-                    {&Hparams::ln_f_module, "ln_f_module", "model.norm", ""},
-                    {&Hparams::lm_head_module, "lm_head_module", "lm_head", "model.embed_tokens"}}}},
-};
+std::vector<ModuleName> module_names(const FamilyTraits& traits) {
+  return {{&Hparams::rewrite_module_tmp, "rewrite_module_tmp", edited_module(traits)},
+          {&Hparams::layer_module_tmp, "layer_module_tmp", layer_module(traits)},
+          {&Hparams::mlp_module_tmp, "mlp_module_tmp", mlp_module(traits)},
+          {&Hparams::attn_module_tmp, "attn_module_tmp", attention_module(traits)},
+          {&Hparams::ln_f_module, "ln_f_module", final_norm_module(traits)},
+          {&Hparams::lm_head_module, "lm_head_module", "lm_head", embedding_module(traits)}};
+}
 
 // Where the values come from that a message is about.
 class Origin {
@@ -99,9 +83,7 @@ void check_layers(const Hparams& hparams, const ModelConfig& model, const Origin
 }
 
 Hparams with_module_names(Hparams hparams, const ModelConfig& model, const Origin& origin) {
-  const auto* family = std::ranges::find(families, model.family, &FamilyModules::family);
-  check(family != families.end(), "family without module names");
-  for (const ModuleName& module : family->modules) {
+  for (const ModuleName& module : module_names(model.traits())) {
     std::string& given = hparams.*module.member;
     if (!given.empty() && given != module.name && given != module.alias) {
       throw UserError({.expected = fmt::format("{} '{}'", module.key, module.name),
@@ -109,7 +91,7 @@ Hparams with_module_names(Hparams hparams, const ModelConfig& model, const Origi
                        .where = origin.of({module.key}),
                        .remedy = fmt::format("these are names of another family than the model's, {}; correct the "
                                              "name or leave it out",
-                                             family->name)});
+                                             model.traits().model_type)});
     }
     if (given.empty()) given = module.name;
   }

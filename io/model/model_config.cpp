@@ -19,46 +19,47 @@ namespace {
 
 using nlohmann::json;
 
-// One JSON object whose fields are asked for by name. A null stands for an absent field, as in transformers.
+// One JSON object whose fields are asked for by name. A null is an absent field, as in transformers, and so is one
+// without a name.
 class Fields {
  public:
   Fields(const json& object, std::string where) : object_(object), where_(std::move(where)) {
     if (!object_.is_object()) refuse("a JSON object", object_.type_name());
   }
 
-  const json* find(const char* name) const {
-    const auto field = object_.find(name);
+  const json* find(std::string_view name) const {
+    const auto field = object_.find(std::string(name));
     return field == object_.end() || field->is_null() ? nullptr : &*field;
   }
 
-  std::int64_t size(const char* name) const {
+  std::int64_t size(std::string_view name) const {
     const json* const field = find(name);
     if (field == nullptr) refuse(fmt::format("the field '{}'", name), "none");
     return size_from(name, *field);
   }
-  std::int64_t size_or(const char* name, std::int64_t otherwise) const {
+  std::int64_t size_or(std::string_view name, std::int64_t otherwise) const {
     const json* const field = find(name);
     return field == nullptr ? otherwise : size_from(name, *field);
   }
 
-  double positive(const char* name) const {
+  double positive(std::string_view name) const {
     const json* const field = find(name);
     if (field == nullptr) refuse(fmt::format("the field '{}'", name), "none");
     return positive_from(name, *field);
   }
-  double positive_or(const char* name, double otherwise) const {
+  double positive_or(std::string_view name, double otherwise) const {
     const json* const field = find(name);
     return field == nullptr ? otherwise : positive_from(name, *field);
   }
 
-  bool flag_or(const char* name, bool otherwise) const {
+  bool flag_or(std::string_view name, bool otherwise) const {
     const json* const field = find(name);
     if (field == nullptr) return otherwise;
     if (!field->is_boolean()) refuse(fmt::format("'{}' to be true or false", name), shown(*field));
     return field->get<bool>();
   }
 
-  std::string text_or(const char* name, const std::string& otherwise) const {
+  std::string text_or(std::string_view name, const std::string& otherwise) const {
     const json* const field = find(name);
     if (field == nullptr) return otherwise;
     if (!field->is_string()) refuse(fmt::format("'{}' to be a string", name), shown(*field));
@@ -66,8 +67,8 @@ class Fields {
   }
 
   // Token ids: a number, a list of numbers, or null for none; `otherwise` where the field is absent.
-  std::vector<std::int64_t> ids_or(const char* name, std::int64_t otherwise) const {
-    if (!object_.contains(name)) return {otherwise};
+  std::vector<std::int64_t> ids_or(std::string_view name, std::int64_t otherwise) const {
+    if (!object_.contains(std::string(name))) return {otherwise};
     const json* const field = find(name);
     if (field == nullptr) return {};
     std::vector<std::int64_t> ids;
@@ -90,7 +91,7 @@ class Fields {
   const std::string& where() const { return where_; }
 
  private:
-  std::int64_t size_from(const char* name, const json& field) const {
+  std::int64_t size_from(std::string_view name, const json& field) const {
     constexpr std::uint64_t limit =
         std::numeric_limits<std::int32_t>::max();  // so that products of two fit 64 bits
     if (!field.is_number_integer() || field.get<std::uint64_t>() - 1 >= limit) {  // 0 and below wrap around
@@ -98,7 +99,7 @@ class Fields {
     }
     return field.get<std::int64_t>();
   }
-  double positive_from(const char* name, const json& field) const {
+  double positive_from(std::string_view name, const json& field) const {
     if (!field.is_number() || !(field.get<double>() > 0.0)) {
       refuse(fmt::format("'{}' to be a positive number", name), shown(field));
     }
@@ -112,7 +113,7 @@ class Fields {
 // Null, absent and the plain value mean that an option is not used. With `use_sliding_window` off, a window that
 // stands beside it is not used either, and `layer_types` may say of each layer that it has none.
 bool is_in_use(const Fields& fields, const RefusedKey& option) {
-  const json* const field = fields.find(option.name.data());
+  const json* const field = fields.find(option.name);
   if (field == nullptr || *field == json::parse(option.plain)) return false;
   if (option.name == "sliding_window") return fields.flag_or("use_sliding_window", true);
   if (option.name == "layer_types" && field->is_array()) {
@@ -126,11 +127,11 @@ void refuse_unimplemented_options(const Fields& fields) {
     if (!is_in_use(fields, option)) continue;
     const std::string expected = option.plain == "null" ? fmt::format("no '{}'", option.name)
                                                         : fmt::format("'{}' to be {}", option.name, option.plain);
-    fields.refuse_unimplemented(expected, shown(*fields.find(option.name.data())));
+    fields.refuse_unimplemented(expected, shown(*fields.find(option.name)));
   }
 }
 
-Activation activation_of(const Fields& fields, const char* name, const std::string& otherwise) {
+Activation activation_of(const Fields& fields, std::string_view name, const std::string& otherwise) {
   static constexpr std::array<std::pair<std::string_view, Activation>, 5> known = {{
       {"gelu_new", Activation::gelu_new},
       {"gelu_pytorch_tanh", Activation::gelu_new},
@@ -198,39 +199,28 @@ void read_rope(const Fields& fields, ModelConfig& config) {
   }
 }
 
-void read_gpt2(const Fields& fields, ModelConfig& config) {
-  config.family = Family::gpt2;
-  config.layers = fields.size("n_layer");
-  config.d_model = fields.size("n_embd");
-  config.d_ff = fields.size_or("n_inner", 4 * config.d_model);
-  config.heads = fields.size("n_head");
-  config.kv_heads = config.heads;
-  config.head_dim = config.d_model / config.heads;
-  config.max_positions = fields.size("n_positions");
-  config.norm_epsilon = fields.positive_or("layer_norm_epsilon", 1e-5);
-  config.activation = activation_of(fields, "activation_function", "gelu_new");
-  config.tied_head = fields.flag_or("tie_word_embeddings", true);
-}
-
-void read_llama(const Fields& fields, ModelConfig& config) {
-  config.family = Family::llama;
-  config.layers = fields.size("num_hidden_layers");
-  config.d_model = fields.size("hidden_size");
-  config.d_ff = fields.size("intermediate_size");
-  config.heads = fields.size("num_attention_heads");
-  config.kv_heads = fields.size_or("num_key_value_heads", config.heads);
-  config.head_dim = fields.size_or("head_dim", config.d_model / config.heads);
-  config.max_positions = fields.size("max_position_embeddings");
-  config.norm_epsilon = fields.positive_or("rms_norm_eps", 1e-6);
-  config.activation = activation_of(fields, "hidden_act", "silu");
-  config.tied_head = fields.flag_or("tie_word_embeddings", false);
-  config.attention_bias = fields.flag_or("attention_bias", false);
-  config.mlp_bias = fields.flag_or("mlp_bias", false);
-  read_rope(fields, config);
+// Sizes and options, under the names that the family has for them.
+void read_family(const Fields& fields, const FamilyTraits& traits, ModelConfig& config) {
+  const ConfigKeys& keys = traits.keys;
+  config.family = traits.family;
+  config.layers = fields.size(keys.layers);
+  config.d_model = fields.size(keys.d_model);
+  config.d_ff = keys.d_ff_per_d_model == 0 ? fields.size(keys.d_ff)
+                                           : fields.size_or(keys.d_ff, keys.d_ff_per_d_model * config.d_model);
+  config.heads = fields.size(keys.heads);
+  config.kv_heads = fields.size_or(keys.kv_heads, config.heads);
+  config.head_dim = fields.size_or(keys.head_dim, config.d_model / config.heads);
+  config.max_positions = fields.size(keys.max_positions);
+  config.norm_epsilon = fields.positive_or(keys.norm_epsilon, keys.default_norm_epsilon);
+  config.activation = activation_of(fields, keys.activation, std::string(keys.default_activation));
+  config.tied_head = fields.flag_or("tie_word_embeddings", keys.tied_head_by_default);
+  config.attention_bias = keys.attention_bias.empty() || fields.flag_or(keys.attention_bias, false);
+  config.mlp_bias = keys.mlp_bias.empty() || fields.flag_or(keys.mlp_bias, false);
+  if (traits.positions == PositionKind::rotary) read_rope(fields, config);
 }
 
 void check_sizes(const Fields& fields, const ModelConfig& config) {
-  const bool own_head_dim = config.family == Family::llama && fields.find("head_dim") != nullptr;
+  const bool own_head_dim = fields.find(config.traits().keys.head_dim) != nullptr;
   if (!own_head_dim && config.d_model % config.heads != 0) {
     fields.refuse(fmt::format("a width that the {} heads divide", config.heads), fmt::format("{}", config.d_model));
   }
@@ -238,33 +228,30 @@ void check_sizes(const Fields& fields, const ModelConfig& config) {
     fields.refuse(fmt::format("a number of heads that the {} key-value heads divide", config.kv_heads),
                   fmt::format("{}", config.heads));
   }
-  if (config.family == Family::llama && config.head_dim % 2 != 0) {
+  if (config.traits().positions == PositionKind::rotary && config.head_dim % 2 != 0) {
     fields.refuse("an even head size, for rotary positions turn pairs", fmt::format("{}", config.head_dim));
   }
 }
 
 void read_tokens(const Fields& fields, ModelConfig& config) {
-  const bool gpt2 = config.family == Family::gpt2;
+  const ConfigKeys& keys = config.traits().keys;
   config.vocabulary = fields.size("vocab_size");
-  const std::vector<std::int64_t> bos = fields.ids_or("bos_token_id", gpt2 ? 50256 : 1);
+  const std::vector<std::int64_t> bos = fields.ids_or("bos_token_id", keys.default_bos_id);
   if (bos.size() > 1) fields.refuse("one 'bos_token_id'", fmt::format("{}", bos.size()));
   if (!bos.empty()) config.bos_id = bos.front();
-  config.eos_ids = fields.ids_or("eos_token_id", gpt2 ? 50256 : 2);
+  config.eos_ids = fields.ids_or("eos_token_id", keys.default_eos_id);
 }
 
 }  // namespace
 
 ModelConfig parse_model_config(const json& config, const std::string& where) {
   const Fields fields(config, where);
-  const std::string family = fields.text_or("model_type", "none");
+  const std::string type = fields.text_or("model_type", "none");
+  const FamilyTraits* traits = family_named(type);
+  if (traits == nullptr)
+    fields.refuse_unimplemented(fmt::format("'model_type' to be {}", family_names()), fmt::format("'{}'", type));
   ModelConfig parsed;
-  if (family == "gpt2") {
-    read_gpt2(fields, parsed);
-  } else if (family == "llama") {
-    read_llama(fields, parsed);
-  } else {
-    fields.refuse_unimplemented("'model_type' to be gpt2 or llama", fmt::format("'{}'", family));
-  }
+  read_family(fields, *traits, parsed);
   refuse_unimplemented_options(fields);
   read_tokens(fields, parsed);
   parsed.dtype = dtype_of(fields);

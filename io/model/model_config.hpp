@@ -1,4 +1,4 @@
-// The config.json of a Hugging Face model of model_type gpt2 or llama.
+// The config.json of a Hugging Face model of one of the families (family.hpp).
 #pragma once
 
 #include <cstdint>
@@ -9,10 +9,9 @@
 #include <vector>
 
 #include "io/model/dtype.hpp"
+#include "io/model/family.hpp"
 
 namespace anchorage::io {
-
-enum class Family { gpt2, llama };
 
 // gelu_new is the tanh approximation (also spelled gelu_pytorch_tanh), gelu the exact one.
 enum class Activation { gelu_new, gelu, silu };
@@ -34,21 +33,23 @@ struct ModelConfig {
   std::int64_t d_model = 0;
   std::int64_t d_ff = 0;
   std::int64_t heads = 0;
-  std::int64_t kv_heads = 0;  // divides heads; equal to heads for gpt2
-  std::int64_t head_dim = 0;  // heads * head_dim may differ from d_model for llama
+  std::int64_t kv_heads = 0;  // divides heads
+  std::int64_t head_dim = 0;  // heads * head_dim may differ from d_model
   std::int64_t vocabulary = 0;
   std::int64_t max_positions = 0;
-  double norm_epsilon = 0.0;  // of LayerNorm (gpt2) or RMSNorm (llama)
+  double norm_epsilon = 0.0;
   Activation activation = Activation::silu;
-  bool tied_head = false;       // the head is the embedding matrix
-  bool attention_bias = true;   // always for gpt2
-  bool mlp_bias = true;         // always for gpt2
-  double rope_theta = 10000.0;  // this and rope_scaling: llama alone
+  bool tied_head = false;  // the head is the embedding matrix
+  bool attention_bias = true;
+  bool mlp_bias = true;
+  double rope_theta = 10000.0;  // this and rope_scaling: of rotary positions alone
   RopeScaling rope_scaling;
   std::optional<std::int64_t> bos_id;
   std::vector<std::int64_t> eos_ids;      // may be empty
   std::optional<DType> dtype;             // as declared; each tensor has its own
   std::vector<std::string> unknown_keys;  // of the file, sorted: they were not looked at (model_config_keys.hpp)
+
+  const FamilyTraits& traits() const { return traits_of(family); }
 };
 
 // Absent fields take the values that transformers gives them; the sizes must be there. An option that changes what

@@ -9,18 +9,12 @@
 namespace anchorage::io {
 namespace {
 
-using Names = std::span<const std::string_view>;
-
 // --- Used (model_config.cpp)
 
 constexpr auto used = std::to_array<std::string_view>(
     {"model_type", "vocab_size", "bos_token_id", "eos_token_id", "dtype", "torch_dtype", "tie_word_embeddings"});
-constexpr auto used_by_gpt2 = std::to_array<std::string_view>(
-    {"n_layer", "n_embd", "n_inner", "n_head", "n_positions", "layer_norm_epsilon", "activation_function"});
-constexpr auto used_by_llama = std::to_array<std::string_view>(
-    {"num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads",
-     "head_dim", "max_position_embeddings", "rms_norm_eps", "hidden_act", "attention_bias", "mlp_bias",
-     "rope_theta", "rope_scaling", "rope_parameters", "original_max_position_embeddings"});
+constexpr auto used_by_rotary = std::to_array<std::string_view>(
+    {"rope_theta", "rope_scaling", "rope_parameters", "original_max_position_embeddings"});
 constexpr auto used_of_rope =
     std::to_array<std::string_view>({"type", "rope_type", "rope_theta", "factor", "low_freq_factor",
                                      "high_freq_factor", "original_max_position_embeddings"});
@@ -43,7 +37,7 @@ constexpr auto refused = std::to_array<RefusedKey>({
 
 // --- Without effect
 
-// Of both families, for old files of each have keys that only the other has today.
+// The same for all families: old files of one have keys that only another has today.
 constexpr auto without_effect = std::to_array<std::string_view>({
     // It orders sums or names the kernel that makes them, nothing else.
     "pretraining_tp",
@@ -144,9 +138,18 @@ bool is_refused(std::string_view key) {
   return std::ranges::find(refused, key, &RefusedKey::name) != refused.end();
 }
 
-bool is_known(std::string_view key, Names used_by_family) {
-  const auto in = [&](Names names) { return std::ranges::find(names, key) != names.end(); };
-  return in(used) || in(used_by_family) || in(without_effect) || is_refused(key);
+bool is_used(std::string_view key, const FamilyTraits& traits) {
+  const ConfigKeys& keys = traits.keys;
+  const auto own = {keys.layers,     keys.d_model,        keys.d_ff,          keys.heads,
+                    keys.kv_heads,   keys.head_dim,       keys.max_positions, keys.norm_epsilon,
+                    keys.activation, keys.attention_bias, keys.mlp_bias};
+  const bool rotary = traits.positions == PositionKind::rotary;
+  return std::ranges::find(used, key) != used.end() || std::ranges::find(own, key) != own.end() ||
+         (rotary && std::ranges::find(used_by_rotary, key) != used_by_rotary.end());
+}
+
+bool is_known(std::string_view key, const FamilyTraits& traits) {
+  return is_used(key, traits) || is_refused(key) || std::ranges::find(without_effect, key) != without_effect.end();
 }
 
 }  // namespace
@@ -156,11 +159,12 @@ std::span<const RefusedKey> refused_keys() {
 }
 
 std::vector<std::string> unknown_keys(const nlohmann::json& config, Family family) {
-  const Names used_by_family = family == Family::gpt2 ? Names(used_by_gpt2) : Names(used_by_llama);
+  const FamilyTraits& traits = traits_of(family);
   std::vector<std::string> unknown;
   for (const auto& [key, value] : config.items()) {
-    if (!is_known(key, used_by_family)) unknown.push_back(key);
-    const bool is_rope = family == Family::llama && (key == "rope_scaling" || key == "rope_parameters");
+    if (!is_known(key, traits)) unknown.push_back(key);
+    const bool is_rope =
+        traits.positions == PositionKind::rotary && (key == "rope_scaling" || key == "rope_parameters");
     if (!is_rope || !value.is_object()) continue;
     for (const auto& [inner, unused] : value.items()) {
       const bool known = std::ranges::find(used_of_rope, inner) != used_of_rope.end() || is_refused(inner);

@@ -8,7 +8,7 @@
 #include "launch/program/command_line.hpp"
 #include "launch/program/model_argument.hpp"
 #include "launch/program/rebuilt_weights.hpp"
-#include "worker/model/load.hpp"
+#include "worker/model/tensor_names.hpp"
 
 namespace anchorage::launch {
 namespace {
@@ -29,7 +29,7 @@ int run(const Options& options, Session& session) {
   }
   const auto base = io::ModelDirectory::open(argument.base);
   auto weights = rebuilt_weights(base, run_updates(argument));
-  const bool transposed = worker::down_projection_is_transposed(base.config());
+  const bool transposed = base.config().traits().transposed_weights;
   std::map<std::string, io::Replacement> edited;
   for (auto& [layer, weight] : weights) {
     weight = (transposed ? weight.t() : weight).contiguous();

@@ -8,14 +8,10 @@
 #include "launch/program/command_line.hpp"
 #include "launch/program/model_argument.hpp"
 #include "launch/program/model_findings.hpp"
-#include "worker/model/load.hpp"
+#include "worker/model/tensor_names.hpp"
 
 namespace anchorage::launch {
 namespace {
-
-std::string family_of(const io::ModelConfig& config) {
-  return config.family == io::Family::gpt2 ? "gpt2" : "llama";
-}
 
 // Of the tensors that the model is made of, as stored.
 struct Size {
@@ -40,7 +36,7 @@ nlohmann::json describe_model(const io::ModelDirectory& model) {
   const Size size = size_of(model);
   return {
       {"path", model.path().string()},
-      {"family", family_of(config)},
+      {"family", config.traits().model_type},
       {"layers", config.layers},
       {"d_model", config.d_model},
       {"d_ff", config.d_ff},

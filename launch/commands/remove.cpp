@@ -13,6 +13,7 @@
 #include "io/run/run_directory.hpp"
 #include "launch/program/command_line.hpp"
 #include "launch/program/rebuilt_weights.hpp"
+#include "sharding/collective/host_communicator.hpp"
 #include "worker/editing/update/layer_solver.hpp"
 #include "worker/editing/update/removal.hpp"
 #include "worker/matrix_conversion.hpp"

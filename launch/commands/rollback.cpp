@@ -10,6 +10,7 @@
 #include "io/run/run_directory.hpp"
 #include "io/run/run_updates.hpp"
 #include "launch/program/command_line.hpp"
+#include "sharding/collective/host_communicator.hpp"
 
 namespace anchorage::launch {
 namespace {

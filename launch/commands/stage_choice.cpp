@@ -32,7 +32,7 @@ coordinator::Workload workload_of(const io::ModelConfig& model, const io::Hparam
           .weight_bytes = weight_bytes(model, session.dtype()),
           .batch = batch,
           .evaluations = worker::evaluations_of(method, hparams),
-          .joint = method.joint};
+          .joint = method.solve == worker::Solve::joint};
 }
 
 coordinator::Workload workload_of(const io::ModelConfig& model, const Session& session) {

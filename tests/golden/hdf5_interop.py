@@ -39,7 +39,7 @@ def check_segments(directory):
     assert seal == b"anchorage sha256 " + hashlib.sha256(body).hexdigest().encode() + b"\n"
     with h5py.File(path, "r") as file:
         file.visititems(check_every_dataset_is_stored_as_said)
-        expected = {"schema": "anchorage-segment/1", "kind": "batch", "batch": 1, "previous": "",
+        expected = {"schema": "anchorage-segment/2", "kind": "batch", "batch": 1, "previous": "",
                     "utc": "2026-11-23T07:00:00Z", "version": "0.1.0", "world": 2, "seed": -7}
         assert dict(file.attrs) == expected, dict(file.attrs)
         edits = file["edits"]
@@ -57,7 +57,7 @@ def check_segments(directory):
             close(group["update/u"], sample(4, 3, start + 1))
             close(group["update/v"], sample(6, 3, start + 2))
             assert group["keys"].dtype == group["update/u"].dtype == np.float32
-            assert list(group["update/edits"]) == [0, 0, 1]
+            assert list(group["update/edits"]) == [0, 0, 1] and group["update"].attrs["kind"] == "low_rank"
             residuals = group["residuals"]
             assert list(residuals["offsets"]) == [0, 2, 2] and residuals["offsets"].dtype == np.int64
             assert list(residuals["indices"]) == [1, 3] and residuals["indices"].dtype == np.int32
@@ -77,6 +77,14 @@ def check_segments(directory):
         assert dict(base.attrs) == {"model": "aa", "tokenizer": "bb", "statistics": "cc", "hparams": "layers: [4, 10]\n"}
         assert list(base["layers"]) == [4] and text(base["weights"]) == ["model.layers.4.mlp.down_proj.weight"]
         assert list(base["rows"]) == [4] and list(base["columns"]) == [6] and list(base["norms"]) == [12.5]
+
+
+def make_dense(path):
+    """Calls the updates of a segment's layer 4 and of its removal dense, a kind that no version knows."""
+    with h5py.File(path, "r+") as file:
+        for group in ("layers/4/update", "removal/layers/4"):
+            if group in file:
+                file[group].attrs["kind"] = "dense"
 
 
 def check_statistics(path):
@@ -123,4 +131,5 @@ def write_npz(directory):
 
 
 if __name__ == "__main__":
-    {"check-segments": check_segments, "check-statistics": check_statistics, "write-npz": write_npz}[sys.argv[1]](sys.argv[2])
+    commands = {"check-segments": check_segments, "check-statistics": check_statistics, "make-dense": make_dense, "write-npz": write_npz}
+    commands[sys.argv[1]](sys.argv[2])

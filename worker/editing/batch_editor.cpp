@@ -72,20 +72,22 @@ SelectionRules selection_rules(const io::Hparams& hparams, std::int64_t width) {
 }  // namespace
 
 BatchEditor::BatchEditor(Transformer& model, EditedWeights& weights, const PromptBuilder& prompts,
-                         const io::Hparams& hparams, Method method, const io::StatisticsFile& statistics,
+                         const io::Hparams& hparams, const Method& method, const io::StatisticsFile& statistics,
                          Contexts contexts, SinkLimits limits, const Communicators& ranks)
     : model_(model),
       weights_(weights),
       prompts_(prompts),
       hparams_(hparams),
-      method_(std::move(method)),
+      method_(method),
       contexts_(std::move(contexts)),
       limits_(std::move(limits)),
       communicators_(ranks),
       group_size_(sharding::edits_per_group(hparams.group, hparams.contexts, model.step_arithmetic())),
       solver_(weights, hparams, method_, statistics, ranks, model.stages),
       rolling_(std::ssize(hparams.layers), model.config.d_model, hparams.rar_decay,
-               hparams.rar ? hparams.rar_strength : 0) {}
+               hparams.rar ? hparams.rar_strength : 0) {
+  check_strategies(method_);
+}
 
 // This replica's groups.
 BatchEditor::Groups BatchEditor::make_groups(std::span<const io::Edit> edits) const {
@@ -108,10 +110,14 @@ std::vector<EditGroup::GroupSpan> BatchEditor::in_flight(Groups& groups) const {
 }
 
 void BatchEditor::find_values(Groups& groups, sharding::BatchSeconds& seconds) const {
-  if (!selects_anchors()) {
+  if (!selects_anchors(method_, hparams_)) {
     const Stopwatch watch(seconds.values);
     for (const auto part : in_flight(groups)) {
-      method_.joint ? EditGroup::find_joint_values(part) : EditGroup::find_values(part, method_.anchored);
+      if (method_.values == ValueRule::every_layer) {
+        EditGroup::find_joint_values(part);
+      } else {
+        EditGroup::find_values(part, method_.value_transform == ValueTransform::top_saliency);
+      }
     }
     return;
   }
@@ -304,11 +310,12 @@ BatchResult BatchEditor::apply(std::span<const io::Edit> edits) {
   const auto before = scores(edits, result.seconds);
   Groups groups = make_groups(edits);
   find_values(groups, result.seconds);
-  result.layers = method_.joint ? write_jointly(groups, result.seconds) : write_in_turn(groups, result.seconds);
+  result.layers =
+      method_.solve == Solve::joint ? write_jointly(groups, result.seconds) : write_in_turn(groups, result.seconds);
   if (communicators_.rank() == 0) {
     for (LayerUpdate& update : result.layers) update.norms = norms_of(update.layer, update.u, update.v);
   }
-  if (selects_anchors() && !result.layers.empty())
+  if (selects_anchors(method_, hparams_) && !result.layers.empty())
     result.anchors = refresh_anchors(groups, result.layers.front().keys.size(0));
   const auto after = scores(edits, result.seconds);
   const auto refusals = gather_refusals(groups, communicators_.host);
@@ -324,7 +331,8 @@ BatchResult BatchEditor::apply(std::span<const io::Edit> edits) {
 }
 
 std::map<std::int64_t, std::int64_t> BatchEditor::null_spaces() const {
-  return method_.null_space ? solver_.free_dimensions() : std::map<std::int64_t, std::int64_t>();
+  if (method_.update_transform != UpdateTransform::null_space) return {};
+  return solver_.free_dimensions();
 }
 
 void BatchEditor::replay(std::int64_t layer, const torch::Tensor& keys, const torch::Tensor& u,

@@ -43,7 +43,7 @@ class BatchEditor {
   // Not collective; every rank makes one. Owners of edited layers factor their second moments. Borrows all but the
   // method, contexts and limits. Throws as LayerSolver.
   BatchEditor(Transformer& model, EditedWeights& weights, const PromptBuilder& prompts, const io::Hparams& hparams,
-              Method method, const io::StatisticsFile& statistics, Contexts contexts, SinkLimits limits,
+              const Method& method, const io::StatisticsFile& statistics, Contexts contexts, SinkLimits limits,
               const Communicators& ranks);
 
   // Writes the edits into the weights; those that cannot be written are refused alone, with a reason. The result is
@@ -102,7 +102,6 @@ class BatchEditor {
                                                   std::string_view operation,
                                                   sharding::BatchSeconds& seconds) const;
   sharding::Timeout timeout_for(std::int64_t edits) const;
-  bool selects_anchors() const { return method_.joint && hparams_.anchors; }
   // |u v^T|, |W - W(base)| and |W(base)| of a layer. Collective over the stages of a replica.
   io::LayerNorms norms_of(std::int64_t layer, const torch::Tensor& u, const torch::Tensor& v) const;
 

@@ -1,37 +1,116 @@
 #include "worker/editing/method.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <array>
+#include <vector>
 
 #include "io/error.hpp"
 
 namespace anchorage::worker {
+namespace {
+
+constexpr std::array table{
+    Method{.name = "b-eac",
+           .summary = "values compressed to anchors in every layer, written jointly (B-EAC)",
+           .values = ValueRule::every_layer,
+           .value_transform = ValueTransform::layer_wise_selection,
+           .prior = Prior::second_moment,
+           .update_transform = UpdateTransform::none,
+           .solve = Solve::joint,
+           .carries_keys = true},
+    Method{.name = "memit",
+           .summary = "dense values, spread over the layers; earlier batches are forgotten (MEMIT)",
+           .values = ValueRule::last_layer,
+           .value_transform = ValueTransform::none,
+           .prior = Prior::second_moment,
+           .update_transform = UpdateTransform::none,
+           .solve = Solve::in_turn,
+           .carries_keys = false},
+    Method{.name = "memit_seq",
+           .summary = "MEMIT that carries the keys of earlier batches",
+           .values = ValueRule::last_layer,
+           .value_transform = ValueTransform::none,
+           .prior = Prior::second_moment,
+           .update_transform = UpdateTransform::none,
+           .solve = Solve::in_turn,
+           .carries_keys = true},
+    Method{.name = "eac",
+           .summary = "memit_seq with values compressed to their anchors (EAC)",
+           .values = ValueRule::last_layer,
+           .value_transform = ValueTransform::top_saliency,
+           .prior = Prior::second_moment,
+           .update_transform = UpdateTransform::none,
+           .solve = Solve::in_turn,
+           .carries_keys = true},
+    Method{.name = "alphaedit",
+           .summary = "updates projected to the null space of general keys (AlphaEdit)",
+           .values = ValueRule::last_layer,
+           .value_transform = ValueTransform::none,
+           .prior = Prior::ridge,
+           .update_transform = UpdateTransform::null_space,
+           .solve = Solve::in_turn,
+           .carries_keys = true},
+};
+
+}  // namespace
+
+std::span<const Method> methods() {
+  return table;
+}
+
+const Method& method_named(std::string_view name) {
+  const auto* found = std::ranges::find(table, name, &Method::name);
+  if (found != table.end()) return *found;
+  throw io::UserError({.expected = "a method out of " + method_names(", "),
+                       .found = fmt::format("'{}'", name),
+                       .where = "--method",
+                       .remedy = ""});
+}
+
+std::string method_names(std::string_view separator) {
+  std::string names;
+  for (const Method& method : table) {
+    if (!names.empty()) names += separator;
+    names += method.name;
+  }
+  return names;
+}
+
+std::string methods_that(const std::function<bool(const Method&)>& holds) {
+  std::vector<std::string_view> names;
+  for (const Method& method : table) {
+    if (holds(method)) names.push_back(method.name);
+  }
+  std::string text;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (i > 0) text += i + 1 == names.size() ? " or " : ", ";
+    text += names[i];
+  }
+  return text;
+}
+
+void check_strategies(const Method& method) {
+  const bool every_layer = method.values == ValueRule::every_layer;
+  const bool fits = (method.value_transform != ValueTransform::layer_wise_selection || every_layer) &&
+                    (method.value_transform != ValueTransform::top_saliency || !every_layer) &&
+                    (method.solve == Solve::joint) == every_layer &&
+                    (method.prior == Prior::ridge) == (method.update_transform == UpdateTransform::null_space);
+  io::check(fits, fmt::format("the strategies of {} do not go together", method.name));
+}
+
+bool selects_anchors(const Method& method, const io::Hparams& hparams) {
+  return method.value_transform == ValueTransform::layer_wise_selection && hparams.anchors;
+}
 
 bool compresses(const Method& method, const io::Hparams& hparams) {
-  return method.anchored && (!method.joint || hparams.anchors);
+  return method.value_transform == ValueTransform::top_saliency || selects_anchors(method, hparams);
 }
 
 std::int64_t evaluations_of(const Method& method, const io::Hparams& hparams) {
   return compresses(method, hparams) ? hparams.eac_locate_steps + hparams.eac_compress_steps
                                      : hparams.v_num_grad_steps;
-}
-
-Method method_named(std::string_view name) {
-  static const std::array methods = {
-      Method{.name = "memit", .carries_keys = false, .anchored = false, .joint = false, .null_space = false},
-      Method{.name = "memit_seq", .carries_keys = true, .anchored = false, .joint = false, .null_space = false},
-      Method{.name = "eac", .carries_keys = true, .anchored = true, .joint = false, .null_space = false},
-      Method{.name = "alphaedit", .carries_keys = true, .anchored = false, .joint = false, .null_space = true},
-      Method{.name = "b-eac", .carries_keys = true, .anchored = true, .joint = true, .null_space = false},
-  };
-  std::string known;
-  for (const Method& method : methods) {
-    if (method.name == name) return method;
-    known += (known.empty() ? "" : ", ") + method.name;
-  }
-  throw io::UserError({.expected = "a method out of " + known,
-                       .found = fmt::format("'{}'", name),
-                       .where = "--method",
-                       .remedy = ""});
 }
 
 }  // namespace anchorage::worker

@@ -1,7 +1,10 @@
-// The editing methods, by name.
+// The editing methods: each a description in strategies. What a batch computes follows from the description alone,
+// so a method that combines strategies in another way is one more row (CONTRIBUTING.md says what else it takes).
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -9,21 +12,59 @@
 
 namespace anchorage::worker {
 
+// Which vectors are found for an edit: one, injected after the last edited layer, or one for each edited layer,
+// each injected after its own, in one objective.
+enum class ValueRule { last_layer, every_layer };
+
+// What becomes of the vectors that were found: nothing, or they are compressed to anchors. These are the entries of
+// highest saliency (EAC), or entries that are selected layer by layer over the whole batch and refreshed from batch
+// to batch (B-EAC: LAS and RAR).
+enum class ValueTransform { none, top_saliency, layer_wise_selection };
+
+// What the update must leave as it is, A at the start: the keys of general text, as much as their second moment
+// weighs (MEMIT), or a plain ridge.
+enum class Prior { second_moment, ridge };
+
+// What becomes of the update: nothing, or it is projected to the null space of the second moment (AlphaEdit).
+enum class UpdateTransform { none, null_space };
+
+// How the layers share a batch: each in its turn writes its part of what is left (MEMIT), or all write their own
+// vectors at once and are corrected upward (joint_write.hpp).
+enum class Solve { in_turn, joint };
+
 struct Method {
-  std::string name;
+  std::string_view name;
+  std::string_view summary;  // one line, for lists of methods
+  ValueRule values;
+  ValueTransform value_transform;
+  Prior prior;
+  UpdateTransform update_transform;
+  Solve solve;
   bool carries_keys;  // earlier batches' keys stay in the least squares: a sequence of batches equals one big one
-  bool anchored;      // values are compressed to their anchors (EAC)
-  bool joint;         // one vector a layer, injected and written at its own layer, all layers in parallel (B-EAC)
-  bool null_space;    // updates are confined to the null space of the second moment (AlphaEdit)
 };
+
+std::span<const Method> methods();
+
+// Throws io::UserError that lists them for another name.
+const Method& method_named(std::string_view name);
+
+// "b-eac, memit, ...", the default first.
+std::string method_names(std::string_view separator);
+
+// Whether anchors are selected layer by layer over all edits of a batch.
+bool selects_anchors(const Method& method, const io::Hparams& hparams);
 
 // Whether values are found in two phases: dense, then on their anchors alone.
 bool compresses(const Method& method, const io::Hparams& hparams);
 
-// Evaluations of the loss at the most that the values of a group take.
+// The most evaluations of the loss that the values of a group take.
 std::int64_t evaluations_of(const Method& method, const io::Hparams& hparams);
 
-// memit, memit_seq, eac, alphaedit, b-eac. Throws io::UserError that lists them for another name.
-Method method_named(std::string_view name);
+// Throws io::InternalError where the strategies do not go together: anchors of one kind need vectors of one kind,
+// and a joint solve needs a vector for each layer.
+void check_strategies(const Method& method);
+
+// The names of the methods for which this holds, for messages: "eac or b-eac".
+std::string methods_that(const std::function<bool(const Method&)>& holds);
 
 }  // namespace anchorage::worker

@@ -15,8 +15,9 @@ torch::Tensor weight(std::initializer_list<std::int64_t> shape) {
 }
 
 Norm norm(const io::ModelConfig& config) {
-  return {.weight = torch::ones({config.d_model}),
-          .bias = config.family == io::Family::gpt2 ? torch::zeros({config.d_model}) : torch::Tensor()};
+  return {
+      .weight = torch::ones({config.d_model}),
+      .bias = config.traits().norm == io::NormKind::layer_norm ? torch::zeros({config.d_model}) : torch::Tensor()};
 }
 
 Linear linear(std::int64_t out, std::int64_t in, bool biased) {
@@ -30,7 +31,7 @@ Block random_block(const io::ModelConfig& config) {
           .query_key_value = linear(joined, d, config.attention_bias),
           .attention_output = linear(d, queries, config.attention_bias),
           .mlp_norm = norm(config),
-          .up = linear(config.family == io::Family::gpt2 ? f : 2 * f, d, config.mlp_bias),
+          .up = linear(config.traits().gated_mlp ? 2 * f : f, d, config.mlp_bias),
           .down = linear(d, f, config.mlp_bias)};
 }
 
@@ -62,7 +63,7 @@ double measured_block_flops(const io::ModelConfig& config, std::int64_t tokens) 
   constexpr std::int64_t length = 5, past = 10;
   Transformer model;
   model.config = config;
-  if (config.family == io::Family::llama) {
+  if (config.traits().positions == io::PositionKind::rotary) {
     model.rotary_frequencies = torch::ones({config.head_dim / 2}, torch::kDouble);
   }
   // Several, so that their weights do not stay in a cache that the whole model would not fit into.

@@ -17,9 +17,10 @@ torch::ScalarType accurate(torch::ScalarType dtype) {
   return dtype == torch::kDouble ? torch::kDouble : torch::kFloat;
 }
 
-// LayerNorm with a bias, RMSNorm (x / sqrt(mean(x^2) + epsilon) * weight) without.
-torch::Tensor normalize(const Norm& norm, double epsilon, const torch::Tensor& input) {
-  if (norm.bias.defined()) return at::layer_norm(input, {input.size(-1)}, norm.weight, norm.bias, epsilon);
+torch::Tensor normalize(const Norm& norm, const io::ModelConfig& config, const torch::Tensor& input) {
+  const double epsilon = config.norm_epsilon;
+  if (config.traits().norm == io::NormKind::layer_norm)
+    return at::layer_norm(input, {input.size(-1)}, norm.weight, norm.bias, epsilon);
   const auto wide = input.to(accurate(input.scalar_type()));
   const auto scale = at::rsqrt(wide.square().mean(-1, true) + epsilon);
   return (wide * scale).to(input.scalar_type()) * norm.weight;
@@ -32,25 +33,30 @@ torch::Tensor rotate(const torch::Tensor& heads, const torch::Tensor& cosine, co
   return heads * cosine + at::cat({-halves[1], halves[0]}, -1) * sine;
 }
 
-torch::Tensor activate(const io::ModelConfig& config, const torch::Tensor& up) {
-  switch (config.activation) {
-    case io::Activation::silu: {
-      const auto halves = up.chunk(2, -1);
-      return at::silu(halves[0]) * halves[1];
-    }
+torch::Tensor activate(io::Activation activation, const torch::Tensor& input) {
+  switch (activation) {
+    case io::Activation::silu:
+      return at::silu(input);
     case io::Activation::gelu_new:
-      return at::gelu(up, "tanh");
+      return at::gelu(input, "tanh");
     case io::Activation::gelu:
-      return at::gelu(up, "none");
+      return at::gelu(input, "none");
   }
   throw io::InternalError("an activation without a function");
+}
+
+// The input of the down projection, from the output of the up projection: [tokens, f] from [tokens, f or 2 f].
+torch::Tensor mlp_key_of(const io::ModelConfig& config, const torch::Tensor& up) {
+  if (!config.traits().gated_mlp) return activate(config.activation, up);
+  const auto halves = up.chunk(2, -1);
+  return activate(config.activation, halves[0]) * halves[1];
 }
 
 }  // namespace
 
 ForwardPass::ForwardPass(const Transformer& model, TokenLayout layout) : model_(model), layout_(std::move(layout)) {
   mask_ = layout_.mask.to(accurate(model.dtype()));
-  if (!model.rotary_frequencies.defined()) return;
+  if (model.config.traits().positions != io::PositionKind::rotary) return;
   const auto angle = layout_.positions.to(torch::kDouble).unsqueeze(1) * model.rotary_frequencies.unsqueeze(0);
   const auto both_halves = at::cat({angle, angle}, -1).unsqueeze(1);
   cosine_ = both_halves.cos().to(model.dtype());
@@ -60,7 +66,7 @@ ForwardPass::ForwardPass(const Transformer& model, TokenLayout layout) : model_(
 torch::Tensor ForwardPass::embed() const {
   if (!model_.stages.is_first()) return {};
   auto tokens = model_.token_embedding.index_select(0, layout_.ids);
-  if (!model_.position_embedding.defined()) return tokens;
+  if (model_.config.traits().positions != io::PositionKind::learned) return tokens;
   return tokens + model_.position_embedding.index_select(0, layout_.positions);
 }
 
@@ -118,7 +124,7 @@ BlockOutput ForwardPass::block(std::int64_t layer, const torch::Tensor& entering
   const std::int64_t tokens = hidden.size(0), heads = config.heads, groups = config.kv_heads,
                      width = config.head_dim;
 
-  const auto joined = linear(block.query_key_value, normalize(block.attention_norm, config.norm_epsilon, hidden))
+  const auto joined = linear(block.query_key_value, normalize(block.attention_norm, config, hidden))
                           .view({tokens, heads + 2 * groups, width});
   auto query = joined.narrow(1, 0, heads), key = joined.narrow(1, heads, groups);
   const auto value = joined.narrow(1, heads + groups, groups);
@@ -127,8 +133,8 @@ BlockOutput ForwardPass::block(std::int64_t layer, const torch::Tensor& entering
     key = rotate(key, cosine_, sine_);
   }
   const auto attended = hidden + linear(block.attention_output, attend(query, key, value, cache));
-  const auto up = linear(block.up, normalize(block.mlp_norm, config.norm_epsilon, attended));
-  const auto mlp_key = activate(config, up);
+  const auto up = linear(block.up, normalize(block.mlp_norm, config, attended));
+  const auto mlp_key = mlp_key_of(config, up);
   return {.hidden = attended + linear(block.down, mlp_key),
           .key = mlp_key,
           .attention_keys = key,
@@ -141,7 +147,7 @@ torch::Tensor ForwardPass::blocks(std::int64_t first, std::int64_t last, torch::
 }
 
 torch::Tensor next_token_log_probabilities(const Transformer& model, const torch::Tensor& hidden) {
-  const auto logits = at::linear(normalize(model.final_norm, model.config.norm_epsilon, hidden), model.head);
+  const auto logits = at::linear(normalize(model.final_norm, model.config, hidden), model.head);
   return at::log_softmax(logits.to(accurate(logits.scalar_type())), -1);
 }
 

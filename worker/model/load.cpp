@@ -5,12 +5,26 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <numeric>
 
 #include "io/error.hpp"
 #include "io/model/finite_values.hpp"
 #include "worker/model/tensor_names.hpp"
 
 namespace anchorage::worker {
+
+torch::ScalarType scalar_type(io::DType dtype) {
+  switch (dtype) {
+    case io::DType::f32:
+      return torch::kFloat;
+    case io::DType::f16:
+      return torch::kHalf;
+    case io::DType::bf16:
+      return torch::kBFloat16;
+  }
+  throw io::InternalError("a dtype without a torch name");
+}
+
 namespace {
 
 // What is stored is rounded to this when it is loaded; all else holds what f32 does.
@@ -55,13 +69,14 @@ class Reader {
 
   // Several matrices [out_i, in] under each other, and their biases where the model has some.
   Linear stack(const std::vector<std::pair<std::string, std::int64_t>>& parts, std::int64_t in, bool bias) const {
+    const bool transposed = directory_.config().traits().transposed_weights;
     std::int64_t out = 0;
     for (const auto& [name, rows] : parts) out += rows;
     Linear linear{.weight = torch::empty({out, in}, target_), .bias = {}};
     if (bias) linear.bias = torch::empty({out}, target_);
     std::int64_t begin = 0;
     for (const auto& [name, rows] : parts) {
-      read_into(linear.weight.narrow(0, begin, rows), name + ".weight");
+      read_into(linear.weight.narrow(0, begin, rows), name + ".weight", transposed);
       if (linear.bias.defined()) read_into(linear.bias.narrow(0, begin, rows), name + ".bias");
       begin += rows;
     }
@@ -96,39 +111,37 @@ class Reader {
   torch::TensorOptions target_;
 };
 
-Block read_llama_block(const Reader& reader, const io::ModelConfig& config, std::int64_t layer) {
-  const std::string block = fmt::format("{}layers.{}.", reader.prefix(), layer);
-  const std::string attention = block + "self_attn.", mlp = block + "mlp.";
-  const std::int64_t d = config.d_model, f = config.d_ff, queries = config.heads * config.head_dim,
-                     keys = config.kv_heads * config.head_dim;
-  return {
-      .attention_norm = {reader.read(block + "input_layernorm.weight", {d}), {}},
-      .query_key_value = reader.stack(
-          {{attention + "q_proj", queries}, {attention + "k_proj", keys}, {attention + "v_proj", keys}}, d,
-          config.attention_bias),
-      .attention_output = reader.stack({{attention + "o_proj", d}}, queries, config.attention_bias),
-      .mlp_norm = {reader.read(block + "post_attention_layernorm.weight", {d}), {}},
-      .up = reader.stack({{mlp + "gate_proj", f}, {mlp + "up_proj", f}}, d, config.mlp_bias),
-      .down = reader.stack({{mlp + "down_proj", d}}, f, config.mlp_bias),
-  };
+Norm read_norm(const Reader& reader, const io::ModelConfig& config, const std::string& name) {
+  Norm norm{.weight = reader.read(name + ".weight", {config.d_model}), .bias = {}};
+  if (config.traits().norm == io::NormKind::layer_norm) norm.bias = reader.read(name + ".bias", {config.d_model});
+  return norm;
 }
 
-Block read_gpt2_block(const Reader& reader, const io::ModelConfig& config, std::int64_t layer) {
-  const std::string block = fmt::format("{}h.{}.", reader.prefix(), layer);
-  const std::int64_t d = config.d_model, f = config.d_ff;
-  const auto norm = [&](const std::string& name) -> Norm {
-    return {reader.read(block + name + ".weight", {d}), reader.read(block + name + ".bias", {d})};
-  };
-  const auto conv1d = [&](const std::string& name, std::int64_t out, std::int64_t in) -> Linear {
-    return {reader.read(block + name + ".weight", {out, in}, true), reader.read(block + name + ".bias", {out})};
-  };
+// The parts of a matrix that may be stored in one piece: its rows go to the names in their order.
+std::vector<std::pair<std::string, std::int64_t>> parts_of(const std::string& block,
+                                                           std::span<const std::string_view> names,
+                                                           const std::vector<std::int64_t>& rows) {
+  if (names.size() == 1) return {{block + std::string(names[0]), std::accumulate(rows.begin(), rows.end(), 0L)}};
+  std::vector<std::pair<std::string, std::int64_t>> parts;
+  for (std::size_t i = 0; i < names.size(); ++i) parts.emplace_back(block + std::string(names[i]), rows[i]);
+  return parts;
+}
+
+Block read_block(const Reader& reader, const io::ModelConfig& config, std::int64_t layer) {
+  const io::FamilyTraits& traits = config.traits();
+  const io::TensorNames& names = traits.names;
+  const std::string block = reader.prefix() + fmt::format(fmt::runtime(names.block), layer);
+  const auto named = [&](std::string_view name) { return block + std::string(name); };
+  const std::int64_t d = config.d_model, f = config.d_ff, queries = config.heads * config.head_dim,
+                     keys = config.kv_heads * config.head_dim;
+  const std::vector<std::int64_t> up = traits.gated_mlp ? std::vector{f, f} : std::vector{f};
   return {
-      .attention_norm = norm("ln_1"),
-      .query_key_value = conv1d("attn.c_attn", 3 * d, d),
-      .attention_output = conv1d("attn.c_proj", d, d),
-      .mlp_norm = norm("ln_2"),
-      .up = conv1d("mlp.c_fc", f, d),
-      .down = conv1d("mlp.c_proj", d, f),
+      .attention_norm = read_norm(reader, config, named(names.attention_norm)),
+      .query_key_value = reader.stack(parts_of(block, names.qkv, {queries, keys, keys}), d, config.attention_bias),
+      .attention_output = reader.stack({{named(names.attention_output), d}}, queries, config.attention_bias),
+      .mlp_norm = read_norm(reader, config, named(names.mlp_norm)),
+      .up = reader.stack(parts_of(block, names.up, up), d, config.mlp_bias),
+      .down = reader.stack({{named(names.down), d}}, f, config.mlp_bias),
   };
 }
 
@@ -156,22 +169,10 @@ torch::Tensor rotary_frequencies(const io::ModelConfig& config) {
 
 }  // namespace
 
-torch::ScalarType scalar_type(io::DType dtype) {
-  switch (dtype) {
-    case io::DType::f32:
-      return torch::kFloat;
-    case io::DType::f16:
-      return torch::kHalf;
-    case io::DType::bf16:
-      return torch::kBFloat16;
-  }
-  throw io::InternalError("a dtype without a torch name");
-}
-
 Transformer load_transformer(const io::ModelDirectory& directory, const LoadOptions& options) {
   const auto& config = directory.config();
+  const io::FamilyTraits& traits = config.traits();
   const Reader reader(directory, options);
-  const bool gpt2 = config.family == io::Family::gpt2;
   const std::int64_t d = config.d_model, v = config.vocabulary;
   const std::string& prefix = reader.prefix();
 
@@ -182,17 +183,19 @@ Transformer load_transformer(const io::ModelDirectory& directory, const LoadOpti
   const std::string embedding = embedding_name(directory);
   if (model.stages.is_first()) {
     model.token_embedding = reader.read(embedding, {v, d});
-    if (gpt2) model.position_embedding = reader.read(prefix + "wpe.weight", {config.max_positions, d});
+    if (traits.positions == io::PositionKind::learned) {
+      const std::string positions = fmt::format("{}{}.weight", prefix, traits.names.position_embedding);
+      model.position_embedding = reader.read(positions, {config.max_positions, d});
+    }
   }
-  if (!gpt2) model.rotary_frequencies = rotary_frequencies(config).to(options.device);
+  if (traits.positions == io::PositionKind::rotary)
+    model.rotary_frequencies = rotary_frequencies(config).to(options.device);
   const sharding::Range own = model.stages.own_layers(config.layers);
   for (std::int64_t layer = own.begin; layer < own.end; ++layer) {
-    model.blocks.push_back(gpt2 ? read_gpt2_block(reader, config, layer) : read_llama_block(reader, config, layer));
+    model.blocks.push_back(read_block(reader, config, layer));
   }
   if (model.stages.is_last()) {
-    const std::string last_norm = prefix + (gpt2 ? "ln_f" : "norm");
-    model.final_norm.weight = reader.read(last_norm + ".weight", {d});
-    if (gpt2) model.final_norm.bias = reader.read(last_norm + ".bias", {d});
+    model.final_norm = read_norm(reader, config, prefix + std::string(traits.names.final_norm));
     const bool tied = model.config.tied_head;
     const bool is_here = tied && model.stages.is_first();
     model.head = is_here ? model.token_embedding : reader.read(tied ? embedding : "lm_head.weight", {v, d});
@@ -200,22 +203,11 @@ Transformer load_transformer(const io::ModelDirectory& directory, const LoadOpti
   return model;
 }
 
-std::string down_projection_name(const io::ModelDirectory& directory, std::int64_t layer) {
-  const std::string prefix = tensor_prefix(directory);
-  return directory.config().family == io::Family::gpt2
-             ? fmt::format("{}h.{}.mlp.c_proj.weight", prefix, layer)
-             : fmt::format("{}layers.{}.mlp.down_proj.weight", prefix, layer);
-}
-
 torch::Tensor read_down_projection(const io::ModelDirectory& directory, std::int64_t layer) {
   const auto& config = directory.config();
   const Reader reader(directory, {.device = torch::kCPU, .dtype = torch::kFloat});
   return reader.read(down_projection_name(directory, layer), {config.d_model, config.d_ff},
-                     down_projection_is_transposed(config));
-}
-
-bool down_projection_is_transposed(const io::ModelConfig& config) {
-  return config.family == io::Family::gpt2;
+                     config.traits().transposed_weights);
 }
 
 }  // namespace anchorage::worker

@@ -23,13 +23,7 @@ torch::ScalarType scalar_type(io::DType dtype);
 // or would not be in the dtype asked for.
 Transformer load_transformer(const io::ModelDirectory& directory, const LoadOptions& options = {});
 
-// Name of the edited matrix of a layer in the checkpoint ("model.layers.4.mlp.down_proj.weight").
-std::string down_projection_name(const io::ModelDirectory& directory, std::int64_t layer);
-
-// That matrix as the checkpoint has it, [d, f] f32 on the CPU.
+// The edited matrix of a layer (down_projection_name) as the checkpoint has it, [d, f] f32 on the CPU.
 torch::Tensor read_down_projection(const io::ModelDirectory& directory, std::int64_t layer);
-
-// True where the checkpoint holds that matrix as [f, d] (GPT-2's Conv1D) and not as [d, f].
-bool down_projection_is_transposed(const io::ModelConfig& config);
 
 }  // namespace anchorage::worker

@@ -12,53 +12,53 @@ namespace {
 
 const std::string head = "lm_head.weight";
 
-std::vector<std::string> names_of_gpt2(const std::string& prefix, std::int64_t layers) {
-  std::vector<std::string> names = {prefix + "wte.weight", prefix + "wpe.weight", prefix + "ln_f.weight",
-                                    prefix + "ln_f.bias"};
-  for (std::int64_t layer = 0; layer < layers; ++layer) {
-    for (const char* part : {"ln_1", "attn.c_attn", "attn.c_proj", "ln_2", "mlp.c_fc", "mlp.c_proj"}) {
-      for (const char* kind : {"weight", "bias"})
-        names.push_back(fmt::format("{}h.{}.{}.{}", prefix, layer, part, kind));
-    }
-  }
-  return names;
-}
-
-std::vector<std::string> names_of_llama(const std::string& prefix, const io::ModelConfig& config) {
-  std::vector<std::string> names = {prefix + "embed_tokens.weight", prefix + "norm.weight"};
+// All but the head's, as config.json promises them.
+std::vector<std::string> names_of(const std::string& prefix, const io::ModelConfig& config) {
+  const io::FamilyTraits& traits = config.traits();
+  const io::TensorNames& part = traits.names;
+  const bool norm_bias = traits.norm == io::NormKind::layer_norm;
+  std::vector<std::string> names;
+  const auto add = [&](const std::string& block, std::string_view module, bool bias) {
+    if (module.empty()) return;
+    names.push_back(fmt::format("{}{}{}.weight", prefix, block, module));
+    if (bias) names.push_back(fmt::format("{}{}{}.bias", prefix, block, module));
+  };
+  add("", part.embedding, false);
+  add("", part.position_embedding, false);
+  add("", part.final_norm, norm_bias);
   for (std::int64_t layer = 0; layer < config.layers; ++layer) {
-    const auto add = [&](const char* part, bool bias) {
-      const std::string name = fmt::format("{}layers.{}.{}", prefix, layer, part);
-      names.push_back(name + ".weight");
-      if (bias) names.push_back(name + ".bias");
-    };
-    for (const char* part : {"input_layernorm", "post_attention_layernorm"}) add(part, false);
-    for (const char* part : {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj"})
-      add(part, config.attention_bias);
-    for (const char* part : {"mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"}) add(part, config.mlp_bias);
+    const std::string block = fmt::format(fmt::runtime(part.block), layer);
+    for (const std::string_view norm : {part.attention_norm, part.mlp_norm}) add(block, norm, norm_bias);
+    for (const std::string_view module : part.qkv) add(block, module, config.attention_bias);
+    add(block, part.attention_output, config.attention_bias);
+    for (const std::string_view module : part.up) add(block, module, config.mlp_bias);
+    add(block, part.down, config.mlp_bias);
   }
   return names;
 }
 
 // What transformers computes anew and saved in older versions.
-bool is_old_buffer(const std::string& name, io::Family family) {
-  static constexpr std::array<std::string_view, 2> masks = {".attn.bias", ".attn.masked_bias"};
-  if (family == io::Family::llama) return name.ends_with("rotary_emb.inv_freq");
-  return std::ranges::any_of(masks, [&](std::string_view mask) { return name.ends_with(mask); });
+bool is_old_buffer(const std::string& name, const io::FamilyTraits& traits) {
+  return std::ranges::any_of(traits.names.recomputed,
+                             [&](std::string_view ending) { return name.ends_with(ending); });
 }
 
 }  // namespace
 
 std::string tensor_prefix(const io::ModelDirectory& directory) {
-  const bool gpt2 = directory.config().family == io::Family::gpt2;
-  return directory.weights().contains(gpt2 ? "wte.weight" : "embed_tokens.weight") ? ""
-         : gpt2                                                                    ? "transformer."
-                                                                                   : "model.";
+  const io::TensorNames& names = directory.config().traits().names;
+  const bool bare = directory.weights().contains(fmt::format("{}.weight", names.embedding));
+  return bare ? "" : std::string(names.prefix);
 }
 
 std::string embedding_name(const io::ModelDirectory& directory) {
-  const bool gpt2 = directory.config().family == io::Family::gpt2;
-  return tensor_prefix(directory) + (gpt2 ? "wte.weight" : "embed_tokens.weight");
+  return fmt::format("{}{}.weight", tensor_prefix(directory), directory.config().traits().names.embedding);
+}
+
+std::string down_projection_name(const io::ModelDirectory& directory, std::int64_t layer) {
+  const io::TensorNames& names = directory.config().traits().names;
+  return fmt::format("{}{}{}.weight", tensor_prefix(directory), fmt::format(fmt::runtime(names.block), layer),
+                     names.down);
 }
 
 bool has_own_head(const io::ModelDirectory& directory) {
@@ -73,13 +73,12 @@ bool has_own_head(const io::ModelDirectory& directory) {
 std::vector<std::string> unused_tensors(const io::ModelDirectory& directory) {
   const io::ModelConfig& config = directory.config();
   const std::string prefix = tensor_prefix(directory);
-  const auto names =
-      config.family == io::Family::gpt2 ? names_of_gpt2(prefix, config.layers) : names_of_llama(prefix, config);
+  const auto names = names_of(prefix, config);
   std::set<std::string> known(names.begin(), names.end());
   known.insert(head);
   std::vector<std::string> unused;
   for (const std::string& name : directory.weights().names()) {
-    if (!known.contains(name) && !is_old_buffer(name, config.family)) unused.push_back(name);
+    if (!known.contains(name) && !is_old_buffer(name, config.traits())) unused.push_back(name);
   }
   return unused;
 }

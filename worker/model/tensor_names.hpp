@@ -19,6 +19,9 @@ std::string embedding_name(const io::ModelDirectory& directory);
 // embedding and the checkpoint has a head that differs.
 bool has_own_head(const io::ModelDirectory& directory);
 
+// The edited matrix of a layer ("model.layers.4.mlp.down_proj.weight").
+std::string down_projection_name(const io::ModelDirectory& directory, std::int64_t layer);
+
 // Tensors of the checkpoint that the model has no place for, sorted: layers beyond its number, biases that
 // config.json denies, unknown ones. Masks and rotary frequencies that older versions of transformers saved are not
 // among them, nor a head that is the tied embedding again.

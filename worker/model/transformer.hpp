@@ -1,8 +1,8 @@
-// The weights of a decoder-only transformer of the GPT-2 or LLaMA family, as plain tensors.
+// The weights of a decoder-only transformer of any family (io/model/family.hpp), as plain tensors.
 //
-// Both families are one shape of block: norm, attention, residual; norm, MLP, residual. They differ in the norm
-// (LayerNorm, RMSNorm), in positions (learned embedding, rotary) and in the MLP (two matrices with GELU, three with
-// SiLU). Notation: V vocabulary, d = d_model, f = d_ff, H heads, G key-value heads, e = head_dim.
+// All families are one shape of block: norm, attention, residual; norm, MLP, residual. They differ in traits: the
+// norm, the positions, the MLP. Notation: V vocabulary, d = d_model, f = d_ff, H heads, G key-value heads, e =
+// head_dim.
 #pragma once
 
 #include <torch/types.h>
@@ -17,7 +17,7 @@ namespace anchorage::worker {
 
 struct Norm {
   torch::Tensor weight;  // [d]
-  torch::Tensor bias;    // [d], or undefined: RMSNorm
+  torch::Tensor bias;    // [d]; undefined for RMSNorm
 };
 
 struct Linear {
@@ -30,7 +30,7 @@ struct Block {
   Linear query_key_value;   // [(H + 2 G) e, d]: the rows of q, then k, then v
   Linear attention_output;  // [d, H e]
   Norm mlp_norm;
-  Linear up;    // GPT-2: [f, d]. LLaMA: [2 f, d], the rows of the gate, then of the up projection
+  Linear up;    // [f, d]; of a gated MLP [2 f, d], the rows of the gate, then of the up projection
   Linear down;  // [d, f]: the matrix that is edited; its input is the key
 };
 

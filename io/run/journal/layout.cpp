@@ -31,6 +31,14 @@ std::string name_of(EditState state) {
   throw InternalError("unknown state of an edit");
 }
 
+std::string name_of(UpdateKind kind) {
+  switch (kind) {
+    case UpdateKind::low_rank:
+      return "low_rank";
+  }
+  throw InternalError("unknown kind of update");
+}
+
 std::string segment_file_name(std::int64_t batch) {
   check(batch >= 0 && batch < 100'000'000, fmt::format("segment number {}", batch));
   return fmt::format("seg-{:08d}.h5", batch);
@@ -44,7 +52,7 @@ bool is_full(const Matrix& matrix) {
          matrix.values.size() == static_cast<std::size_t>(matrix.rows) * static_cast<std::size_t>(matrix.columns);
 }
 
-std::string layer_complaint(const LayerRecord& layer, std::size_t edits) {
+std::string layer_diagnostic(const LayerRecord& layer, std::size_t edits) {
   const auto columns = static_cast<std::int64_t>(layer.edit_of_column.size());
   if (!is_full(layer.keys) || !is_full(layer.u) || !is_full(layer.v)) return "a matrix whose values do not fill it";
   if (layer.keys.rows != 0 && layer.keys.rows != static_cast<std::int64_t>(edits)) {
@@ -55,10 +63,10 @@ std::string layer_complaint(const LayerRecord& layer, std::size_t edits) {
   }
   const auto is_edit = [&](std::int32_t edit) { return edit >= 0 && static_cast<std::size_t>(edit) < edits; };
   if (!std::ranges::all_of(layer.edit_of_column, is_edit)) return "a column of an edit that there is not";
-  return layer.residuals == SparseRows{} ? "" : complaint_about(layer.residuals, edits);
+  return layer.residuals == SparseRows{} ? "" : diagnostic_of(layer.residuals, edits);
 }
 
-std::string removal_complaint(const BatchSegment& segment) {
+std::string removal_diagnostic(const BatchSegment& segment) {
   const RemovalRecord& removal = segment.removal;
   const auto count = static_cast<std::int64_t>(removal.edits.size());
   for (const RecordedPlace& place : removal.edits) {
@@ -77,7 +85,7 @@ std::string removal_complaint(const BatchSegment& segment) {
   return "";
 }
 
-std::string kind_complaint(const BatchSegment& segment) {
+std::string kind_diagnostic(const BatchSegment& segment) {
   const SegmentKind kind = segment.header.kind;
   if (segment.base.has_value() != (kind == SegmentKind::base)) {
     return "a base record in another kind of segment, or a base segment without one";
@@ -105,7 +113,7 @@ bool are_ordered(const std::vector<Record>& records) {
 
 }  // namespace
 
-std::string complaint_about(const SparseRows& sparse, std::size_t rows) {
+std::string diagnostic_of(const SparseRows& sparse, std::size_t rows) {
   if (sparse.offsets.size() != rows + 1) return fmt::format("{} offsets for {} rows", sparse.offsets.size(), rows);
   if (sparse.offsets.front() != 0 || !std::ranges::is_sorted(sparse.offsets))
     return "offsets that do not ascend from 0";
@@ -117,18 +125,18 @@ std::string complaint_about(const SparseRows& sparse, std::size_t rows) {
   return "";
 }
 
-std::string complaint_about(const BatchSegment& segment) {
-  if (std::string diagnostic = kind_complaint(segment); !diagnostic.empty()) return diagnostic;
-  if (const std::string diagnostic = removal_complaint(segment); !diagnostic.empty())
+std::string diagnostic_of(const BatchSegment& segment) {
+  if (std::string diagnostic = kind_diagnostic(segment); !diagnostic.empty()) return diagnostic;
+  if (const std::string diagnostic = removal_diagnostic(segment); !diagnostic.empty())
     return "removal: " + diagnostic;
   if (!are_ordered(segment.layers) || !are_ordered(segment.anchors) || !are_ordered(segment.removal.layers))
     return "layers that do not ascend";
   for (const LayerRecord& layer : segment.layers) {
-    const std::string diagnostic = layer_complaint(layer, segment.edits.size());
+    const std::string diagnostic = layer_diagnostic(layer, segment.edits.size());
     if (!diagnostic.empty()) return fmt::format("layer {}: {}", layer.layer, diagnostic);
   }
   for (const AnchorRecord& anchors : segment.anchors) {
-    const std::string diagnostic = complaint_about(anchors.chosen, segment.edits.size());
+    const std::string diagnostic = diagnostic_of(anchors.chosen, segment.edits.size());
     if (!diagnostic.empty()) return fmt::format("anchors of layer {}: {}", anchors.layer, diagnostic);
   }
   return "";

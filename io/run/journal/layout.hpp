@@ -1,4 +1,4 @@
-// For the sources of io/journal alone: the names and numbers that the writer and the reader of a segment share.
+// For the sources of io/run/journal alone: the names and numbers that the writer and the reader of a segment share.
 #pragma once
 
 #include <string>
@@ -7,12 +7,14 @@
 
 namespace anchorage::io::layout {
 
-inline const std::string schema = "anchorage-segment/1";
+inline const std::string schema = "anchorage-segment/2";
+// Of versions before an update had a kind: all of its updates are low-rank. Read as it is.
+inline const std::string schema_without_update_kinds = "anchorage-segment/1";
 
 // What is wrong with the rows, or nothing. `rows` is how many there should be.
-std::string complaint_about(const SparseRows& sparse, std::size_t rows);
+std::string diagnostic_of(const SparseRows& sparse, std::size_t rows);
 
 // What in the segment's parts does not fit together, or nothing.
-std::string complaint_about(const BatchSegment& segment);
+std::string diagnostic_of(const BatchSegment& segment);
 
 }  // namespace anchorage::io::layout

@@ -27,8 +27,17 @@ Enum from_name(const std::string& name, std::initializer_list<Enum> values, cons
   refuse("a kind of segment or a state of an edit", "'" + name + "'", where);
 }
 
+// Segments of the schema before have low-rank updates alone, and do not say so.
+UpdateKind kind_of_update(const Group& update, const std::string& where) {
+  if (!update.has_attribute("kind")) return UpdateKind::low_rank;
+  const std::string kind = update.text_attribute("kind");
+  if (kind != name_of(UpdateKind::low_rank))
+    refuse(fmt::format("an update of a known kind, {}", name_of(UpdateKind::low_rank)), "'" + kind + "'", where);
+  return UpdateKind::low_rank;
+}
+
 void require_sound(const SparseRows& sparse, std::size_t rows, const std::string& where) {
-  const std::string diagnostic = layout::complaint_about(sparse, rows);
+  const std::string diagnostic = layout::diagnostic_of(sparse, rows);
   if (!diagnostic.empty()) refuse("sparse rows that fit together", diagnostic, where);
 }
 
@@ -40,7 +49,8 @@ SparseRows read_sparse(const Group& group, const std::string& values) {
 
 SegmentHeader read_header(const Group& root, const std::string& where) {
   const std::string schema = root.text_attribute("schema");
-  if (schema != layout::schema) refuse("schema " + layout::schema, schema, where);
+  if (schema != layout::schema && schema != layout::schema_without_update_kinds)
+    refuse(fmt::format("schema {} or {}", layout::schema, layout::schema_without_update_kinds), schema, where);
   return {.kind = from_name(root.text_attribute("kind"),
                             {SegmentKind::base, SegmentKind::batch, SegmentKind::removal, SegmentKind::rollback},
                             where),
@@ -136,8 +146,14 @@ std::vector<std::int64_t> SegmentReader::anchor_layers() const {
 
 LayerRecord SegmentReader::update(std::int64_t layer) const {
   const Group update = content_->group("layers", layer).group("update");
-  LayerRecord record{
-      .layer = layer, .keys = {}, .residuals = {}, .u = {}, .v = {}, .edit_of_column = {}, .norms = {}};
+  LayerRecord record{.layer = layer,
+                     .kind = kind_of_update(update, content_->name),
+                     .keys = {},
+                     .residuals = {},
+                     .u = {},
+                     .v = {},
+                     .edit_of_column = {},
+                     .norms = {}};
   record.edit_of_column = update.read<std::int32_t>("edits", {any});
   const auto rank = static_cast<std::int64_t>(record.edit_of_column.size());
   record.u = update.read_matrix("u", any, rank);
@@ -219,6 +235,7 @@ RemovedLayer SegmentReader::removed_layer(std::int64_t layer) const {
   const auto count = std::ssize(removed());
   const Group group = content_->group("removal/layers", layer);
   return {.layer = layer,
+          .kind = kind_of_update(group, content_->name),
           .keys = group.read_matrix("keys", count, any),
           .u = group.read_matrix("u", any, count),
           .v = group.read_matrix("v", any, count),

@@ -6,13 +6,14 @@
 //   /edits                 id, request, state, reason (text); nll_before, nll_after f64; match_before, match_after
 //                          u8; [edits]
 //   /layers/<n>            keys [edits, f] f32; residuals/{offsets i64 [edits + 1], indices i32, values f32};
-//                          update/u [d, rank] f32, update/v [f, rank] f32, update/edits i32 [rank]
+//                          update with attribute kind, "low_rank": u [d, rank] f32, v [f, rank] f32, edits i32
+//                          [rank]
 //   /anchors/<n>           offsets, indices, scores as above; rolling f64 [d]; attributes kept, entered, left
 //   /norms                 layers i64, update f64, total f64, base f64; [layers]
 //   /guard                 probes (text), before f64, after f64; pending i64; attribute decision
 //   /removal               (where edits are removed) ids (text), segments i64, edits i32; [removed]
-//   /removal/layers/<n>    keys [removed, f] f32, u [d, removed] f32, v [f, removed] f32; attributes update, total,
-//                          base: the norms
+//   /removal/layers/<n>    keys [removed, f] f32, u [d, removed] f32, v [f, removed] f32; attributes kind as above;
+//                          update, total, base: the norms
 //   /base                  (the base segment alone) attributes model, tokenizer, statistics, hparams; layers i64,
 //                          weights (text), rows i64, columns i64, norms f64; [layers]
 //
@@ -34,6 +35,10 @@ namespace anchorage::io {
 
 enum class SegmentKind { base, batch, removal, rollback };
 enum class EditState { committed, set_aside };
+
+// How a change of a weight is recorded. Low rank: W <- W + u v^T. Others will be refused by name by a version that
+// does not know them.
+enum class UpdateKind { low_rank };
 
 // Compares unequal to itself, as NaN does.
 inline constexpr double not_measured = std::numeric_limits<double>::quiet_NaN();
@@ -74,6 +79,7 @@ struct LayerNorms {
 // What the segment did to one edited weight W [d, f]:  W <- W + u v^T.
 struct LayerRecord {
   std::int64_t layer = 0;
+  UpdateKind kind = UpdateKind::low_rank;
   Matrix keys;                               // [edits, f]; the row of an edit that was set aside is zero
   SparseRows residuals;                      // by edit, over d
   Matrix u;                                  // [d, rank]
@@ -96,6 +102,7 @@ struct RecordedPlace {
 // What removing edits did to one edited weight:  W <- W + u v^T.
 struct RemovedLayer {
   std::int64_t layer = 0;
+  UpdateKind kind = UpdateKind::low_rank;
   Matrix keys;  // [removed, f], as the edits' own segments have them
   Matrix u;     // [d, removed]
   Matrix v;     // [f, removed]
@@ -188,6 +195,7 @@ struct BatchSegment {
 
 std::string name_of(SegmentKind kind);
 std::string name_of(EditState state);
+std::string name_of(UpdateKind kind);
 
 // "seg-00000012.h5"
 std::string segment_file_name(std::int64_t batch);

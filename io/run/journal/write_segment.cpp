@@ -53,6 +53,7 @@ void write_layer(Group group, const LayerRecord& layer) {
   Group residuals = group.create_group("residuals");
   write_sparse(residuals, layer.residuals, "values");
   Group update = group.create_group("update");
+  update.set_attribute("kind", name_of(layer.kind));
   update.write("u", layer.u);
   update.write("v", layer.v);
   update.write("edits", layer.edit_of_column);
@@ -91,6 +92,7 @@ void write_removal(Group group, const RemovalRecord& removal) {
     one.write("keys", layer.keys);
     one.write("u", layer.u);
     one.write("v", layer.v);
+    one.set_attribute("kind", name_of(layer.kind));
     one.set_attribute("update", layer.norms.update);
     one.set_attribute("total", layer.norms.total);
     one.set_attribute("base", layer.norms.base);
@@ -178,7 +180,7 @@ void fill(Group& root, const BatchSegment& segment) {
 }  // namespace
 
 std::string write_segment(const std::filesystem::path& directory, const BatchSegment& segment) {
-  const std::string diagnostic = layout::complaint_about(segment);
+  const std::string diagnostic = layout::diagnostic_of(segment);
   check(diagnostic.empty(), "a segment that does not fit together: " + diagnostic);
   const std::filesystem::path path = directory / segment_file_name(segment.header.batch);
   require_finite_numbers(segment, path);

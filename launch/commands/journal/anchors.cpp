@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <nlohmann/json.hpp>
 
 #include "io/files/atomic_file.hpp"
 #include "io/run/journal/live_segments.hpp"

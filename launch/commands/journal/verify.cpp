@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "coordinator/batch_report.hpp"
 #include "io/error.hpp"

@@ -8,8 +8,6 @@
 namespace anchorage::worker {
 namespace {
 
-using Candidates;
-
 // Values of one type as bytes, one after the other; every rank runs the same build on the same kind of machine.
 class Packer {
  public:

@@ -1,17 +1,12 @@
 #include "worker/editing/update/layer_solver.hpp"
 
 #include "sharding/layer_owners.hpp"
+#include "worker/editing/update/prior.hpp"
 #include "worker/editing/update/removal.hpp"
 #include "worker/matrix_conversion.hpp"
 #include "worker/stopwatch.hpp"
 
 namespace anchorage::worker {
-
-KeyCovariance key_covariance_of(const Method& method, const io::Hparams& hparams,
-                                const torch::Tensor& second_moment) {
-  return method.null_space ? KeyCovariance::from_null_space(second_moment, hparams.nullspace_threshold, hparams.L2)
-                           : KeyCovariance::from_second_moment(second_moment, hparams.mom2_update_weight);
-}
 
 LayerSolver::LayerSolver(EditedWeights& weights, const io::Hparams& hparams, const Method& method,
                          const io::StatisticsFile& statistics, const Communicators& ranks, const Stages& stages)

@@ -17,10 +17,6 @@
 
 namespace anchorage::worker {
 
-// The least squares that a method begins with, from the layer's second moment [f, f].
-KeyCovariance key_covariance_of(const Method& method, const io::Hparams& hparams,
-                                const torch::Tensor& second_moment);
-
 // One layer's part of a batch; b written edits, in their order. `u v^T = R K^T (A + K K^T)^-1` for these keys and
 // residuals, so that the journal can take an edit back.
 struct LayerUpdate {

@@ -4,7 +4,7 @@
 #include <map>
 
 #include "io/error.hpp"
-#include "worker/editing/update/layer_solver.hpp"
+#include "worker/editing/update/prior.hpp"
 #include "worker/matrix_conversion.hpp"
 
 namespace anchorage::worker {
@@ -83,11 +83,11 @@ class Excess {
 
 void require_removable(const Method& method) {
   if (method.carries_keys) return;
-  throw io::UserError(
-      {.expected = "a run of a method that carries keys from batch to batch, such as memit_seq, eac or b-eac",
-       .found = "one of " + method.name,
-       .where = "",
-       .remedy = "a single edit of such a run cannot be removed: use 'anchorage rollback'"});
+  throw io::UserError({.expected = fmt::format("a run of a method that carries keys from batch to batch, {}",
+                                               methods_that([](const Method& one) { return one.carries_keys; })),
+                       .found = fmt::format("one of {}", method.name),
+                       .where = "",
+                       .remedy = "a single edit of such a run cannot be removed: use 'anchorage rollback'"});
 }
 
 RemovalTerms removal_terms(const sharding::Removal& removal, std::int64_t layer) {

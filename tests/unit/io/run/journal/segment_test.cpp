@@ -210,6 +210,25 @@ TEST(Segment, IsReadByH5pyAsTheFormatSays) {
   EXPECT_EQ(std::system(command.c_str()), 0);
 }
 
+// Of a later version, say.
+TEST(Segment, WithAnUpdateOfAnUnknownKindIsRefusedByItsName) {
+  const tests::TemporaryDirectory directory;
+  BatchSegment segment = sample_batch(2);
+  segment.removal = sample_removal(2).removal;
+  write_segment(directory.path(), segment);
+  const auto path = directory.path() / "seg-00000002.h5";
+  const std::string command = std::string(ANCHORAGE_PYTHON) + " " + ANCHORAGE_SOURCE_DIR +
+                              "/tests/golden/hdf5_interop.py make-dense '" + path.string() + "'";
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  const SegmentReader reader(path);
+  for (const std::string& message :
+       {message_of([&] { reader.update(4); }), message_of([&] { reader.removed_layer(4); })}) {
+    EXPECT_THAT(message, HasSubstr("expected an update of a known kind, low_rank, found 'dense'"));
+    EXPECT_THAT(message, HasSubstr("use the version of anchorage that wrote it"));
+  }
+  EXPECT_NO_THROW(reader.update(10));
+}
+
 TEST(Segment, OnAFullDiskLeavesNothingBehindAndCanBeWrittenLater) {
   const tests::SmallDisk disk("1M");
   if (!disk.refusal().empty()) GTEST_SKIP() << disk.refusal();

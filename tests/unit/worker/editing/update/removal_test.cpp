@@ -10,7 +10,7 @@
 #include "io/run/journal/live_segments.hpp"
 #include "tests/support/sample_segment.hpp"
 #include "tests/support/temporary_directory.hpp"
-#include "worker/editing/update/layer_solver.hpp"
+#include "worker/editing/update/prior.hpp"
 #include "worker/matrix_conversion.hpp"
 
 namespace anchorage::worker {

@@ -1,0 +1,78 @@
+// The model families: one row of traits each. Whoever reads, runs, costs or describes a model asks the traits, so a
+// family whose block differs in traits alone is one more row (CONTRIBUTING.md says what else it takes).
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace anchorage::io {
+
+enum class Family { gpt2, llama };
+
+// LayerNorm has a weight and a bias; RMSNorm, x / sqrt(mean(x^2) + epsilon) * weight, a weight alone.
+enum class NormKind { layer_norm, rms_norm };
+
+// Learned: an embedding of each position is added to the tokens'. Rotary: queries and keys are turned by the angle
+// of their position (arXiv 2104.09864), in pairs (x_i, x_{i + e/2}).
+enum class PositionKind { learned, rotary };
+
+// The keys of config.json that say a family's sizes and options; an empty one: the family has no such key.
+struct ConfigKeys {
+  std::string_view layers, d_model, d_ff, heads;
+  std::string_view kv_heads;  // without it as many as heads
+  std::string_view head_dim;  // without it d_model / heads
+  std::string_view max_positions;
+  std::string_view norm_epsilon, activation;
+  std::string_view attention_bias, mlp_bias;  // without them the family always has biases
+
+  // What transformers takes where a key is absent.
+  std::int64_t d_ff_per_d_model;  // 0: the key must be there
+  double default_norm_epsilon;
+  std::string_view default_activation;
+  bool tied_head_by_default;
+  std::int64_t default_bos_id, default_eos_id;
+};
+
+// The names of a checkpoint's tensors, without ".weight" and ".bias".
+struct TensorNames {
+  std::string_view prefix;                // before all but the head's; a checkpoint saved without a head has none
+  std::string_view embedding;             //
+  std::string_view position_embedding;    // empty: no such tensor
+  std::string_view final_norm;            //
+  std::string_view block;                 // before those of a block, "{}" for its number: "layers.{}."
+  std::string_view attention_norm;        //
+  std::span<const std::string_view> qkv;  // under each other the rows of q, then k, then v
+  std::string_view attention_output;      //
+  std::string_view mlp_norm;              //
+  std::span<const std::string_view> up;   // of a gated MLP the gate, then the up projection
+  std::string_view down;                  // the matrix that is edited
+  std::span<const std::string_view> recomputed;  // endings of buffers that older versions of transformers saved
+};
+
+struct FamilyTraits {
+  Family family;
+  std::string_view model_type;  // in config.json
+  ConfigKeys keys;
+  TensorNames names;
+  NormKind norm;
+  PositionKind positions;
+  bool gated_mlp;           // activation(gate) * up, or activation(up)
+  bool transposed_weights;  // linear weights are stored as [in, out] (GPT-2's Conv1D)
+};
+
+std::span<const FamilyTraits> families();
+const FamilyTraits& traits_of(Family family);
+const FamilyTraits* family_named(std::string_view model_type);  // null where there is none
+std::string family_names();                                     // "gpt2 or llama"
+
+// The modules of transformers that hyper-parameters name (EasyEdit's keys), "{}" for the layer's number.
+std::string layer_module(const FamilyTraits& traits);       // "model.layers.{}"
+std::string mlp_module(const FamilyTraits& traits);         // "model.layers.{}.mlp"
+std::string attention_module(const FamilyTraits& traits);   // "model.layers.{}.self_attn"
+std::string edited_module(const FamilyTraits& traits);      // "model.layers.{}.mlp.down_proj"
+std::string final_norm_module(const FamilyTraits& traits);  // "model.norm"
+std::string embedding_module(const FamilyTraits& traits);   // "model.embed_tokens"
+
+}  // namespace anchorage::io
