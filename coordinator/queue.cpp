@@ -214,7 +214,8 @@ QueueFindings Queue::add(const io::EditsFile& file, std::span<const RecordedEdit
     all.places.emplace_back("queued before");
   }
   all.edits.insert(all.edits.end(), file.edits.begin(), file.edits.end());
-  all.places.insert(all.places.end(), file.places.begin(), file.places.end());
+  for (std::size_t i = 0; i < file.edits.size(); ++i)
+    all.places.push_back(i < file.places.size() ? file.places[i] : "added");
   io::set_aside_shared_ids(all);
   QueueOptions options = options_;
   options.limit.reset();

@@ -279,5 +279,37 @@ TEST(Queue, CountsTheRecordsThatCouldNotBeReadAsSetAside) {
   EXPECT_THAT(queue.findings().set_aside, ElementsAre(SetAside{"edits.jsonl, line 12", "field 'target' is empty"}));
 }
 
+TEST(Queue, AddedEditsComeAfterTheQueuedOnesAndAreSettledWithThem) {
+  Queue queue(five, {}, {.batch_size = 2});
+  queue.take_batch();
+  const std::vector recorded{committed(edit("a", "Aral", "1"), 1), committed(edit("b", "Bonn", "2"), 1)};
+  const QueueFindings findings = queue.add(
+      file_of({edit("a", "Aral", "1"), edit("c2", "Cork", "9"), edit("d", "Dali", "7"), edit("f", "Fes", "6")}),
+      recorded);
+  EXPECT_EQ(findings.already_committed, 1) << "a";
+  ASSERT_EQ(findings.conflicts.size(), 1);
+  EXPECT_EQ(findings.conflicts[0].earlier.id, "c")
+      << "not written yet: the later word takes its place in the queue";
+  ASSERT_EQ(findings.set_aside.size(), 1);
+  EXPECT_THAT(findings.set_aside[0].reason, HasSubstr("id 'd' is that of another fact, at queued before"));
+  EXPECT_THAT(drain(queue), ElementsAre(ElementsAre("c2", "d"), ElementsAre("e", "f")));
+}
+
+TEST(Queue, AnAddedEditSupersedesWhatHasBeenCommittedSince) {
+  Queue queue(file_of({}), {}, {.batch_size = 2});
+  const std::vector recorded{committed(edit("a", "Aral", "1"), 1)};
+  queue.add(file_of({edit("a2", "Aral", "5")}), recorded);
+  const auto batch = queue.take_batch();
+  ASSERT_EQ(batch.size(), 1);
+  EXPECT_THAT(batch[0].supersedes, ElementsAre(recorded[0].place()));
+}
+
+TEST(Queue, IsAsItWasWhereAddedEditsAreRefusedUnderStrict) {
+  Queue queue(five, {}, {.batch_size = 2, .strict = true});
+  const std::vector recorded{committed(edit("z", "Zug", "1"), 1)};
+  EXPECT_THROW(queue.add(file_of({edit("z", "Zagreb", "5")}), recorded), io::UserError);
+  EXPECT_EQ(queue.edits(), 5);
+}
+
 }  // namespace
 }  // namespace anchorage::coordinator
