@@ -208,7 +208,9 @@ void add_edit_command(CommandLine& line) {
   command->add_option("--stats", options->statistics,
                       "key statistics, from 'anchorage stats'; needed for a new run");
   command->add_option("--batch", options->batch, "edits per batch")->check(whole_number(1, most_edits));
-  command->add_option("--limit", options->limit, "take only the first N edits")->check(whole_number(1));
+  command->add_option("--limit", options->limit, "take only the first N edits")
+      ->check(whole_number(1))
+      ->default_str("all");
   command->add_option("--seed", options->seed, "seed of the context prefixes")->check(whole_number(0));
   command
       ->add_option("--on-conflict", options->on_conflict,

@@ -1,3 +1,5 @@
+// `anchorage eval`: measures how well a model holds edits, the loss on other text, and general abilities. Prints a
+// table, one JSON document with --json. Exit codes: 0; 2 for bad input; 1 for any other failure.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -216,7 +218,9 @@ void add_eval_command(CommandLine& line) {
   command->add_option("--edits", options->edits, "a file of edits, in any of the known formats");
   add_format_option(*command, options->format);
   add_chat_template_option(*command, options->chat_template);
-  command->add_option("--limit", options->limit, "take only the first N edits")->check(whole_number(1));
+  command->add_option("--limit", options->limit, "take only the first N edits")
+      ->check(whole_number(1))
+      ->default_str("all");
   command->add_option("--heldout", options->heldout, "a text file, or records with 'text': the loss on it");
   command
       ->add_option("--sequence-length", options->sequence_length,
@@ -225,7 +229,8 @@ void add_eval_command(CommandLine& line) {
       ->check(CLI::Range(2, 1 << 20));
   command->add_option("--tasks", options->tasks, "general abilities: known=FILE,lambada=FILE");
   command->add_option("--task-limit", options->task_limit, "take only the first N questions of each task")
-      ->check(whole_number(1));
+      ->check(whole_number(1))
+      ->default_str("all");
   command->add_option("--baseline", options->baseline,
                       "a report of 'eval --json' with the same --tasks: how many of its answers are kept");
   add_session_options(*command, line.session);

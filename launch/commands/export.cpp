@@ -1,3 +1,6 @@
+// `anchorage export`: writes a run's edited model as a Hugging Face directory. Prints each edited tensor and how
+// many of its values survived the rounding to its dtype. Exit codes: 0; 2 for bad input, and nothing is left; 1 for
+// any other failure.
 #include <fmt/format.h>
 
 #include <map>

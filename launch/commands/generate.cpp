@@ -1,3 +1,5 @@
+// `anchorage generate`: continues prompts. Prints each prompt with its continuation, with --json text and ids. Exit
+// codes: 0; 2 for bad input; 1 for any other failure.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// `anchorage info`: describes a model, or a run and its model. Prints a few lines, one JSON document with --json.
+// Exit codes: 0; 2 for bad input; 1 for any other failure.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,3 +1,6 @@
+// `anchorage plan`: says which rank would hold what, its memory and the time of a batch, from config.json alone.
+// Prints a table, one JSON document with --json. Exit codes: 0; 2 for bad input or where nothing fits; 1 for any
+// other failure.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -166,8 +169,9 @@ void add_plan_command(CommandLine& line) {
   command->add_option("--ranks", options->ranks, "ranks to plan for")
       ->required()
       ->check(whole_number(1, most_ranks));
-  command->add_option("--stages", options->stages, "ranks that share a model; as few as fit where not given")
-      ->check(whole_number(1, most_ranks));
+  command->add_option("--stages", options->stages, "ranks that share a model; auto: as few as fit")
+      ->check(whole_number(1, most_ranks))
+      ->default_str("auto");
   command->add_option("--memory", options->memory, "GB of a rank: 80 where not given, 8 with --cpu")
       ->check(number_above_zero());
   command->add_option("--tflops", options->teraflops, "Tflop/s that a rank sustains in matrix products")

@@ -1,3 +1,5 @@
+// `anchorage remove`: removes single edits of a run as if they had never been made, as one segment. Prints what was
+// removed. Exit codes: 0; 2 for bad input, and nothing was changed; 1 for any other failure.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// `anchorage rollback`: takes a run back to the state after an earlier batch, as one segment. Prints the new
+// segment and how to undo it. Exit codes: 0; 2 for bad input, and nothing was changed; 1 for any other failure.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// `anchorage score`: prints the log-probabilities of completions after prompts, a line per request, with --json one
+// JSON document per request. Exit codes: 0; 2 for bad input; 1 for any other failure.
 #include <fmt/format.h>
 
 #include <fstream>

@@ -1,3 +1,6 @@
+// `anchorage stats`: collects the second moments of the keys on general text, or imports others'. Prints what the
+// file holds. Exit codes: 0; 2 for bad input; 1 for any other failure; what was collected is kept and the same
+// command continues it.
 #include <fmt/format.h>
 
 #include <charconv>

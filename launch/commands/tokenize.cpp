@@ -1,3 +1,5 @@
+// `anchorage tokenize`: prints the token ids of a text, or with --decode the text of ids. Exit codes: 0; 2 for bad
+// input; 1 for any other failure.
 #include <fmt/ranges.h>
 
 #include <iostream>

@@ -52,15 +52,25 @@ void require_known_command(const CLI::App& app, int argc, char** argv) {
                        .remedy = fmt::format("the nearest one is '{}'", nearest.name)});
 }
 
+// An empty list is no default that --help should show.
+void hide_empty_defaults(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
+    if (option->get_default_str() == "[]") option->default_str("");
+  }
+  for (CLI::App* command : app.get_subcommands({})) hide_empty_defaults(*command);
+}
+
 int run(int argc, char** argv, sharding::MpiSession& mpi) {
   CommandLine line;
   line.app.require_subcommand(1);
   line.app.set_version_flag("--version", ANCHORAGE_VERSION);
+  line.app.option_defaults()->always_capture_default();  // --help shows them
   for (const auto add : {add_info_command, add_tokenize_command, add_score_command, add_generate_command,
                          add_stats_command, add_plan_command, add_edit_command, add_eval_command,
                          add_export_command, add_journal_command, add_rollback_command, add_remove_command}) {
     add(line);
   }
+  hide_empty_defaults(line.app);
   require_known_command(line.app, argc, argv);
   try {
     line.app.parse(argc, argv);

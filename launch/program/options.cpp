@@ -10,14 +10,15 @@ void add_session_options(CLI::App& command, SessionOptions& options) {
   command.add_flag("--json", options.json, "print JSON: one document, of 'score' one a request");
   command.add_flag("--quiet", options.quiet, "log warnings and errors only");
   command.add_flag("--verbose", options.verbose, "log what every rank does");
-  command.add_option("--device", options.device, "auto, cpu or cuda")
+  command.add_option("--device", options.device, "where to compute: auto (a GPU where there is one), cpu or cuda")
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
-  command.add_option("--dtype", options.dtype, "of the weights: auto (as in the model), fp32, bf16 or fp16")
+  command.add_option("--dtype", options.dtype, "dtype of the weights: auto (as in the model), fp32, bf16 or fp16")
       ->check(CLI::IsMember({"auto", "fp32", "bf16", "fp16"}));
   command
       .add_option(
           "--threads", options.threads,
-          "of each rank; 0: the CPUs that Slurm gives a task, else the cores divided by the ranks on the machine")
+          "threads of each rank; 0: the CPUs that Slurm gives a task, else the cores divided by the ranks on the "
+          "machine")
       ->check(whole_number(0, most_threads));
   command.add_option("--deadline", options.deadline, "seconds that a rank waits for the others")
       ->check(number_above_zero());
@@ -25,10 +26,12 @@ void add_session_options(CLI::App& command, SessionOptions& options) {
 
 void add_stages_option(CLI::App& command, SessionOptions& options) {
   command
-      .add_option("--stages", options.stages,
-                  "ranks that share a model, each with some of its layers; not given: as few as the GPUs' memory "
-                  "allows, and one on CPUs")
-      ->check(whole_number(1, most_ranks));
+      .add_option(
+          "--stages", options.stages,
+          "ranks that share a model, each with some of its layers; auto: as few as the GPUs' memory allows, "
+          "and one on CPUs")
+      ->check(whole_number(1, most_ranks))
+      ->default_str("auto");
 }
 
 void add_format_option(CLI::App& command, std::optional<std::string>& format) {

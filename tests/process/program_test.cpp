@@ -17,6 +17,19 @@ using tests::ProgramTest;
 // So many steps that a signal comes in time.
 constexpr auto slow = "--set eac_locate_steps=250 --set eac_compress_steps=250 --set early_stop_loss=0";
 
+TEST_F(ProgramTest, HelpShowsDefaultsAndWhichOptionsAreNeeded) {
+  const std::string edit = program("edit --help").out;
+  for (const char* shown :
+       {"--batch", "=32", "--method", "=b-eac", "b-eac, memit, memit_seq, eac, alphaedit", "--grace", "=150",
+        "--run TEXT REQUIRED", "--on-conflict", "=supersede", "--stages", "=auto", "needed for a new run"}) {
+    EXPECT_THAT(edit, HasSubstr(shown));
+  }
+  EXPECT_THAT(edit, Not(HasSubstr("=[]")));
+  EXPECT_THAT(program("plan --help").out, HasSubstr("--hparams TEXT REQUIRED"));
+  EXPECT_THAT(program("stats --help").out, HasSubstr("=100000"));
+  EXPECT_THAT(program("generate --help").out, HasSubstr("--max-new-tokens"));
+}
+
 TEST_F(ProgramTest, EditsOnOneTwoAndThreeRanksExportTheSameBytes) {
   std::string one;
   for (const int ranks : {1, 2, 3}) {

@@ -1,3 +1,6 @@
+// `anchorage journal anchors`: prints which anchors each layer kept, entered and left, batch by batch, and draws
+// them with
+// --svg. Exit codes: 0; 2 for bad input; 1 for any other failure.
 #include <fmt/format.h>
 
 #include <map>

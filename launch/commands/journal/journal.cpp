@@ -1,3 +1,5 @@
+// `anchorage journal list` and `show`: print what was done in a run, a line per segment or one segment in full, as
+// one JSON document with --json. Exit codes: 0; 2 for bad input; 1 for any other failure.
 #include "launch/commands/journal/journal.hpp"
 
 #include <fmt/format.h>

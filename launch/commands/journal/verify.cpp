@@ -1,3 +1,5 @@
+// `anchorage journal verify`: proves a journal. Prints each check that held, and logs those that did not. Exit
+// codes: 0 where the journal is sound; 1 where it is not; 2 for bad input.
 #include <fmt/format.h>
 
 #include <cmath>
