@@ -25,7 +25,7 @@
 #include "launch/program/traffic_report.hpp"
 #include "worker/editing/batch_editor.hpp"
 #include "worker/evaluation/loss_probe.hpp"
-#include "worker/model/load.hpp"
+#include "worker/model/tensor_names.hpp"
 #include "worker/runtime.hpp"
 
 namespace anchorage::launch {

@@ -7,6 +7,8 @@
 
 #include "coordinator/recorded_edits.hpp"
 #include "io/error.hpp"
+#include "io/run/journal/journal.hpp"
+#include "io/run/run_directory.hpp"
 #include "launch/program/command_line.hpp"
 #include "launch/program/model_argument.hpp"
 #include "launch/program/model_findings.hpp"

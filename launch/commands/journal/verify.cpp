@@ -10,6 +10,7 @@
 #include "io/log.hpp"
 #include "io/run/checkpoint.hpp"
 #include "io/run/journal/live_segments.hpp"
+#include "io/run/run_directory.hpp"
 #include "launch/commands/journal/journal.hpp"
 #include "launch/program/command_line.hpp"
 #include "launch/program/rebuilt_weights.hpp"

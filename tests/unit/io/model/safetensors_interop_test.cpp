@@ -90,11 +90,11 @@ TEST(FileWrittenForPython, IsReadBackWithNamesShapesDtypesAndValues) {
   const auto half = encode(std::vector<float>{0.5F, -1.0F, 2.0F}, DType::f16);
   const auto single = encode(std::vector<float>{1.5F, -2.0F, 3.0F, 4.0F}, DType::f32);
   const auto scalar = encode(std::vector<float>{-0.25F}, DType::bf16);
-  write_safetensors(directory.path() / "x.safetensors",
-                    std::vector<NamedTensor>{{"half", {DType::f16, {3}, half}},
-                                             {"after an odd size", {DType::f32, {2, 2}, single}},
-                                             {"scalar", {DType::bf16, {}, scalar}},
-                                             {"empty", {DType::f32, {0, 3}, {}}}});
+  tests::write_safetensors(directory.path() / "x.safetensors",
+                           std::vector<tests::NamedTensor>{{"half", {DType::f16, {3}, half}},
+                                                           {"after an odd size", {DType::f32, {2, 2}, single}},
+                                                           {"scalar", {DType::bf16, {}, scalar}},
+                                                           {"empty", {DType::f32, {0, 3}, {}}}});
   EXPECT_EQ(run_python("check", directory.path() / "x.safetensors"), 0);
 }
 

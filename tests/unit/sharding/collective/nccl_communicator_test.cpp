@@ -12,7 +12,7 @@ namespace {
 
 TEST(NcclCommunicator, WithoutAGpuEveryRankIsToldByNcclWhatIsMissing) {
   if (torch::cuda::is_available()) GTEST_SKIP() << "there is a GPU: tests/gpu runs NCCL";
-  run_thread_world(2, [](HostCommunicator& world) {
+  tests::run_thread_world(2, [](HostCommunicator& world) {
     try {
       (void)make_device_communicator(world, torch::Device("cuda:0"));
       ADD_FAILURE() << "no error";
@@ -26,11 +26,11 @@ TEST(NcclCommunicator, WithoutAGpuEveryRankIsToldByNcclWhatIsMissing) {
 }
 
 TEST(NcclCommunicator, CpuIsRefusedByName) {
-  EXPECT_THROW((void)make_nccl_communicator(std::move(thread_world(1)[0]), torch::kCPU), io::InternalError);
+  EXPECT_THROW((void)make_nccl_communicator(std::move(tests::thread_world(1)[0]), torch::kCPU), io::InternalError);
 }
 
 TEST(DeviceCommunicator, OneRankNeedsNoNccl) {
-  const auto world = thread_world(1);
+  const auto world = tests::thread_world(1);
   const auto communicator = make_device_communicator(*world[0], torch::Device("cuda:0"));
   EXPECT_EQ(communicator->size(), 1);
 }
