@@ -75,7 +75,7 @@ void expect_refusal(const std::function<void(const CollectiveError&, int rank)>&
       check(error, world.rank());
     }
   };
-  run_thread_world(2, connect, Seconds{0.5});
+  tests::run_thread_world(2, connect, Seconds{0.5});
   EXPECT_EQ(aborted, 2) << "each rank aborts its communicator";
   EXPECT_EQ(destroyed, 0);
 }
@@ -99,7 +99,7 @@ TEST(NcclErrors, WhatDoesNotComeToAnEndIsAbortedAtTheDeadline) {
 
 TEST(NcclErrors, ACommunicatorThatComesUpIsClosedInOrder) {
   play({.outcome = ncclSuccess, .looks = 6});
-  run_thread_world(2, [](HostCommunicator& world) {
+  tests::run_thread_world(2, [](HostCommunicator& world) {
     const auto made = make_nccl_communicator(world.split(0, "split"), torch::Device("cuda:0"));
     EXPECT_EQ(made->size(), 2);
   });

@@ -1,8 +1,8 @@
 #include "worker/editing/anchors/selection.hpp"
 
 #include <algorithm>
-#include <array>
 #include <bit>
+#include <boost/sort/spreadsort/integer_sort.hpp>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -28,21 +28,6 @@ float score_of(std::uint64_t key) {
 
 std::uint32_t position_of(std::uint64_t key) {
   return static_cast<std::uint32_t>(key);
-}
-
-// By the upper halves, in their order where those are equal: a radix sort, since a batch has millions of keys.
-void sort_by_score(std::vector<std::uint64_t>& keys) {
-  constexpr int digit_bits = 11;
-  constexpr std::size_t digits = std::size_t{1} << digit_bits;
-  std::vector<std::uint64_t> sorted(keys.size());
-  for (int shift = 32; shift < 64; shift += digit_bits) {
-    const auto digit_of = [shift](std::uint64_t key) { return (key >> shift) & (digits - 1); };
-    std::array<std::size_t, digits> begin{};
-    for (const std::uint64_t key : keys) ++begin[digit_of(key)];
-    std::exclusive_scan(begin.begin(), begin.end(), begin.begin(), std::size_t{0});
-    for (const std::uint64_t key : keys) sorted[begin[digit_of(key)]++] = key;
-    keys.swap(sorted);
-  }
 }
 
 // The fewest entries that carry the share `mass` of all.
@@ -164,7 +149,7 @@ Selection select_anchors(std::span<const Candidates> edits, const SelectionRules
   std::vector<std::size_t> begin_of(edits.size() + 1);
   for (std::size_t edit = 0; edit < edits.size(); ++edit)
     begin_of[edit + 1] = begin_of[edit] + edits[edit].scores.size();
-  sort_by_score(keys);
+  boost::sort::spreadsort::integer_sort(keys.begin(), keys.end());  // millions of keys
 
   Assignment assignment(edits, rules);
   Selection selection;
