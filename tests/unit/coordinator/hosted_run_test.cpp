@@ -23,7 +23,9 @@ class HostedRunTest : public EditRunTest {
  protected:
   RunInputs inputs(io::EditsFile edits) {
     RunInputs made = RunInputs::open(folder_.path() / "run", false, std::move(edits));
-    made.begin({.record = {.method = "memit"}, .hparams = {}}, 2, {});
+    RunPlan plan;
+    plan.record.method = "memit";
+    made.begin(plan, 2, {});
     return made;
   }
 
