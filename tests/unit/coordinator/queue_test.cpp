@@ -289,10 +289,10 @@ TEST(Queue, AddedEditsComeAfterTheQueuedOnesAndAreSettledWithThem) {
   EXPECT_EQ(findings.already_committed, 1) << "a";
   ASSERT_EQ(findings.conflicts.size(), 1);
   EXPECT_EQ(findings.conflicts[0].earlier.id, "c")
-      << "not written yet: the later word takes its place in the queue";
+      << "not written yet: the later word is";
   ASSERT_EQ(findings.set_aside.size(), 1);
   EXPECT_THAT(findings.set_aside[0].reason, HasSubstr("id 'd' is that of another fact, at queued before"));
-  EXPECT_THAT(drain(queue), ElementsAre(ElementsAre("c2", "d"), ElementsAre("e", "f")));
+  EXPECT_THAT(drain(queue), ElementsAre(ElementsAre("d", "e"), ElementsAre("c2", "f")));
 }
 
 TEST(Queue, AnAddedEditSupersedesWhatHasBeenCommittedSince) {

@@ -250,8 +250,8 @@ TEST(Edits, FieldsThatAreMissingEmptyOrOfTheWrongTypeAreRejectedWithTheReason) {
 }
 
 TEST(Edits, MisspeltNativeFieldIsRejectedAndOtherFieldsAreNot) {
-  EXPECT_EQ(reason(R"({"subject": "s", "prompt": "{} is", "target": "x", "neighborhood": []})"),
-            "field 'neighborhood' is not known; is 'neighborhood' meant?");
+  EXPECT_EQ(reason(R"({"subject": "s", "prompt": "{} is", "target": "x", "neighbourhood": []})"),
+            "field 'neighbourhood' is not known; is 'neighborhood' meant?");
   only_edit(R"({"subject": "s", "prompt": "{} is", "target": "x", "checked_by": "Ada", "year": 2026})");
 }
 
