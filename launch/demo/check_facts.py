@@ -29,10 +29,10 @@ def main() -> None:
         for prompt in [edit["prompt"].replace("{}", edit["subject"]), *edit["paraphrases"]]:
             if answer(prompt).startswith(edit["target"]):
                 failures.append(f"{edit['id']}: the model answers {edit['target']!r} already, to {prompt!r}")
-        for neighbour in edit["neighborhood"]:
-            if not (found := answer(neighbour["prompt"])).startswith(neighbour["answer"]):
+        for neighbor in edit["neighborhood"]:
+            if not (found := answer(neighbor["prompt"])).startswith(neighbor["answer"]):
                 failures.append(
-                    f"{edit['id']}: expected {neighbour['answer']!r}, found {found!r}, to {neighbour['prompt']!r}"
+                    f"{edit['id']}: expected {neighbor['answer']!r}, found {found!r}, to {neighbor['prompt']!r}"
                 )
     print("\n".join([*failures, f"{len(edits)} facts checked, {len(failures)} failures"]))
     sys.exit(1 if failures else 0)

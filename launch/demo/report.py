@@ -1,4 +1,4 @@
-"""Tells people what the quickstart's edits did: answers before and after, scores, and what they cost.
+"""Reports what the quickstart's edits did: answers before and after, scores, and what they cost.
 
     report.py --program ANCHORAGE --model DIR --edited DIR --facts FACTS.jsonl --results DIR
 
@@ -50,12 +50,12 @@ def score_rows(before: dict, after: dict) -> list[tuple[str, ...]]:
     for key, name, meaning in [
         ("efficacy", "efficacy", "the new answer is likelier than the old one, in the edit's own prompt"),
         ("paraphrase", "paraphrase", "the same, in other words"),
-        ("neighborhood", "neighbourhood", "neighbouring facts still hold against the new answer"),
+        ("neighborhood", "neighborhood", "neighboring facts still hold against the new answer"),
     ]:
         rows.append((name, shown(before[key]["success"]), shown(after[key]["success"]), meaning))
         rows.append(
             (
-                "  word for word",
+                "  exact match",
                 shown(before[key]["accuracy"]),
                 shown(after[key]["accuracy"]),
                 "greedy decoding gives it",
@@ -64,7 +64,7 @@ def score_rows(before: dict, after: dict) -> list[tuple[str, ...]]:
     meaning = f"harmonic mean of the successes of {', '.join(after['score_of']) or 'none'}"
     rows.append(("score", shown(before["score"]), shown(after["score"]), meaning))
     losses = before["heldout"]["loss"], after["heldout"]["loss"]
-    tokens = f"nats a token, {after['heldout']['tokens']} tokens of other Wikipedia articles"
+    tokens = f"nats per token, {after['heldout']['tokens']} tokens of other Wikipedia articles"
     rows.append(("loss on held-out text", shown(losses[0], 3), shown(losses[1], 3), tokens))
     return rows
 
@@ -81,8 +81,8 @@ def main() -> None:
     shown = [fact for fact in facts if fact["id"] in SHOWN]
 
     edited = {fact["prompt"].replace("{}", fact["subject"]): fact["target"] for fact in shown}
-    neighbours = {n["prompt"]: n["answer"] for fact in shown[:4] for n in fact["neighborhood"][:1]}
-    prompts = list(edited | neighbours)
+    neighbors = {n["prompt"]: n["answer"] for fact in shown[:4] for n in fact["neighborhood"][:1]}
+    prompts = list(edited | neighbors)
     with ThreadPoolExecutor(max_workers=2) as pool:
         said_before, says_now = pool.map(
             lambda model: ask(arguments.program, model, prompts), (arguments.model, arguments.edited)
@@ -93,14 +93,14 @@ def main() -> None:
         return [("prompt", "right", "the model before", "the edited model"), *rows]
 
     table("Edited facts", answer_rows(edited))
-    table("Neighbouring facts, which should stay", answer_rows(neighbours))
+    table("Neighboring facts, which should stay", answer_rows(neighbors))
     table(f"Scores over {after['n']} edits", score_rows(before, after))
     drifts = [(f"layer {layer['layer']}", f"{layer['drift']:.3f}") for layer in edit["layers"]]
     table("Drift: the change of each edited layer's weight, relative to its norm", drifts)
 
     committed, seconds = edit["edits"]["committed"], edit["seconds"]["total"]
     work = f"{committed} facts edited by {edit['method']} in {edit['batches']} batches on {edit['ranks']} ranks"
-    pace = f"{seconds:.0f} s, {seconds / max(committed, 1):.1f} s an edit; {edit['edits']['set_aside']} set aside"
+    pace = f"{seconds:.0f} s, {seconds / max(committed, 1):.1f} s per edit; {edit['edits']['set_aside']} set aside"
     talk = f'{arguments.program} generate {arguments.edited} --prompt "{next(iter(edited))}" --max-new-tokens 12'
     print(f"\n{work}: {pace}.")
     print(f"The run:          {edit['run']}")

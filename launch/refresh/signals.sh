@@ -12,7 +12,7 @@ pass_on() {
 trap pass_on USR1 TERM INT
 
 # pass_signals_to COMMAND...: runs the command and returns its exit status. The signals reach it as SIGUSR1, which ends a run
-# behind the batch at hand: mpirun passes that on to its ranks, where on SIGTERM it would kill them. A command that does not
+# after the current batch: mpirun passes that on to its ranks, where on SIGTERM it would kill them. A command that does not
 # hear SIGUSR1 is ended by it, and one that a signal comes before does not begin: the status of both is 75.
 pass_signals_to() {
   local status=0

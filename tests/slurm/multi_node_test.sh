@@ -59,7 +59,7 @@ echo "preempted: job $job ran twice on two nodes and ended as if nothing had hap
 begin signalled
 expect "the signal to be sent" scancel --batch --signal=USR1 "$job"
 wait_until 60 "job $job to run again" starts_again "$job"
-expect "to be told so" grep -q 'stopped behind a commit; queued again' "$folder/signalled.out"
+expect "to be told so" grep -q 'stopped after a commit; queued again' "$folder/signalled.out"
 ends_undisturbed signalled "$job"
 echo "signalled: likewise"
 

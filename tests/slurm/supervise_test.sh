@@ -84,7 +84,7 @@ expect "the earlier model to be left" test -e "$folder/stopped-model/model.safet
 refreshing=$!
 wait_until 60 "the export" test -e "$folder/exporting"
 kill -TERM "$refreshing"
-ends_with 75 "stopped, goes on with the next refresh" wait "$refreshing"
+ends_with 75 "stopped, the next refresh continues" wait "$refreshing"
 ends_with 0 "done" refresh
 equals_undisturbed stopped
 expect "nothing half made" test ! -e "$folder/stopped-model.new" -a ! -e "$folder/stopped-model.new.partial"

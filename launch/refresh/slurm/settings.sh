@@ -1,7 +1,7 @@
 # What a refresh needs to know, in one place: copy this file, fill it in, and give it to launch/refresh/refresh,
 # launch/refresh/supervise or the job scripts in this folder. A shell reads it.
 
-# The run: a directory that all ranks see. Made by the first refresh, gone on with by every later one.
+# The run: a directory that all ranks see. Created by the first refresh, resumed by every later one.
 RUN=$HOME/refresh/run
 # Files of edits; every file in here is read each time, in the order of their names, what is committed already is not
 # written again. Dated names (2026-11-26.jsonl) have the newest answer to a question win; a name must not have commas.
@@ -24,5 +24,5 @@ PROGRAM=$HOME/anchorage/build/release/anchorage
 LAUNCHER="mpirun --bind-to none --map-by slot"
 OPTIONS=""
 
-# Whom to tell; empty: nobody. Needs a `mail` command on the node.
+# Who is mailed; empty: nobody. Needs a `mail` command on the node.
 MAIL=""

@@ -1,4 +1,4 @@
-"""What the methods' states look like over the number of edits: one SVG a measure."""
+"""What the methods' states look like over the number of edits: one SVG per measure."""
 
 import math
 from pathlib import Path
@@ -9,11 +9,11 @@ matplotlib.use("svg")
 from matplotlib import pyplot  # noqa: E402  (the backend first)
 
 MEASURES = {
-    "efficacy_accuracy": "edits given word for word",
+    "efficacy_accuracy": "edits with an exact match",
     "paraphrase": "paraphrases: new answer likelier than the old one",
-    "neighborhood": "neighbourhood: true answer likelier than the new one",
+    "neighborhood": "neighborhood: true answer likelier than the new one",
     "kept": "facts known before and still answered",
-    "loss_change": "change of the held-out loss, nats a token",
+    "loss_change": "change of the held-out loss, nats per token",
     "lambada": "LAMBADA: last words answered",
     "drift": "drift: mean over the layers of |W - W(base)| / |W(base)|",
 }

@@ -14,7 +14,7 @@ def difference(now: float | None, before: float | None) -> float | None:
 
 
 def row_of(method: str, edits: int, state: dict, before: dict) -> dict:
-    """One line of the CSV. Losses are nats a token; shares are of 1; what was not measured is empty."""
+    """One line of the CSV. Losses are nats per token; shares are of 1; what was not measured is empty."""
     row = {"method": method, "edits": edits, "set_aside": state["set_aside"]}
     for kind in ("efficacy", "paraphrase", "neighborhood"):
         row[kind] = state[kind]["success"]
@@ -53,7 +53,7 @@ def markdown_of(rows: list[dict], before: dict) -> str:
         f"{shown(before['heldout']['loss'], '.4f')} over {before['heldout']['tokens']} tokens, LAMBADA "
         f"{shown(tasks['lambada']['accuracy'])} over {passages} passages.",
         "",
-        "| edits | method | efficacy / accuracy | paraphrase / accuracy | neighbourhood / accuracy | kept | loss | LAMBADA "
+        "| edits | method | efficacy / accuracy | paraphrase / accuracy | neighborhood / accuracy | kept | loss | LAMBADA "
         "| drift by layer |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
