@@ -95,7 +95,7 @@ void print_result(const coordinator::RunResult& result, const EditOptions& optio
       fmt::format("{}: {} edits committed in {} batches, {} set aside, {:.1f} s", options.run.string(),
                   result.committed, result.batches, result.set_aside.size(), seconds.total);
   if (result.committed > 0)
-    text += fmt::format(" ({:.2f} s an edit)", seconds.total / static_cast<double>(result.committed));
+    text += fmt::format(" ({:.2f} s per edit)", seconds.total / static_cast<double>(result.committed));
   text += "\n";
   for (const auto& edit : result.set_aside) text += fmt::format("  set aside: {}: {}\n", edit.edit, edit.reason);
   for (const auto& [layer, drift] : result.drift)

@@ -85,7 +85,7 @@ void add_text_loss(Report& report, const worker::TextLoss& text) {
   report.document["heldout"] = {
       {"loss", number_or_null(text.loss)}, {"tokens", text.tokens}, {"left_out", text.left_out}};
   report.table +=
-      fmt::format("held-out loss {} nats a token over {} tokens\n", number_or_dash(text.loss, 4), text.tokens);
+      fmt::format("held-out loss {} nats per token over {} tokens\n", number_or_dash(text.loss, 4), text.tokens);
 }
 
 std::vector<std::int64_t> numbers_of(const std::vector<bool>& answered) {

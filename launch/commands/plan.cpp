@@ -139,8 +139,8 @@ std::string text_of(const coordinator::Plan& plan, const coordinator::PlanReques
   }
   const auto& seconds = plan.seconds;
   return text + fmt::format(
-                    "about {:.3g} s a batch, {:.3g} s an edit: values {:.3g}, solve {:.3g}, communicate {:.3g}, "
-                    "evaluate {:.3g} (at {:.3g} Tflop/s a rank, {})\n",
+                    "about {:.3g} s per batch, {:.3g} s per edit: values {:.3g}, solve {:.3g}, communicate {:.3g}, "
+                    "evaluate {:.3g} (at {:.3g} Tflop/s per rank, {})\n",
                     seconds.total(), seconds.total() / static_cast<double>(request.workload.batch), seconds.values,
                     seconds.solve, seconds.communicate, seconds.evaluate, request.machine.flops / 1e12, speed);
 }

@@ -273,7 +273,7 @@ TEST_F(AsItComes, WhatWasNotMeasuredIsNoNumber) {
   EXPECT_THAT(table.out, HasSubstr("efficacy              -     0.000          -       1\n"));
   EXPECT_THAT(table.out, HasSubstr("paraphrase            -         -          -       0\n"));
   EXPECT_THAT(table.out, HasSubstr("score - (nothing was compared) over 1 edits"));
-  EXPECT_THAT(table.out, HasSubstr("held-out loss - nats a token over 0 tokens"));
+  EXPECT_THAT(table.out, HasSubstr("held-out loss - nats per token over 0 tokens"));
   EXPECT_THAT(table.out, HasSubstr("- of the 0 answered before are kept"));
 }
 

@@ -121,9 +121,9 @@ TEST_F(ProgramTest, PlansFromAConfigAloneWhoHoldsAndOwnsWhat) {
   EXPECT_THAT(owned, testing::UnorderedElementsAre(1, 2));
   EXPECT_GT(plan["seconds_per_batch"]["total"], 0);
   EXPECT_THAT(program("plan config --hparams h.yaml --ranks 4").out,
-              testing::AllOf(HasSubstr("1 stages x 4 replicas"), HasSubstr("Tflop/s a rank, assumed")));
+              testing::AllOf(HasSubstr("1 stages x 4 replicas"), HasSubstr("Tflop/s per rank, assumed")));
   const Execution measured = program("plan config --hparams h.yaml --ranks 1 --cpu --measure --threads 1");
-  EXPECT_THAT(measured.out, HasSubstr("Tflop/s a rank, as measured now")) << measured.err;
+  EXPECT_THAT(measured.out, HasSubstr("Tflop/s per rank, as measured now")) << measured.err;
   EXPECT_EQ(program("plan config --hparams h.yaml --ranks 1 --measure").exit_code, 2);
 }
 
