@@ -26,3 +26,11 @@ if(ANCHORAGE_CLANG_TIDY)
 else()
   message(STATUS "No clang-tidy-16: the test check.tidy is left out")
 endif()
+
+# The documents: where their links and paths lead, how long their lines are, and the words of all texts.
+foreach(check links words)
+  add_test(NAME check.${check} COMMAND ${anchorage_python3} ${CMAKE_SOURCE_DIR}/cmake/check_${check}.py)
+  add_test(NAME check.${check}.finds_violations
+           COMMAND ${anchorage_python3} ${CMAKE_SOURCE_DIR}/tests/unit/checks/check_${check}_test.py)
+  set_tests_properties(check.${check} check.${check}.finds_violations PROPERTIES LABELS check)
+endforeach()

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""What the readers of io/facts must find in real files, found by an independent reading: writes edits.json.
+"""What the readers of io/edits must find in real files, found by an independent reading: writes edits.json.
 
     python3 tests/golden/edits.py ../shared/data/edits > tests/golden/edits.json
 
 For every file: the counts, where records are rejected, and the SHA-256 of all edits in the native form, one JSON
-text a line. Of the files under a free licence one edit in the native form is there to be read by people.
+text per line. Of the files under a free license one edit in the native form is there to be read by people.
 """
 
 import hashlib
@@ -45,7 +45,7 @@ def counterfact_edit(record):
     )
 
 
-def multi_neighbour_edit(record):
+def multi_neighbor_edit(record):
     return edit(
         record["subject"],
         template(record["prompt"], record["subject"]),
@@ -100,7 +100,7 @@ def qaedit_edit(record):
 
 FILES = {
     "counterfact-edit.json": ("easyedit", counterfact_edit),
-    "counterfact_500_multi_neighbour.json": ("easyedit", multi_neighbour_edit),
+    "counterfact_500_multi_neighbour.json": ("easyedit", multi_neighbor_edit),
     "zsre_mend_train-1k.json": ("mend-zsre", mend_edit),
     "wikibigedit_3k.json": ("easyedit", wikibigedit_edit),
     "qaedit_1k.json": ("qaedit", qaedit_edit),

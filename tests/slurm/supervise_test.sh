@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # launch/refresh/supervise: a refresh whose program is killed in the middle is started again and ends with the bits of an
 # undisturbed one; one that can commit nothing is given up; one that is told to stop is not started again. launch/refresh/refresh:
-# an export that was killed is not in the way of the next one, the summary tells of one that failed, a signal ends it, and
+# an export that was killed is not in the way of the next one, the summary names one that failed, a signal ends it, and
 # a name with a comma is refused.
 #
 #   supervise_test.sh SOURCE PROGRAM MODEL
