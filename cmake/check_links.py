@@ -6,7 +6,8 @@ Of every Markdown file that git tracks (without git: of every one outside build/
 
 - relative links and images lead to a file, and their anchors to a heading in it;
 - what looks like a path of the tree exists, in `backticks` and in blocks of code: it begins with one of the tree's
-  folders, or with one after `anchorage/`. `*` and `{a,b}` may stand in it, and a name without an ending stands for its source files;
+  folders, or with one after `anchorage/`. `*` and `{a,b}` may stand in it, and a name without an ending stands for
+  its source files;
 - a block of code that begins with ```tree draws the folders that there are: each that is drawn exists, and no folder
   beside it is left out;
 - no line is longer than 120 characters, but in tables, in blocks of code, and where it is one word.
@@ -106,7 +107,8 @@ class Checker:
         self.folders = {parent.as_posix() for name in self.files for parent in Path(name).parents} - {"."}
         top = sorted({folder for folder in self.folders if "/" not in folder and not folder.startswith(".")})
         names = "|".join(map(re.escape, top))
-        self.tree_path = re.compile(rf"(?:^|(?<=[\"'=(,:])|(?<=anchorage/))(?:{names})/[\w./*{{}},+-]*") if top else None
+        begin = r"(?:^|(?<=[\"'=(,:])|(?<=anchorage/))"
+        self.tree_path = re.compile(rf"{begin}(?:{names})/[\w./*{{}},+-]*") if top else None
         self.documents = {name: read(root, name) for name in self.files if name.endswith(".md")}
         self.found: list[str] = []
 

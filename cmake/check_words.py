@@ -67,7 +67,7 @@ TERMS = {
 }
 # What stays as it is, with the reason; what is found inside of one of these passes.
 ALLOWED = (
-    re.compile(r"\b(?:left|leaves?|leaving|fell|falls?|falling|lags?) (?:\w+ ){0,2}behind\b"),  # not in the sense of after
+    re.compile(r"\b(?:left|leaves?|leaving|fell|falls?|falling|lags?) (?:\w+ ){0,2}behind\b"),  # other senses
     re.compile(r"\b(?:nothing|stays?) behind\b"),
     re.compile(r"\btells (?:the (?:others|ranks|user|workers)|[\w ]+ apart)\b", re.I),  # whom, not what
     re.compile(r"\b\w+ an? \w+ needs\b"),

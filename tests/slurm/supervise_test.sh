@@ -29,7 +29,7 @@ chmod +x "$folder/killed_twice"
 
 write_settings killed
 sed -i "s#^PROGRAM=.*#PROGRAM=$folder/killed_twice#; s#^LAUNCHER=.*#LAUNCHER=#" "$folder/killed.settings"
-expect "supervise to end well" "$source_dir/launch/supervise" "$folder/killed.settings" 2>"$folder/killed.out"
+expect "supervise to end well" "$source_dir/launch/refresh/supervise" "$folder/killed.settings" 2>"$folder/killed.out"
 expect "two restarts" test "$(grep -c 'starting it again' "$folder/killed.out")" == 2
 equals_undisturbed killed
 echo "killed twice: started again, and ended as if nothing had happened"
@@ -37,13 +37,13 @@ echo "killed twice: started again, and ended as if nothing had happened"
 write_settings hopeless
 sed -i "s#^PROGRAM=.*#PROGRAM=/bin/false#; s#^LAUNCHER=.*#LAUNCHER=#" "$folder/hopeless.settings"
 status=0
-"$source_dir/launch/supervise" "$folder/hopeless.settings" 1 2>"$folder/hopeless.out" || status=$?
+"$source_dir/launch/refresh/supervise" "$folder/hopeless.settings" 1 2>"$folder/hopeless.out" || status=$?
 expect "exit code 1, found $status" test "$status" == 1
 expect "to be told that nothing was committed" grep -q 'committed nothing' "$folder/hopeless.out"
 echo "hopeless: given up"
 
 write_settings stopped
-"$source_dir/launch/supervise" "$folder/stopped.settings" 2>"$folder/stopped.out" &
+"$source_dir/launch/refresh/supervise" "$folder/stopped.settings" 2>"$folder/stopped.out" &
 supervisor=$!
 wait_until 60 "the first commits" has_commits stopped 4
 kill -TERM "$supervisor"

@@ -86,7 +86,8 @@ class CheckLinks(unittest.TestCase):
         self.assert_one(self.found("`io/*.gone`\n"), "io/*.gone")
 
     def test_what_begins_with_no_folder_of_the_tree_is_no_path(self):
-        self.assertEqual(self.found("`checkpoint/seg-1.h5` `site-packages/io/gone` `https://example.org/io/gone`\n"), [])
+        for path in ("checkpoint/seg-1.h5", "site-packages/io/gone", "https://example.org/io/gone"):
+            self.assertEqual(self.found(f"`{path}`\n"), [])
 
     def test_a_long_line_is_found(self):
         self.assert_one(self.found("word " * 24 + "x\n"), "at most 120 characters, found 121")

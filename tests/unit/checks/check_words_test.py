@@ -35,7 +35,8 @@ class CheckWords(unittest.TestCase):
         self.assertEqual(self.found(text), [])
 
     def test_british_spelling_is_found(self):
-        for word in ("neighbourhood", "Colours", "licence", "normalised", "unnormalised", "optimiser", "centre", "learnt"):
+        words = ("neighbourhood", "Colours", "licence", "normalised", "unnormalised", "optimiser", "centre", "learnt")
+        for word in words:
             with self.subTest(word):
                 self.assert_one(self.found(f"a\nthe {word} is\n"), "docs/page.md:2", f"'{word}'")
 
