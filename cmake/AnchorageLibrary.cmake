@@ -1,11 +1,13 @@
-# anchorage_add_library(<folder> [TORCH] LINKS <targets...>)
+# anchorage_add_library(<folder> [TORCH] [SOURCES <files...>] LINKS <targets...>)
 #
 # The library of the folder that calls it: every .cpp below the folder is part of it, so a file's place is
-# its target. TORCH adds LibTorch, with the one precompiled header that all torch users share.
+# its target, unless SOURCES says which. TORCH adds LibTorch, with the one precompiled header that all torch users share.
 function(anchorage_add_library name)
-  cmake_parse_arguments(ARG "TORCH" "" "LINKS" ${ARGN})
-  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
-  add_library(anchorage_${name} STATIC ${sources})
+  cmake_parse_arguments(ARG "TORCH" "" "SOURCES;LINKS" ${ARGN})
+  if(NOT ARG_SOURCES)
+    file(GLOB_RECURSE ARG_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  endif()
+  add_library(anchorage_${name} STATIC ${ARG_SOURCES})
   add_library(Anchorage::${name} ALIAS anchorage_${name})
   target_include_directories(anchorage_${name} PUBLIC ${CMAKE_SOURCE_DIR})
   target_link_libraries(anchorage_${name} PUBLIC ${ARG_LINKS} PRIVATE anchorage_flags)

@@ -11,10 +11,15 @@ target_compile_options(anchorage_flags INTERFACE -Wall -Wextra -Wpedantic -Wconv
 if(ANCHORAGE_WERROR)
   target_compile_options(anchorage_flags INTERFACE -Werror)
 endif()
-if(ANCHORAGE_SANITIZE)
+if(ANCHORAGE_SANITIZE STREQUAL address)
   target_compile_options(anchorage_flags INTERFACE -fsanitize=address,undefined -fno-omit-frame-pointer
                                                    -fno-sanitize-recover=undefined)
   target_link_options(anchorage_flags INTERFACE -fsanitize=address,undefined)
+elseif(ANCHORAGE_SANITIZE STREQUAL thread)
+  target_compile_options(anchorage_flags INTERFACE -fsanitize=thread -fno-omit-frame-pointer)
+  target_link_options(anchorage_flags INTERFACE -fsanitize=thread)
+elseif(ANCHORAGE_SANITIZE)
+  message(FATAL_ERROR "expected 'address', 'thread' or nothing, found '${ANCHORAGE_SANITIZE}' in ANCHORAGE_SANITIZE")
 endif()
 
 # ccache where there is one. The sloppiness is what its manual asks for with precompiled headers.

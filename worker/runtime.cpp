@@ -109,20 +109,6 @@ class Worker {
 
 }  // namespace
 
-void CommandQueue::submit(sharding::Command command, std::function<void(sharding::Reply)> done) {
-  const std::scoped_lock lock(mutex_);
-  entries_.emplace_back(std::move(command), std::move(done));
-  filled_.notify_one();
-}
-
-std::optional<CommandQueue::Entry> CommandQueue::take_within(sharding::Seconds time) {
-  std::unique_lock lock(mutex_);
-  if (!filled_.wait_for(lock, time, [&] { return !entries_.empty(); })) return std::nullopt;
-  Entry entry = std::move(entries_.front());
-  entries_.pop_front();
-  return entry;
-}
-
 void run_command_loop(BatchEditor& editor, const LossProbe& probe, sharding::HostCommunicator& ranks,
                       CommandQueue* queue) {
   io::check((ranks.rank() == 0) == (queue != nullptr), "rank 0 alone has the coordinator's commands");

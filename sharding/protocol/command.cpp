@@ -58,6 +58,19 @@ ApplyBatch apply_batch_of(const nlohmann::json& fields) {
   return command;
 }
 
+Command command_of(const nlohmann::json& fields) {
+  const std::string name = fields.at("command");
+  if (name == "apply_batch") return apply_batch_of(fields);
+  if (name == "undo_batch") return RevertBatch{};
+  if (name == "replay_segment") return ReplaySegment{fields.at("path")};
+  if (name == "save_checkpoint")
+    return SaveCheckpoint{fields.at("directory"), fields.at("segment"), fields.at("digest")};
+  if (name == "load_checkpoint")
+    return LoadCheckpoint{fields.at("directory"), fields.at("segment"), fields.at("anchors")};
+  if (name == "stop") return Stop{};
+  throw io::InternalError(fmt::format("a command named '{}'", name));
+}
+
 }  // namespace
 
 std::vector<std::byte> encode(const Command& command) {
@@ -69,17 +82,17 @@ std::vector<std::byte> encode(const Command& command) {
 
 Command decode(std::span<const std::byte> bytes) {
   const auto* data = reinterpret_cast<const std::uint8_t*>(bytes.data());
-  const auto fields = nlohmann::json::from_cbor(data, data + bytes.size());
-  const std::string name = fields.at("command");
-  if (name == "apply_batch") return apply_batch_of(fields);
-  if (name == "undo_batch") return RevertBatch{};
-  if (name == "replay_segment") return ReplaySegment{fields.at("path")};
-  if (name == "save_checkpoint")
-    return SaveCheckpoint{fields.at("directory"), fields.at("segment"), fields.at("digest")};
-  if (name == "load_checkpoint")
-    return LoadCheckpoint{fields.at("directory"), fields.at("segment"), fields.at("anchors")};
-  if (name == "stop") return Stop{};
-  throw io::InternalError(fmt::format("a command named '{}'", name));
+  const auto refuse = [&](const std::exception& error) -> io::InternalError {
+    return io::InternalError(
+        fmt::format("expected the {} bytes of a command, found: {}", bytes.size(), error.what()));
+  };
+  try {
+    return command_of(nlohmann::json::from_cbor(data, data + bytes.size()));
+  } catch (const nlohmann::json::exception& error) {
+    throw refuse(error);
+  } catch (const io::UserError& error) {  // an edit that is none: rank 0 has read it before
+    throw refuse(error);
+  }
 }
 
 }  // namespace anchorage::sharding

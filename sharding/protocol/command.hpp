@@ -101,7 +101,7 @@ class Workers {
   virtual void submit(Command command, std::function<void(Reply)> done) = 0;
 };
 
-// The bytes that a command travels as.
+// The bytes that a command travels as. `decode` throws io::InternalError for bytes that `encode` does not write.
 std::vector<std::byte> encode(const Command& command);
 Command decode(std::span<const std::byte> bytes);
 

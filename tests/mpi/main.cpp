@@ -1,7 +1,7 @@
 // The main of every test program that runs on several ranks.
 //
-// Exit codes, the same on every rank: 1 when a test failed on any rank or no test was selected, 77 when every test
-// was skipped (CTest's SKIP_RETURN_CODE), else 0.
+// The exit code is the same on every rank: that of tests/support/test_outcome.hpp, where a test that failed on any
+// rank has failed.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -11,6 +11,7 @@
 #include <string>
 
 #include "tests/mpi/mpi_test.hpp"
+#include "tests/support/test_outcome.hpp"
 
 namespace anchorage::sharding {
 namespace {
@@ -54,13 +55,7 @@ int run_tests() {
   listeners.Append(&report);  // after the printer, so before it when a test ends
   const int result = RUN_ALL_TESTS();
   listeners.Release(&report);
-  const auto& tests = *testing::UnitTest::GetInstance();
-  if (tests.test_to_run_count() == 0) {
-    if (mpi_session().rank() == 0) std::fprintf(stderr, "no test matches the filter\n");
-    return 1;
-  }
-  if (result == 0 && tests.skipped_test_count() == tests.test_to_run_count()) return 77;
-  return result;
+  return tests::finish(result, mpi_session().rank() == 0);
 }
 
 }  // namespace
