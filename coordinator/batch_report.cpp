@@ -22,7 +22,7 @@ io::SegmentHeader header_of(io::SegmentKind kind, std::int64_t batch, const Prov
           .seed = provenance.seed};
 }
 
-// After the segment; empty where it wrote nothing.
+// Returns the drift after the segment; empty where it wrote nothing.
 Drift drift_after(const io::SegmentReader& segment) {
   Drift drift;
   const auto layers = segment.layers();
@@ -107,7 +107,7 @@ BatchReport report_of(const io::BatchSegment& segment, const Seconds& seconds) {
     match_before += edit.match_before;
     match_after += edit.match_after;
   }
-  const auto count = static_cast<double>(report.committed);  // of none the means are 0 / 0: not measured
+  const auto count = static_cast<double>(report.committed);  // without any, the means are 0 / 0: not measured
   report.nll_before = nll_before / count;
   report.nll_after = nll_after / count;
   report.match_before = match_before / count;

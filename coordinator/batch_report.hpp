@@ -1,4 +1,4 @@
-// What a run writes down: its segments, and a line of metrics for each batch.
+// What a run records: its segments, and a line of metrics for each batch.
 #pragma once
 
 #include <cstdint>
@@ -12,29 +12,29 @@
 
 namespace anchorage::coordinator {
 
-// Who writes a segment.
+// Who wrote a segment.
 struct Provenance {
   std::string version;     // of the program
   std::int64_t world = 1;  // ranks
   std::int64_t seed = 0;
 };
 
-// Segment 0 of a new run. `base` names model, tokenizer and statistics by their fingerprints, and the edited
-// layers.
+// Makes segment 0 of a new run. `base` names model, tokenizer and statistics by their fingerprints, and the
+// edited layers.
 io::BatchSegment base_segment(io::BaseRecord base, const Provenance& provenance);
 
-// The segment of a batch as the workers wrote it; one without layers where every edit was set aside.
+// Makes the segment of a batch that the workers applied; without layers where every edit was set aside.
 io::BatchSegment batch_segment(sharding::BatchApplied applied, io::GuardRecord guard, std::int64_t batch,
                                const Provenance& provenance);
 
-// The segment that takes edits back, as the workers computed it.
+// Makes the segment that removes edits, as the workers computed the removal.
 io::BatchSegment removal_segment(io::RemovalRecord removal, std::int64_t number, const Provenance& provenance);
 
-// The segment that goes back to the state after segment `to`.
+// Makes the segment that rolls back to the state after segment `to`.
 io::BatchSegment rollback_segment(std::int64_t to, std::int64_t number, const Provenance& provenance);
 
-// Wall-clock seconds. `total` is from the submission of a batch, or of a part of one, to its commit; what the
-// activities leave of it is the rest. Attempts that are undone count with the commit that comes next.
+// Wall-clock seconds. `total` runs from the submission of a batch, or of a part of one, to its commit; it
+// exceeds the sum of the activities. Reverted attempts count toward the next commit.
 struct Seconds {
   double total = 0;
   sharding::BatchSeconds activities{};
@@ -42,10 +42,10 @@ struct Seconds {
 
 Seconds& operator+=(Seconds& sum, const Seconds& seconds);
 
-// Per edited layer: the Frobenius norm of all that was added to the weight, over that of the base weight.
+// Per edited layer: the Frobenius norm of the weight's whole change, over that of the base weight.
 using Drift = std::map<std::int64_t, double>;
 
-// As the last of the journal's live segments that wrote anything left it.
+// Returns the drift after the last of the journal's live segments that changed a weight.
 Drift drift_of(const io::Journal& journal);
 
 // One batch in numbers. The means are over its committed edits, and NaN where there are none.
@@ -56,7 +56,7 @@ struct BatchReport {
   std::vector<SetAside> set_aside;
   double nll_before = io::not_measured;
   double nll_after = io::not_measured;
-  double match_before = io::not_measured;  // share of the edits whose every target token is the argmax
+  double match_before = io::not_measured;  // share of edits whose target tokens are all the argmax
   double match_after = io::not_measured;
   Seconds seconds;
   Drift drift;  // after the batch; empty when it wrote nothing
@@ -64,7 +64,7 @@ struct BatchReport {
 
 BatchReport report_of(const io::BatchSegment& segment, const Seconds& seconds);
 
-// One JSON object on one line, as metrics.jsonl has it; what was not measured is null.
+// Formats one line of metrics.jsonl, a JSON object; numbers that were not measured are null.
 std::string metrics_line(const BatchReport& report);
 
 }  // namespace anchorage::coordinator

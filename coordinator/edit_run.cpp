@@ -16,14 +16,15 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::size_t checkpoints_kept = 2;  // and the one that is being written
+constexpr std::size_t checkpoints_kept = 2;  // besides the one that is being written
 
 std::vector<io::JournalEntry> after(std::vector<io::JournalEntry> segments, std::int64_t number) {
   std::erase_if(segments, [&](const io::JournalEntry& entry) { return entry.header.batch <= number; });
   return segments;
 }
 
-// The path of the last of the segments, up to this number, that has anchors; empty where there is none.
+// Returns the path of the last of the segments, up to this number, that has anchors; empty where there is
+// none.
 std::string last_with_anchors(const std::vector<io::JournalEntry>& segments, std::int64_t number) {
   for (auto entry = segments.rbegin(); entry != segments.rend(); ++entry) {
     if (entry->header.batch > number) continue;
@@ -32,7 +33,7 @@ std::string last_with_anchors(const std::vector<io::JournalEntry>& segments, std
   return "";
 }
 
-// Whether an edit that was to take another's place was refused: then that one must not go.
+// Whether an edit that supersedes another was refused: then the earlier one must stay.
 bool loses_a_place(const std::vector<QueuedEdit>& part, const sharding::BatchApplied& applied) {
   for (std::size_t i = 0; i < part.size(); ++i) {
     if (!part[i].supersedes.empty() && applied.edits[i].state == io::EditState::set_aside) return true;
@@ -40,13 +41,13 @@ bool loses_a_place(const std::vector<QueuedEdit>& part, const sharding::BatchApp
   return false;
 }
 
-// What was measured on weights that do not stand any more.
+// Clears what was measured on weights that have been reverted.
 void forget_what_came(io::EditRecord& edit) {
   edit.nll_after = io::not_measured;
   edit.match_after = false;
 }
 
-// The edits among `all` whose record is in this state, in their order.
+// Returns the edits among `all` whose record is in this state, in order.
 std::vector<QueuedEdit> edits_in_state(io::EditState state, const std::vector<QueuedEdit>& all,
                                        const std::vector<io::EditRecord>& records) {
   std::vector<QueuedEdit> edits;
@@ -88,7 +89,7 @@ void EditRun::begin() {
   io::check(segments > 0, "a run without its base segment");
   result_.drift = drift_of(journal_);
   if (queue_.empty() && additions_.empty() && !options_.waits) return finish();
-  // A run that was ended in the middle of a batch's parts resumes the same parts.
+  // A run that ended between the parts of a batch resumes with the same parts.
   for (const std::int64_t edits : io::SegmentReader(journal_.last().path).guard().pending)
     parts_.push_back(queue_.take(edits));
   std::erase_if(parts_, [](const auto& part) { return part.empty(); });
@@ -131,7 +132,7 @@ void EditRun::close() {
   if (std::exchange(waiting_, false)) step([this] { finish(); });
 }
 
-// Against the journal as it is: what has been written since the queue was filled counts.
+// Compares additions with the current journal, including what was written since the queue was filled.
 void EditRun::take_additions() {
   while (!additions_.empty()) {
     const std::int64_t before = queue_.edits();
@@ -192,7 +193,7 @@ void EditRun::examine(std::vector<QueuedEdit> part, sharding::BatchApplied appli
       [this, part = std::move(part), applied = std::move(applied), why, loses](const sharding::Reply&) mutable {
         observer_.reverted(std::ssize(part), why);
         if (loses) {
-          // What was refused is name_of and left out; the rest is one part again.
+          // The refused edits are recorded as set aside; the rest is retried as one part.
           auto rest = edits_in_state(io::EditState::committed, part, applied.edits);
           std::erase_if(applied.edits,
                         [](const io::EditRecord& edit) { return edit.state == io::EditState::committed; });
@@ -205,7 +206,7 @@ void EditRun::examine(std::vector<QueuedEdit> part, sharding::BatchApplied appli
       });
 }
 
-// In halves; a single edit is set aside.
+// Retries in halves; sets a single edit aside.
 void EditRun::retry(std::vector<QueuedEdit> part, sharding::BatchApplied reverted, const std::string& why) {
   if (part.size() > 1) {
     const auto middle = part.begin() + std::ssize(part) / 2;
@@ -222,7 +223,7 @@ void EditRun::retry(std::vector<QueuedEdit> part, sharding::BatchApplied reverte
   edit();
 }
 
-// After a commit: now and then, what was reached is kept in the background.
+// After a commit: saves a checkpoint in the background every `checkpoint_every` segments.
 void EditRun::checkpoint() {
   if (options_.checkpoint_every == 0 || ++since_checkpoint_ < options_.checkpoint_every) return edit();
   since_checkpoint_ = 0;
@@ -249,7 +250,7 @@ void EditRun::ask(sharding::Command command, std::function<void(sharding::Reply)
   });
 }
 
-// What the context's thread does between two commands. A step that fails is the last one.
+// Runs what the context's thread does between two commands. A step that fails is the last one.
 void EditRun::step(const std::function<void()>& action) {
   try {
     action();
@@ -278,7 +279,7 @@ void EditRun::commit(sharding::BatchApplied applied, io::GuardRecord guard) {
   observer_.committed(report);
 }
 
-// A wait that has ended already when it is cancelled does not know.
+// A wait that ended before it was cancelled does not see the cancellation, so `watching_` is checked too.
 void EditRun::watch_signals() {
   signals_.async_wait([this](const boost::system::error_code& cancelled, int signal) {
     if (cancelled || !watching_) return;

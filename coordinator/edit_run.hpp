@@ -1,18 +1,19 @@
-// The run of one edits file, from the journal's last commit to the end of the queue, on rank 0's io_context.
+// Edits a model from the journal's last commit to the end of the queue, on rank 0's io_context.
 //
-//   the newest checkpoint, if any -> replay the segments that stand after it -> a batch -> the guard looks at it
-//   -> its segment is renamed into place (the commit) -> the next batch -> Stop
+//   load the newest checkpoint, if any -> replay the live segments after it -> apply a batch -> the guard
+//   judges it -> rename its segment into place (the commit) -> the next batch -> Stop
 //
-// A batch that the guard does not accept is reverted and tried again in halves, down to single edits, which are set
-// aside. So is an edit that the workers refuse where it would have taken another's place: that one stays.
+// A batch that the guard rejects is reverted and retried in halves, down to single edits, which are set
+// aside. A batch is also reverted where the workers refuse an edit that supersedes another: refused edits are
+// set aside, the earlier edits stay, and the rest is retried as one part.
 //
-// One command at a time is with the workers. SIGINT, SIGTERM and SIGUSR1 end the run after the current batch,
-// which is finished and committed; where that takes longer than the grace time, GraceIsOver leaves
-// io_context::run() while the workers are still at it.
+// The workers have one command at a time. SIGINT, SIGTERM and SIGUSR1 end the run after the current batch,
+// which is finished and committed; where that takes longer than the grace time, io_context::run() throws
+// GraceIsOver while the workers are still computing.
 //
-// A failure between two commands (SystemError: the disk is full) leaves io_context::run() as an exception. By then
-// the workers have been told to stop, and the journal ends with the last whole segment: `--resume` continues from
-// there. A worker that fails sends no reply; whoever sees it calls io_context::stop().
+// io_context::run() throws a failure between two commands (SystemError: the disk is full). By then the
+// workers have been told to stop, and the journal ends with the last whole segment: `--resume` continues from
+// there. A worker that fails sends no reply; the thread that catches the failure calls io_context::stop().
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -39,13 +40,14 @@ namespace anchorage::coordinator {
 
 struct EditRunOptions {
   GuardLimits guard{};
-  std::int64_t checkpoint_every = 0;  // segments; 0: none is written or read
-  // From a signal on; none: as long as the current batch takes.
+  std::int64_t checkpoint_every = 0;  // segments; 0: no checkpoint is written or read
+  // Time for the current batch after a signal; none: as long as it takes.
   std::optional<std::chrono::duration<double>> grace{};
-  bool waits = false;  // for more edits where the queue is empty, instead of ending
+  bool waits = false;  // waits for more edits when the queue is empty instead of ending
 };
 
-// The batch current was not finished in the grace time after a signal. The journal ends with the batch before it.
+// The current batch did not finish in the grace time after a signal. The journal ends with the batch before
+// it.
 class GraceIsOver : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -53,30 +55,31 @@ class GraceIsOver : public std::runtime_error {
 
 class EditRun {
  public:
-  // Borrows all but the queue. `context` must outlive the workers' last reply. The journal has its base segment.
+  // Borrows all but the queue, provenance and options. `context` must outlive the workers' last reply. The
+  // journal has its base segment.
   EditRun(boost::asio::io_context& context, sharding::Workers& workers, io::RunDirectory& directory,
           io::Journal& journal, Queue queue, Provenance provenance, Observer& observer,
           EditRunOptions options = {});
-  // Tells the workers to stop if that has not happened yet.
+  // Tells the workers to stop unless that has happened.
   ~EditRun();
   EditRun(const EditRun&) = delete;
   EditRun& operator=(const EditRun&) = delete;
 
-  // The run takes place in context.run(), which returns when the workers have stopped. Replays nothing when the
-  // queue is empty: then nobody needs the weights.
+  // Starts the run, which takes place in context.run(); that returns when the workers have stopped. Replays
+  // nothing where the queue is empty, since nothing needs the weights then.
   void start();
 
-  // More edits, held against the journal and what is queued already when no batch is in flight. After an end, which
-  // a run that does not wait comes to by itself, they are left out. On the context's thread.
+  // Adds edits; they are compared with the journal and the queue when no batch is in flight. Ignored after
+  // the run has ended, as a run that does not wait does by itself. Call on the context's thread.
   void add(io::EditsFile file);
 
-  // A run that waits ends with its queue from here on. On the context's thread.
+  // Makes a run that waits end when its queue is empty. Call on the context's thread.
   void close();
 
   const RunResult& result() const { return result_; }
 
  private:
-  // Each asks the workers for one thing and resumes the next when they have answered.
+  // Each step sends the workers at most one command and calls the next step when they have replied.
   void begin();
   void replay(std::size_t next);
   void edit();
@@ -105,15 +108,16 @@ class EditRun {
   EditRunOptions options_;
   std::vector<io::JournalEntry> to_replay_;
   std::deque<io::EditsFile> additions_;                             // not queued yet
-  std::deque<std::vector<QueuedEdit>> parts_;                       // of the current batch, still to be tried
-  std::optional<std::chrono::steady_clock::time_point> submitted_;  // the first attempt since the last commit
-  Seconds seconds_{};                                               // of the activities of these attempts
-  std::int64_t since_checkpoint_ = 0;                               // segments
+  std::deque<std::vector<QueuedEdit>> parts_;                       // of the current batch, not tried yet
+  std::optional<std::chrono::steady_clock::time_point> submitted_;  // when the first attempt since the last commit
+                                                                    // began
+  Seconds seconds_{};                                               // in the activities of these attempts
+  std::int64_t since_checkpoint_ = 0;                               // segments since the last checkpoint
   boost::asio::signal_set signals_;
   boost::asio::steady_timer grace_;
   bool watching_ = true;
   bool stopping_ = false;
-  bool waiting_ = false;  // for more edits: no command is with the workers
+  bool waiting_ = false;  // for more edits: the workers have no command
   bool dismissed_ = false;
   RunResult result_;
 };

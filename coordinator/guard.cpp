@@ -8,7 +8,8 @@
 namespace anchorage::coordinator {
 namespace {
 
-// Share of the written edits whose target is more probable than before, or is_live. None written: not measured.
+// Returns the share of written edits whose target is more probable than before, or is now the argmax. Not
+// measured where none was written.
 double success_of(const std::vector<io::EditRecord>& edits) {
   double written = 0, taken = 0;
   for (const io::EditRecord& edit : edits) {
@@ -40,7 +41,7 @@ Judgment judge(const sharding::BatchApplied& applied, const GuardLimits& limits)
   look(applied.heldout_loss, rise <= limits.loss_rise,
        fmt::format("the held-out loss rose by {:.3f} nats (limit {:g})", rise, limits.loss_rise));
   for (const io::LayerRecord& layer : applied.layers) {
-    double change = layer.norms.update;  // at the most, with what took superseded edits out
+    double change = layer.norms.update;  // upper bound, with the removal of superseded edits
     for (const io::RemovedLayer& removed : applied.removal.layers) {
       if (removed.layer == layer.layer) change += removed.norms.update;
     }

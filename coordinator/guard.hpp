@@ -1,7 +1,7 @@
-// The guard: whether a batch that is_live in the weights may be committed.
+// The guard decides whether a batch that has been written into the weights may be committed.
 //
-// It looks at the batch's own edits (did they take?), at the loss on text that no edit is about, and at how much
-// each edited weight was changed. A number that is not finite passes no limit.
+// It checks the batch's own edits (did they succeed?), the loss on text that no edit is about, and how much
+// each edited weight changed. A number that is not finite fails every limit.
 #pragma once
 
 #include <string>
@@ -14,9 +14,9 @@ namespace anchorage::coordinator {
 
 struct GuardLimits {
   bool on = true;
-  double success = 0.5;     // least share of the written edits whose target became more probable
-  double loss_rise = 0.25;  // most by which the held-out loss may rise in one batch, nats a token
-  double drift = 5.0;       // most that one batch may change a weight by, in Frobenius norms of the base weight
+  double success = 0.5;     // smallest share of written edits whose target became more probable
+  double loss_rise = 0.25;  // largest rise of the held-out loss in one batch, nats per token
+  double drift = 5.0;       // largest change of a weight by one batch, in Frobenius norms of the base weight
 };
 
 struct Judgment {
@@ -27,7 +27,7 @@ struct Judgment {
   std::string text() const;  // "the held-out loss rose by 7.012 nats (limit 0.25); ..."
 };
 
-// Off, it measures and objects to nothing.
+// Judges an applied batch. With the guard off, it measures and rejects nothing.
 Judgment judge(const sharding::BatchApplied& applied, const GuardLimits& limits);
 
 }  // namespace anchorage::coordinator

@@ -59,7 +59,7 @@ void HostedRun::close() {
   boost::asio::post(context_, [this] { run_->close(); });
 }
 
-// Superseding takes a committed edit out of the weights.
+// Superseding removes a committed edit from the weights.
 void HostedRun::require_possible(const QueueFindings& findings) const {
   if (options_.can_remove) return;
   for (const Conflict& conflict : findings.conflicts) {

@@ -1,5 +1,5 @@
-// A run as rank 0 hosts it, composed from its inputs: journal, queue, guard, observers, and the two threads that it
-// takes. Whoever starts a run, a command or a service, does it through here; the computing is the caller's.
+// Composes a run on rank 0 from its inputs: journal, queue, guard, observers, and its two threads. Commands
+// and services start runs through this class; the caller provides the workers that compute.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -20,30 +20,30 @@
 
 namespace anchorage::coordinator {
 
-// What a run is made of.
+// What a run is composed of.
 struct RunPlan {
   io::RunRecord record;
   io::Hparams hparams;  // resolved for the model
 };
 
-// What rank 0 brings to a run: its directory, which is locked, and the edits.
+// Rank 0's inputs of a run: its directory, which is locked, and the edits.
 struct RunInputs {
   io::RunDirectory directory;
   io::EditsFile edits;
 
-  // Makes the run's directory, or opens that of a run to resume. Throws io::UserError as RunDirectory does. The
-  // edits come first: where they cannot be used, no directory is made either.
+  // Creates the run's directory, or opens that of a run to resume. Throws io::UserError as RunDirectory does.
+  // The caller has read the edits before, so edits that cannot be used leave no directory.
   static RunInputs open(const std::filesystem::path& run, bool resume, io::EditsFile edits);
 
-  // Writes run.yaml and the contexts, once nothing stands in the run's way any more. `group` is the size that the
-  // editor chose: another version may choose another, and it decides on rounding.
+  // Writes run.yaml and the contexts, once nothing else can prevent the run. `group` is the size that the
+  // editor chose; it is recorded because it affects rounding and another version may choose another size.
   void begin(const RunPlan& plan, std::int64_t group, std::span<const io::Context> contexts);
 };
 
-// The guard as the hyper-parameters have it.
+// Returns the guard's limits from the hyper-parameters.
 GuardLimits guard_limits(const io::Hparams& hparams);
 
-// Logs what was found while a queue was filled.
+// Logs the findings of filling a queue.
 void log_findings(const QueueFindings& findings);
 
 struct HostedRunOptions {
@@ -59,21 +59,21 @@ class HostedRun {
   HostedRun(RunInputs& inputs, RunPlan plan, io::BaseRecord base, HostedRunOptions options,
             sharding::Workers& workers);
 
-  // Before `run`; borrowed. Any number.
+  // Adds an observer, any number of them, before `run`; borrowed.
   void observe(Observer& observer) { observers_.add(observer); }
 
   boost::asio::io_context& context() { return context_; }
 
-  // From any thread, while the run lasts: EditRun::add and EditRun::close.
+  // Call EditRun::add and EditRun::close from any thread, while the run lasts.
   void add(io::EditsFile edits);
   void close();
 
-  // Runs the coordinator on a thread of its own, from what the journal has of the edits to the last commit, and
-  // `command_loop`, the workers' loop, on the caller's thread, which is MPI's. Opening a long journal takes its
-  // time, for which the workers' loop keeps the other ranks waiting. Whichever fails, the other is told to end, and
-  // the failure is thrown here. Where the grace time after a signal is over, `on_grace_over` is called on the
-  // coordinator's thread; it is expected to end the process, since the workers are still computing. Throws
-  // io::UserError where an edit would have to take out a committed one and the method cannot.
+  // Runs the coordinator on its own thread, from opening the journal to the last commit, and `command_loop`,
+  // the workers' loop, on the caller's thread, which is MPI's. Opening a long journal takes time; meanwhile
+  // the workers' loop keeps the other ranks waiting. Whichever fails, the other is told to end, and `run`
+  // throws the failure. Where the grace time after a signal is over, calls `on_grace_over` on the
+  // coordinator's thread; it must end the process, since the workers are still computing. Throws
+  // io::UserError where an edit supersedes a committed one and the method cannot remove that.
   RunResult run(const std::function<void()>& command_loop,
                 const std::function<void(const GraceIsOver&)>& on_grace_over);
 
@@ -88,7 +88,7 @@ class HostedRun {
   sharding::Workers& workers_;
   Observers observers_;
   boost::asio::io_context context_;
-  EditRun* run_ = nullptr;  // for what the context's thread does
+  EditRun* run_ = nullptr;  // set while the run lasts, for the context's thread
 };
 
 }  // namespace anchorage::coordinator

@@ -21,7 +21,7 @@ std::string name_with_row(const RecordedEdit& edit) {
   return fmt::format("{}#{}", name_with_batch(edit), edit.row);
 }
 
-// Those that the shortest kind of name means which means any.
+// Returns the edits with this id; if there are none, those named ID@BATCH, and then those named ID@BATCH#ROW.
 Edits edits_named(const std::string& name, std::span<const RecordedEdit> recorded) {
   Edits by_id, by_batch, by_row;
   for (const RecordedEdit& edit : recorded) {

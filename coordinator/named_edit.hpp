@@ -1,6 +1,6 @@
-// An edit of a run as people name it: ID, or where several edits of that id stand ID@BATCH, or where even those do
-// ID@BATCH#ROW, with the row from 0 among the batch's edits. An id may contain these characters: where an edit has
-// the whole name as its id, that is meant.
+// Resolves the name of an edit of a run: ID, or where several edits with that id are live ID@BATCH, or where
+// a batch has several ID@BATCH#ROW, with the row counted from 0 among the batch's edits. An id may contain
+// these characters: where an edit has the whole name as its id, the name means that edit.
 #pragma once
 
 #include <span>
@@ -10,8 +10,9 @@
 
 namespace anchorage::coordinator {
 
-// The place of the one edit of that name that is_live. Throws io::UserError where there is none, with what became
-// of the last one, and where there are several, with a name for each. `where` is the run, for messages.
+// Returns the place of the one live edit of that name. Throws io::UserError where there is none, saying what
+// happened to the last one, and where there are several, giving a name for each. `where` names the run in
+// messages.
 io::RecordedPlace live_edit(const std::string& name, std::span<const RecordedEdit> recorded,
                             const std::string& where);
 

@@ -1,4 +1,4 @@
-// Whoever watches a run: the progress bar, and as many others as there are.
+// Observers of a run: the progress bar and any others.
 #pragma once
 
 #include <cstdint>
@@ -11,31 +11,32 @@
 namespace anchorage::coordinator {
 
 struct RunResult {
-  std::int64_t batches = 0;         // committed by this run, as all of these numbers
-  std::int64_t committed = 0;       // edits
-  std::vector<SetAside> set_aside;  // by this run, and what the queue found before it
+  std::int64_t batches = 0;         // committed by this run
+  std::int64_t committed = 0;       // edits committed by this run
+  std::vector<SetAside> set_aside;  // by this run, including those that the queue set aside before it
   Seconds seconds{};                // of the batches
-  Drift drift{};                    // as it is_live at the end, of all batches of the journal
+  Drift drift{};                    // at the end, over all batches of the journal
   bool stopped = false;             // by a signal, with batches left in the queue
 };
 
-// Watches a run. Called on the io_context's thread; what it throws ends the run.
+// Watches a run. Its functions are called on the io_context's thread; an exception ends the run.
 class Observer {
  public:
   virtual ~Observer() = default;
   virtual void checkpoint_ignored(const std::string& /*file*/, const std::string& /*diagnostic*/) {}
   virtual void replaying(std::int64_t /*segments*/) {}
   virtual void editing(std::int64_t /*edits*/, std::int64_t /*batches*/) {}         // the first batch begins
-  virtual void added(std::int64_t /*edits*/, const QueueFindings& /*findings*/) {}  // to the queue of a run
+  virtual void added(std::int64_t /*edits*/, const QueueFindings& /*findings*/) {}  // to the queue during the run
   virtual void waiting() {}                                                         // for more edits
-  virtual void reverted(std::int64_t /*edits*/, const std::string& /*why*/) {}      // a batch, to be tried in parts
+  virtual void reverted(std::int64_t /*edits*/, const std::string& /*why*/) {}      // a batch, to be retried in
+                                                                                    // parts
   virtual void committed(const BatchReport& /*report*/) {}
   virtual void stopping(int /*signal*/) {}        // the current batch is the last one
   virtual void still_stopping(int /*signal*/) {}  // a further signal before the batch has ended
   virtual void finished(const RunResult& /*result*/) {}
 };
 
-// Several as one, called in the order in which they were added. Borrows them.
+// Forwards to several observers, in the order in which they were added. Borrows them.
 class Observers final : public Observer {
  public:
   void add(Observer& observer) { observers_.push_back(&observer); }

@@ -17,12 +17,12 @@ namespace {
 
 using sharding::Range;
 
-// Rounded up: so much is enough.
+// Rounds up, so that the stated memory suffices.
 std::string gigabytes(double bytes) {
   return fmt::format("{:.1f} GB", std::ceil(bytes / 1e8) / 10);
 }
 
-// Seconds are estimated to about a fifth; what is within that is decided by memory.
+// Seconds are accurate to about a fifth; memory decides between cuts that differ by less.
 constexpr double slack = 0.2;
 
 std::optional<std::vector<Range>> cut(const PlanRequest& request, int stages, int replicas, double memory) {
@@ -38,7 +38,8 @@ int most_stages(const PlanRequest& request, int ranks) {
   return static_cast<int>(std::min<std::int64_t>(ranks, request.workload.model.layers));
 }
 
-// The fewest stages, `most` at the most, that fit in as many replicas as `replicas_of` them; 0: not to be taken.
+// Returns the fewest stages, at most `most`, that fit in `replicas_of(stages)` replicas; skips numbers of
+// stages for which that is 0.
 template <class ReplicasOf>
 std::optional<int> fewest_stages(const PlanRequest& request, int most, ReplicasOf replicas_of) {
   for (int stages = 1; stages <= most; ++stages) {
@@ -48,7 +49,7 @@ std::optional<int> fewest_stages(const PlanRequest& request, int most, ReplicasO
   return std::nullopt;
 }
 
-// Bytes that a rank needs at the least when the ranks are parted into so many stages.
+// Returns the least bytes that a rank needs when the ranks are divided into this many stages.
 double needed_memory(const PlanRequest& request, int stages, int replicas) {
   double too_little = 0, enough = 1e9;
   while (!cut(request, stages, replicas, enough)) too_little = std::exchange(enough, 2 * enough);
@@ -59,7 +60,7 @@ double needed_memory(const PlanRequest& request, int stages, int replicas) {
   return enough;
 }
 
-// What fits one replica fits several: those share what a stage owns and computes.
+// Stages that fit one replica fit several, which share what a stage owns and computes.
 std::optional<int> fewest_for_one_replica(const PlanRequest& request) {
   return fewest_stages(request, static_cast<int>(request.workload.model.layers), [](int) { return 1; });
 }
@@ -92,7 +93,7 @@ std::optional<int> fewest_for_one_replica(const PlanRequest& request) {
                        .remedy = fmt::format("take {} or {} ranks", replicas * stages, (replicas + 1) * stages)});
 }
 
-// Those asked for, checked; where none are, the fewest that fit.
+// Returns the requested number of stages, checked; without a request, the fewest that fit.
 int chosen_stages(const PlanRequest& request) {
   const int ranks = request.ranks, most = most_stages(request, ranks);
   if (request.stages == 0) {
@@ -100,7 +101,7 @@ int chosen_stages(const PlanRequest& request) {
     if (const auto stages = fewest_stages(request, most, whole)) return *stages;
     const auto any = [ranks](int count) { return ranks / count; };
     if (const auto stages = fewest_stages(request, most, any)) refuse_division(request, *stages);
-    int parting = most;  // the ranks into whole replicas
+    int parting = most;  // the most stages that divide the ranks
     while (ranks % parting != 0) --parting;
     refuse_memory(request, parting);
   }
@@ -119,7 +120,7 @@ int chosen_stages(const PlanRequest& request) {
   return request.stages;
 }
 
-// World ranks of the edited layers' owners: those of a stage are shared by its replicas.
+// Returns the world ranks of the edited layers' owners: the replicas share the edited layers of a stage.
 std::map<int, int> owners_of(const PlanRequest& request, const Plan& plan) {
   std::map<int, int> owners;
   for (std::size_t stage = 0; stage < plan.stages.size(); ++stage) {

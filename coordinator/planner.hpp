@@ -1,4 +1,4 @@
-// Which rank holds which layers, who owns which edited layer, and what a batch takes: found from the model's
+// Plans which rank holds which layers, who owns which edited layer, and what a batch takes, from the model's
 // config.json and the hyper-parameters alone, before anything is loaded.
 #pragma once
 
@@ -17,8 +17,8 @@ struct PlanRequest {
   Workload workload;
   Machine machine;
   int ranks = 1;
-  int stages = 0;                      // 0: as few as fit and part the ranks into whole replicas
-  std::string ranks_from = "--ranks";  // what gives their number, for messages
+  int stages = 0;                      // 0: as few as fit and divide the ranks into whole replicas
+  std::string ranks_from = "--ranks";  // where their number comes from, for messages
 };
 
 struct RankPlan {
@@ -35,14 +35,14 @@ struct PlanSeconds {
 
 struct Plan {
   sharding::Topology topology{1, 1};
-  std::vector<sharding::Range> stages;  // layers
+  std::vector<sharding::Range> stages;  // layers of each stage
   std::vector<RankPlan> ranks;
-  std::int64_t group = 1, groups_in_flight = 1;  // edits a group; groups that a replica has in flight
-  PlanSeconds seconds;                           // a batch, estimated
+  std::int64_t group = 1, groups_in_flight = 1;  // edits per group; groups that a replica has in flight
+  PlanSeconds seconds;                           // per batch, estimated
 };
 
-// Throws io::UserError where nothing fits, or where the ranks cannot be parted into stages, and says what would
-// fit.
+// Plans the ranks. Throws io::UserError where nothing fits, or where the stages do not divide the ranks; the
+// message says what would fit.
 [[nodiscard]] Plan plan_ranks(const PlanRequest& request);
 
 }  // namespace anchorage::coordinator

@@ -120,14 +120,14 @@ void Progress::show() {
   }
 }
 
-// A line of its own; a bar continues below it.
+// Prints a separate line; a bar continues below it.
 void Progress::print(const std::string& text) {
   if (bar_stands_) out_ << clear_line;
   out_ << text << std::endl;
   if (bar_stands_) show();
 }
 
-// A wait that has ended already when it is cancelled does not know.
+// A wait that ended before it was cancelled does not see the cancellation.
 void Progress::wait() {
   timer_.expires_after(interval_);
   timer_.async_wait([this](const boost::system::error_code& cancelled) {

@@ -1,4 +1,4 @@
-// How far a run is, for people: edits a second and the time left.
+// Reports the progress of a run: edits per second and the time left.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -13,17 +13,17 @@
 
 namespace anchorage::coordinator {
 
-// The numbers, and the texts that show them.
+// Computes the numbers and formats them.
 class ProgressMeter {
  public:
   using Clock = std::chrono::steady_clock;
 
   ProgressMeter(std::int64_t edits, Clock::time_point start) : edits_(edits), start_(start), last_(start) {}
 
-  // So many more edits are through (committed or set aside).
+  // Counts `edits` more as done (committed or set aside).
   void advance(std::int64_t edits, Clock::time_point now);
 
-  // Over the whole time until the last call of `advance`; none before that.
+  // Returns the average until the last call of `advance`; nothing before the first call.
   std::optional<double> edits_per_second() const;
   std::optional<std::chrono::seconds> time_left(Clock::time_point now) const;
 
@@ -44,16 +44,16 @@ std::string duration_text(std::chrono::seconds duration);
 
 enum class Display { bar, lines };
 
-// A bar where stderr is a terminal.
+// Chooses a bar where stderr is a terminal.
 Display display_for_stderr();
 
-// Shows a run on a stream: a bar that is redrawn in place, or a plain line every few seconds.
+// Shows the progress of a run on a stream: a bar that is redrawn in place, or a plain line every few seconds.
 class Progress : public Observer {
  public:
-  // Borrows both. The first line comes after one interval.
+  // Borrows `context` and `out`. The first line comes after one interval.
   Progress(boost::asio::io_context& context, std::ostream& out, Display display,
            std::chrono::milliseconds interval = std::chrono::seconds(5));
-  // Ends the line where a bar is_live.
+  // Ends the line where a bar is shown.
   ~Progress() override;
 
   void checkpoint_ignored(const std::string& file, const std::string& diagnostic) override;
@@ -74,7 +74,7 @@ class Progress : public Observer {
   Display display_;
   std::chrono::milliseconds interval_;
   boost::asio::steady_timer timer_;
-  std::optional<ProgressMeter> meter_;  // once the first batch has begun
+  std::optional<ProgressMeter> meter_;  // set once the first batch has begun
   bool bar_stands_ = false;
   bool over_ = false;
 };

@@ -33,14 +33,14 @@ LiveIds live_ids(std::span<const RecordedEdit> recorded) {
   return live;
 }
 
-// The edit that is_live with this one's id, where that is of another question; null where the id is its own.
+// Returns the live edit that has this edit's id for another question; null where there is none.
 const RecordedEdit* holder_of_id(const LiveIds& live, const io::Edit& edit) {
   const auto [begin, end] = live.equal_range(edit.id);
   const auto asks_the_same = [&](const auto& entry) { return entry.second->edit.asks_the_same_as(edit); };
   return begin == end || std::any_of(begin, end, asks_the_same) ? nullptr : begin->second;
 }
 
-// Of the file's first `count` edits those whose ids are their own.
+// Returns those of the file's first `count` edits whose id no live edit uses for another question.
 std::vector<io::Edit> with_own_ids(const io::EditsFile& file, std::size_t count,
                                    std::span<const RecordedEdit> recorded, bool strict, QueueFindings& findings) {
   const LiveIds live = live_ids(recorded);
@@ -63,8 +63,8 @@ std::vector<io::Edit> with_own_ids(const io::EditsFile& file, std::size_t count,
   return edits;
 }
 
-// The edits that are left where the file answers a question more than once, each where it is_live first: its last
-// word (supersede), its first (refuse), or all of its different answers (keep_both).
+// Settles questions that the file answers more than once: keeps the last answer (supersede), the first
+// (refuse), or all different answers (keep_both), each at its first place in the file.
 std::vector<io::Edit> settle(std::span<const io::Edit> edits, OnConflict policy, QueueFindings& findings) {
   std::map<Question, const io::Edit*> word;
   for (const io::Edit& edit : edits) {
@@ -99,13 +99,13 @@ std::vector<io::Edit> settle(std::span<const io::Edit> edits, OnConflict policy,
   return settled;
 }
 
-// What the journal says to one question.
+// What the journal has on one question.
 struct QuestionHistory {
-  std::vector<const RecordedEdit*> committed{};              // in the weights, the last one's answer is the run's
-  std::map<std::string_view, const RecordedEdit*> latest{};  // of each answer, in the weights or not
+  std::vector<const RecordedEdit*> committed{};              // live edits; the last one's answer is current
+  std::map<std::string_view, const RecordedEdit*> latest{};  // newest record of each answer, live or not
 };
 
-// Where an answer takes the place of others, what became of those before it is past: they may be given again.
+// Where a live answer replaces others, the earlier records no longer count: those answers may be given again.
 std::map<Question, QuestionHistory> history_of(std::span<const RecordedEdit> recorded, OnConflict policy) {
   std::map<Question, QuestionHistory> history;
   for (const RecordedEdit& record : recorded) {
@@ -119,7 +119,7 @@ std::map<Question, QuestionHistory> history_of(std::span<const RecordedEdit> rec
   return history;
 }
 
-// The newest record of the edit's own answer, if any.
+// Returns the newest record of the edit's own answer, if any.
 const RecordedEdit* latest_of(const QuestionHistory& history, const io::Edit& edit) {
   const auto entry = history.latest.find(edit.target);
   return entry == history.latest.end() ? nullptr : entry->second;

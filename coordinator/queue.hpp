@@ -1,9 +1,9 @@
-// What is to be edited, in which order, in which batches: the edits of a file, held against what the run's journal
-// already has.
+// Decides what is edited, in which order and in which batches: compares the edits of a file with what the
+// run's journal already has.
 //
-// The file says what is to stand in the end, the journal says what is_live. So the same file given again has
-// nothing to do, an interrupted run resumes the batches that it would have had anyway, and edits appended to
-// the file come next.
+// The file says which edits must be live in the end, the journal says which are live now. So the same file
+// given again leaves nothing to do, an interrupted run continues with the same batches as without the
+// interruption, and edits appended to the file come next.
 #pragma once
 
 #include <cstdint>
@@ -28,21 +28,21 @@ struct SetAside {
   bool operator==(const SetAside&) const = default;
 };
 
-// What happens to an edit whose subject and prompt an earlier one has, with another target.
+// What happens to an edit with the subject and prompt of an earlier edit and another target.
 enum class OnConflict {
-  supersede,  // it takes the earlier one's place, whose contribution is taken out of the weights in the same commit
+  supersede,  // it replaces the earlier edit, which the same commit removes from the weights
   refuse,     // it is set aside
-  keep_both   // it is written beside the earlier one
+  keep_both   // it is written in addition to the earlier one
 };
 
 std::string name_of(OnConflict policy);                   // "keep-both"
 OnConflict conflict_policy_named(std::string_view name);  // throws io::UserError that lists the names
 
-// Two edits of one subject and prompt with different targets.
+// Two edits with the same subject and prompt and different targets.
 struct Conflict {
   io::Edit earlier;
   io::Edit later;
-  std::optional<std::int64_t> committed_in;  // the earlier one's batch; none when both stand in the file
+  std::optional<std::int64_t> committed_in;  // the earlier edit's batch; none when both are in the file
   OnConflict policy = OnConflict::supersede;
 
   // "edit b1 ('The CEO of Alphabet is' -> 'Sundar Pichai') replaces edit a7 (-> 'Larry Page'), committed in batch
@@ -54,35 +54,35 @@ struct QueueOptions {
   std::int64_t batch_size = 32;
   std::optional<std::int64_t> limit{};  // only the first so many edits of the file
   OnConflict on_conflict = OnConflict::supersede;
-  bool strict = false;  // an edit with the id of another one is an error
+  bool strict = false;  // an edit with the id of another live edit is an error
 };
 
-// What was found while the queue was filled.
+// Findings from filling the queue.
 struct QueueFindings {
-  std::int64_t repeated = 0;           // is_live in the file before
-  std::int64_t already_committed = 0;  // is_live in the weights
-  std::vector<Conflict> conflicts;     // of which both are not refused
-  // Unreadable records, edits with the id of another one that is_live, refused conflicts, and what a batch has set
-  // aside before.
+  std::int64_t repeated = 0;           // edits that the file has already
+  std::int64_t already_committed = 0;  // edits that are live already
+  std::vector<Conflict> conflicts;     // without the refused ones
+  // Unreadable records, edits with the id of another live edit, refused conflicts, and edits that an earlier
+  // batch set aside.
   std::vector<SetAside> set_aside;
-  std::vector<RecordedEdit> removed;  // removed by a removal, and not written again
+  std::vector<RecordedEdit> removed;  // removed by `remove`, and not written again
 };
 
 struct QueuedEdit {
   io::Edit edit;
-  std::vector<io::RecordedPlace> supersedes{};  // whose place it takes
+  std::vector<io::RecordedPlace> supersedes{};  // the edits that it replaces
 
   bool operator==(const QueuedEdit&) const = default;
 };
 
 class Queue {
  public:
-  // Throws io::UserError where `strict` asks for that.
+  // Compares the file with the recorded edits. Throws io::UserError where `strict` makes a finding an error.
   Queue(const io::EditsFile& file, std::span<const RecordedEdit> recorded, const QueueOptions& options);
 
-  // More edits after those that are queued, as if the file had had them from the beginning: what is queued and what
-  // is added are settled together, against what the journal has by now. Returns what was found of the added ones.
-  // Throws as the constructor; then the queue is as it was.
+  // Adds edits after the queued ones, as if the file had had them from the beginning: compares queued and
+  // added edits together with what the journal has by now. Returns the findings on the added ones. Throws as
+  // the constructor does; the queue is then unchanged.
   QueueFindings add(const io::EditsFile& file, std::span<const RecordedEdit> recorded);
 
   bool empty() const { return edits_.empty(); }
@@ -90,9 +90,9 @@ class Queue {
   std::int64_t batches() const { return (edits() + batch_size_ - 1) / batch_size_; }
   const QueueFindings& findings() const { return findings_; }
 
-  // The next batch, in the order of the file; the last one may be smaller.
+  // Takes the next batch, in the order of the file; the last one may be smaller.
   std::vector<QueuedEdit> take_batch() { return take(batch_size_); }
-  // The next `count` edits, or what is left.
+  // Takes the next `count` edits, or the rest.
   std::vector<QueuedEdit> take(std::int64_t count);
 
  private:

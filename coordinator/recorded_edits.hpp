@@ -1,4 +1,4 @@
-// The edits that a journal holds, and what became of each.
+// The edits that a journal records, and what happened to each.
 #pragma once
 
 #include <cstdint>
@@ -13,20 +13,20 @@ namespace anchorage::coordinator {
 
 struct RecordedEdit {
   io::Edit edit;
-  std::int64_t batch = 0;  // its segment, and its row there
+  std::int64_t batch = 0;  // the number of its segment; `row` is its row there
   std::int32_t row = 0;
   io::EditState state = io::EditState::committed;
   std::string reason{};                         // why it was set aside
-  std::optional<std::int64_t> removed_in{};     // the removal that took it back
-  std::optional<std::int64_t> superseded_in{};  // the batch whose edit took its place
+  std::optional<std::int64_t> removed_in{};     // the removal that removed it
+  std::optional<std::int64_t> superseded_in{};  // the batch whose edit replaced it
 
-  // Whether it is in the weights.
+  // Whether the weights contain it.
   bool is_live() const { return state == io::EditState::committed && !removed_in && !superseded_in; }
   io::RecordedPlace place() const { return {.id = edit.id, .segment = batch, .edit = row}; }
 };
 
-// The edits of the segments that make up the state after segment `number`, oldest first: what was rolled back is
-// not among them.
+// Returns the edits of the segments that make up the state after segment `number`, oldest first, without
+// those that were rolled back.
 std::vector<RecordedEdit> recorded_edits(const io::Journal& journal, std::int64_t number);
 std::vector<RecordedEdit> recorded_edits(const io::Journal& journal);  // at the journal's end
 

@@ -9,18 +9,19 @@
 namespace anchorage::coordinator {
 namespace {
 
-// Usual lengths in tokens. CounterFact has prompts of 7.9, targets of 1.1 and 2.1 from the subject's last token to
-// the prompt's end; the demo's facts 8.3, 3.7 and 2.3 (means, SmolLM2's tokenizer).
+// Typical lengths in tokens. CounterFact has prompts of 7.9, targets of 1.1 and 2.1 from the subject's last
+// token to the prompt's end; the demo's facts 8.3, 3.7 and 2.3 (means, SmolLM2's tokenizer).
 constexpr std::int64_t prompt_tokens = 8;
 constexpr std::int64_t target_tokens = 3;
 constexpr std::int64_t subject_end = 7;                          // tokens up to the subject's last one
-constexpr std::int64_t kl_prompt_tokens = 6, kl_prompt_end = 4;  // "{subject} is a", the same of it
+constexpr std::int64_t kl_prompt_tokens = 6, kl_prompt_end = 4;  // of "{subject} is a"
 // The last target token predicts nothing and is not computed.
 constexpr std::int64_t row_tokens = prompt_tokens + target_tokens - 1;
-// The sentences on which the guard measures the loss before and after a batch; one of the two is known already.
+// Tokens of the sentences on which the guard measures the loss, once per batch: the loss before a batch is
+// known from the one before.
 constexpr std::int64_t probe_tokens = 240;
 
-// For memory, which has to hold what is longer than usual too.
+// For memory, which must also hold rows longer than typical.
 constexpr std::int64_t max_row_tokens = 16;
 
 double as_double(std::int64_t value) {
@@ -52,7 +53,7 @@ StageCosts::StageCosts(Workload workload, Machine machine, int stages, int repli
   groups_ = ceil_divided(ceil_divided(workload_.batch, group_), replicas_);
   in_flight_ = std::min<std::int64_t>(groups_, sharding::groups_in_flight(stages_));
   rows_ = group_ * (hparams.contexts + 1);
-  // The first context is the bare prompt; one more than is wanted is tried.
+  // The first context is the bare prompt; one spare is tried.
   const std::int64_t contexts = hparams.contexts, prefixes = (contexts - 1) * hparams.context_length;
   tokens_ = {
       .steps = group_ * (contexts * (row_tokens - subject_end + 1) + kl_prompt_tokens - kl_prompt_end + 1),
@@ -61,7 +62,7 @@ StageCosts::StageCosts(Workload workload, Machine machine, int stages, int repli
       .candidates = group_ * ((contexts + 1) * subject_end + prefixes + hparams.context_length + kl_prompt_end)};
 }
 
-// Weight and bias, or a weight alone.
+// Counts weight and bias, or only a weight.
 std::int64_t StageCosts::norm_parameters() const {
   const io::ModelConfig& model = workload_.model;
   return (model.traits().norm == io::NormKind::layer_norm ? 2 : 1) * model.d_model;
@@ -113,12 +114,13 @@ RankBytes StageCosts::bytes(sharding::Range layers, std::int64_t owned) const {
                      attention = model.heads * model.head_dim, past = workload_.hparams.context_length + 6,
                      seen = past + sharding::typical_suffix_tokens;
   const std::int64_t master = 4 * d * f, moment = 8 * f * f, after = layers_after_first_edit(layers);
-  // Kept of a token in a layer: both norms' inputs in f32, queries, keys and values, the softmax, the MLP's gate.
+  // Kept per token and layer: both norms' inputs in f32, queries, keys and values, the softmax, the MLP's
+  // gate.
   const std::int64_t kept = 16 * d + 3 * attention * w * 2 + 3 * f * w + model.heads * seen * (4 + w);
-  const std::int64_t passing = whole_tokens * ((4 * f + 8 * d) * w + 8 * d);  // of the one layer at work
-  // The master where it is not the model's own weight, its copy for an undo, and the joint write's.
+  const std::int64_t passing = whole_tokens * ((4 * f + 8 * d) * w + 8 * d);  // of the layer being computed
+  // The master where it is not the model's own weight, the copy for reverting a batch, and the joint write's.
   const std::int64_t masters = (w == 4 ? 1 : 2) + (workload_.joint ? 1 : 0);
-  // One that is still being written lies in main memory.
+  // A checkpoint that is still being written lies in main memory.
   const std::int64_t checkpoint = machine_.is_gpu ? 0 : owned * (master + 2 * moment);
   RankBytes bytes{.weights = weights_of(layers),
                   .masters = edited_in(layers) * masters * master,
@@ -135,7 +137,8 @@ RankBytes StageCosts::fullest(sharding::Range layers) const {
   return bytes(layers, ceil_divided(edited_in(layers), replicas_));
 }
 
-// Of layers that see `tokens`, and of the head for `predicted` of them: two operations a weight and token.
+// Counts two operations for each weight and token: of layers that see `tokens`, and of the head for
+// `predicted` tokens.
 double StageCosts::forward(std::int64_t layers, std::int64_t tokens) const {
   return 2 * as_double(layers * tokens * layer_parameters());
 }
@@ -144,10 +147,11 @@ double StageCosts::head(sharding::Range layers, std::int64_t predicted) const {
   return has_head(layers) ? 2 * as_double(predicted * workload_.model.vocabulary * workload_.model.d_model) : 0;
 }
 
-// The optimizer's steps on suffixes, backward as much as forward (frozen weights need no gradient of theirs); the
-// passes over whole rows that cache what the steps do not compute again, and for the injected keys; the
-// prefix_tokens of candidates up to the last edited layer, to choose contexts; and those in use, for keys on the
-// edited weights: going upward through the layers, once or in each correction sweep, and before the first of these.
+// Adds up the optimizer's steps on suffixes, with a backward pass as expensive as the forward (frozen weights
+// need no gradients); the passes over whole rows that fill the caches and give the injected keys; the
+// prefixes of candidate contexts up to the last edited layer, to choose contexts; and the prefixes in use,
+// for keys on the edited weights: upward through the layers, once or in each correction sweep, and once
+// before the first sweep.
 double StageCosts::values_seconds(sharding::Range layers) const {
   const auto& edited = workload_.hparams.layers;
   if (edited.empty()) return 0;
@@ -178,25 +182,25 @@ double StageCosts::solve_at_once_seconds(std::int64_t owned) const {
   return workload_.joint ? as_double(owned) * layer_seconds() : 0;
 }
 
-// P K of every layer in each sweep: the keys of a layer depend on what those below have written.
+// Counts P K of every layer in each sweep: the keys of a layer depend on what the layers below have written.
 double StageCosts::solve_in_turn_seconds() const {
   const std::int64_t layers = std::ssize(workload_.hparams.layers);
   if (!workload_.joint) return as_double(layers) * layer_seconds();
   return as_double(workload_.hparams.correction_sweeps * layers) * (product_seconds() + matrix_seconds());
 }
 
-// Of each layer: P K, and P and A with the batch's keys taken in. Batches are small beside the key's width, so
-// that reading and writing the matrices counts as well: of one [f, f], 17 times, and 7 new ones are made.
+// Counts P K, and absorbing the batch's keys into P and A. Batches are small compared with the key's width,
+// so reading and writing the matrices counts too: an [f, f] matrix 17 times, and 7 new ones.
 double StageCosts::layer_seconds() const {
   return 3 * product_seconds() + 24 * matrix_seconds();
 }
 
-// Of an [f, f] matrix with the batch's keys [f, b], f64.
+// Counts the product of an [f, f] matrix with the batch's keys [f, b], f64.
 double StageCosts::product_seconds() const {
   return as_double(2 * workload_.model.d_ff * workload_.model.d_ff * workload_.batch) / machine_.double_flops;
 }
 
-// To read or write an [f, f] matrix in f64.
+// Counts reading or writing an [f, f] matrix in f64.
 double StageCosts::matrix_seconds() const {
   return as_double(8 * workload_.model.d_ff * workload_.model.d_ff) / machine_.memory_rate;
 }

@@ -16,7 +16,7 @@ extern char** environ;
 namespace anchorage::io {
 namespace {
 
-// A file without a name: input and output of any size go through it without anyone waiting for the other.
+// A file without a name: it passes input and output of any size, and neither process waits for the other.
 class Stream {
  public:
   Stream() : file_(std::tmpfile(), &std::fclose) {

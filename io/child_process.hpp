@@ -1,4 +1,4 @@
-// Runs another program and takes what it prints.
+// Runs another program and captures its output.
 #pragma once
 
 #include <string>

@@ -1,8 +1,9 @@
-// The two kinds of error of this project, and the form of their messages.
+// The kinds of error of this project, and the form of their messages.
 //
-// A UserError says that something given to the program (a file, an option, a directory) is not what is needed; a
-// person can fix it. An InternalError says that the program itself is wrong. `launch/program/main.cpp` turns the
-// first into exit code 2 and the second into exit code 1.
+// A UserError says that something given to the program (a file, an option, a directory) is not what is
+// needed; the user can fix it. A SystemError says that the system refused an operation. An InternalError says
+// that the program itself is wrong. `launch/program/main.cpp` turns the first into exit code 2 and the others
+// into exit code 1.
 #pragma once
 
 #include <fmt/format.h>
@@ -26,7 +27,7 @@ class UserError : public std::runtime_error {
   explicit UserError(const Diagnostic& diagnostic);
 };
 
-// The file system refused (disk full, no permission): nothing is wrong with what was asked. Exit code 1.
+// The file system refused (disk full, no permission): the request itself is valid. Exit code 1.
 class SystemError : public std::runtime_error {
  public:
   explicit SystemError(const Diagnostic& diagnostic);

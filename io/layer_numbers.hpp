@@ -1,4 +1,4 @@
-// Groups of HDF5 files that have a child a layer, named by its number.
+// Groups of HDF5 files that have one child per layer, named by the layer's number.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,8 @@
 
 namespace anchorage::io {
 
-// The numbers of the group's children, ascending. UserError for a child of another name; `where` is the file.
+// Returns the numbers of the group's children, ascending. Throws UserError for a child of another name;
+// `where` is the file.
 std::vector<std::int64_t> layer_numbers(const hdf5::Group& group, const std::string& where);
 
 }  // namespace anchorage::io

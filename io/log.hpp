@@ -1,4 +1,5 @@
-// The program's log: spdlog to stderr, lines prefixed with the rank. Results go to stdout and never through here.
+// The program's log: spdlog writes to stderr, each line prefixed with the rank. Results go to stdout, never
+// through the log.
 #pragma once
 
 #include <spdlog/spdlog.h>

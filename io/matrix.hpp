@@ -1,4 +1,5 @@
-// A matrix of 32-bit floats as files hold it: row-major, no padding. Arithmetic is done on tensors, not on this.
+// A matrix of 32-bit floats in the form that files hold: row-major, no padding. Arithmetic is done on tensors
+// instead.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// The known name that a mistyped one most likely stands for.
+// Finds the known name that a mistyped one most likely stands for.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@ struct NearestName {
   std::size_t distance;  // insertions, deletions and replacements of single bytes (Levenshtein)
 };
 
-// The first of the nearest of `known`, which must not be empty.
+// Returns the nearest name in `known`, the first of equals. `known` must not be empty.
 NearestName nearest_name(std::string_view word, std::span<const std::string_view> known);
 
 }  // namespace anchorage::io

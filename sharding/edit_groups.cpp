@@ -10,10 +10,10 @@ namespace anchorage::sharding {
 
 namespace {
 
-// A layer has about 12 width^2 weights. On a GPU it is to be at work for some 2 ms, 300 Gflop (assumed, not
-// measured): less would be lost in starting kernels, more would leave a replica's other stages without a group. On
-// a CPU as measured (docs/hparams.md): larger steps are no quicker, and leave other replicas and stages without a
-// group.
+// A layer has about 12 width^2 weights. On a GPU a layer should work for about 2 ms, 300 Gflop (assumed, not
+// measured): in less time, starting kernels would dominate; more would leave a replica's other stages without
+// a group. On a CPU the figures are measured (docs/hparams.md): larger steps are no faster, and leave other
+// replicas and stages without a group.
 std::int64_t tokens_per_step(const StepArithmetic& step) {
   if (step.on_gpu) return std::clamp<std::int64_t>(300'000'000'000 / (24 * step.width * step.width), 512, 8192);
   return step.weight_bytes < 4 ? 512 : 256;

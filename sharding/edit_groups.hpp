@@ -1,8 +1,8 @@
-// A batch's edits in groups, and the groups over replicas.
+// Divides a batch's edits into groups, and the groups over replicas.
 //
 // A group is a fixed number of consecutive edits and the unit of computation: padded, run and compacted by rules
 // that see the group alone, so its results are the same whichever replica runs it (docs/architecture.md, "Same
-// bits"). Each replica gets consecutive groups: what the replicas computed, put together in their order, is in the
+// bits"). Each replica gets consecutive groups, so the replicas' results, concatenated in order, are in the
 // order of the batch's edits.
 #pragma once
 
@@ -12,36 +12,39 @@
 
 namespace anchorage::sharding {
 
-// Tokens of a row from its subject's last one on, as they usually are: the rest of the prompt and the target.
+// The typical number of tokens of a row from its subject's last one on: the rest of the prompt and the
+// target.
 inline constexpr std::int64_t typical_suffix_tokens = 8;
 
-// What decides, beside the hyper-parameters, how many tokens a step needs.
+// What determines, besides the hyper-parameters, how many tokens a step needs.
 struct StepArithmetic {
   bool on_gpu = false;
   std::int64_t width = 0;         // d_model
-  std::int64_t weight_bytes = 4;  // of one weight, as loaded
+  std::int64_t weight_bytes = 4;  // per weight, as loaded
 };
 
-// Edits a group. Where `asked` is 0, as many as fill the machine with one step's tokens: `contexts` + 1 rows an
-// edit; a GPU the sooner, the wider the model, a CPU the sooner, the longer its weights. It follows from model,
-// hyper-parameters and the kind of device alone, never from the number of ranks.
+// Returns the edits per group: `asked`, or where that is 0, as many as fill the machine with one step's
+// tokens (`contexts` + 1 rows per edit). A wider model fills a GPU with fewer tokens, longer weights fill a
+// CPU with fewer. The result depends only on model, hyper-parameters and the kind of device, never on the
+// number of ranks.
 [[nodiscard]] std::int64_t edits_per_group(int asked, int contexts, const StepArithmetic& step);
 
-// Groups that a replica has in flight at the same time: two a stage keep its stages at work most of the time. One
-// after the other where there is one stage, for the caches' sake.
+// Returns how many groups a replica has in flight at the same time: two per stage keep the stages busy most
+// of the time. With one stage, one at a time, to save memory for the caches.
 [[nodiscard]] std::int64_t groups_in_flight(int stages);
 
 class EditGroups {
  public:
-  // `edits` >= 0, `group_size` >= 1, `replicas` >= 1, or InternalError. The group size comes from the model and the
-  // machine's kind, never from the number of replicas. The last group may be short.
+  // Throws InternalError unless `edits` >= 0, `group_size` >= 1 and `replicas` >= 1. The group size comes
+  // from the model and the kind of machine, never from the number of replicas. The last group may be short.
   EditGroups(std::int64_t edits, std::int64_t group_size, int replicas);
 
   [[nodiscard]] std::int64_t count() const;
   [[nodiscard]] Range edits_of_group(std::int64_t group) const;
 
-  // Balanced: numbers of groups differ by at most one, and earlier replicas never have more than later ones, since
-  // the short group is the last replica's. Empty for some where there are more replicas than groups.
+  // Balances the groups: their numbers differ by at most one, and earlier replicas never have more than later
+  // ones, since the last replica has the short group. Empty for some replicas where there are more replicas
+  // than groups.
   [[nodiscard]] Range groups_of_replica(int replica) const;
 
  private:

@@ -17,7 +17,7 @@ struct Load {
   int owner = 0;
 };
 
-// `present` [layers] is the owner that a tie goes to; empty: by index.
+// `present` [layers] has each layer's owner so far, which wins ties; where it is empty, the lower index wins.
 std::vector<int> shared_anew(std::span<const std::int64_t> costs, std::span<const int> present, int owners) {
   io::check(owners > 0, fmt::format("{} layers over {} owners", costs.size(), owners));
   io::check(std::ranges::all_of(costs, [](std::int64_t cost) { return cost >= 0; }), "a layer's cost is below 0");

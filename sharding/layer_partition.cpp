@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::int64_t impossible = std::numeric_limits<std::int64_t>::max();
 
-// The costs of all ranges, each asked for once.
+// The costs of all ranges, each computed once.
 class Costs {
  public:
   Costs(std::int64_t layers, const CostOfLayers& cost) : layers_(layers) {
@@ -36,10 +36,10 @@ struct Cut {
   std::vector<Range> stages;
 };
 
-// The cut whose largest `value` is smallest; a range of value `impossible` is not taken.
+// Finds the cut whose largest `value` is smallest; never takes a range of value `impossible`.
 template <typename Value>
 Cut smallest_largest(std::int64_t layers, int stages, Value value) {
-  // Of [0, end) in so many stages: the smallest largest value, and where its last stage begins.
+  // For [0, end) in a number of stages: the smallest largest value, and where its last stage begins.
   struct Best {
     std::int64_t largest = impossible;
     std::int64_t last_begin = 0;

@@ -1,4 +1,4 @@
-// What each rank computes on, and whether that goes together.
+// Checks that the devices of all ranks go together.
 #pragma once
 
 #include <span>
@@ -7,12 +7,12 @@
 namespace anchorage::sharding {
 
 struct RankDevice {
-  std::string machine;  // the same for ranks of the same machine alone
+  std::string machine;  // equal only for ranks of the same machine
   std::string gpu;      // its address on the machine; empty: the CPU
 };
 
-// One entry a rank, in their order. Throws io::UserError where some ranks have a GPU and others none, and where two
-// have the same, which NCCL refuses.
+// Takes one entry per rank, in rank order. Throws io::UserError where some ranks have a GPU and others none,
+// and where two ranks have the same GPU, which NCCL refuses.
 void check_rank_devices(std::span<const RankDevice> ranks);
 
 }  // namespace anchorage::sharding

@@ -5,7 +5,8 @@
 namespace anchorage::worker {
 namespace {
 
-// Row i of `written` belongs to edit `edit_of_row[i]`; the rows of edits that were set aside are zero.
+// Spreads rows over all edits: row i of `written` belongs to edit `edit_of_row[i]`; the rows of edits that
+// were set aside are zero.
 io::Matrix spread_rows(const torch::Tensor& written, const std::vector<std::int32_t>& edit_of_row,
                        std::int64_t edits) {
   auto all = torch::zeros({edits, written.size(1)});
@@ -13,7 +14,7 @@ io::Matrix spread_rows(const torch::Tensor& written, const std::vector<std::int3
   return to_matrix(all.index_copy(0, index, written.cpu()));
 }
 
-// The entries that are not zero, by edit.
+// Returns the nonzero entries, by edit.
 io::SparseRows to_sparse_rows(const io::Matrix& dense) {
   io::SparseRows rows;
   for (std::int64_t row = 0; row < dense.rows; ++row) {
@@ -28,7 +29,8 @@ io::SparseRows to_sparse_rows(const io::Matrix& dense) {
   return rows;
 }
 
-// Row i of `written` belongs to edit `edit_of_row[i]`; the rows of edits that were set aside are empty.
+// Spreads rows over all edits: row i of `written` belongs to edit `edit_of_row[i]`; the rows of edits that
+// were set aside are empty.
 io::SparseRows spread_rows(const io::SparseRows& written, const std::vector<std::int32_t>& edit_of_row,
                            std::int64_t edits) {
   io::SparseRows all{.offsets = {}, .indices = written.indices, .values = written.values};

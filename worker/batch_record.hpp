@@ -1,4 +1,4 @@
-// What a batch did, in the form in which the journal keeps it.
+// Converts what a batch did to the form that the journal keeps.
 #pragma once
 
 #include <vector>
@@ -11,11 +11,11 @@
 
 namespace anchorage::worker {
 
-// The reply to ApplyBatch but for removed edits and the held-out loss: one record an edit, in their order, the
-// layers' updates and anchors.
+// Makes the reply to ApplyBatch without removed edits and held-out loss: one record per edit, in order, the
+// layers' updates and the anchors.
 sharding::BatchApplied batch_record(const std::vector<io::Edit>& edits, const BatchResult& result);
 
-// The removal of these edits.
+// Makes the record of the removal of these edits.
 io::RemovalRecord removal_record(const std::vector<io::RecordedPlace>& edits,
                                  const std::vector<LayerRemoval>& removals);
 

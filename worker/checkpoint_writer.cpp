@@ -15,7 +15,7 @@ std::vector<double> values_of(const torch::Tensor& tensor) {
   return {begin, begin + tensor.numel()};
 }
 
-// Of one layer, on the CPU: the accelerator's memory is for the next batch.
+// The state of one layer, on the CPU: the accelerator's memory is for the next batch.
 struct LayerState {
   torch::Tensor weight, system, inverse;
 };

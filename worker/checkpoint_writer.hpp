@@ -12,12 +12,12 @@ namespace anchorage::worker {
 
 class CheckpointWriter {
  public:
-  // Waits for what is being written.
+  // Waits for the checkpoint that is being written.
   ~CheckpointWriter();
 
-  // Takes the state of the layers that this rank owns as it is now into main memory and writes it in the
-  // background. Nothing happens while an earlier one is still being written. What the disk refuses is a warning: a
-  // run works without. Not collective; every rank calls it.
+  // Copies the current state of the layers that this rank owns to main memory and writes it in the
+  // background. Does nothing while an earlier checkpoint is still being written. Warns where the disk
+  // refuses, since a run works without checkpoints. Not collective; every rank calls it.
   void begin(const BatchEditor& editor, const std::filesystem::path& directory, std::int64_t segment,
              const std::string& digest);
 
@@ -26,8 +26,9 @@ class CheckpointWriter {
   std::jthread thread_;
 };
 
-// Takes over the checkpoint's weights of the edited layers that this rank holds, and the least squares of those
-// that it owns. Not collective; every rank calls it. Throws io::UserError where a file of it is missing or damaged.
+// Loads the checkpoint's weights of the edited layers that this rank holds, and the least squares of those
+// that it owns. Not collective; every rank calls it. Throws io::UserError where one of its files is missing
+// or damaged.
 void load_checkpoint(BatchEditor& editor, const std::filesystem::path& directory, std::int64_t segment);
 
 }  // namespace anchorage::worker

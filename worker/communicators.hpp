@@ -12,15 +12,15 @@
 
 namespace anchorage::worker {
 
-// The ranks that hold the same layers as this one, one of each replica, and the two ways in which they talk: host
-// values and tensors. A rank's number here is its replica's. What a batch is made of is split over these; the
+// The ranks that hold the same layers as this one, one of each replica, and their communicators for host
+// values and for tensors. A rank's number here is its replica's. A batch is split over these ranks; the
 // stages of a replica (stages.hpp) work on the same share. Borrowed.
 struct Communicators {
   sharding::HostCommunicator& host;
   sharding::DeviceCommunicator& device;
   sharding::HostCommunicator& world;  // all ranks, of all stages
 
-  // Where each rank holds the whole model, the world is of such ranks.
+  // For ranks that each hold the whole model: all ranks of the world hold the same layers.
   Communicators(sharding::HostCommunicator& all, sharding::DeviceCommunicator& tensors)
       : host(all), device(tensors), world(all) {}
   Communicators(sharding::RankGroups& groups, sharding::HostCommunicator& all)
@@ -31,7 +31,7 @@ struct Communicators {
   bool is_root() const { return world.rank() == 0; }
 };
 
-// This rank's fixed groups of `count` items, in order.
+// Divides `count` items into fixed groups and returns this rank's, in order.
 std::vector<sharding::Range> own_groups(const Communicators& ranks, std::int64_t count, std::int64_t group_size);
 
 template <class T>

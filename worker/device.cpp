@@ -15,7 +15,7 @@ void prepare(const torch::Device& device) {
   auto& context = at::globalContext();
   context.setDeterministicAlgorithms(device.is_cuda(), /*warn_only=*/true);
   if (!device.is_cuda()) return;
-  context.setDeterministicFillUninitializedMemory(false);  // nothing is read before it is written
+  context.setDeterministicFillUninitializedMemory(false);  // no tensor is read before it is written
   context.setFloat32MatmulPrecision("highest");
   context.setAllowBF16ReductionCuBLAS(false);
   context.setAllowFP16ReductionCuBLAS(false);

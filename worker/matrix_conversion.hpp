@@ -1,4 +1,4 @@
-// Between io's matrices and tensors.
+// Converts between io's matrices and tensors.
 #pragma once
 
 #include <torch/types.h>
@@ -7,10 +7,10 @@
 
 namespace anchorage::worker {
 
-// A copy in host memory, f32.
+// Copies a tensor to host memory, f32.
 io::Matrix to_matrix(const torch::Tensor& tensor);
 
-// A copy on the CPU: [rows, columns] f32.
+// Copies a matrix to a tensor on the CPU, [rows, columns] f32.
 torch::Tensor to_tensor(const io::Matrix& matrix);
 
 }  // namespace anchorage::worker

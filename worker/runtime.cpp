@@ -12,7 +12,7 @@
 namespace anchorage::worker {
 namespace {
 
-// A rank that stays away is missed at an operation; whoever reads of it asks in which batch.
+// Adds the batch to the error of a rank that stays away from an operation.
 template <class Action>
 auto naming_the_batch(std::int64_t batch, const Action& action) {
   try {
@@ -22,7 +22,7 @@ auto naming_the_batch(std::int64_t batch, const Action& action) {
   }
 }
 
-// What a rank does at each command.
+// Executes each command on a rank.
 class Worker {
  public:
   Worker(BatchEditor& editor, const LossProbe& probe, sharding::HostCommunicator& ranks)
@@ -39,7 +39,7 @@ class Worker {
     return sharding::BatchReverted{};
   }
 
-  // Every rank reads of the segment what it holds: it lies in the run directory, which all of them see.
+  // Every rank reads its layers from the segment, which lies in the run directory that all ranks see.
   sharding::Reply carry_out(const sharding::ReplaySegment& command) {
     const io::SegmentReader segment(command.path);
     for (const std::int64_t number : segment.removed_layers()) {
@@ -93,7 +93,7 @@ class Worker {
       editor_.replay_anchors(layer, segment.anchors(layer).rolling);
   }
 
-  // Of the weights as they stand; measured once while they do. Collective.
+  // Returns the loss on the current weights; measures it once until they change. Collective.
   double loss() {
     if (!loss_) loss_ = probe_.loss();
     return *loss_;
@@ -102,7 +102,7 @@ class Worker {
   BatchEditor& editor_;
   const LossProbe& probe_;
   sharding::HostCommunicator& ranks_;
-  std::optional<BatchEditor::State> before_;  // the last batch
+  std::optional<BatchEditor::State> before_;  // before the last batch
   std::optional<double> loss_, loss_before_;
   CheckpointWriter checkpoints_;
 };
@@ -121,7 +121,7 @@ void run_command_loop(BatchEditor& editor, const LossProbe& probe, sharding::Hos
       if (entry) bytes = sharding::encode(entry->first);
     }
     ranks.broadcast(bytes, 0, "receive command");
-    if (bytes.empty()) continue;  // the next command may be hours away: rank 0 is still there
+    if (bytes.empty()) continue;  // rank 0 is alive; the next command may be hours away
     const sharding::Command command = sharding::decode(bytes);
     going = !std::holds_alternative<sharding::Stop>(command);
     sharding::Reply reply = std::visit([&](const auto& one) { return worker.carry_out(one); }, command);

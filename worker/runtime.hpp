@@ -1,4 +1,4 @@
-// The command loop that every rank runs while a run is edited.
+// The command loop that every rank runs during an edit run.
 #pragma once
 
 #include "sharding/collective/host_communicator.hpp"
@@ -8,9 +8,9 @@
 
 namespace anchorage::worker {
 
-// Carries out commands until Stop. Collective: rank 0 takes them from `queue` (the others pass nothing) and sends
-// them to all, and while there is none it tells them so, which keeps their deadlines. The probe measures around every
-// batch.
+// Executes commands until Stop. Collective: rank 0 takes commands from `queue` (null on other ranks) and
+// broadcasts them; while there is none, it sends them a sign of life, so that their deadlines do not pass.
+// The probe measures the loss before and after every batch.
 void run_command_loop(BatchEditor& editor, const LossProbe& probe, sharding::HostCommunicator& ranks,
                       CommandQueue* queue);
 

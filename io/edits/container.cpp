@@ -104,7 +104,7 @@ std::vector<Record> read_records(const std::filesystem::path& path) {
     const bool is_array = text[text.find_first_not_of(white_space)] == '[';
     const bool is_document = is_array || is_json(text);
     if (!is_document) records = records_on_lines(lines, path.string());
-    // What is broken in every line is not JSON Lines: told as one error, with the place.
+    // A file that is broken in every line is not JSON Lines: it gives one error, with the place.
     if (is_document || all_unreadable(records)) {
       records = elements_of(parse_document(text, lines, path.string()), path.string());
     }

@@ -20,7 +20,7 @@ std::string filled(const std::string& prompt, const Edit& edit) {
   return prompt.substr(0, place) + edit.subject + prompt.substr(place + 2);
 }
 
-// Templates trim what they are given.
+// Chat templates trim the prompt, so the search ignores white space at its end.
 std::size_t place_in_chat(const std::string& chat, const std::string& prompt) {
   return chat.find(prompt.substr(0, prompt.find_last_not_of(" \t\r\n") + 1));
 }

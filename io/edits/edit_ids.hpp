@@ -1,13 +1,13 @@
-// An id names one fact in a run: it is what takes the fact back.
+// An id names one fact in a run: `remove` takes the id to remove the fact.
 #pragma once
 
 #include "io/edits/reader.hpp"
 
 namespace anchorage::io {
 
-// Sets each edit aside whose id an earlier one has for another subject or prompt, with the places of both. The same
-// fact again is a repetition, and another target for the same subject and prompt is the fact's later word: both may
-// have the earlier one's id.
+// Sets aside each edit whose id an earlier edit uses for another subject or prompt; the reason names the
+// places of both. A repeated fact, and a new target for the same subject and prompt, may keep the earlier
+// edit's id.
 void set_aside_shared_ids(EditsFile& file);
 
 }  // namespace anchorage::io

@@ -1,4 +1,4 @@
-// Reading the fields of one record, with the reason in words when a field is not what it must be.
+// Reads the fields of one record; errors say why a field cannot be used.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -20,33 +20,37 @@ class BadRecord : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// What a value is, for messages: "a list", "a number", "nothing".
+// Describes a value for messages: "a list", "a number", "nothing".
 std::string_view kind_of(const nlohmann::json& value);
 
-// The entries of a list; what is no list is its own only entry.
+// Returns the entries of a list; a value that is not a list counts as its only entry.
 std::span<const nlohmann::json> entries_of(const nlohmann::json& value);
 
-// Texts come without white space at their ends, except for the line breaks after a prompt, with which its author
-// ends it. A whole number is the text of its digits; another number is no text, for how it was written is lost.
+// Texts are returned without white space at their ends; a prompt keeps the line breaks after it, since its
+// author put them there. A whole number becomes the text of its digits; any other number is refused as text,
+// because its original spelling is lost.
 
-// A field that must be there and hold some text.
+// Reads a field that must be present and not empty.
 std::string required_text(const nlohmann::json& record, std::string_view key);
 std::string required_prompt(const nlohmann::json& record, std::string_view key);
-// The text as it stands, with its white space; none where the field is missing or null.
+// Reads the text unchanged, with its white space; returns nothing where the field is missing or null.
 std::optional<std::string> text_as_it_is(const nlohmann::json& record, std::string_view key);
-// "" where the field is missing or null. A list, or a list of lists of aliases, gives its first text.
+// Returns "" where the field is missing or null; takes the first text of a list, or of a list of lists of
+// aliases.
 std::string optional_text(const nlohmann::json& record, std::string_view key);
-// A text or a list of texts; none where the field is missing or null. Empty texts are left out.
+// Reads a text or a list of texts; returns none where the field is missing or null. Leaves empty texts out.
 std::vector<std::string> text_list(const nlohmann::json& record, std::string_view key);
 std::vector<std::string> prompt_list(const nlohmann::json& record, std::string_view key);
 
-// One prompt with its answer (or the list of the answer's aliases), or equally long lists of both. An answer that
-// is not given is `fallback`; a prompt that has no answer even so cannot be scored and is left out.
+// Reads one prompt with its answer (or the list of the answer's aliases), or equally long lists of both.
+// `fallback` stands in for a missing answer; a prompt that still has no answer cannot be scored and is left
+// out.
 std::vector<Neighbor> neighbors(const nlohmann::json& record, std::string_view prompt_key,
                                 std::string_view answer_key, const std::string& fallback);
 
-// The prompt with "{}" for the subject: as it stands where it has one "{}", else with its one occurrence of the
-// subject replaced. The ROME family replaces every occurrence and then refuses more than one; so does this.
+// Returns the prompt with "{}" for the subject: unchanged where it has one "{}", else with its one occurrence
+// of the subject replaced. The ROME family replaces every occurrence and then refuses more than one; so does
+// this function.
 std::string template_of(const std::string& prompt, const std::string& subject);
 
 }  // namespace anchorage::io

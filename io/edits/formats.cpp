@@ -18,8 +18,8 @@ using nlohmann::json;
 struct FormatEntry {
   Format format;
   std::string_view name;
-  std::string_view title;   // what the data set is called; kept as the edit's source
-  std::string_view fields;  // the ones that tell it
+  std::string_view title;   // name of the data set; kept as the edit's source
+  std::string_view fields;  // fields that identify the format
 };
 
 constexpr std::array formats{
@@ -39,8 +39,8 @@ const FormatEntry& entry_of(Format format) {
   return *found;
 }
 
-// Data sets' own records say which of their cases it was. QAEdit's number is its case's within the source, so that
-// two records may have the same.
+// Names the record's source, else the data set, and the number of the case where there is one. QAEdit's
+// number counts within its source, so two records may have the same.
 std::string source_of(Format format, const json& record) {
   std::string source = optional_text(record, "source");
   if (source.empty()) source = entry_of(format).title;
@@ -49,8 +49,8 @@ std::string source_of(Format format, const json& record) {
   return fmt::format("{}, case {}", source, id->is_string() ? id->get<std::string>() : id->dump());
 }
 
-// Native fields do not overlap by name with anything that is merely spelt alike, so a near miss is a slip of the
-// pen; other fields are a file's own business.
+// No valid field of a record is spelled almost like a native field, so a near miss is a misspelling; other
+// unknown fields are ignored.
 void refuse_misspelt_fields(const json& record) {
   constexpr std::array<std::string_view, 11> known{"id",           "subject",       "prompt",      "target",
                                                    "ground_truth", "target_prefix", "paraphrases", "neighborhood",
@@ -85,7 +85,7 @@ Edit read_native(const json& record) {
   return edit;
 }
 
-// What an earlier rendering wrote down.
+// Reads the chat prompt that an earlier rendering recorded.
 void take_chat_prompt(const json& record, Edit& edit) {
   const auto chat_prompt = text_as_it_is(record, "chat_prompt");
   if (!chat_prompt) return;
@@ -96,8 +96,8 @@ void take_chat_prompt(const json& record, Edit& edit) {
   }
 }
 
-// The rewrite that CounterFact and MQuAKE share: {"prompt", "subject", "target_new": {"str"}, "target_true":
-// {"str"}}.
+// Reads the rewrite that CounterFact and MQuAKE share: {"prompt", "subject", "target_new": {"str"},
+// "target_true": {"str"}}.
 Edit read_rewrite(const json& rewrite) {
   const auto answer_in = [&](const char* key) {
     const auto answer = rewrite.find(key);
@@ -131,7 +131,8 @@ Edit read_mquake(const json& record, std::size_t index) {
   return edit;
 }
 
-// MEND's unrelated questions, "nq question: who wrote ...", have lost the mark that ROME and MEMIT put back.
+// MEND's unrelated questions, "nq question: who wrote ...", lack the question mark; ROME and MEMIT add it
+// too.
 void complete_questions(std::vector<Neighbor>& neighbors) {
   for (auto& [prompt, answer] : neighbors) {
     if (prompt.starts_with("nq question: ") && !prompt.ends_with('?')) prompt += '?';
@@ -153,7 +154,8 @@ void append(std::vector<Neighbor>& all, std::vector<Neighbor> more) {
   all.insert(all.end(), std::move_iterator(more.begin()), std::move_iterator(more.end()));
 }
 
-// EasyEdit's `locality`: a list of {prompt, ground_truth}, or such lists (or one pair of lists) by kind.
+// Reads EasyEdit's `locality`: a list of {prompt, ground_truth}, or such lists (or one pair of lists) by
+// kind.
 std::vector<Neighbor> read_locality(const json& locality, const std::string& ground_truth) {
   std::vector<Neighbor> result;
   if (locality.is_null()) return result;
@@ -171,7 +173,7 @@ std::vector<Neighbor> read_locality(const json& locality, const std::string& gro
   return result;
 }
 
-// EasyEdit and KnowEdit: one set of names, of which each file has some.
+// Reads EasyEdit's and KnowEdit's fields: one set of names, of which each file has some.
 Edit read_easyedit(const json& record) {
   const auto either = [&](std::string_view key, std::string_view wikibio_key) {
     return record.contains(key) || !record.contains(wikibio_key) ? key : wikibio_key;
@@ -187,7 +189,7 @@ Edit read_easyedit(const json& record) {
   return edit;
 }
 
-// QAEdit's names are the native ones for the edit itself, and MEND's for what it must leave alone.
+// QAEdit uses native names for the edit itself, and MEND's for what it must leave alone.
 Edit read_qaedit(const json& record) {
   Edit edit;
   edit.subject = required_text(record, "subject");

@@ -1,5 +1,5 @@
-// The forms in which records of facts are published, told apart by their fields, and what an edit takes from each.
-// docs/edits.md shows an example of each.
+// The forms in which records of facts are published, distinguished by their fields, and what an edit takes
+// from each. docs/edits.md shows an example of each.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -24,19 +24,20 @@ enum class Format {
   qaedit,    // QAEdit: `prompt`, `target`, `rephrase`, `locality` as a list of `loc`, `loc_ans`
 };
 
-// "native", "counterfact", "easyedit", "fix-zsre", "knowedit", "mquake", "qaedit".
+// "native", "counterfact", "easyedit", "mend-zsre", "knowedit", "mquake", "qaedit".
 std::string_view name_of(Format format);
 std::optional<Format> format_named(std::string_view name);
-// Every name with the fields that tell it, for messages.
+// Lists every name with the fields that identify it, for messages.
 std::string known_formats();
 
-// The formats whose telling fields the record has: none, one, or several when it is not clear.
+// Returns the formats whose identifying fields the record has: none, one, or several when it is not clear.
 std::vector<Format> formats_of(const nlohmann::json& record);
 
-// How many edits the record holds: the number of rewrites of an MQuAKE case, 1 otherwise. Throws BadRecord.
+// Returns how many edits the record holds: the number of rewrites of an MQuAKE case, 1 otherwise. Throws
+// BadRecord.
 std::size_t edit_count(Format format, const nlohmann::json& record);
 
-// Edit `index` of the record, with its id. Throws BadRecord (io/edits/fields.hpp).
+// Returns edit `index` of the record, with its id. Throws BadRecord (io/edits/fields.hpp).
 Edit edit_of(Format format, const nlohmann::json& record, std::size_t index);
 
 }  // namespace anchorage::io

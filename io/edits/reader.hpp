@@ -18,7 +18,7 @@ struct Rejected {
   std::string reason;  // "field 'target' is empty"
 };
 
-// What is odd about a record that is used all the same.
+// What is odd about a record that is used anyway.
 struct Remark {
   std::string where;
   std::string text;  // "subject 'Iran' is a part of 'Iranian' in its prompt"
@@ -29,14 +29,15 @@ struct EditsFile {
   std::vector<Edit> edits;  // in the order of the file; ids may repeat where the file repeats a fact
   std::vector<Rejected> rejected;
   std::vector<Remark> remarks{};
-  std::vector<std::string> places{};  // of the edits, as `where` of those that are rejected
+  std::vector<std::string> places{};  // of each edit, in the form of Rejected::where
 };
 
-// The format is `forced`, or that of the first record which has the telling fields of one.
+// Reads the file in the format `forced`, or in that of the first record whose fields identify a format.
 // Throws UserError when the file is missing, broken as a whole or empty, and when its format is not clear.
 EditsFile read_edits(const std::filesystem::path& path, std::optional<Format> forced = std::nullopt);
 
-// Sets those edits aside, with their places, for which `reason_of` (an edit's number in the file) gives a reason.
+// Sets aside the edits, with their places, for which `reason_of` (called with an edit's number in the file)
+// gives a reason.
 void set_aside(EditsFile& file, const std::function<std::optional<std::string>(std::size_t)>& reason_of);
 
 }  // namespace anchorage::io

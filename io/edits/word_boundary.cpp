@@ -36,7 +36,7 @@ bool is_written_without_spaces(char32_t character) {
   return is_of(character, U_GC_P_MASK) && (width == U_EA_WIDE || width == U_EA_FULLWIDTH);
 }
 
-// Behind what an answer follows without a space, in scripts that have spaces.
+// Whether an answer follows the prompt without a space, in scripts that have spaces.
 bool opens(std::u32string_view prompt) {
   const char32_t last = prompt.back();
   const auto before = prompt.substr(0, prompt.size() - 1);

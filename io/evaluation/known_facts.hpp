@@ -9,11 +9,11 @@ namespace anchorage::io {
 
 struct KnownFact {
   std::string prompt;
-  std::string attribute;  // what a model that knows the fact continues with
+  std::string attribute;  // the continuation by a model that knows the fact
 };
 
-// Records with the fields `prompt` and `attribute`, in the order of the file; other fields do not matter (ROME's
-// `template` does not always give its `prompt`). Throws UserError on the first record that lacks one.
+// Reads records with the fields `prompt` and `attribute`, in the order of the file; ignores other fields
+// (ROME's `template` does not always give its `prompt`). Throws UserError on the first record that lacks one.
 std::vector<KnownFact> read_known_facts(const std::filesystem::path& path);
 
 }  // namespace anchorage::io

@@ -12,8 +12,8 @@ struct Passage {
   std::string last_word;
 };
 
-// Records with the field `text`, in the order of the file; other fields do not matter. Throws UserError on the
-// first record that lacks it or has fewer than two words in it.
+// Reads records with the field `text`, in the order of the file; ignores other fields. Throws UserError on
+// the first record that lacks it or whose text has fewer than two words.
 std::vector<Passage> read_lambada(const std::filesystem::path& path);
 
 }  // namespace anchorage::io

@@ -22,8 +22,8 @@ std::filesystem::path next_temporary_path(const std::filesystem::path& path) {
   return directory_of(path) / fmt::format(".{}.{}-{}.tmp", path.filename().string(), ::getpid(), count++);
 }
 
-// False when `to` exists. Where the file system cannot rename exclusively, the caller's lock on the directory is
-// what keeps others out between the look and the rename.
+// Returns false when `to` exists. Where the file system cannot rename exclusively, the caller's lock on the
+// directory keeps others out between the check and the rename.
 bool rename_exclusively(const std::filesystem::path& from, const std::filesystem::path& to) {
   if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
   if (errno == EEXIST) return false;
@@ -40,7 +40,7 @@ bool rename_exclusively(const std::filesystem::path& from, const std::filesystem
 
 AtomicFile::AtomicFile(std::filesystem::path path, IfExists if_exists)
     : path_(std::move(path)), if_exists_(if_exists) {
-  // A name that exists was left by a killed process with the same number, maybe on another host.
+  // A name that exists was left by a killed process with the same process id, maybe on another host.
   do {
     temporary_path_ = next_temporary_path(path_);
     descriptor_ = ::open(temporary_path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0666);
@@ -76,7 +76,7 @@ void AtomicFile::commit() {
   } else if (::rename(temporary_path_.c_str(), path_.c_str()) != 0) {
     throw SystemError::from_errno(errno, "rename the finished file", path_.string());
   }
-  ::close(std::exchange(descriptor_, -1));  // after a successful fsync it has nothing left to tell
+  ::close(std::exchange(descriptor_, -1));  // cannot fail in a way that matters after fsync
   sync_directory(directory_of(path_));
 }
 

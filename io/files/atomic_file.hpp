@@ -1,8 +1,8 @@
 // Files that are either there in full or not at all.
 //
-// The content is written under a temporary name in the same directory (".<name>.<pid>-<n>.tmp"), then fsynced,
-// renamed and the directory fsynced. Whoever reads the final name sees the old content or the new one. Every
-// failure of the file system is a SystemError that names the file.
+// AtomicFile writes the content under a temporary name in the same directory (".<name>.<pid>-<n>.tmp"),
+// fsyncs it, renames it and fsyncs the directory. A reader of the final name sees the old content or the new.
+// Every failure of the file system is a SystemError that names the file.
 #pragma once
 
 #include <cstddef>
@@ -15,8 +15,8 @@ namespace anchorage::io {
 
 enum class IfExists { replace, refuse };
 
-// A library that writes files by itself (HDF5) may open `temporary_path()`, truncate and fill it, and close it;
-// `write` then adds after what is there. It must not replace the file by another one.
+// A library that writes files by itself may open `temporary_path()`, truncate and fill it, and close it;
+// `write` then appends. The library must not replace the file by another one.
 class AtomicFile {
  public:
   // Creates the temporary file. With `refuse`, `commit` throws InternalError where `path` exists by then.
@@ -32,8 +32,8 @@ class AtomicFile {
   void write(std::span<const std::byte> bytes);
   void write(std::string_view text);
 
-  // When it returns, the file has its final name and would outlive a power cut. Once only. If only the directory
-  // cannot be fsynced it throws too, and the file has its final name already.
+  // Gives the file its final name; once it returns, the file survives a power cut. Call it once. Also throws
+  // where only the directory cannot be fsynced; the file then has its final name already.
   void commit();
 
  private:
@@ -44,16 +44,17 @@ class AtomicFile {
 };
 
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
-// From pieces that lie in different places, without joining them in memory.
+// Writes pieces that lie in different places, without joining them in memory.
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::span<const std::byte>> pieces);
 
 // Makes a rename, a creation or a removal in `directory` durable.
 void sync_directory(const std::filesystem::path& directory);
 
-// Whether `path` bears the name of a temporary file of this kind.
+// Whether `path` has the name of a temporary file of this kind.
 bool is_temporary(const std::filesystem::path& path);
 
-// Removes what killed processes left behind. Only for a directory that no other process writes to (a run's lock).
+// Removes temporary files that killed processes left. Call it only for a directory that no other process
+// writes to (a run's lock ensures that).
 void remove_leftovers(const std::filesystem::path& directory);
 
 }  // namespace anchorage::io

@@ -29,7 +29,7 @@ void Sha256::update(std::string_view text) {
 }
 
 std::string Sha256::hex() const {
-  const Sha256 copy;  // to end, for a context that has ended takes no more
+  const Sha256 copy;  // finished instead of the original, which must take more bytes
   std::array<unsigned char, 32> digest = {};
   check(EVP_MD_CTX_copy_ex(copy.context_.get(), context_.get()) == 1 &&
             EVP_DigestFinal_ex(copy.context_.get(), digest.data(), nullptr) == 1,

@@ -1,4 +1,4 @@
-// SHA-256 of bytes, as `sha256sum` prints it.
+// SHA-256 of bytes, in the form that `sha256sum` prints.
 #pragma once
 
 #include <openssl/types.h>
@@ -12,13 +12,13 @@
 
 namespace anchorage::io {
 
-// Fed piece by piece; the pieces' borders do not matter.
+// Takes the bytes piece by piece; where the pieces are cut does not matter.
 class Sha256 {
  public:
   Sha256();
   void update(std::span<const std::byte> bytes);
   void update(std::string_view text);
-  // 64 lower-case hexadecimal digits, of what came so far: more may follow.
+  // Returns the digest of the bytes so far, 64 lower-case hexadecimal digits; more bytes may follow.
   std::string hex() const;
 
  private:
@@ -31,7 +31,7 @@ class Sha256 {
 std::string sha256_hex(std::span<const std::byte> bytes);
 std::string sha256_hex(std::string_view text);
 
-// Reads the file once, in parts. SystemError when it cannot be read.
+// Reads the file once, in parts. Throws SystemError when it cannot be read.
 std::string sha256_of_file(const std::filesystem::path& path);
 
 }  // namespace anchorage::io

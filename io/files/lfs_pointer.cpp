@@ -7,7 +7,7 @@
 namespace anchorage::io {
 namespace {
 
-constexpr std::size_t longest_pointer = 1024;  // bytes, as git-lfs has it
+constexpr std::size_t longest_pointer = 1024;  // bytes, git-lfs's own limit
 
 }  // namespace
 

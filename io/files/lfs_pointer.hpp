@@ -1,5 +1,5 @@
-// git-lfs keeps large files elsewhere: a repository that was cloned without it has a few lines of text in their
-// place.
+// Recognizes the pointers of git-lfs: a repository that was cloned without git-lfs has a few lines of text in
+// place of each large file.
 #pragma once
 
 #include <filesystem>
@@ -8,10 +8,10 @@
 
 namespace anchorage::io {
 
-// Throws UserError, which says how to get the file, where this content is such a pointer. `where` names the file.
+// Throws UserError that says how to get the file where `content` is such a pointer. `where` names the file.
 void refuse_lfs_pointer(std::string_view content, const std::string& where);
 
-// The same for a file that another library will read. Nothing happens where it cannot be read.
+// Checks a file that another library will read. Does nothing where the file cannot be read.
 void refuse_lfs_pointer(const std::filesystem::path& path);
 
 }  // namespace anchorage::io

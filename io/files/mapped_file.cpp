@@ -32,7 +32,7 @@ std::span<const std::byte> map_descriptor(int descriptor, const std::string& pat
 }  // namespace
 
 MappedFile::MappedFile(const std::filesystem::path& path) {
-  // O_NONBLOCK: a pipe with nobody at its other end is refused instead of waited for.
+  // O_NONBLOCK: a pipe without a writer is refused instead of waited for.
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0 && (errno == ENOENT || errno == ENOTDIR)) {
     throw UserError({.expected = "a file", .found = "none", .where = path.string(), .remedy = "check the path"});

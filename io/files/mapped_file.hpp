@@ -8,7 +8,8 @@
 namespace anchorage::io {
 
 // Errors: UserError where there is no such file or it is not a regular one, SystemError where it cannot be mapped.
-// The file must not be shortened while it is mapped: touching what is gone ends the process (SIGBUS).
+// The file must not be shortened while it is mapped: touching bytes past its new end kills the process
+// (SIGBUS).
 class MappedFile {
  public:
   explicit MappedFile(const std::filesystem::path& path);
@@ -18,7 +19,8 @@ class MappedFile {
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
 
-  // Valid as long as this object, or the one it was moved to, lives. Empty for an empty file and after a move.
+  // Returns the whole file, valid as long as this object, or the one it was moved to, lives. Empty for an
+  // empty file and after a move.
   std::span<const std::byte> bytes() const { return bytes_; }
 
  private:

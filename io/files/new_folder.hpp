@@ -1,4 +1,4 @@
-// A folder that is made for something which may never begin.
+// Creates a folder for something that may never begin, and removes it unless it is kept.
 #pragma once
 
 #include <filesystem>
@@ -6,12 +6,12 @@
 
 namespace anchorage::io {
 
-// Makes the folder, with those that it lies in. What it made is removed with this object, as far as it is empty,
-// unless it is kept; a folder that was there stays.
+// Creates the folder and its missing parents. The destructor removes the folders that it created, as far as
+// they are empty, unless `keep` was called; a folder that existed before stays.
 class NewFolder {
  public:
   NewFolder() = default;
-  explicit NewFolder(const std::filesystem::path& path);  // SystemError where it cannot be made
+  explicit NewFolder(const std::filesystem::path& path);  // SystemError where it cannot be created
   ~NewFolder();
   NewFolder(NewFolder&& other) noexcept;
   NewFolder& operator=(NewFolder&& other) noexcept;

@@ -1,5 +1,5 @@
-// Files that tell the digest of their own content, in a line after it: "anchorage sha256 <64 digits>\n". One
-// flipped byte anywhere is found, and so is a file that was cut off.
+// Files that end with the digest of their own content, in a line after it: "anchorage sha256 <64 digits>\n".
+// The seal reveals any flipped byte and any truncation.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,8 @@
 
 namespace anchorage::io {
 
-// Writes the content and its seal; the file appears whole or not at all. The SHA-256 of the whole file.
+// Writes the content and its seal; the file appears whole or not at all. Returns the SHA-256 of the whole
+// file.
 std::string write_sealed(const std::filesystem::path& path, std::span<const std::byte> content, IfExists if_exists);
 
 struct SealedFile {
@@ -19,7 +20,7 @@ struct SealedFile {
   std::string diagnostic;  // what is wrong with it; empty where its seal holds
 };
 
-// Reads the file once. SystemError when it cannot be read.
+// Reads the file once. Throws SystemError when it cannot be read.
 SealedFile read_seal(const std::filesystem::path& path);
 
 }  // namespace anchorage::io

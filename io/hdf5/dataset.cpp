@@ -46,7 +46,7 @@ bool fits(const Shape& found, const Shape& expected) {
   return std::ranges::equal(found, expected, [](std::int64_t f, std::int64_t e) { return e == any || e == f; });
 }
 
-// Chunks of whole rows, of about a megabyte. HDF5 has no chunks in a dataset without elements.
+// Makes chunks of whole rows, of about a megabyte. HDF5 has no chunks in a dataset without elements.
 hid_t make_creation_properties(const Shape& shape, std::size_t element_bytes, Packing packing,
                                const std::string& where) {
   const hid_t properties = checked(H5Pcreate(H5P_DATASET_CREATE), Doing::writing, "set up a dataset", where);
@@ -85,7 +85,7 @@ void write_dataset(hid_t group, const std::string& name, const Data& data, const
   if (product(shape) == 0) return;
   checked(H5Dwrite(dataset.id(), data.native, H5S_ALL, H5S_ALL, H5P_DEFAULT, data.values), Doing::writing,
           "write a dataset", where);
-  checked(H5Dflush(dataset.id()), Doing::writing, "write a dataset", where);  // closing could not tell
+  checked(H5Dflush(dataset.id()), Doing::writing, "write a dataset", where);  // closing reports no error
 }
 
 hid_t open_dataset(hid_t group, const std::string& name, const std::string& where) {

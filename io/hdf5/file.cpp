@@ -22,7 +22,7 @@ std::shared_ptr<Handle> create_in_memory(const std::string& name) {
   const auto lock = lock_library();
   const Handle access(checked(H5Pcreate(H5P_FILE_ACCESS), Doing::writing, "set up HDF5", name));
   constexpr hbool_t backed_by_a_file = 0;
-  static std::atomic<int> count = 0;  // HDF5 takes two files in memory of one name for the same
+  static std::atomic<int> count = 0;  // HDF5 treats two files in memory with one name as the same
   const std::string own_name = fmt::format("{}#{}", name, count++);
   checked(H5Pset_fapl_core(access.id(), memory_increment, backed_by_a_file), Doing::writing, "set up HDF5", name);
   return std::make_shared<Handle>(checked(H5Fcreate(own_name.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.id()),
@@ -58,7 +58,7 @@ std::span<const std::byte> NewFile::bytes() {
   checked(H5Fflush(file_->id(), H5F_SCOPE_GLOBAL), Doing::writing, "complete an HDF5 file in memory", name_);
   const ssize_t size =
       checked(H5Fget_file_image(file_->id(), nullptr, 0), Doing::writing, "measure an HDF5 file in memory", name_);
-  void* address = nullptr;  // of the core driver's pointer to its memory
+  void* address = nullptr;  // address of the core driver's pointer to its memory
   checked(H5Fget_vfd_handle(file_->id(), H5P_DEFAULT, &address), Doing::writing, "reach an HDF5 file in memory",
           name_);
   return {*static_cast<const std::byte**>(address), static_cast<std::size_t>(size)};

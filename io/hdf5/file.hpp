@@ -1,13 +1,13 @@
-// HDF5 files as this project writes and reads them: groups, attributes, and datasets of numbers and of text.
+// Writes and reads HDF5 files: groups, attributes, and datasets of numbers and of text.
 //
 // Every dataset is chunked with a fletcher32 checksum; numbers lie row-major and little-endian. Text in datasets is
 // UTF-8 of fixed width (the longest one's), NUL-padded, because HDF5's checksums do not cover text of variable
 // length; text in attributes has variable length, so that h5py gives it as `str`.
 //
-// Errors carry HDF5's own words, the file and the object. What a file lacks or has in another shape or type, or a
-// checksum that does not hold, is a UserError; a failure to write (memory) is a SystemError.
+// Errors carry HDF5's own text, the file and the object. A missing object, another shape or type than
+// expected, and a checksum that does not match are a UserError; a failure to write (memory) is a SystemError.
 //
-// Not every HDF5 is built for threads: every call here takes one lock of the whole process, so any thread may call,
+// Not every HDF5 is built for threads: every call here takes one process-wide lock, so any thread may call,
 // and no other code of the process may use HDF5.
 #pragma once
 
@@ -30,7 +30,7 @@ concept Element = std::same_as<T, float> || std::same_as<T, double> || std::same
     std::same_as<T, std::int32_t> || std::same_as<T, std::uint8_t>;
 
 using Shape = std::vector<std::int64_t>;
-inline constexpr std::int64_t any = -1;  // in the shape that a reader expects
+inline constexpr std::int64_t any = -1;  // a dimension that a reader leaves open
 
 // Deflate makes sense for text and indices; trained floats shrink by a tenth and cost more than the disk does.
 enum class Packing { plain, deflated };
@@ -54,7 +54,7 @@ class Group {
   std::vector<std::string> texts_attribute(const std::string& name) const;
   bool has_attribute(const std::string& name) const;
 
-  // `values` has as many elements as `shape`.
+  // Writes `values`, which has as many elements as `shape`.
   template <Element T>
   void write(const std::string& name, std::span<const T> values, const Shape& shape,
              Packing packing = Packing::plain);
@@ -66,7 +66,7 @@ class Group {
   void write(const std::string& name, const std::vector<std::string>& texts);
 
   Shape shape(const std::string& name) const;
-  // UserError unless the dataset has this element type and this shape (`any` leaves a dimension open).
+  // Throws UserError unless the dataset has this element type and this shape (`any` leaves a dimension open).
   template <Element T>
   std::vector<T> read(const std::string& name, const Shape& expected) const;
   Matrix read_matrix(const std::string& name, std::int64_t rows, std::int64_t columns) const;
@@ -80,7 +80,7 @@ class Group {
   std::string name_;                // "<file>:<path in it>", for messages
 };
 
-// An existing file, read-only. HDF5's own file locks are off: files are never changed once they have their name.
+// An existing file, read-only. HDF5's own file locks are off, since no file changes once it has its name.
 class File {
  public:
   static File open(const std::filesystem::path& path);
@@ -91,14 +91,14 @@ class File {
   Group root_;
 };
 
-// A file in the making, in memory: HDF5 that meets a full disk while it closes a file keeps the file open and
-// brings the process down at its exit. The bytes go to the disk through an AtomicFile.
+// A new file, built in memory: if the disk is full when HDF5 closes a file, HDF5 keeps the file open and
+// crashes the process at exit. The bytes reach the disk through an AtomicFile.
 class NewFile {
  public:
-  explicit NewFile(const std::filesystem::path& path);  // the name that messages give
+  explicit NewFile(const std::filesystem::path& path);  // named in messages
   Group& root() { return root_; }
 
-  // The whole file. Valid until the next write and while this object lives.
+  // Returns the whole file, valid until the next write and while this object lives.
   std::span<const std::byte> bytes();
 
  private:

@@ -8,7 +8,8 @@
 
 namespace anchorage::io::hdf5 {
 
-// Held by every function that calls HDF5. A thread's first time also stops HDF5 from printing errors.
+// Takes the lock that every function calling HDF5 must hold. A thread's first call also stops HDF5 from
+// printing errors.
 std::unique_lock<std::recursive_mutex> lock_library();
 
 enum class Doing { reading, writing };
@@ -16,10 +17,10 @@ enum class Doing { reading, writing };
 // Throws UserError (reading) or SystemError (writing) with HDF5's error stack, outermost call first.
 [[noreturn]] void fail(Doing doing, const std::string& operation, const std::string& where);
 
-// HDF5's text ends at a NUL: UserError for one that has a NUL inside.
+// Throws UserError for a text with a NUL inside, since HDF5's text ends there.
 void refuse_nul(const std::string& text, const std::string& where);
 
-// HDF5 says failure by a negative result.
+// HDF5 reports failure by a negative result.
 template <class Result>
 Result checked(Result result, Doing doing, const std::string& operation, const std::string& where) {
   if (result < 0) fail(doing, operation, where);

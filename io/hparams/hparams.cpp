@@ -37,7 +37,7 @@ template <>
 constexpr std::array<Choice<EarlyStop>, 2> choices<EarlyStop>{
     {{"loss", EarlyStop::loss}, {"argmax", EarlyStop::argmax}}};
 
-// A key's value in a file or in --set, with all that a message about it needs.
+// A key's value in a file or in --set, with what a message about it needs.
 struct Value {
   const HparamKey& key;
   YAML::Node node;
@@ -62,7 +62,7 @@ std::string description_of(const YAML::Node& node) {
   refuse(value, expected, description_of(value.node));
 }
 
-// "" for what is not a bare word or number; quotes make a number a text.
+// Returns "" for anything but a bare word or number; quotes make a number a text.
 std::string bare(const YAML::Node& node) {
   if (!node.IsScalar() || node.Tag() == "!") return "";
   return node.Scalar();
@@ -90,7 +90,7 @@ Number number_of(const Value& value, const std::string& text) {
   return *number;
 }
 
-// One reading for each type of a member; the tag argument chooses it.
+// One overload reads each type of member; the tag argument selects it.
 template <typename T>
 struct Type {};
 
@@ -130,7 +130,7 @@ std::vector<int> read(const Value& value, Type<std::vector<int>>) {
     for (const YAML::Node& entry : value.node) numbers.push_back(number_of<int>(value, bare(entry)));
     return numbers;
   }
-  // Without brackets "4,5,6" is a text in YAML, and handy on a command line.
+  // Without brackets "4,5,6" is a text in YAML; it is convenient on a command line.
   std::istringstream list(bare(value.node));
   for (std::string entry; std::getline(list >> std::ws, entry, ',');)
     numbers.push_back(number_of<int>(value, entry));

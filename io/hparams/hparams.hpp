@@ -1,6 +1,6 @@
-// Hyper-parameters of an editing run, as the field's own files name them (EasyEdit's hparams/*.yaml, the *.json of
-// ROME, MEMIT and AlphaEdit), with this project's beside them. docs/hparams.md says what each does and where its
-// default comes from.
+// Hyper-parameters of an editing run, under the names of the field's own files (EasyEdit's hparams/*.yaml,
+// the *.json of ROME, MEMIT and AlphaEdit), and this project's own beside them. docs/hparams.md says what
+// each does and where its default comes from.
 #pragma once
 
 #include <filesystem>
@@ -17,9 +17,10 @@ namespace anchorage::io {
 enum class ValueOptimizer { adam, ngd };
 enum class EarlyStop { loss, argmax };
 
-// Optional fields are `auto` in a file: found from the model or from the edits.
+// Optional fields are `auto` in a file: derived from the model or from the edits.
 struct Hparams {
-  // Where is edited. Layers count from 0; module templates have "{}" for the layer and serve as a check alone.
+  // Where edits are written. Layers count from 0; module templates have "{}" for the layer and serve only as
+  // a check.
   std::vector<int> layers{};  // ascending; must be given
   std::string layer_selection = "all";
   std::string fact_token = "subject_last";
@@ -30,7 +31,7 @@ struct Hparams {
   std::string ln_f_module{};
   std::string lm_head_module{};
 
-  // The value of an edit: how it is searched, and what holds it back.
+  // The value of an edit: how it is optimized, and what restrains it.
   ValueOptimizer v_optimizer = ValueOptimizer::adam;
   int v_num_grad_steps = 25;
   double v_lr = 0.5;       // adam
@@ -41,8 +42,8 @@ struct Hparams {
   double kl_factor = 0.0625;
   EarlyStop early_stop = EarlyStop::loss;
   double early_stop_loss = 0.05;
-  int contexts = 6;         // rewriting prompts an edit, the bare one among them
-  int context_length = 10;  // tokens a prefix
+  int contexts = 6;         // rewriting prompts per edit, including the bare one
+  int context_length = 10;  // tokens per prefix
   double sink_ratio = 4.0;
   int group = 0;  // edits computed together; 0: chosen from the model
 
@@ -52,28 +53,28 @@ struct Hparams {
   double nullspace_threshold = 0.02;  // alphaedit
   double L2 = 10.0;                   // alphaedit
 
-  // EAC: a dense value, then its anchors alone.
+  // EAC: a dense value, then its anchors only.
   int eac_locate_steps = 10;
   int eac_compress_steps = 15;
   double eac_anchor_ratio = 0.05;  // of d_model
   double eac_l1 = 5e-7;
 
   // B-EAC: layer-wise anchor selection (LAS) and rolling anchor refresh (RAR).
-  bool anchors = true;  // off: one dense vector a layer, in one phase
+  bool anchors = true;  // off: one dense vector per layer, in one phase
   bool las = true;      // off: each edit's best entries, whatever layer or other edit holds them
-  std::optional<double> anchor_ratio = 0.5;  // of d_model, an edit; auto: as few as carry anchor_mass
+  std::optional<double> anchor_ratio = 0.5;  // per edit, of d_model; auto: as few as carry anchor_mass
   double anchor_mass = 0.9;                  // of an edit's saliency
-  double las_balance = 1.5;                  // of a layer's even share
+  double las_balance = 1.5;                  // times a layer's even share
   int las_capacity = 6;                      // edits of a batch that may hold the same dimension of a layer
   bool rar = true;
   double rar_decay = 0.9;
   double rar_strength = 1.0;
 
-  // The guard: when a batch is undone and tried again in parts.
+  // The guard: when a batch is reverted and retried in parts.
   bool guard = true;
-  double guard_success = 0.5;     // least share of a batch's edits that take
-  double guard_loss_rise = 0.25;  // most in one batch, nats a token
-  double guard_drift = 5.0;       // most in one batch and layer, in norms of the base weight
+  double guard_success = 0.5;     // smallest share of a batch's edits that must succeed
+  double guard_loss_rise = 0.25;  // largest in one batch, nats per token
+  double guard_drift = 5.0;       // largest in one batch and layer, in norms of the base weight
 
   bool operator==(const Hparams&) const = default;
 };
@@ -87,30 +88,30 @@ struct IgnoredKey {
 struct LoadedHparams {
   Hparams hparams;
   std::vector<IgnoredKey> ignored;  // in the order of the file
-  std::string algorithm{};          // alg_name, the method that the file is for; empty where it does not tell
+  std::string algorithm{};          // alg_name: the method that the file is for, or empty
 };
 
-// YAML or JSON. Throws UserError with file and line for an unknown key (naming the method whose own it is, or the
-// nearest known one), a key given twice, a value of the wrong type or out of its range, and a choice that is not
-// supported.
+// Reads YAML or JSON. Throws UserError with file and line for an unknown key (naming the method it belongs
+// to, or the nearest known key), a key given twice, a value of the wrong type or out of its range, and a
+// choice that is not supported.
 LoadedHparams load_hparams(const std::filesystem::path& path);
 
-// The same from a text, as run.yaml keeps it; `origin` names it in messages.
+// Parses the same from a text, such as run.yaml keeps; `origin` names it in messages.
 LoadedHparams parse_hparams(const std::string& text, const std::string& origin);
 
-// Changes one value by "key=value", the value as in a file; a list may be written "4,5,6". Throws UserError as
-// above, and for a key without effect.
+// Sets one value from "key=value", the value spelled as in a file; a list may be written "4,5,6". Throws
+// UserError as load_hparams does, and for a key without effect.
 void set(Hparams& hparams, std::string_view assignment);
 
-// Every key with its value, in the order above; module templates and v_loss_layer once they are resolved.
-// load_hparams gives equal hparams back.
+// Writes every key with its value, in the order above; module templates and v_loss_layer only once they are
+// resolved. load_hparams reads equal hyper-parameters from it.
 std::string to_yaml(const Hparams& hparams);
 
-// The hyper-parameters for this model: module templates and the loss layer filled in. Throws UserError when layers
-// are missing, out of range, repeated or out of order; when the loss layer lies past the end or before the last
-// edited one; when a module is named otherwise than in this family; when a ratio leaves no anchor; and when context
-// prefixes leave no position for a prompt. Messages name the file, or the last of the assignments ("layers=1,9")
-// that changed what is wrong.
+// Resolves the hyper-parameters for this model: fills in module templates and the loss layer. Throws
+// UserError when layers are missing, out of range, repeated or out of order; when the loss layer lies past
+// the end or before the last edited one; when a module has another name in this family; when a ratio leaves
+// no anchor; and when context prefixes leave no position for a prompt. Messages name the file, or the last of
+// the assignments ("layers=1,9") that set the wrong value.
 Hparams resolve(Hparams hparams, const ModelConfig& model, const std::string& file,
                 std::span<const std::string> assignments = {});
 

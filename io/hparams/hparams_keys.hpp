@@ -29,7 +29,7 @@ struct HparamKey {
                ValueOptimizer Hparams::*, EarlyStop Hparams::*>
       member;
   Range range = {};
-  std::string_view only = "";  // the one text that is supported
+  std::string_view only = "";  // the only text that is supported
 };
 
 struct ForeignKey {
@@ -37,13 +37,13 @@ struct ForeignKey {
   std::string_view reason;  // why it has no effect here
 };
 
-// A key that only a method which is not here has: a file with it asks for something else than it would get.
+// A key of a method that is not implemented here: a file with it asks for something other than it would get.
 struct MethodKey {
   std::string_view name;
   std::string_view method;
 };
 
-// In the order of Hparams.
+// Lists the keys in the order of Hparams.
 std::span<const HparamKey> hparam_keys();
 std::span<const ForeignKey> foreign_keys();
 std::span<const MethodKey> method_keys();

@@ -15,7 +15,7 @@ struct ModuleName {
   std::string Hparams::*member;
   std::string_view key;
   std::string name;
-  std::string alias{};  // another name for the same thing, in use for a tied head
+  std::string alias{};  // another name for the same module, used with a tied head
 };
 
 std::vector<ModuleName> module_names(const FamilyTraits& traits) {
@@ -27,13 +27,13 @@ std::vector<ModuleName> module_names(const FamilyTraits& traits) {
           {&Hparams::lm_head_module, "lm_head_module", "lm_head", embedding_module(traits)}};
 }
 
-// Where the values come from that a message is about.
+// Where the values in a message come from.
 class Origin {
  public:
   Origin(const std::string& file, std::span<const std::string> assignments)
       : file_(file), assignments_(assignments) {}
 
-  // The last --set of one of the keys, else the file.
+  // Returns the last --set of one of the keys, else the file.
   std::string of(std::initializer_list<std::string_view> keys) const {
     for (std::size_t i = assignments_.size(); i-- > 0;) {
       const std::string_view assignment = assignments_[i];
@@ -107,7 +107,7 @@ void check_anchors(std::string_view key, double ratio, const ModelConfig& model,
        .remedy = fmt::format("take {} or more", std::ceil(1e6 / static_cast<double>(model.d_model)) / 1e6)});
 }
 
-// Context prefixes are generated, and the prompts have to stand after them.
+// Context prefixes are generated; the prompts need positions after them.
 void check_room_for_contexts(const Hparams& hparams, const ModelConfig& model, const Origin& origin) {
   if (hparams.context_length < model.max_positions) return;
   throw UserError({.expected = fmt::format("a context_length below the model's {} positions", model.max_positions),

@@ -1,4 +1,4 @@
-// The element types a weight may have, under the names the safetensors format gives them.
+// The element types that a weight may have, named as in the safetensors format.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,7 @@ namespace anchorage::io {
 
 enum class DType { f32, f16, bf16 };
 
-// Bytes one element takes.
+// Returns the bytes of one element.
 constexpr std::size_t size_of(DType dtype) {
   return dtype == DType::f32 ? 4 : 2;
 }
@@ -27,7 +27,7 @@ constexpr std::string_view name_of(DType dtype) {
   return "";
 }
 
-// The inverse of name_of; none for every other name.
+// Inverts name_of; returns nothing for any other name.
 constexpr std::optional<DType> dtype_named(std::string_view name) {
   for (const DType dtype : {DType::f32, DType::f16, DType::bf16}) {
     if (name == name_of(dtype)) return dtype;

@@ -1,5 +1,6 @@
-// The model families: one row of traits each. Whoever reads, runs, costs or describes a model asks the traits, so a
-// family whose block differs in traits alone is one more row (CONTRIBUTING.md says what else it takes).
+// The model families: one row of traits each. All code that reads, runs, costs or describes a model asks the
+// traits, so a family whose block differs only in traits is one more row (CONTRIBUTING.md says what else it
+// takes).
 #pragma once
 
 #include <cstdint>
@@ -11,24 +12,25 @@ namespace anchorage::io {
 
 enum class Family { gpt2, llama };
 
-// LayerNorm has a weight and a bias; RMSNorm, x / sqrt(mean(x^2) + epsilon) * weight, a weight alone.
+// LayerNorm has a weight and a bias; RMSNorm, x / sqrt(mean(x^2) + epsilon) * weight, has only a weight.
 enum class NormKind { layer_norm, rms_norm };
 
-// Learned: an embedding of each position is added to the tokens'. Rotary: queries and keys are turned by the angle
-// of their position (arXiv 2104.09864), in pairs (x_i, x_{i + e/2}).
+// Learned: an embedding of each position is added to the tokens'. Rotary: queries and keys are rotated by the
+// angle of their position (arXiv 2104.09864), in pairs (x_i, x_{i + e/2}).
 enum class PositionKind { learned, rotary };
 
-// The keys of config.json that say a family's sizes and options; an empty one: the family has no such key.
+// The keys of config.json that give a family's sizes and options; an empty name means that the family has no
+// such key.
 struct ConfigKeys {
   std::string_view layers, d_model, d_ff, heads;
-  std::string_view kv_heads;  // without it as many as heads
-  std::string_view head_dim;  // without it d_model / heads
+  std::string_view kv_heads;  // where absent: as many as heads
+  std::string_view head_dim;  // where absent: d_model / heads
   std::string_view max_positions;
   std::string_view norm_epsilon, activation;
-  std::string_view attention_bias, mlp_bias;  // without them the family always has biases
+  std::string_view attention_bias, mlp_bias;  // empty: the family always has biases
 
-  // What transformers takes where a key is absent.
-  std::int64_t d_ff_per_d_model;  // 0: the key must be there
+  // The defaults of transformers where a key is absent.
+  std::int64_t d_ff_per_d_model;  // 0: the key is required
   double default_norm_epsilon;
   std::string_view default_activation;
   bool tied_head_by_default;
@@ -37,16 +39,16 @@ struct ConfigKeys {
 
 // The names of a checkpoint's tensors, without ".weight" and ".bias".
 struct TensorNames {
-  std::string_view prefix;                // before all but the head's; a checkpoint saved without a head has none
+  std::string_view prefix;                // of all but the head's; absent in a checkpoint saved without a head
   std::string_view embedding;             //
   std::string_view position_embedding;    // empty: no such tensor
   std::string_view final_norm;            //
-  std::string_view block;                 // before those of a block, "{}" for its number: "layers.{}."
+  std::string_view block;                 // prefix of a block's names, "{}" for its number: "layers.{}."
   std::string_view attention_norm;        //
-  std::span<const std::string_view> qkv;  // under each other the rows of q, then k, then v
+  std::span<const std::string_view> qkv;  // stacked: the rows of q, then k, then v
   std::string_view attention_output;      //
   std::string_view mlp_norm;              //
-  std::span<const std::string_view> up;   // of a gated MLP the gate, then the up projection
+  std::span<const std::string_view> up;   // gated MLP: the gate, then the up projection
   std::string_view down;                  // the matrix that is edited
   std::span<const std::string_view> recomputed;  // endings of buffers that older versions of transformers saved
 };
@@ -58,8 +60,8 @@ struct FamilyTraits {
   TensorNames names;
   NormKind norm;
   PositionKind positions;
-  bool gated_mlp;           // activation(gate) * up, or activation(up)
-  bool transposed_weights;  // linear weights are stored as [in, out] (GPT-2's Conv1D)
+  bool gated_mlp;           // activation(gate) * up instead of activation(up)
+  bool transposed_weights;  // the checkpoint stores linear weights as [in, out] (GPT-2's Conv1D)
 };
 
 std::span<const FamilyTraits> families();

@@ -13,8 +13,8 @@
 namespace anchorage::io {
 namespace {
 
-// As integers, magnitudes are in the order of the numbers, infinity after all of them and NaN after infinity. So
-// one comparison finds what is too large and what is not finite.
+// As integers, magnitudes sort like the numbers, with infinity after them and NaN after infinity. So one
+// comparison finds values that are too large or not finite.
 template <class Bits>
 std::optional<NotFinite> at_or_above(std::span<const std::byte> bytes, Bits limit) {
   constexpr Bits without_sign = static_cast<Bits>(~Bits{0}) >> 1;
@@ -32,7 +32,7 @@ std::optional<NotFinite> at_or_above(std::span<const std::byte> bytes, Bits limi
   return NotFinite{.first = static_cast<std::int64_t>(first), .count = static_cast<std::int64_t>(beyond)};
 }
 
-// The bits of the least f32 magnitude that rounds to infinity.
+// Returns the bits of the least f32 magnitude that rounds to infinity.
 std::uint32_t f32_limit(DType target) {
   switch (target) {
     case DType::f32:
@@ -45,7 +45,8 @@ std::uint32_t f32_limit(DType target) {
   throw InternalError("a dtype without a largest number");
 }
 
-// The same of a bf16, whose bits are the upper half of an f32's; whatever lies between two of them does not occur.
+// Returns the same limit for a bf16, whose bits are the upper half of an f32's; rounding the limit up to a
+// bf16 loses no value.
 std::uint16_t bf16_limit(DType target) {
   return static_cast<std::uint16_t>((f32_limit(target) + 0xffff) >> 16);
 }
@@ -55,7 +56,7 @@ std::optional<NotFinite> beyond(const TensorView& stored, DType target) {
     case DType::f32:
       return at_or_above<std::uint32_t>(stored.bytes, f32_limit(target));
     case DType::f16:
-      return at_or_above<std::uint16_t>(stored.bytes, 0x7c00);  // every dtype holds what is finite here
+      return at_or_above<std::uint16_t>(stored.bytes, 0x7c00);  // every dtype holds any finite f16
     case DType::bf16:
       return at_or_above<std::uint16_t>(stored.bytes, bf16_limit(target));
   }

@@ -19,8 +19,8 @@ namespace {
 
 using nlohmann::json;
 
-// One JSON object whose fields are asked for by name. A null is an absent field, as in transformers, and so is one
-// without a name.
+// One JSON object whose fields are read by name. A null field counts as absent, as in transformers, and so
+// does an empty name.
 class Fields {
  public:
   Fields(const json& object, std::string where) : object_(object), where_(std::move(where)) {
@@ -66,7 +66,7 @@ class Fields {
     return field->get<std::string>();
   }
 
-  // Token ids: a number, a list of numbers, or null for none; `otherwise` where the field is absent.
+  // Reads token ids: a number, a list of numbers, or null for none; `otherwise` where the field is absent.
   std::vector<std::int64_t> ids_or(std::string_view name, std::int64_t otherwise) const {
     if (!object_.contains(std::string(name))) return {otherwise};
     const json* const field = find(name);
@@ -110,8 +110,8 @@ class Fields {
   std::string where_;
 };
 
-// Null, absent and the plain value mean that an option is not used. With `use_sliding_window` off, a window that
-// stands beside it is not used either, and `layer_types` may say of each layer that it has none.
+// Whether an option is used: null, absent and the plain value mean that it is not. With `use_sliding_window`
+// off, a window beside it is not used either, and `layer_types` may say of each layer that it has none.
 bool is_in_use(const Fields& fields, const RefusedKey& option) {
   const json* const field = fields.find(option.name);
   if (field == nullptr || *field == json::parse(option.plain)) return false;
@@ -178,9 +178,10 @@ RopeScaling rope_scaling_of(const Fields& rope, std::int64_t max_positions) {
   return scaling;
 }
 
-// Three spellings: 'rope_parameters' holds all (transformers 5), or 'rope_scaling' with 'rope_type' (4) or 'type'
-// (older) beside 'rope_theta'. As in transformers, 'rope_scaling' wins over 'rope_parameters', a theta inside
-// over the one beside, and the positions of the training beside over those inside.
+// Reads three spellings: 'rope_parameters' holds everything (transformers 5), or 'rope_scaling' with
+// 'rope_type' (4) or 'type' (older) beside 'rope_theta'. As in transformers, 'rope_scaling' wins over
+// 'rope_parameters', a theta inside over the one beside it, and original_max_position_embeddings beside it
+// over the one inside.
 void read_rope(const Fields& fields, ModelConfig& config) {
   config.rope_theta = fields.positive_or("rope_theta", 10000.0);
   for (const char* const name : {"rope_scaling", "rope_parameters"}) {
@@ -199,7 +200,7 @@ void read_rope(const Fields& fields, ModelConfig& config) {
   }
 }
 
-// Sizes and options, under the names that the family has for them.
+// Reads sizes and options under the family's names.
 void read_family(const Fields& fields, const FamilyTraits& traits, ModelConfig& config) {
   const ConfigKeys& keys = traits.keys;
   config.family = traits.family;

@@ -16,13 +16,13 @@ namespace anchorage::io {
 // gelu_new is the tanh approximation (also spelled gelu_pytorch_tanh), gelu the exact one.
 enum class Activation { gelu_new, gelu, silu };
 
-// How the rotary frequencies differ from theta^(-2i/head_dim). `linear` divides all of them by `factor`; `llama3`
-// divides those of long wavelength, and blends in between (transformers' _compute_llama3_parameters).
+// How the rotary frequencies differ from theta^(-2i/head_dim). `linear` divides all of them by `factor`;
+// `llama3` divides those of long wavelength and blends in between (transformers' _compute_llama3_parameters).
 struct RopeScaling {
   enum class Kind { none, linear, llama3 };
   Kind kind = Kind::none;
   double factor = 1.0;           // linear and llama3
-  double low_freq_factor = 1.0;  // the rest: llama3 alone
+  double low_freq_factor = 1.0;  // this and the next two: llama3 only
   double high_freq_factor = 4.0;
   std::int64_t original_max_position_embeddings = 0;
 };
@@ -42,21 +42,22 @@ struct ModelConfig {
   bool tied_head = false;  // the head is the embedding matrix
   bool attention_bias = true;
   bool mlp_bias = true;
-  double rope_theta = 10000.0;  // this and rope_scaling: of rotary positions alone
+  double rope_theta = 10000.0;  // this and rope_scaling: rotary positions only
   RopeScaling rope_scaling;
   std::optional<std::int64_t> bos_id;
   std::vector<std::int64_t> eos_ids;      // may be empty
-  std::optional<DType> dtype;             // as declared; each tensor has its own
-  std::vector<std::string> unknown_keys;  // of the file, sorted: they were not looked at (model_config_keys.hpp)
+  std::optional<DType> dtype;             // declared by the file; each tensor has its own
+  std::vector<std::string> unknown_keys;  // keys of the file that were ignored, sorted
+                                          // (model_config_keys.hpp)
 
   const FamilyTraits& traits() const { return traits_of(family); }
 };
 
-// Absent fields take the values that transformers gives them; the sizes must be there. An option that changes what
-// the model computes and is not implemented is refused by name. Errors: UserError, with `where`.
+// Gives absent fields the values that transformers gives them; the sizes are required. Refuses by name an
+// option that changes what the model computes and is not implemented. Errors: UserError, with `where`.
 ModelConfig parse_model_config(const nlohmann::json& config, const std::string& where);
 
-// Reads the file. Errors: as above, and for what is not JSON.
+// Reads the file. Errors: as parse_model_config, and UserError for a file that is not JSON.
 ModelConfig read_model_config(const std::filesystem::path& path);
 
 }  // namespace anchorage::io

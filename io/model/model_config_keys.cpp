@@ -37,9 +37,9 @@ constexpr auto refused = std::to_array<RefusedKey>({
 
 // --- Without effect
 
-// The same for all families: old files of one have keys that only another has today.
+// One list for all families: old files of one family have keys that only another has today.
 constexpr auto without_effect = std::to_array<std::string_view>({
-    // It orders sums or names the kernel that makes them, nothing else.
+    // Only the order of sums, or the kernel that computes them.
     "pretraining_tp",
     "reorder_and_upcast_attn",
     "chunk_size_feed_forward",
@@ -49,7 +49,7 @@ constexpr auto without_effect = std::to_array<std::string_view>({
     "_attn_implementation_internal",
     "_flash_attn_2_enabled",
     "_experts_implementation",
-    // A default of programs that generate text; here it is given with the command.
+    // Defaults for programs that generate text; here the command gives them.
     "use_cache",
     "output_past",
     "max_length",
@@ -79,20 +79,20 @@ constexpr auto without_effect = std::to_array<std::string_view>({
     "begin_suppress_tokens",
     "prefix",
     "task_specific_params",
-    // It says how the model was trained, or would be trained on.
+    // How the model was trained, or would be trained further.
     "attn_pdrop",
     "embd_pdrop",
     "resid_pdrop",
     "attention_dropout",
     "initializer_range",
     "gradient_checkpointing",
-    // Of tokens that the model computes as any other; tokenizer.json says which a text has.
+    // Tokens that the model treats like any other; tokenizer.json determines which ones a text has.
     "pad_token_id",
     "unk_token_id",
     "sep_token_id",
     "decoder_start_token_id",
     "tokenizer_class",
-    // For other heads than the one that predicts the next token.
+    // Heads other than the one that predicts the next token.
     "summary_type",
     "summary_use_proj",
     "summary_activation",
@@ -106,7 +106,7 @@ constexpr auto without_effect = std::to_array<std::string_view>({
     "classifier_dropout",
     "n_special",
     "predict_special_tokens",
-    // It says where the file comes from.
+    // Where the file comes from.
     "architectures",
     "transformers_version",
     "_name_or_path",
@@ -117,17 +117,17 @@ constexpr auto without_effect = std::to_array<std::string_view>({
     "transformers.js_config",
     "unsloth_fixed",
     "unsloth_version",
-    // It says in which form functions of transformers return.
+    // In which form functions of transformers return.
     "return_dict",
     "output_hidden_states",
     "output_attentions",
     "torchscript",
     "use_bfloat16",
     "tf_legacy_loss",
-    // An older word for the number of positions, which another key says.
+    // Older names for the number of positions, which another key gives.
     "n_ctx",
     "max_sequence_length",
-    // Of models with an encoder, and of sliding windows: both are refused where they are used.
+    // Models with an encoder, and sliding windows: both are refused where they are used.
     "is_decoder",
     "tie_encoder_decoder",
     "cross_attention_hidden_size",

@@ -1,4 +1,4 @@
-// What becomes of each key that the config.json of a gpt2 or llama model is known to have.
+// Classifies each key that the config.json of a gpt2 or llama model is known to have.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -18,8 +18,8 @@ struct RefusedKey {
 };
 std::span<const RefusedKey> refused_keys();
 
-// Keys of the file, and of the rotary parameters inside ("rope_scaling.factor"), that are none of those that are
-// used, refused, or known to have no effect on what the model computes; sorted.
+// Returns the keys of the file, and of the rotary parameters inside ("rope_scaling.factor"), that are neither
+// used nor refused nor known to have no effect on what the model computes; sorted.
 std::vector<std::string> unknown_keys(const nlohmann::json& config, Family family);
 
 }  // namespace anchorage::io

@@ -48,7 +48,7 @@ std::string ModelDirectory::fingerprint() const {
   digest.update(MappedFile(path_ / config_name).bytes());
   for (const std::string& name : weights_.names()) {
     const StoredTensor& tensor = weights_.stored(name);
-    // Zeros part what has no fixed length: neither a name of a tensor nor of a dtype has one.
+    // Zero bytes separate parts of variable length; no name of a tensor or dtype contains one.
     const std::string heading =
         fmt::format("{0}{1}{0}{2}{0}[{3}]{0}", '\0', name, tensor.dtype, fmt::join(tensor.shape, ","));
     digest.update(std::as_bytes(std::span(heading)));

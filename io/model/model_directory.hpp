@@ -11,19 +11,19 @@ namespace anchorage::io {
 
 class ModelDirectory {
  public:
-  // Reads config.json and maps the weights. Errors: UserError for what is missing or not as it should be.
+  // Reads config.json and maps the weights. Errors: UserError for a file that is missing or malformed.
   static ModelDirectory open(const std::filesystem::path& path);
 
   const std::filesystem::path& path() const { return path_; }
   const ModelConfig& config() const { return config_; }
   const WeightFiles& weights() const { return weights_; }
 
-  // Errors: UserError where the directory has no tokenizer.json.
+  // Returns the path of tokenizer.json. Errors: UserError where the directory has none.
   std::filesystem::path tokenizer() const;
 
-  // Names the model: SHA-256 over config.json's bytes and, by name, every tensor's name, dtype, shape and bytes, so
-  // that any change of a weight shows and the division into shards does not. It reads all of the weights (about a
-  // second for 500 MB): ask once and keep it.
+  // Identifies the model: SHA-256 over config.json's bytes and, by name, every tensor's name, dtype, shape
+  // and bytes, so that it changes with any weight and not with the division into shards. Reads all weights
+  // (about a second for 500 MB): call it once and keep the result.
   std::string fingerprint() const;
 
  private:

@@ -30,7 +30,7 @@ void make_directories(const fs::path& path) {
   check_system(error, "create a directory", path);
 }
 
-// The directory that is filled: renamed to its target at the end, or removed.
+// The directory being filled: it is renamed to its target at the end, or removed.
 class StagingDirectory {
  public:
   explicit StagingDirectory(fs::path target) : target_(std::move(target)), path_(target_.string() + ".partial") {
@@ -72,7 +72,7 @@ bool lies_in(const fs::path& path, const fs::path& directory) {
   return end == directory.end();
 }
 
-// `out` without links, dots and a slash at its end.
+// Returns `out` without links, dots and a trailing slash.
 fs::path checked_target(const fs::path& out, const fs::path& base) {
   fs::path target = fs::weakly_canonical(fs::absolute(out));
   if (!target.has_filename()) target = target.parent_path();
@@ -138,7 +138,7 @@ Encoded encode_edited(const std::string& name, const TensorView& original, const
   return encoded;
 }
 
-// The file's own bytes, except where a tensor was edited.
+// Returns the file's own bytes, except where a tensor was edited.
 Pieces pieces_of(const SafetensorsFile& file, const std::vector<Encoded>& in_place_order) {
   Pieces pieces;
   const std::byte* done = file.bytes().data();
@@ -163,7 +163,7 @@ void write_weights(const SafetensorsFile& file, const fs::path& out,
   write_file_atomically(out / file.path().filename(), pieces_of(file, in_place_order));
 }
 
-// Weights of the base in a form that is not edited here; a copy would be of the model before its edits.
+// Whether the file holds weights in a format that is not edited here; a copy would hold the unedited model.
 bool holds_other_weights(const fs::path& file) {
   static const std::set<std::string> extensions = {".safetensors", ".bin",       ".pt",     ".pth",  ".ckpt",
                                                    ".h5",          ".msgpack",   ".ot",     ".gguf", ".ggml",
@@ -177,7 +177,7 @@ bool is_left_out(const fs::directory_entry& entry, const ModelDirectory& base) {
   return entry.is_symlink() || entry.path().filename().string().starts_with('.');
 }
 
-// Copies what is not weights and returns what it left out.
+// Copies everything but weights and returns what it left out.
 std::vector<fs::path> copy_other_files(const ModelDirectory& base, const fs::path& out) {
   std::set<fs::path> written;
   for (const SafetensorsFile& file : base.weights().files()) written.insert(file.path());

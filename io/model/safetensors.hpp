@@ -13,8 +13,9 @@
 
 namespace anchorage::io {
 
-// Opening reads and checks the header alone; a tensor's bytes are read when they are touched. Views and spans are
-// valid as long as this object, or the one it was moved to, lives. All reading is const and safe from many threads.
+// Opening reads and checks only the header; a tensor's bytes are read when they are touched. Views and spans
+// are valid as long as this object, or the one it was moved to, lives. Several threads may read at the same
+// time.
 class SafetensorsFile {
  public:
   // Errors: UserError for a file that breaks a rule of the format (io/model/safetensors_header.hpp).
@@ -29,10 +30,10 @@ class SafetensorsFile {
   std::vector<std::string> names() const;  // in the order of their bytes
   bool contains(std::string_view name) const { return index_.contains(name); }
 
-  // Errors: UserError where there is no such tensor, or where its dtype is none of io/model/dtype.hpp's. A file may
-  // hold tensors of other dtypes (old GPT-2 files hold U8 masks); only asking for one is refused.
+  // Errors: UserError where there is no such tensor, or where its dtype is not in io/model/dtype.hpp. A file
+  // may hold tensors of other dtypes (old GPT-2 files hold U8 masks); only requesting one is refused.
   TensorView at(std::string_view name) const;
-  // The same for any dtype.
+  // Returns the tensor whatever its dtype.
   const StoredTensor& stored(std::string_view name) const;
 
  private:
@@ -41,7 +42,7 @@ class SafetensorsFile {
   std::filesystem::path path_;
   MappedFile file_;
   SafetensorsHeader header_;
-  std::map<std::string, std::size_t, std::less<>> index_;  // name -> place in header_.tensors
+  std::map<std::string, std::size_t, std::less<>> index_;  // name -> index in header_.tensors
 };
 
 }  // namespace anchorage::io

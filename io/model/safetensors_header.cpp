@@ -20,7 +20,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t length_bytes = 8;
-// An object of tensors, a tensor's object, its arrays.
+// Levels of nesting: the object of tensors, a tensor's object, its arrays.
 constexpr std::size_t header_depth = 3;
 
 // Every dtype of the format (safetensors 0.8) with the bits that an element takes.
@@ -38,7 +38,7 @@ constexpr std::array<std::pair<std::string_view, std::uint64_t>, 22> dtype_bits 
                    .remedy = "the file is damaged: get it or convert it again"});
 }
 
-// Bits that a tensor of this dtype and shape takes; none where that is 2^64 or more.
+// Returns the bits of a tensor of this dtype and shape; nothing where that is 2^64 or more.
 std::optional<std::uint64_t> size_in_bits(std::uint64_t element_bits, const std::vector<std::int64_t>& shape) {
   std::uint64_t bits = element_bits;
   for (const std::int64_t dimension : shape) {
@@ -114,7 +114,7 @@ std::map<std::string, std::string> metadata_in(const json& entry, const std::str
   return entry.get<std::map<std::string, std::string>>();
 }
 
-// Sorts by place and refuses overlaps, holes and bytes after the last tensor.
+// Sorts the tensors by place and refuses overlaps, holes and bytes after the last tensor.
 void sort_and_check_cover(std::vector<StoredTensor>& tensors, std::span<const std::byte> data,
                           const std::string& where) {
   const auto begin_of = [&](const StoredTensor& tensor) { return tensor.bytes.data() - data.data(); };

@@ -11,7 +11,7 @@
 
 namespace anchorage::io {
 
-// A tensor of any dtype of the format, as the file has it.
+// A tensor of any dtype of the format, as stored in the file.
 struct StoredTensor {
   std::string name;
   std::string dtype;  // the format's name: "F32", "U8", ...

@@ -1,4 +1,4 @@
-// A tensor that lies in somebody else's memory.
+// A tensor in memory that another object owns.
 #pragma once
 
 #include <cstddef>
@@ -10,8 +10,8 @@
 
 namespace anchorage::io {
 
-// Row-major, little-endian, contiguous. An empty shape is a scalar; a dimension may be 0. `bytes` is borrowed from
-// whoever made the view, and need not be aligned to the element's size: copy the elements, do not cast the pointer.
+// Row-major, little-endian, contiguous. An empty shape is a scalar; a dimension may be 0. `bytes` is borrowed
+// and need not be aligned to the element's size: copy the elements, do not cast the pointer.
 struct TensorView {
   DType dtype = DType::f32;
   std::vector<std::int64_t> shape;

@@ -42,7 +42,7 @@ WeightMap read_index(const fs::path& path) {
   return map;
 }
 
-// A shard lies beside its index: a name that leads elsewhere is refused.
+// Refuses the name of a shard that does not lie beside its index.
 void check_beside(const std::string& shard, const fs::path& index) {
   const bool names_file = !shard.empty() && shard != "." && shard != "..";
   const bool has_no_path = shard.find_first_of(std::string_view("/\0", 2)) == std::string::npos;
@@ -50,7 +50,7 @@ void check_beside(const std::string& shard, const fs::path& index) {
   refuse("shards named by plain file names", fmt::format("'{}'", shard), index);
 }
 
-// Where a shard's name says how many there are (model-00002-of-00003.safetensors), the index must name as many.
+// Checks that the index names as many shards as a shard's name says (model-00002-of-00003.safetensors).
 void check_count(const std::set<std::string>& shards, const fs::path& index) {
   for (const std::string& shard : shards) {
     const std::size_t mark = shard.rfind("-of-");
@@ -79,9 +79,9 @@ SafetensorsFile open_shard(const fs::path& path, const fs::path& index) {
   refuse(fmt::format("the shard {} that the index names", path.filename().string()), "none", index);
 }
 
-// Each tensor lies in one shard, which is the one that the index names for it. A tensor that the index does not
-// name is the shard's all the same: transformers takes from the index which shards there are, and all that they
-// hold.
+// Checks that each tensor lies in one shard only, the one that the index names for it. A tensor that the
+// index does not name is accepted: transformers takes the list of shards from the index, and loads everything
+// that they hold.
 void check_agreement(const WeightMap& map, const std::vector<SafetensorsFile>& files, const fs::path& index) {
   WeightMap found;
   for (const SafetensorsFile& file : files) {
@@ -102,7 +102,7 @@ void check_agreement(const WeightMap& map, const std::vector<SafetensorsFile>& f
   }
 }
 
-// What a directory without weights in safetensors has in their place, and what to do then.
+// Says what a directory without safetensors weights has instead, and what to do.
 [[noreturn]] void refuse_other_weights(const fs::path& directory) {
   const auto has_shards = [&](const fs::directory_entry& entry) {
     return entry.path().extension() == ".safetensors";

@@ -20,7 +20,7 @@ std::filesystem::path file_of(const std::filesystem::path& directory, std::int64
   return directory / fmt::format("seg-{:08d}-layer-{}.h5", segment, layer);
 }
 
-// The segment in "seg-00000012-layer-4.h5"; nothing for other names.
+// Returns the segment in "seg-00000012-layer-4.h5"; nothing for other names.
 std::optional<std::int64_t> segment_of(const std::filesystem::path& path) {
   long long segment = 0, layer = 0;
   const std::string name = path.filename().string();
@@ -50,7 +50,7 @@ void require_finite_layer(const CheckpointLayer& layer, const std::filesystem::p
 constexpr const char* look_at_batches = "look at the last batches: the weights have run away";
 constexpr const char* remove_cache = "remove the folder of checkpoints: without them the journal is replayed";
 
-// What is wrong with one of its files, or nothing.
+// Says what is wrong with one of the checkpoint's files, or nothing.
 std::optional<DamagedCheckpoint> damage_of(const std::filesystem::path& directory, const JournalEntry& entry,
                                            const std::vector<std::int64_t>& layers) {
   for (const std::int64_t layer : layers) {
@@ -67,7 +67,7 @@ std::optional<DamagedCheckpoint> damage_of(const std::filesystem::path& director
   return std::nullopt;
 }
 
-// Whether the state at the journal's end is that of the segment and what came after it.
+// Whether the state at the journal's end continues from that of the segment.
 bool goes_on_from(const Journal& journal, std::int64_t segment) {
   const auto then = live_segments(journal, segment), now = live_segments(journal);
   return then.size() <= now.size() &&
@@ -153,7 +153,7 @@ void remove_old_checkpoints(const std::filesystem::path& directory, const std::v
   auto segments = checkpointed_segments(directory);
   std::ranges::reverse(segments);
   std::size_t complete = 0;
-  std::error_code ignored;  // a cache: what cannot be removed now may be removed the next time
+  std::error_code ignored;  // what cannot be removed now may be removed next time
   for (const std::int64_t segment : segments) {
     if (complete < keep) {
       complete += is_complete(directory, segment, layers) ? 1 : 0;

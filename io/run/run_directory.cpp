@@ -28,7 +28,7 @@ void make_folder(const std::filesystem::path& path) {
   if (error) throw SystemError::from_errno(error.value(), "create the directory", path.string());
 }
 
-// A run that ended before it had a run.yaml left no more than its lock.
+// Whether the file is a trace of a run that ended before it had a run.yaml: its lock or a temporary file.
 bool is_trace_of_a_start(const std::filesystem::path& path) {
   return path.filename() == run_lock_name || is_temporary(path);
 }
@@ -61,7 +61,7 @@ void make_folders(const RunDirectory& run) {
   for (const auto& folder : {run.journal(), run.checkpoint()}) make_folder(folder);
 }
 
-// Whoever was killed in the middle of a line leaves it without a line feed: it is cut away.
+// Cuts off a last line without a line feed, which a process killed while writing left.
 void cut_torn_line(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary | std::ios::ate);
   if (!file) return;
@@ -108,7 +108,8 @@ RunDirectory RunDirectory::create(const std::filesystem::path& path) {
 }
 
 RunDirectory RunDirectory::resume(const std::filesystem::path& path) {
-  read_run_record(path / record_name);  // before a lock is left in a directory that is no run
+  read_run_record(path / record_name);  // before taking a lock, which would leave a file in a directory that is not
+                                        // a run
   RunLock lock(path);
   RunDirectory run(path, read_run_record(path / record_name), std::move(lock), {});
   remove_leftovers(path);
@@ -129,7 +130,7 @@ bool RunDirectory::is_run(const std::filesystem::path& path) {
 
 void RunDirectory::write_record(const RunRecord& record) {
   check(lock_.has_value(), "a record written to a run that is only viewed");
-  write_run_record(path_ / record_name, record);  // first: folders alone would stand in a new run's way
+  write_run_record(path_ / record_name, record);  // first: folders without it would block a new run
   lock_->remove_file_at_end(false);
   folder_.keep();
   make_folders(*this);
@@ -147,7 +148,8 @@ void RunDirectory::append_metrics(std::string_view json) {
   const ssize_t count = ::write(file.get(), line.data(), line.size());
   if (count == static_cast<ssize_t>(line.size()) && ::fsync(file.get()) == 0) return;
   const int error = count >= 0 && count < static_cast<ssize_t>(line.size()) ? ENOSPC : errno;
-  static_cast<void>(::ftruncate(file.get(), size) == 0);  // no half line; if even that fails, `resume` cuts it away
+  static_cast<void>(::ftruncate(file.get(), size) == 0);  // leaves no half line; if this fails, `resume` cuts it
+                                                          // off
   throw SystemError::from_errno(error, "write", metrics().string());
 }
 

@@ -1,4 +1,4 @@
-// The directory of a run (formats.md, "Run directory"): what was asked, the journal, caches and the lock.
+// The directory of a run (docs/formats.md, "Run directory"): its inputs, the journal, caches and the lock.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@
 
 namespace anchorage::io {
 
-// A generated prefix that edits are prompted after; kept, so that a run is repeatable.
+// A generated prefix of edit prompts, kept so that a run is repeatable.
 struct Context {
   std::string text;
   std::vector<std::int64_t> tokens;
@@ -24,16 +24,18 @@ struct Context {
 
 class RunDirectory {
  public:
-  // Makes the directory and takes its lock for as long as this object lives. It is no run before `write_record`:
-  // where that never comes, the directory is gone with this object, or empty again where it was there. UserError
-  // when a run is there already (it says about --resume) or something else is.
+  // Creates the directory and holds its lock for as long as this object lives. It becomes a run with
+  // `write_record`: without that, the destructor removes the directory, or leaves it empty where it existed
+  // before. Throws UserError where the directory holds a run already (the message points to --resume) or
+  // anything else.
   static RunDirectory create(const std::filesystem::path& path);
-  // To resume a run: takes its lock. UserError naming the holder's host and pid when another job has it.
+  // Opens a run to resume it: takes its lock. Throws UserError naming the holder's host and pid when another
+  // job holds it.
   static RunDirectory resume(const std::filesystem::path& path);
-  // To look at a run: no lock, nothing may be written.
+  // Opens a run for reading only: takes no lock and must not write.
   static RunDirectory view(const std::filesystem::path& path);
 
-  // Whether `path` looks like a run (it holds a run.yaml): MODEL may be a run wherever a model is read.
+  // Whether `path` looks like a run (it holds a run.yaml); commands that read a model accept a run as MODEL.
   static bool is_run(const std::filesystem::path& path);
 
   const std::filesystem::path& path() const { return path_; }
@@ -42,10 +44,11 @@ class RunDirectory {
   std::filesystem::path metrics() const { return path_ / "metrics.jsonl"; }
   const RunRecord& record() const { return record_; }
 
-  // Writes run.yaml, in the place of what it had before (edits appended, say). Makes a run of a new directory.
+  // Writes run.yaml, replacing the earlier one (after edits were appended, say). Turns a new directory into a
+  // run.
   void write_record(const RunRecord& record);
 
-  // Adds one line to metrics.jsonl, durably. `json` is one JSON object without a line break.
+  // Appends one line to metrics.jsonl, durably. `json` is one JSON object without a line break.
   void append_metrics(std::string_view json);
 
   void write_contexts(const std::vector<Context>& contexts);
@@ -56,7 +59,7 @@ class RunDirectory {
   RunDirectory(std::filesystem::path path, RunRecord record, std::optional<RunLock> lock, NewFolder folder);
   std::filesystem::path path_;
   RunRecord record_;
-  NewFolder folder_;             // of a run that has not begun; before the lock, so that it goes after it
+  NewFolder folder_;             // of a run that has not begun; destroyed after the lock
   std::optional<RunLock> lock_;  // empty for a view
 };
 

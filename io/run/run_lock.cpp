@@ -34,7 +34,8 @@ std::string holder_of(const std::filesystem::path& path) {
                    .remedy = "wait for that job or stop it; if it surely does not run any more, remove run.lock"});
 }
 
-// Whoever had the lock may have removed its file between our opening and locking it.
+// Whether the path still names the locked file: its earlier holder may have removed the file between our
+// opening and locking it.
 bool names_file(const std::filesystem::path& path, int descriptor) {
   struct stat named = {}, opened = {};
   return ::stat(path.c_str(), &named) == 0 && ::fstat(descriptor, &opened) == 0 && named.st_ino == opened.st_ino &&
@@ -63,7 +64,7 @@ RunLock::RunLock(const std::filesystem::path& run_directory) : path_(run_directo
 
 RunLock::~RunLock() {
   if (descriptor_ < 0) return;
-  if (removes_file_) ::unlink(path_.c_str());  // while it is held: what is removed is this one
+  if (removes_file_) ::unlink(path_.c_str());  // while the lock is held, so it removes this file
   ::close(descriptor_);
 }
 

@@ -1,5 +1,6 @@
-// The lock of a run directory: flock on <run>/run.lock, which holds the host and process id of who has it. The
-// kernel lets go of it when the process ends, however it ends, so a lock is never stale on a local disk.
+// The lock of a run directory: flock on <run>/run.lock, a file that names the holder's host and process id.
+// The kernel releases the lock when the process ends, however it ends, so a lock is never stale on a local
+// disk.
 #pragma once
 
 #include <filesystem>
@@ -8,13 +9,13 @@ namespace anchorage::io {
 
 class RunLock {
  public:
-  // UserError that names the holder when another process has it; it does not wait.
+  // Throws UserError that names the holder when another process holds the lock; does not wait.
   explicit RunLock(const std::filesystem::path& run_directory);
   ~RunLock();
   RunLock(RunLock&& other) noexcept;
   RunLock& operator=(RunLock&& other) noexcept;
 
-  // With the lock its file goes too, or stays.
+  // Says whether releasing the lock also removes its file.
   void remove_file_at_end(bool remove) { removes_file_ = remove; }
 
  private:

@@ -13,7 +13,7 @@ namespace {
 
 const std::string schema = "anchorage-run/1";
 
-// Whether a literal block ("|") gives the text back as it was.
+// Whether a literal block ("|") preserves the text.
 bool is_literal_block(const std::string& text) {
   if (text.size() < 2 || !text.ends_with('\n') || text.ends_with("\n\n")) return false;
   return text[0] != ' ' && text[0] != '\n' && text.find_first_of("\r\t") == std::string::npos;

@@ -1,5 +1,5 @@
-// run.yaml: everything that a run depends on, every default filled in, so that `--resume` needs nothing of the
-// first command line.
+// run.yaml: everything that a run depends on, every default filled in, so that `--resume` needs nothing from
+// the first command line.
 #pragma once
 
 #include <cstdint>
@@ -13,16 +13,17 @@ namespace anchorage::io {
 struct RunRecord {
   std::string model;               // path, absolute
   std::vector<std::string> edits;  // paths, absolute
-  std::string format = "auto";     // of the edits: a name of io/edits/formats.hpp; auto: found from their fields
-  std::string chat_template{};     // whose message a prompt is: system, user, or "" for prompts as they are
+  std::string format = "auto";     // of the edits: a name of io/edits/formats.hpp, or auto: detected from
+                                   // their fields
+  std::string chat_template{};     // role of a prompt's message: system, user, or "" for bare prompts
   std::string statistics;          // path, absolute
   std::string method;
-  std::string hparams;  // YAML text, kept letter by letter
+  std::string hparams;  // YAML text, kept unchanged
   std::int64_t batch_size = 0;
   std::int64_t seed = 0;
-  std::int64_t threads = 0;                         // a rank
-  std::int64_t group = 0;                           // edits that are computed together
-  std::string dtype;                                // of the weights as asked for: auto, fp32, bf16 or fp16
+  std::int64_t threads = 0;                         // per rank
+  std::int64_t group = 0;                           // edits computed together
+  std::string dtype;                                // requested for the weights: auto, fp32, bf16 or fp16
   std::string device;                               // cpu or cuda
   std::map<std::string, std::string> fingerprints;  // model, tokenizer, statistics
   std::map<std::string, std::string> versions;      // anchorage, torch, hdf5, ...
@@ -33,7 +34,7 @@ struct RunRecord {
 // Replaces the file atomically.
 void write_run_record(const std::filesystem::path& path, const RunRecord& record);
 
-// UserError for a file that is missing, not YAML or lacks a key.
+// Throws UserError for a file that is missing, is not YAML or lacks a key.
 RunRecord read_run_record(const std::filesystem::path& path);
 
 }  // namespace anchorage::io

@@ -1,4 +1,4 @@
-// What the committed segments of a run did to the weights, step by step.
+// The changes that the committed segments of a run made to the weights, step by step.
 #pragma once
 
 #include <cstdint>
@@ -19,15 +19,15 @@ struct RunUpdate {
   Matrix v;  // [f, r]
 };
 
-// The steps of segments, in their order. They are read while they are visited, one after the other: those of a long
-// run do not fit in memory.
+// The steps of segments, in their order. They are read one by one while they are visited, since those of a
+// long run do not fit in memory.
 class RunUpdates {
  public:
   explicit RunUpdates(std::vector<JournalEntry> segments) : segments_(std::move(segments)) {}
 
-  std::vector<std::int64_t> layers() const;  // that have steps, ascending
+  std::vector<std::int64_t> layers() const;  // with steps, ascending
 
-  // Calls `visit` with each step; those of layers that are not `wanted` are not read.
+  // Calls `visit` with each step; does not read those of layers that are not `wanted`.
   void for_each(
       const std::function<void(const RunUpdate&)>& visit,
       const std::function<bool(std::int64_t)>& wanted = [](std::int64_t) { return true; }) const;
@@ -36,7 +36,7 @@ class RunUpdates {
   std::vector<JournalEntry> segments_;
 };
 
-// Throws io::UserError when the journal has no segment of this number. `where`: the run, for the message.
+// Throws UserError when the journal has no segment of this number. `where` names the run in the message.
 void require_segment(const Journal& journal, std::int64_t number, const std::string& where);
 
 }  // namespace anchorage::io

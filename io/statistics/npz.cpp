@@ -44,8 +44,8 @@ struct Header {
   std::size_t data_offset = 0;
 };
 
-// NumPy's .npy format: the preamble, the header's length in 2 bytes (version 1) or 4, a Python dictionary, the
-// data.
+// Parses NumPy's .npy format: the preamble, the header's length in 2 bytes (version 1) or 4, a Python
+// dictionary, the data.
 Header parse_header(std::span<const std::byte> bytes, const std::string& where) {
   if (bytes.size() < preamble_size + 4 || std::memcmp(bytes.data(), "\x93NUMPY", 6) != 0) {
     refuse("an array in NumPy's .npy format", "something else", where);
@@ -100,7 +100,7 @@ std::vector<double> convert(const std::string& element, std::span<const std::byt
   refuse("elements of type <f4, <f8, <i4 or <i8", element, where);
 }
 
-// The same array with its last index the fastest, from one with its first index the fastest.
+// Converts an array whose first index is the fastest to one whose last index is.
 std::vector<double> row_major(const std::vector<double>& values, const std::vector<std::int64_t>& shape) {
   std::vector<double> result(values.size());
   std::vector<std::size_t> strides(shape.size(), 1);  // in the result
@@ -165,7 +165,7 @@ NpyArray NpzFile::read(const std::string& name) const {
                                                                &zip_fclose);
   if (!file) refuse("a readable array", zip_strerror(archive_->zip.get()), where);
 
-  // In parts, so that a size that the archive makes up takes no memory. The archive's CRC is checked at the end.
+  // Reads in parts, so that a false size in the archive takes no memory. libzip checks the CRC at the end.
   std::vector<std::byte> bytes;
   std::vector<std::byte> part(std::size_t{1} << 20);
   while (true) {

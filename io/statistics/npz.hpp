@@ -1,5 +1,6 @@
-// NumPy's .npz archives (a zip of .npy files), as np.savez and np.savez_compressed write them: real and integer
-// arrays, little-endian, C or Fortran order. Other element types can be listed and are refused by name when read.
+// Reads NumPy's .npz archives (a zip of .npy files), as np.savez and np.savez_compressed write them: real and
+// integer arrays, little-endian, C or Fortran order. Arrays of other element types are listed, and refused by
+// name when read.
 #pragma once
 
 #include <cstdint>
@@ -13,12 +14,12 @@ namespace anchorage::io {
 struct NpyArray {
   std::string element;              // NumPy's own name: "<f4", "<f8", "<i8", "<i4"
   std::vector<std::int64_t> shape;  // empty for a scalar
-  std::vector<double> values;       // row-major; i8 beyond 2^53 is refused
+  std::vector<double> values;       // row-major; integers beyond 2^53 are refused
 };
 
 class NpzFile {
  public:
-  explicit NpzFile(const std::filesystem::path& path);  // UserError when it is no zip archive
+  explicit NpzFile(const std::filesystem::path& path);  // UserError when it is not a zip archive
   ~NpzFile();
   NpzFile(NpzFile&&) noexcept;
   NpzFile& operator=(NpzFile&&) noexcept;

@@ -9,7 +9,7 @@
 namespace anchorage::io {
 namespace {
 
-// A sum in 32 bits differs from its transpose by rounding when it was made in parts.
+// A sum in 32 bits that was computed in parts differs from its transpose by rounding.
 constexpr double symmetry_tolerance = 1e-3;  // of the geometric mean of the two diagonal entries
 
 [[noreturn]] void refuse(const std::string& expected, const std::string& found, const std::filesystem::path& path) {

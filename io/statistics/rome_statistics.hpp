@@ -1,5 +1,5 @@
-// Second moments as ROME's layer_stats publishes them: an .npz file a layer, with `mom2.mom2` [f, f], the sum of k
-// k^T over all tokens, and `mom2.count`, the number of tokens.
+// Imports second moments in the form of ROME's layer_stats: an .npz file per layer, with `mom2.mom2` [f, f],
+// the sum of k k^T over all tokens, and `mom2.count`, the number of tokens.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,9 @@ struct ImportedMoment {
   std::int64_t tokens = 0;
 };
 
-// The file bears no fingerprint: whoever imports it vouches for the model. UserError unless it is square, finite,
-// symmetric, over at least one token and [size, size], the model's d_ff.
+// Imports one file. It has no fingerprint: the user vouches that it belongs to the model. Throws UserError
+// unless the sum is finite, symmetric, over at least one token and [size, size], where `size` is the model's
+// d_ff.
 ImportedMoment import_rome_statistics(const std::filesystem::path& path, std::int64_t layer, std::int64_t size);
 
 }  // namespace anchorage::io

@@ -32,7 +32,7 @@ std::string words(const StatisticsFingerprint& fingerprint) {
 constexpr const char* why_not_finite = "look at the model's weights, or load it with --dtype bf16 or fp32";
 constexpr const char* collect_again = "remove the file and collect the statistics again";
 
-// `what` they are: "the sum of layer 4", ...
+// `what` names the values: "the sum of layer 4", ...
 void require_finite_square(std::span<const double> values, std::int64_t size, const std::string& what,
                            const std::filesystem::path& path, const char* remedy) {
   require_finite(values, std::vector{size, size}, what, path.string(), remedy);

@@ -1,8 +1,9 @@
-// The statistics file: second moments of the keys, E[k k^T] [f, f] a layer, and the median norm of the residual
-// stream in every layer of the model, both on general text (method.md, sections 1 and 3).
+// The statistics file: second moments of the keys, E[k k^T] [f, f] per layer, and the median norm of the
+// residual stream after each layer up to the last of these (0 for later layers), both on general text
+// (docs/method.md, sections 1 and 3).
 //
-// One path, two states. While it is collected the file holds sums in f64 and the place in the corpus to continue
-// from; each save replaces it atomically. When finished it holds the means in f32. As HDF5:
+// The file has two states. During collection it holds sums in f64 and the place in the corpus to continue
+// from; each save replaces it atomically. When finished it holds the means in f32. Its HDF5 layout:
 //
 //   /                      attributes schema, state (collecting, finished), model_name, model, tokenizer, corpus,
 //                          sequence_length, tokens; while collecting also target_tokens, position
@@ -10,8 +11,8 @@
 //   /residual_norms        [model's layers, n] f32 while collecting
 //   /residual_norm_median  [model's layers] f32 when finished
 //
-// A save holds the file's content in memory. Whatever is not finite is neither written nor read: a UserError names
-// the layer and the first such entry.
+// A save holds the file's content in memory. Numbers that are not finite are neither written nor read: a
+// UserError names the layer and the first such entry.
 #pragma once
 
 #include <cstdint>
@@ -26,9 +27,9 @@
 
 namespace anchorage::io {
 
-// What the statistics belong to.
+// Identifies what the statistics were computed from.
 struct StatisticsFingerprint {
-  std::string model_name;  // for people: the model's directory
+  std::string model_name;  // for the reader: the model's directory
   std::string model;       // digests
   std::string tokenizer;
   std::string corpus;
@@ -37,7 +38,7 @@ struct StatisticsFingerprint {
   bool operator==(const StatisticsFingerprint&) const = default;
 };
 
-// A layer of which the keys are summed up: the sum of k k^T over the tokens so far, [f, f].
+// A layer whose keys are summed: the sum of k k^T over the tokens so far, [f, f].
 struct SummedLayer {
   std::int64_t layer = 0;
   std::int64_t size = 0;  // f
@@ -45,14 +46,15 @@ struct SummedLayer {
   bool operator==(const SummedLayer&) const = default;
 };
 
-// A collection but for its sums, gigabytes a layer of a large model, which are read and written one at a time.
+// The state of a collection without its sums, which take gigabytes per layer of a large model and are read
+// and written one at a time.
 struct StatisticsProgress {
   StatisticsFingerprint fingerprint;
   std::int64_t tokens = 0;         // in the sums
-  std::int64_t target_tokens = 0;  // when it is finished
+  std::int64_t target_tokens = 0;  // when the collection is finished
   std::int64_t position = 0;       // where to continue in the corpus, in the collector's own unit
   std::vector<SummedLayer> layers;
-  Matrix residual_norms;  // [model's layers, n]: what the collector needs to find the medians
+  Matrix residual_norms;  // [model's layers, n]: of the n tokens over which the medians are taken
 
   bool operator==(const StatisticsProgress&) const = default;
 };
@@ -76,8 +78,8 @@ struct Statistics {
 enum class StatisticsState { absent, collecting, finished };
 StatisticsState statistics_state(const std::filesystem::path& path);
 
-// A save of a collection, in the making. `commit` replaces what is at the path; SystemError when the disk refuses,
-// and then what was there stays.
+// Writes a save of a collection. `commit` replaces the file at the path; it throws SystemError when the disk
+// refuses, and the earlier file stays.
 class ProgressWriter {
  public:
   ProgressWriter(const std::filesystem::path& path, const StatisticsProgress& progress);
@@ -85,7 +87,8 @@ class ProgressWriter {
   ProgressWriter(ProgressWriter&&) noexcept;
   ProgressWriter& operator=(ProgressWriter&&) noexcept;
 
-  void add(const SummedLayer& layer, std::span<const double> sum);  // once for each layer of the progress
+  void add(const SummedLayer& layer, std::span<const double> sum);  // call once for each layer of the
+                                                                    // progress
   void commit();
 
  private:
@@ -95,18 +98,18 @@ class ProgressWriter {
 
 void save_statistics(const std::filesystem::path& path, const Statistics& statistics);
 
-// What to continue from: `expected` itself, whose sums are zero, where there is no file yet, otherwise what the
-// file holds. UserError when the file belongs to another model, tokenizer, corpus, sequence length or other layers,
-// or is finished.
+// Returns the progress to continue from: `expected` itself, whose sums are zero, where there is no file yet,
+// otherwise that of the file. Throws UserError when the file belongs to another model, tokenizer, corpus,
+// sequence length or other layers, or is finished.
 StatisticsProgress create_or_resume(const std::filesystem::path& path, const StatisticsProgress& expected);
 
-// One sum of an unfinished file, [f, f]; UserError where it has another size.
+// Reads one sum of an unfinished file, [f, f]; throws UserError where it has another size.
 std::vector<double> read_key_sum(const std::filesystem::path& path, const SummedLayer& layer);
 
-// A finished file; moments are read one layer at a time, for they may be large.
+// A finished file; moments are read one layer at a time, since they may be large.
 class StatisticsFile {
  public:
-  // UserError for a file that is still being collected, or none of this kind.
+  // Throws UserError for a file that is still being collected, or is not a statistics file.
   static StatisticsFile load(const std::filesystem::path& path);
   ~StatisticsFile();
   StatisticsFile(StatisticsFile&&) noexcept;
@@ -116,10 +119,10 @@ class StatisticsFile {
   std::int64_t tokens() const;
   std::vector<std::int64_t> layers() const;
   const std::vector<float>& residual_norm_median() const;
-  SecondMoment moment(std::int64_t layer) const;  // UserError naming the layers that there are
+  SecondMoment moment(std::int64_t layer) const;  // UserError naming the layers that the file has
 
-  // UserError that names both models unless model and tokenizer are the expected ones; corpus and sequence length
-  // are the collector's choice and not compared.
+  // Throws UserError that names both models unless model and tokenizer are the expected ones; corpus and
+  // sequence length are the collector's choice and not compared.
   void check_fingerprint(const StatisticsFingerprint& expected) const;
 
  private:

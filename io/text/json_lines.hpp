@@ -1,4 +1,4 @@
-// JSON Lines, one value at a time, from a stream that may have no end.
+// Reads JSON Lines, one value at a time, from a stream that may have no end.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -19,10 +19,11 @@ struct JsonLine {
 
 class JsonLines {
  public:
-  // Borrows the stream. `diagnostic` is for a line that is no JSON: its place names the stream.
+  // Borrows the stream. `diagnostic` serves a line that is not JSON: its place names the stream.
   JsonLines(std::istream& stream, Diagnostic diagnostic) : stream_(stream), complaint_(std::move(diagnostic)) {}
 
-  // The next line that is not blank; nothing at the end. Throws UserError for one that is not JSON.
+  // Returns the next line that is not blank; nothing at the end. Throws UserError for a line that is not
+  // JSON.
   std::optional<JsonLine> next();
 
  private:

@@ -10,7 +10,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t longest_shown = 300;  // what was read may be long
+constexpr std::size_t longest_shown = 300;  // bytes of a value in a message
 
 [[noreturn]] void refuse(Diagnostic diagnostic, std::string found) {
   diagnostic.found = std::move(found);
@@ -25,7 +25,7 @@ void refuse_zero_byte(std::string_view text, const Diagnostic& diagnostic) {
          fmt::format("a zero byte at line {} (byte {}): the file is torn, or no text in UTF-8", line, place));
 }
 
-// Puts the value together as the text is parsed: the only place where a repeated name is visible.
+// Builds the value while the text is parsed, the only stage at which a repeated name is visible.
 class Builder : public nlohmann::json_sax<json> {
  public:
   Builder(const Diagnostic& diagnostic, std::size_t max_depth) : complaint_(diagnostic), max_depth_(max_depth) {}
@@ -62,7 +62,7 @@ class Builder : public nlohmann::json_sax<json> {
   }
 
  private:
-  // Where the value lies.
+  // Stores the value and returns its address.
   json* put(json value) {
     if (open_.empty()) {
       root_ = std::move(value);
@@ -90,8 +90,8 @@ class Builder : public nlohmann::json_sax<json> {
   const Diagnostic& complaint_;
   std::size_t max_depth_;
   json root_;
-  std::vector<json*> open_;  // objects and arrays; in each its last entry alone is open, so that none moves
-  json* member_ = nullptr;   // of the innermost object, whose name was the last one
+  std::vector<json*> open_;  // objects and arrays; only the last entry of each is open, so none moves
+  json* member_ = nullptr;   // member of the innermost object, under the last name read
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-// YAML as it should be read from files that others made.
+// Strict parsing of YAML files that others wrote.
 #pragma once
 
 #include <yaml-cpp/yaml.h>
@@ -9,8 +9,8 @@
 
 namespace anchorage::io {
 
-// Parses a whole YAML text of one document; an empty one, as after a last "---", does not count. Control
-// characters, at some of which the library would stop without a word, are errors. Errors: UserError with the
+// Parses a whole YAML text of one document; an empty document, as after a last "---", does not count. Control
+// characters are errors: at some of them the library would stop silently. Errors: UserError with the
 // diagnostic's expectation, place and remedy, and the line.
 YAML::Node parse_strict_yaml(const std::string& text, const Diagnostic& diagnostic);
 

@@ -1,4 +1,4 @@
-// The lines of a text, from a text file or from records that have it: a corpus, or text that is held out.
+// Reads the lines of a text, from a text file or from records: a corpus, or held-out text.
 #pragma once
 
 #include <cstdint>
@@ -15,18 +15,18 @@ struct TextLine {
   std::string where;  // "corpus.txt, line 12", "corpus.json, index 11"
 };
 
-// UTF-8, with or without byte order mark; blank lines do not count. Of a file `*.jsonl`, and of a `*.json`, the
-// texts are the records' fields `text`, one after the other; a `.json` is taken into memory, the others are
+// UTF-8, with or without byte order mark; blank lines do not count. In a file `*.jsonl` or `*.json` the texts
+// are the records' fields `text`, one after the other; a `.json` is read into memory, the others are
 // streamed.
 class TextLines {
  public:
-  // UserError where there is no such file.
+  // Throws UserError where there is no such file.
   explicit TextLines(const std::filesystem::path& path);
   TextLines(const TextLines&) = delete;
   TextLines& operator=(const TextLines&) = delete;
 
-  // The next line; nothing after the last one. UserError with file and line, or index, for bytes
-  // that are not UTF-8, a zero byte, and a record without `text`.
+  // Returns the next line; nothing after the last one. Throws UserError with file and line, or index, for
+  // bytes that are not UTF-8, a zero byte, and a record without `text`.
   std::optional<TextLine> next();
 
  private:
@@ -35,9 +35,9 @@ class TextLines {
   std::string path_;
   std::ifstream file_;
   std::int64_t number_ = 0;                             // of the last plain line, from 1
-  std::function<std::optional<TextLine>()> next_text_;  // of the file's
-  TextLine text_;                                       // the one current
-  std::size_t place_ = 0;                               // in it, where the next line begins
+  std::function<std::optional<TextLine>()> next_text_;  // the next text of the file
+  TextLine text_;                                       // the current one
+  std::size_t place_ = 0;                               // where the next line begins in text_
 };
 
 }  // namespace anchorage::io

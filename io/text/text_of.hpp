@@ -6,7 +6,7 @@
 
 namespace anchorage::io {
 
-// Bytes as the text that they are. Borrows them.
+// Views bytes as text. Borrows them.
 inline std::string_view text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }

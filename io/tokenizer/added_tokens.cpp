@@ -11,7 +11,7 @@
 namespace anchorage::io {
 namespace {
 
-// \w of Rust's regex crate (UTS 18, annex C).
+// Matches \w of Rust's regex crate (UTS 18, annex C).
 bool is_word_character(char32_t given) {
   const auto character = static_cast<UChar32>(given);
   constexpr std::uint32_t word_categories = U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK;
@@ -115,7 +115,7 @@ void AddedTokens::spell(const JsonNode& node, const Normalizer& normalizer) {
   }
 }
 
-// Special tokens first: they win over others of the same spelling.
+// Adds special tokens first: they win over others with the same spelling.
 void AddedTokens::build_tries() {
   for (const bool special : {true, false}) {
     for (std::size_t i = 0; i < tokens_.size(); ++i) {
@@ -135,8 +135,9 @@ std::optional<std::int32_t> AddedTokens::id_of(std::string_view content) const {
   return found == ids_.end() ? std::nullopt : std::optional(found->second);
 }
 
-// The leftmost and there the longest token counts. A token that is refused for touching a word hides the shorter
-// ones in it, and white space that a token swallowed may still start the next one: so in `tokenizers`.
+// Takes the leftmost token, and the longest one there. As in `tokenizers`, a token that is refused for
+// touching a word hides the shorter ones in it, and white space that a token swallowed may still start the
+// next one.
 std::vector<Segment> AddedTokens::split(std::string_view text, const Trie& trie) const {
   std::vector<Segment> segments;
   std::size_t done = 0;

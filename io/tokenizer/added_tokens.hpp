@@ -1,4 +1,5 @@
-// The "added_tokens" of tokenizer.json: tokens that are found in the text before anything else is done with it.
+// The "added_tokens" of tokenizer.json: tokens that are searched for in the text before anything else happens
+// to it.
 #pragma once
 
 #include <array>
@@ -20,15 +21,15 @@ struct AddedToken {
   std::string content;
   std::int32_t id = 0;
   bool special = false;
-  bool single_word = false;  // not where a letter or digit touches it
+  bool single_word = false;  // does not match where a letter or digit touches it
   bool lstrip = false;       // swallows white space before it
   bool rstrip = false;       // swallows white space after it
-  bool normalized = false;   // looked for, in its normalized form, in the normalized text
-  std::string spelling;      // the form it is looked for in, and which decoding starts from
+  bool normalized = false;   // searched for in its normalized form in the normalized text
+  std::string spelling;      // the form that is searched for, and that decoding starts from
   bool skippable = false;    // left out of decoded text on demand: its spelling is the content of a special token
 };
 
-// Finds the longest of several strings at a place, in time of its length.
+// Finds the longest of several strings at a place, in time proportional to its length.
 class Trie {
  public:
   struct Match {
@@ -36,7 +37,7 @@ class Trie {
     std::size_t value;
   };
 
-  // Of equal strings the first one added counts.
+  // Where equal strings are added, the first one counts.
   void add(std::string_view text, std::size_t value);
   std::optional<Match> longest_at(std::string_view text) const;
   bool empty() const { return nodes_.size() == 1; }
@@ -51,7 +52,8 @@ class Trie {
   std::vector<Node> nodes_ = std::vector<Node>(1);
 };
 
-// A part of a text: an added token with the white space that it swallowed, or (no id) text between added tokens.
+// A part of a text: an added token with the white space that it swallowed, or text between added tokens
+// (without id).
 struct Segment {
   TextRange range;
   std::optional<std::int32_t> id;
@@ -61,14 +63,15 @@ class AddedTokens {
  public:
   static AddedTokens parse(const JsonNode& node, const Bpe& model, const Normalizer& normalizer);
 
-  // By the tokens that are looked for in the text as it was given, or as it was normalized. No segment is empty.
+  // Split the text at the tokens that are searched for in the original text, or in the normalized text. No
+  // segment is empty.
   std::vector<Segment> split_original(std::string_view text) const { return split(text, original_); }
   std::vector<Segment> split_normalized(std::string_view text) const { return split(text, normalized_); }
 
   const AddedToken* find(std::int32_t id) const;
   std::optional<std::int32_t> id_of(std::string_view content) const;
 
-  // Those that are not in the model's vocabulary.
+  // Returns how many added tokens are not in the model's vocabulary.
   std::size_t beyond_model() const { return beyond_model_; }
 
  private:

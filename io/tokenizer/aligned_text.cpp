@@ -44,7 +44,7 @@ void AlignedText::prepend(std::string_view prefix) {
   text_.insert(0, prefix);
 }
 
-// New text stands for what the byte before it does; nothing is before the first one.
+// New text stands for what the byte before it stands for; at the start it stands for nothing.
 AlignedText::Origin AlignedText::origin_before(std::size_t byte) const {
   const auto start = static_cast<std::uint32_t>(begin_);
   return byte == 0 ? Origin{start, start} : origins_[byte - 1];
@@ -74,7 +74,7 @@ void AlignedText::replace(std::span<const TextRange> ranges, std::string_view co
 void AlignedText::rewrite(std::span<const Change> changes) {
   std::string text;
   std::vector<Origin> origins;
-  std::size_t at = 0;  // in the old text: what is taken up so far
+  std::size_t at = 0;  // position in the old text: characters consumed so far
   const auto take_one = [&] { at += at < text_.size() ? character_length(text_[at]) : 0; };
   for (const auto& [character, change] : changes) {
     const Origin origin = change > 0 ? origin_before(at) : origins_[at];

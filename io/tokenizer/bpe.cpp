@@ -22,7 +22,7 @@ void refuse_affix(const JsonNode& node) {
 
 }  // namespace
 
-// A word on its way: symbols in a doubly linked list, and the merges that are possible in a queue.
+// A word being merged: its symbols in a doubly linked list, and possible merges in a queue.
 class Bpe::Word {
  public:
   Word(const Bpe& bpe, const std::vector<BpeToken>& tokens) : bpe_(bpe) {
@@ -38,7 +38,7 @@ class Bpe::Word {
     while (!queue_.empty()) {
       const Candidate best = queue_.top();
       queue_.pop();
-      // The pair may have changed since it was queued; then another entry stands for what it became.
+      // The pair may have changed since it was queued; then another entry covers the new pair.
       const Merge* merge = merge_at(best.position);
       if (merge != nullptr && merge->id == best.id) apply(best);
     }
@@ -63,7 +63,7 @@ class Bpe::Word {
   };
   struct Candidate {
     std::int32_t rank;
-    std::int32_t position;  // of the left symbol
+    std::int32_t position;  // position of the left symbol
     std::int32_t id;
     bool operator>(const Candidate& other) const {
       return std::tie(rank, position) > std::tie(other.rank, other.position);
@@ -73,7 +73,7 @@ class Bpe::Word {
   const Symbol& symbol(std::int32_t at) const { return symbols_[static_cast<std::size_t>(at)]; }
   Symbol& symbol(std::int32_t at) { return symbols_[static_cast<std::size_t>(at)]; }
 
-  // Of the symbol at `left` with its right neighbor.
+  // Returns the merge of the symbol at `left` with its right neighbor.
   const Merge* merge_at(std::int32_t left) const {
     if (left == none || symbol(left).id == none || symbol(left).next == none) return nullptr;
     return bpe_.find_merge(symbol(left).id, symbol(symbol(left).next).id);
@@ -139,7 +139,7 @@ void Bpe::read_vocabulary(const JsonNode& node) {
   }
 }
 
-// Each either "left right" or ["left", "right"].
+// Each merge is either "left right" or ["left", "right"].
 void Bpe::read_merges(const JsonNode& node) {
   if (!node.value().is_array()) node.refuse("an array of pairs of tokens", "none");
   merges_.reserve(node.value().size());
@@ -167,7 +167,7 @@ void Bpe::add_merge(const JsonNode& merges, std::string_view left, std::string_v
                     fmt::format("'{}' in the merge '{} {}'", token, left, right));
     }
   }
-  // Of a pair that stands there twice the last one counts.
+  // Where a pair occurs twice, the last one counts.
   merges_.insert_or_assign(pair_of(*id_of(left), *id_of(right)), Merge{next_rank_++, *id_of(joined)});
 }
 
@@ -198,7 +198,8 @@ std::vector<BpeToken> Bpe::encode(std::string_view word) const {
 std::vector<BpeToken> Bpe::symbols_of(std::string_view word) const {
   std::vector<BpeToken> symbols;
   symbols.reserve(word.size());
-  // The unknown token is put down when the next known character comes: byte tokens overtake it, as in `tokenizers`.
+  // The unknown token is emitted when the next known character comes: byte tokens overtake it, as in
+  // `tokenizers`.
   std::optional<BpeToken> unknown;
   const auto put_unknown = [&] {
     if (unknown) symbols.push_back(*std::exchange(unknown, std::nullopt));

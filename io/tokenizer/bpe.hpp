@@ -1,6 +1,6 @@
 // The "model" of tokenizer.json: byte-pair encoding.
 //
-// A word starts as its characters; the pair of neighbors that stands first in the list of merges is joined, the
+// A word starts as its characters; the neighboring pair that comes first in the list of merges is joined,
 // leftmost first, until no pair is in the list (Sennrich et al. 2016, https://arxiv.org/abs/1508.07909).
 #pragma once
 
@@ -16,7 +16,7 @@
 
 namespace anchorage::io {
 
-// Lets maps with string keys be asked with string views.
+// Lets maps with string keys be searched with string views.
 struct StringHash : std::hash<std::string_view> {
   using is_transparent = void;
 };
@@ -24,8 +24,8 @@ struct StringHash : std::hash<std::string_view> {
 template <typename Value>
 using StringMap = std::unordered_map<std::string, Value, StringHash, std::equal_to<>>;
 
-// A token and how many bytes of its word it takes up, as `tokenizers` counts them: characters that become nothing
-// move those after them.
+// A token and how many bytes of its word it takes, as `tokenizers` counts them: a character that becomes
+// nothing shifts the ones after it.
 struct BpeToken {
   std::int32_t id;
   std::uint32_t length;
@@ -38,8 +38,8 @@ class Bpe {
   Bpe(Bpe&&) = default;
   Bpe& operator=(Bpe&&) = default;
 
-  // In time n log n of the word's length. Characters that no token covers become bytes, the unknown token, or
-  // nothing, as the model says.
+  // Encodes a word of length n in time n log n. Characters that no token covers become bytes, the unknown
+  // token, or nothing, as the model specifies.
   std::vector<BpeToken> encode(std::string_view word) const;
 
   std::size_t size() const { return ids_.size(); }
@@ -68,7 +68,8 @@ class Bpe {
   std::int32_t unknown_id() const;
 
   StringMap<std::int32_t> ids_;
-  std::unordered_map<std::int32_t, std::string_view> tokens_;  // into the keys of ids_, which stay where they are
+  std::unordered_map<std::int32_t, std::string_view> tokens_;  // views into the keys of ids_, whose addresses are
+                                                               // stable
   std::unordered_map<std::uint64_t, Merge, PairHash> merges_;
   std::int32_t next_rank_ = 0;
   std::optional<std::string> unknown_token_;

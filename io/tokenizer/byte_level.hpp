@@ -11,7 +11,7 @@ namespace anchorage::io {
 // "é b" -> "Ã©Ġb".
 std::string to_byte_characters(std::string_view bytes);
 
-// The way back; none when some character stands for no byte.
+// Inverts to_byte_characters; returns nothing when a character stands for no byte.
 std::optional<std::string> from_byte_characters(std::string_view utf8);
 
 }  // namespace anchorage::io

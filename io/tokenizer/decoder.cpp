@@ -22,7 +22,7 @@ std::string join(const Tokens& tokens, std::string_view separator) {
   return fmt::format("{}", fmt::join(tokens, separator));
 }
 
-// A token with a character that stands for no byte, such as an added one, is taken as it is.
+// Keeps a token with a character that stands for no byte, such as an added token, unchanged.
 Tokens decode_bytes(const Tokens& tokens) {
   std::string bytes;
   for (const std::string& token : tokens) bytes += from_byte_characters(token).value_or(token);
@@ -63,7 +63,7 @@ Tokens decode_fallback_bytes(const Tokens& tokens) {
   return result;
 }
 
-// Takes up to `start` of the character from the front of each token and up to `stop` from its back.
+// Removes up to `start` of the character from the front of each token and up to `stop` from its back.
 struct Strip {
   std::string character;
   std::int32_t start;

@@ -11,7 +11,8 @@ namespace anchorage::io {
 
 class Decoder {
  public:
-  // null (tokens are joined by spaces), Sequence, ByteLevel, ByteFallback, Fuse, Metaspace, Replace, Strip.
+  // Accepts null (tokens are joined by spaces), Sequence, ByteLevel, ByteFallback, Fuse, Metaspace, Replace,
+  // Strip.
   static Decoder parse(const JsonNode& node);
 
   std::string decode(std::vector<std::string> tokens) const;

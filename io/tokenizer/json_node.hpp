@@ -18,29 +18,29 @@ class JsonNode {
   const nlohmann::json& value() const { return *value_; }
   bool is_null() const { return value_->is_null(); }
 
-  // The member `key` of an object; null when it is absent.
+  // Returns the member `key` of an object; null when it is absent.
   JsonNode member(std::string_view key) const;
-  // UserError when this is not an array.
+  // Throws UserError when this is not an array.
   std::vector<JsonNode> elements() const;
 
-  // UserError when this is of another type, or absent.
+  // These throw UserError when this has another type, or is absent.
   std::string text() const;
   bool flag() const;
   std::int32_t count() const;  // [0, 2^31 - 1)
-  // Exactly one character.
+  // Reads a text of exactly one character.
   char32_t character() const;
 
   bool flag_or(bool fallback) const { return is_null() ? fallback : flag(); }
 
-  // The member "type" of an object.
+  // Returns the member "type" of an object.
   std::string type() const { return member("type").text(); }
 
-  // UserError when this is not an object or has members other than `known`: a member that nobody reads may change
-  // the ids. "type" is always known.
+  // Throws UserError when this is not an object or has members other than `known`: a member that is ignored
+  // may change the ids. "type" is always known.
   void allow_only(std::initializer_list<std::string_view> known) const;
 
   [[noreturn]] void refuse(const std::string& expected, const std::string& found) const;
-  // For what `tokenizers` knows and this reader does not.
+  // Refuses what `tokenizers` implements and this reader does not.
   [[noreturn]] void not_implemented(const std::string& what) const;
 
  private:

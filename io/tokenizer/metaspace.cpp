@@ -26,7 +26,7 @@ Metaspace Metaspace::parse(const JsonNode& node) {
   Metaspace metaspace{.replacement = to_utf8(std::u32string(1, node.member("replacement").character())),
                       .scheme = parse_scheme(node.member("prepend_scheme")),
                       .splits = node.member("split").flag_or(true)};
-  // The older spelling, which says no more than the newer one.
+  // An older spelling, which must agree with the newer one.
   const JsonNode prefix = node.member("add_prefix_space");
   if (!prefix.flag_or(true) && metaspace.scheme != Scheme::never) {
     prefix.refuse("add_prefix_space in agreement with prepend_scheme", "false without \"never\"");

@@ -1,5 +1,5 @@
-// SentencePiece's way with spaces: a visible character ('▁') stands for a space and starts a word. A pre-tokenizer
-// and a decoder of tokenizer.json.
+// SentencePiece's treatment of spaces: a visible character ('▁') stands for a space and starts a word. Serves
+// as a pre-tokenizer and as a decoder of tokenizer.json.
 #pragma once
 
 #include <string>
@@ -19,10 +19,11 @@ struct Metaspace {
 
   static Metaspace parse(const JsonNode& node);
 
-  // With a replacement put before the text if the scheme wants it there and the text does not start with one.
+  // Splits the text into words; first puts a replacement before the text if the scheme asks for it and the
+  // text does not start with one.
   std::vector<AlignedText> split_words(AlignedText text) const;
 
-  // The tokens with spaces again; without those of the first token where a scheme put them.
+  // Turns replacements into spaces again; drops those of the first token where the scheme put them.
   std::vector<std::string> restore_spaces(std::vector<std::string> tokens) const;
 };
 

@@ -13,7 +13,7 @@
 namespace anchorage::io {
 namespace {
 
-// Character by character, without regard to language or to neighbors (no final sigma), as Rust's
+// Lowercases character by character, regardless of language and neighbors (no final sigma), like Rust's
 // char::to_lowercase.
 void lowercase(AlignedText& text) {
   std::vector<AlignedText::Change> changes;

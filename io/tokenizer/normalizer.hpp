@@ -1,4 +1,4 @@
-// The "normalizer" of tokenizer.json: what is done to the text before it is taken apart.
+// The "normalizer" of tokenizer.json: transforms the text before it is split.
 #pragma once
 
 #include <functional>
@@ -11,7 +11,7 @@ namespace anchorage::io {
 
 class Normalizer {
  public:
-  // null, Sequence, NFC, NFD, NFKC, NFKD, Lowercase, Strip, Prepend, Replace.
+  // Accepts null, Sequence, NFC, NFD, NFKC, NFKD, Lowercase, Strip, Prepend, Replace.
   static Normalizer parse(const JsonNode& node);
 
   void apply(AlignedText& text) const;

@@ -35,7 +35,8 @@ constexpr Addition additions[] = {
 
 constexpr std::string_view new_han = "\\U0002ebf0-\\U0002ee5d";  // CJK extension I, of Unicode 15.1
 
-// 0 for names that are not a general category of assigned characters, or that the dialects read differently.
+// Returns 0 for names that are not a general category of assigned characters, or that the dialects read
+// differently.
 std::uint32_t categories_of(const std::string& name) {
   if (name == "Punct" || name == "punct") return 0;  // the POSIX class, which holds symbols
   const std::int32_t mask = u_getPropertyValueEnum(UCHAR_GENERAL_CATEGORY_MASK, name.c_str());
@@ -58,7 +59,7 @@ class Translator {
   explicit Translator(std::string_view pattern) : rest_(pattern) {}
 
   std::string translate() {
-    // A leading (?i) governs the whole pattern in both dialects; elsewhere they disagree on what it governs.
+    // A leading (?i) applies to the whole pattern in both dialects; elsewhere they disagree on its scope.
     if (rest_.starts_with("(?i)")) copy(4);
     while (!rest_.empty()) {
       if (rest_.front() == '\\') {
@@ -121,8 +122,8 @@ class Translator {
     refuse(rest_.substr(0, 4));
   }
 
-  // {n}, {n,}, {n,m}: Ruby takes a '+' after it as a repetition of the whole, ICU as "possessive"; and a '?' after
-  // {n} likewise.
+  // {n}, {n,}, {n,m}: Ruby reads a '+' after it as a repetition of the whole, ICU as "possessive"; they also
+  // differ on a '?' after {n}.
   void interval() {
     const std::size_t end = rest_.find('}');
     if (end == std::string_view::npos) refuse("{");
@@ -179,14 +180,15 @@ class Translator {
     refuse(rest_.substr(0, 2));
   }
 
-  // Oniguruma's \xHH is a byte, ICU's a character: the same only for ASCII.
+  // Oniguruma's \xHH is a byte, ICU's a character: they agree only for ASCII.
   void hexadecimal() {
     const bool braced = rest_.size() > 2 && rest_[2] == '{';
     if (!braced && (rest_.size() < 4 || rest_[2] < '0' || rest_[2] > '7')) refuse(rest_.substr(0, 4));
     copy(2);
   }
 
-  // ICU's \w holds the joiners too (UTS 18), Oniguruma's does not; outside of a class that holds some numbers.
+  // ICU's \w includes the joiners (UTS 18), Oniguruma's does not; outside of a class Oniguruma's includes
+  // some numbers.
   std::string_view word() const {
     return class_depth_ > 0 ? "[\\w--[\\u200c\\u200d]]"
                             : "[\\w--[\\u200c\\u200d]]\\u00b2\\u00b3\\u00b9\\u00bc-\\u00be";

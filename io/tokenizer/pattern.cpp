@@ -11,7 +11,7 @@
 namespace anchorage::io {
 namespace {
 
-// As Ruby's syntax has it: only '\n' ends a line, and '^' and '$' match at every line.
+// As in Ruby's syntax: only '\n' ends a line, and '^' and '$' match at every line.
 constexpr std::uint32_t icu_flags = UREGEX_UNIX_LINES | UREGEX_MULTILINE;
 
 std::unique_ptr<icu::RegexPattern> compile_icu(std::string_view regex, UErrorCode& status) {
@@ -21,7 +21,7 @@ std::unique_ptr<icu::RegexPattern> compile_icu(std::string_view regex, UErrorCod
   return std::unique_ptr<icu::RegexPattern>(icu::RegexPattern::compile(text, icu_flags, place, status));
 }
 
-// Turns positions in UTF-16 into positions in UTF-8, which must be asked for in rising order.
+// Converts positions in UTF-16 to positions in UTF-8; call it in ascending order.
 class PositionConverter {
  public:
   explicit PositionConverter(std::string_view utf8) : utf8_(utf8) {}

@@ -1,4 +1,5 @@
-// Regular expressions of tokenizer.json, which `tokenizers` gives to Oniguruma (Ruby's syntax) and we give to ICU.
+// Regular expressions of tokenizer.json, which `tokenizers` compiles with Oniguruma (Ruby's syntax) and this
+// reader with ICU.
 #pragma once
 
 #include <memory>
@@ -12,20 +13,21 @@
 
 namespace anchorage::io {
 
-// Where `part`, which is not empty, stands in the text, from left to right without overlap.
+// Finds `part`, which is not empty, in the text, from left to right without overlap.
 std::vector<TextRange> occurrences(std::string_view text, std::string_view part);
-// The text with `content` in place of each of the ranges, which are in order and apart.
+// Returns the text with each of the ranges, which are ascending and disjoint, replaced by `content`.
 std::string replaced(std::string_view text, std::span<const TextRange> ranges, std::string_view content);
 
-// Immutable and cheap to copy; its functions may be called from many threads at once.
+// Immutable and cheap to copy; several threads may call its functions at once.
 class Pattern {
  public:
-  // Of {"Regex": "..."} or {"String": "..."}. UserError when it is not understood.
+  // Parses {"Regex": "..."} or {"String": "..."}. Throws UserError for a pattern that is not understood.
   static Pattern parse(const JsonNode& node);
-  // For patterns of our own, in Oniguruma's syntax too.
+  // Compiles a built-in pattern, also in Oniguruma's syntax.
   static Pattern compile(std::string_view regex);
 
-  // Matches in order, without overlap. An empty match right after another match is none, as in Oniguruma.
+  // Returns the matches in order, without overlap. As in Oniguruma, an empty match right after another match
+  // does not count.
   std::vector<TextRange> find_all(std::string_view utf8) const;
 
  private:

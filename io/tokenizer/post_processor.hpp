@@ -1,4 +1,4 @@
-// The "post_processor" of tokenizer.json: the special tokens that go around a text.
+// The "post_processor" of tokenizer.json: adds special tokens around a text.
 #pragma once
 
 #include <cstdint>
@@ -8,18 +8,18 @@
 
 namespace anchorage::io {
 
-// Takes the spaces at the ends of a token out of its offsets.
+// Excludes the spaces at the ends of a token from its offsets.
 struct OffsetTrim {
-  bool keeps_one_space;  // of a token where the text begins, if it is the only one: add_prefix_space put it there
+  bool keeps_one_space;  // keeps the only leading space of the text's first token: add_prefix_space put it there
 };
 
 struct PostProcessor {
   std::vector<std::int32_t> prefix{};
   std::vector<std::int32_t> suffix{};
-  std::vector<OffsetTrim> trims{};  // one after the other
+  std::vector<OffsetTrim> trims{};  // applied in order
 
-  // null, TemplateProcessing (its template for a single text), RobertaProcessing, BertProcessing, ByteLevel (which
-  // changes offsets only), and a Sequence with at most one of those that add something.
+  // Accepts null, TemplateProcessing (its template for a single text), RobertaProcessing, BertProcessing,
+  // ByteLevel (which changes only offsets), and a Sequence in which at most one of these adds tokens.
   static PostProcessor parse(const JsonNode& node);
 
  private:

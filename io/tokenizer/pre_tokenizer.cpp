@@ -19,7 +19,7 @@ namespace {
 constexpr std::string_view gpt2_words =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
-// Rust's char::is_numeric, one version of Unicode further than its regular expressions.
+// Rust's char::is_numeric, one version of Unicode ahead of its regular expressions.
 constexpr std::string_view digit_pattern = R"([\p{N}\x{11de0}-\x{11de9}\x{16ff4}-\x{16ff6}])";
 
 std::vector<AlignedText> parts(const AlignedText& text, const Split& split) {

@@ -1,4 +1,4 @@
-// The "pre_tokenizer" of tokenizer.json: takes a normalized text apart into words, which BPE never joins.
+// The "pre_tokenizer" of tokenizer.json: splits a normalized text into words, which BPE never joins.
 #pragma once
 
 #include <functional>
@@ -11,10 +11,10 @@ namespace anchorage::io {
 
 class PreTokenizer {
  public:
-  // null, Sequence, ByteLevel, Split, Digits, Metaspace, WhitespaceSplit.
+  // Accepts null, Sequence, ByteLevel, Split, Digits, Metaspace, WhitespaceSplit.
   static PreTokenizer parse(const JsonNode& node);
 
-  // None of the words is empty.
+  // Splits the text; no word is empty.
   std::vector<AlignedText> apply(AlignedText text) const;
 
  private:

@@ -14,7 +14,7 @@ class Replacement {
  public:
   static Replacement parse(const JsonNode& node);
 
-  // Puts the content in place of every match.
+  // Replaces every match by the content.
   void apply(AlignedText& text) const;
   std::string apply(std::string_view text) const;
 

@@ -46,7 +46,7 @@ std::vector<TextRange> Split::apply(std::string_view text) const {
     if (behavior_ == SplitBehavior::merged_with_previous && !is_delimiter(i) && is_delimiter(i + 1)) {
       word.end = parts[++i].range.end;
     }
-    // Of a run of delimiters the last one joins the word.
+    // In a run of delimiters the last one joins the word.
     if (behavior_ == SplitBehavior::merged_with_next && is_delimiter(i) && i + 1 < parts.size() &&
         !is_delimiter(i + 1)) {
       word.end = parts[++i].range.end;

@@ -1,4 +1,4 @@
-// Taking a text apart at the matches of a pattern.
+// Splits a text at the matches of a pattern.
 #pragma once
 
 #include <string_view>
@@ -9,7 +9,7 @@
 
 namespace anchorage::io {
 
-// What becomes of a delimiter. "the-final--countdown" at "-":
+// What happens to a delimiter. "the-final--countdown" at "-":
 enum class SplitBehavior {
   removed,               // the | final | countdown
   isolated,              // the | - | final | - | - | countdown
@@ -18,7 +18,7 @@ enum class SplitBehavior {
   contiguous,            // the | - | final | -- | countdown
 };
 
-// From its name in tokenizer.json.
+// Reads the behavior by its name in tokenizer.json.
 SplitBehavior parse_behavior(const JsonNode& node);
 
 enum class Matches { are_delimiters, are_words };
@@ -27,7 +27,7 @@ class Split {
  public:
   Split(Pattern pattern, SplitBehavior behavior, Matches matches = Matches::are_delimiters);
 
-  // The parts that are not empty.
+  // Returns the parts that are not empty.
   std::vector<TextRange> apply(std::string_view text) const;
 
  private:

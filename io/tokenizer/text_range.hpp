@@ -5,7 +5,7 @@
 
 namespace anchorage::io {
 
-// Places [begin, end) of a text: bytes, unless it is said otherwise.
+// A range [begin, end) of a text, in bytes unless stated otherwise.
 struct TextRange {
   std::size_t begin = 0;
   std::size_t end = 0;

@@ -43,7 +43,7 @@ void check_text(std::string_view text) {
   }
 }
 
-// Words of one text come again and again: each is encoded once. Longer ones are hardly ever the same.
+// Words repeat within a text: each is encoded once. Long words hardly ever repeat.
 class WordCache {
  public:
   explicit WordCache(const Bpe& model) : model_(model) {}
@@ -63,7 +63,8 @@ class WordCache {
   std::vector<BpeToken> long_word_;
 };
 
-// For each byte of a text the character that it belongs to, and at its end their number.
+// Returns, for each byte of a text, the index of its character, and after the last byte the number of
+// characters.
 std::vector<std::size_t> characters_by_byte(std::string_view utf8) {
   std::vector<std::size_t> characters;
   characters.reserve(utf8.size() + 1);
@@ -80,7 +81,8 @@ bool is_space(char32_t character) {
          u_isUWhiteSpace(static_cast<UChar32>(character)) != 0;  // U+0120: ByteLevel's space
 }
 
-// As process_offsets of `tokenizers`: of a token's spelling the spaces at its ends, each as one character.
+// Trims offsets like process_offsets of `tokenizers`: by the spaces at the ends of a token's spelling, each
+// as one character.
 void apply(const OffsetTrim& trim, bool is_first, std::string_view spelling, TextRange& offsets) {
   const std::u32string characters = code_points(spelling);
   const auto leading =
@@ -105,12 +107,12 @@ struct Tokenizer::Parts {
   struct Token {
     std::int32_t id;
     TextRange origin;       // in bytes of the text
-    std::string in_text{};  // of an added token, with the white space that it swallowed
+    std::string in_text{};  // text of an added token, with the white space that it swallowed
   };
 
   static Parts parse(const JsonNode& root);
   std::optional<std::string_view> token_of(std::int32_t id) const;
-  // Without those that the post-processor adds.
+  // Returns the tokens without those that the post-processor adds.
   std::vector<Token> tokens_in(std::string_view utf8) const;
 };
 

@@ -10,14 +10,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Forms of a tokenizer that transformers makes a tokenizer.json of: the files that are one.
+// The files of other tokenizer formats that transformers converts to tokenizer.json.
 const std::vector<std::vector<std::string>>& other_forms() {
   static const std::vector<std::vector<std::string>> forms = {
       {"tokenizer.model"}, {"vocab.json", "merges.txt"}, {"tekken.json"}};
   return forms;
 }
 
-// "vocab.json and merges.txt"; empty where the directory has no form at all.
+// Returns "vocab.json and merges.txt", say; empty where the directory has none of these formats.
 std::string other_form_in(const fs::path& directory) {
   for (const auto& files : other_forms()) {
     std::string found;

@@ -29,8 +29,8 @@ icu::UnicodeSet characters_of_unicode_9() {
 
 struct UnicodeForm::Tables {
   const icu::Normalizer2* decomposition;  // canonical (NFD) or compatible (NFKD)
-  const icu::Normalizer2* form;           // the whole of what is asked for
-  const icu::Normalizer2* composition;    // null: characters stay apart
+  const icu::Normalizer2* form;           // the requested form
+  const icu::Normalizer2* composition;    // null: characters stay decomposed
   icu::UnicodeSet characters = characters_of_unicode_9();
 
   std::uint8_t combining_class(char32_t character) const {
@@ -67,7 +67,7 @@ struct UnicodeForm::Tables {
   std::vector<Change> compose(const std::vector<Change>& decomposed) const;
 };
 
-// All parts of all characters, and runs of combining marks in the order of their classes.
+// Decomposes all characters, and sorts runs of combining marks by their classes.
 std::vector<Change> UnicodeForm::Tables::decompose(std::u32string_view text) const {
   std::vector<Change> changes;
   std::size_t marks = 0;  // where the run of marks at the end begins
@@ -91,12 +91,12 @@ std::vector<Change> UnicodeForm::Tables::decompose(std::u32string_view text) con
   return changes;
 }
 
-// A starter takes up the marks after it with which it has a common character, unless a mark of the same or a
-// higher class that stayed stands between (Unicode, D117). The common character takes the places of both.
+// A starter absorbs the marks after it with which it has a composed character, unless a remaining mark of the
+// same or a higher class lies between (Unicode, D117). The composed character replaces both.
 std::vector<Change> UnicodeForm::Tables::compose(const std::vector<Change>& decomposed) const {
   std::vector<Change> changes;
-  std::optional<std::size_t> starter;  // its place in `changes`
-  int last_class = -1;                 // of the marks after it that stayed
+  std::optional<std::size_t> starter;  // index in `changes`
+  int last_class = -1;                 // class of the last remaining mark after it
   for (const Change& next : decomposed) {
     const int own_class = combining_class(next.character);
     if (starter && last_class < own_class) {

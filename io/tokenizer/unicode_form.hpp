@@ -1,5 +1,5 @@
-// NFC, NFD, NFKC and NFKD, character by character, with what became of each: the normalization of `tokenizers`,
-// whose tables are of Unicode 9.0.
+// NFC, NFD, NFKC and NFKD, character by character, recording what each one became: the normalization of
+// `tokenizers`, whose tables are those of Unicode 9.0.
 #pragma once
 
 #include <memory>
@@ -13,7 +13,7 @@ namespace anchorage::io {
 
 class UnicodeForm {
  public:
-  // None where `type` is no normalization form.
+  // Returns the form called `type`; nothing where it is not a normalization form.
   static std::optional<UnicodeForm> named(const std::string& type);
 
   void apply(AlignedText& text) const;

@@ -49,7 +49,7 @@ io::BaseRecord base_record(const coordinator::RunPlan& plan, const io::ModelDire
   return base;
 }
 
-// Bytes of the weights that each rank holds, on rank 0. Collective.
+// Gathers on rank 0 the bytes of the weights that each rank holds. Collective.
 std::vector<std::int64_t> weight_bytes_by_rank(const worker::Transformer& model,
                                                sharding::HostCommunicator& ranks) {
   const std::int64_t own = model.bytes();
@@ -106,7 +106,7 @@ void print_result(const coordinator::RunResult& result, const EditOptions& optio
   session.print(text);
 }
 
-// A run's edits are not in its base: to edit on without them would lose them silently.
+// Refuses a run: its edits are not in its base, so editing the base would lose them silently.
 std::filesystem::path base_to_edit(const std::string& model) {
   const ModelArgument argument = parse_model_argument(model);
   if (!argument.run) return argument.base;
@@ -164,7 +164,8 @@ int run(EditOptions options, Session& session) {
   const NullSpaces null_spaces{.free = editor.null_spaces(), .dimensions = weights.key_width()};
   const worker::LossProbe probe(model.transformer, prompts, session.communicators());
   if (!session.is_root()) {
-    // Launchers pass signals on to all ranks. Rank 0 decides what they mean, and tells the others by a command.
+    // Launchers forward signals to all ranks. Rank 0 decides what they mean, and tells the others by a
+    // command.
     for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) std::signal(signal, SIG_IGN);
     worker::run_command_loop(editor, probe, session.host(), nullptr);
     gather_traffic(session);

@@ -11,7 +11,7 @@ namespace anchorage::launch {
 
 worker::Contexts run_contexts(const OpenedModel& model, const coordinator::RunPlan& plan,
                               const io::RunDirectory* directory, Session& session) {
-  const int generated = plan.hparams.contexts;  // one more than is needed besides the bare prompt: a spare
+  const int generated = plan.hparams.contexts;  // with a spare, since the bare prompt counts as a context
   const bool kept = directory != nullptr && directory->has_contexts();
   std::vector<std::string> prefixes;
   if (!broadcast_text(kept ? "kept" : "", session.host(), "broadcast whether contexts are kept").empty()) {
@@ -31,7 +31,8 @@ worker::Contexts run_contexts(const OpenedModel& model, const coordinator::RunPl
 
 std::vector<io::Context> recorded_contexts(const worker::Contexts& contexts, const io::Tokenizer& tokenizer) {
   std::vector<io::Context> recorded;
-  for (const std::string& prefix : std::span(contexts.prefixes).subspan(1)) {  // after the bare prompt's
+  for (const std::string& prefix : std::span(contexts.prefixes).subspan(1)) {  // without the bare prompt's empty
+                                                                               // one
     const auto ids = tokenizer.encode(prefix);
     recorded.push_back({.text = prefix, .tokens = {ids.begin(), ids.end()}});
   }

@@ -1,4 +1,4 @@
-// What the prompts of an edit run stand after, and which positions are not edited at.
+// The contexts that precede the prompts of an edit run, and the positions at which nothing is edited.
 #pragma once
 
 #include <vector>
@@ -12,16 +12,16 @@
 
 namespace anchorage::launch {
 
-// The contexts of the run: those that its directory keeps, or new ones. `directory` is null on all ranks but 0.
-// Collective.
+// Returns the contexts of the run: those that its directory keeps, or new ones. `directory` is null on all
+// ranks but 0. Collective.
 worker::Contexts run_contexts(const OpenedModel& model, const coordinator::RunPlan& plan,
                               const io::RunDirectory* directory, Session& session);
 
-// The generated ones, as the run keeps them: others would not repeat it.
+// Returns the generated contexts in the form that the run directory keeps, so that the run is repeatable.
 std::vector<io::Context> recorded_contexts(const worker::Contexts& contexts, const io::Tokenizer& tokenizer);
 
-// Norms above which a position is an attention sink, from the statistics: [edited layers]. Infinite where they do
-// not tell.
+// Returns the norms above which a position is an attention sink, from the statistics: [edited layers].
+// Infinite where the statistics have no norms.
 worker::SinkLimits sink_limits(const io::StatisticsFile& statistics, const io::Hparams& hparams);
 
 }  // namespace anchorage::launch

@@ -27,8 +27,8 @@ std::vector<std::string> absolute_paths(const std::vector<std::string>& paths) {
   return all;
 }
 
-// The digests of model, tokenizer and statistics, of which the last must be of the first two and have the edited
-// layers.
+// Returns the digests of model, tokenizer and statistics; the statistics must belong to this model and
+// tokenizer and have the edited layers.
 std::map<std::string, std::string> checked_fingerprints(const std::filesystem::path& path,
                                                         const io::Hparams& hparams, const io::ModelDirectory& model,
                                                         Session& session) {

@@ -1,4 +1,4 @@
-// What an edit run is made of, found out before anything is changed.
+// Plans an edit run before anything is changed.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,8 @@ namespace anchorage::launch {
 struct EditOptions {
   std::string model;
   std::vector<std::string> edits;
-  std::optional<std::string> format;  // of the edits; found from their fields otherwise
-  std::string chat_template;          // whose message a prompt is: system, user, or "" for prompts as they are
+  std::optional<std::string> format;  // of the edits; none: detected from their fields
+  std::string chat_template;          // role of a prompt's message: system, user, or "" for bare prompts
   std::filesystem::path run;
   std::string hparams;
   std::vector<std::string> assignments;  // --set key=value
@@ -30,23 +30,23 @@ struct EditOptions {
   std::int64_t seed = 0;
   std::string on_conflict = "supersede";
   std::int64_t checkpoint_every = 16;  // segments; 0: no checkpoints
-  double grace = 150;                  // seconds from a signal on for the current batch
+  double grace = 150;                  // seconds for the current batch after a signal
   bool resume = false;
   bool strict = false;
 };
 
-// Checks hyper-parameters, method, statistics and model against each other. Collective: fingerprints come from rank
-// 0.
+// Checks hyper-parameters, method, statistics and model against each other and returns the plan. Collective:
+// fingerprints come from rank 0.
 coordinator::RunPlan plan_edit(const EditOptions& options, const io::ModelDirectory& model, Session& session);
 
-// The plan of a run that is resumed, as its run.yaml has it; the command line may name other files of edits.
-// Throws io::UserError when the model, its tokenizer or the statistics are not those that the run began with.
+// Returns the plan of a resumed run from its run.yaml; the command line may name other files of edits. Throws
+// io::UserError when the model, its tokenizer or the statistics are not those that the run began with.
 // Collective.
 coordinator::RunPlan plan_resume(const EditOptions& options, const io::RunRecord& record,
                                  const io::ModelDirectory& model, Session& session);
 
-// All edits of the run's files, in their order, with ids of their own and rendered prompts where it has a chat
-// template; with `strict`, io::UserError for the first record that cannot be used.
+// Reads all edits of the run's files, in order, sets aside those that share an id, and renders prompts where
+// the run has a chat template. With `strict`, throws io::UserError for the first record that cannot be used.
 io::EditsFile read_all_edits(const io::RunRecord& run, bool strict);
 
 }  // namespace anchorage::launch

@@ -31,7 +31,7 @@ struct Options {
   std::optional<std::string> edits, format, heldout;
   std::string chat_template;
   std::vector<std::string> tasks;  // "known=FILE", "lambada=FILE"
-  std::int64_t task_limit = 0;     // questions of each; 0: all
+  std::int64_t task_limit = 0;     // questions per task; 0: all
   std::filesystem::path baseline;  // an earlier report of `eval --json`; empty: none
   std::int64_t limit = 0;
   std::optional<std::int64_t> sequence_length;
@@ -63,7 +63,7 @@ std::string table_of(const worker::EditMetrics& metrics) {
          fmt::format("score {} ({}) over {} edits\n", number_or_dash(metrics.score), meaning, metrics.edits);
 }
 
-// What is printed: one document, or the lines of a table.
+// The output: one document, or the lines of a table.
 struct Report {
   nlohmann::json document = nlohmann::json::object();
   std::string table;
@@ -126,7 +126,7 @@ void add_task(Report& report, const worker::EvaluationTask& task, const worker::
   report.table += line_of(task, answers, kept);
 }
 
-// Of the edits the first ones, and all rejected records.
+// Reads the first edits up to the limit, and all rejected records.
 io::EditsFile first_edits(const Options& options) {
   if (!options.edits) return {};
   io::EditsFile file = io::read_edits(*options.edits, io::format_named(options.format.value_or("auto")));
@@ -143,7 +143,7 @@ void log_findings(const io::EditsFile& file) {
   for (const io::Remark& remark : file.remarks) spdlog::warn("{}: {}", remark.where, remark.text);
 }
 
-// What an evaluation could not ask for. On rank 0.
+// Logs on rank 0 what an evaluation could not ask.
 void log_left_out(const worker::EditMetrics& metrics) {
   if (!metrics.first_left_out) return;
   spdlog::warn(
@@ -173,7 +173,7 @@ int run(const Options& options, Session& session) {
                          .where = "eval",
                          .remedy = "say what is to be evaluated"});
   }
-  // All files before the model: a mistake is told at once.
+  // Reads all files before the model, to report a mistake at once.
   io::EditsFile file = first_edits(options);
   if (session.is_root()) log_findings(file);
   const auto tasks = worker::read_tasks(parts_of(options.tasks), options.task_limit, "--tasks");

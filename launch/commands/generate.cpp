@@ -27,7 +27,8 @@ struct Options {
   worker::GenerateOptions generate;
 };
 
-// Their ids; throws io::UserError for one that the model cannot continue, before any is.
+// Returns the prompts' ids; throws io::UserError for one that the model cannot continue, before any is
+// continued.
 std::vector<worker::TokenIds> prompts_of(const std::vector<std::string>& texts, const OpenedModel& model) {
   const io::ModelConfig& config = model.transformer.config;
   const worker::PromptBuilder builder(model.tokenizer, config.vocabulary);
@@ -52,7 +53,7 @@ std::vector<worker::TokenIds> prompts_of(const std::vector<std::string>& texts, 
   return prompts;
 }
 
-// The last new token takes no position. All prompts end together, as they are continued together.
+// The last new token takes no position. All prompts end together, since they are continued together.
 void warn_of_last_position(const std::vector<worker::TokenIds>& prompts, std::int64_t asked,
                            const io::ModelConfig& config) {
   const std::int64_t longest = std::ssize(std::ranges::max(prompts, {}, &worker::TokenIds::size));

@@ -17,7 +17,7 @@
 namespace anchorage::launch {
 namespace {
 
-// Of the tensors that the model is made of, as stored.
+// The size of the model's tensors, as stored.
 struct Size {
   std::int64_t parameters = 0;
   std::int64_t bytes = 0;
@@ -53,7 +53,7 @@ nlohmann::json describe_model(const io::ModelDirectory& model) {
       {"parameters", size.parameters},
       {"weight_bytes", size.bytes},
       {"editable", {{"first", 0}, {"last", config.layers - 1}, {"module", worker::down_projection_name(model, 0)}}},
-      // What an edited layer costs its owner: the f32 master, the second moment and its inverse in f64.
+      // The memory of an edited layer on its owner: the f32 master, the second moment and its inverse in f64.
       {"bytes_per_edited_layer", 4 * config.d_model * config.d_ff + 16 * config.d_ff * config.d_ff}};
 }
 

@@ -1,4 +1,4 @@
-// The room that a method has which writes where the keys of general text do not reach, layer by layer.
+// The null spaces, layer by layer, of a method that writes only where the keys of general text do not reach.
 #pragma once
 
 #include <cstdint>
@@ -10,14 +10,14 @@
 namespace anchorage::launch {
 
 struct NullSpaces {
-  std::map<std::int64_t, std::int64_t> free;  // dimensions, by layer; of other methods there are no layers
-  std::int64_t dimensions = 0;                // of all keys
+  std::map<std::int64_t, std::int64_t> free;  // dimensions, by layer; empty for other methods
+  std::int64_t dimensions = 0;                // of the keys
 };
 
-// [{"layer", "free", "of"}]
+// Returns [{"layer", "free", "of"}].
 nlohmann::json document_of(const NullSpaces& spaces);
 
-// Logs them, and warns of layers in which nothing is protected.
+// Logs the sizes, and warns of layers in which nothing is protected.
 void log_null_spaces(const NullSpaces& spaces, const io::Hparams& hparams);
 
 }  // namespace anchorage::launch

@@ -30,7 +30,7 @@ struct Options {
   bool cpu = false, measure = false;
 };
 
-// config.json alone, in a directory or by its own path: the weights need not be here.
+// Reads only config.json, in a directory or by its own path: the weights need not be here.
 io::ModelConfig read_config(const std::filesystem::path& model) {
   const auto path = std::filesystem::is_directory(model) ? model / "config.json" : model;
   if (!std::filesystem::exists(path)) {
@@ -76,7 +76,7 @@ nlohmann::json document_of(const coordinator::RankBytes& bytes) {
           {"total", bytes.total()}};
 }
 
-// Replicas that get no group of edits.
+// Counts the replicas that get no group of edits.
 std::int64_t idle_replicas(const coordinator::Plan& plan, const coordinator::PlanRequest& request) {
   const std::int64_t groups = (request.workload.batch + plan.group - 1) / plan.group;
   return std::max<std::int64_t>(0, plan.topology.replicas() - groups);
@@ -110,7 +110,7 @@ nlohmann::json document_of(const coordinator::Plan& plan, const coordinator::Pla
             {"evaluate", plan.seconds.evaluate}}}};
 }
 
-// `speed`: where the machine's speed is known from.
+// `speed` says where the machine's speed is known from.
 std::string text_of(const coordinator::Plan& plan, const coordinator::PlanRequest& request, const char* speed) {
   std::string text = fmt::format(
       "{} ranks: {} stages x {} replicas, {:.0f} GB each; batches of {} edits in groups of {}, {} in flight in a "

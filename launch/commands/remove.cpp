@@ -29,7 +29,7 @@ struct Options {
   std::vector<std::string> edits;
 };
 
-// Each once, whatever names it has been given.
+// Returns each place once, even where several names mean the same edit.
 std::vector<io::RecordedPlace> places_of(const Options& options, const io::Journal& journal) {
   const auto recorded = coordinator::recorded_edits(journal);
   std::vector<io::RecordedPlace> places;
@@ -40,7 +40,7 @@ std::vector<io::RecordedPlace> places_of(const Options& options, const io::Journ
   return places;
 }
 
-// The statistics that the run was begun with.
+// Opens the statistics that the run began with.
 io::StatisticsFile statistics_of(const io::RunRecord& record) {
   auto statistics = io::StatisticsFile::load(record.statistics);
   const std::string found = io::sha256_of_file(record.statistics), &begun = record.fingerprints.at("statistics");
@@ -51,7 +51,7 @@ io::StatisticsFile statistics_of(const io::RunRecord& record) {
                        .remedy = "put the original back"});
 }
 
-// Layer by layer, so that one layer's least squares are in memory at a time.
+// Removes the edits layer by layer, so that only one layer's least squares are in memory at a time.
 io::RemovalRecord take_out(const sharding::Removal& request, const io::RunRecord& record,
                            const io::RunUpdates& updates) {
   const auto method = worker::method_named(record.method);

@@ -20,7 +20,7 @@ void warn_of_unused_hparams(const std::vector<std::string>& assignments, const w
   }
 }
 
-// "AlphaEdit" and "alphaedit", "B-EAC" and "b_eac" are one.
+// Normalizes a name: "AlphaEdit" and "alphaedit", "B-EAC" and "b_eac" are the same.
 std::string bare_name(std::string_view name) {
   std::string bare;
   for (const char c : name) {

@@ -1,4 +1,4 @@
-// The hyper-parameters that a command line asks for.
+// The hyper-parameters that a command line requests.
 #pragma once
 
 #include <string>
@@ -10,9 +10,9 @@
 
 namespace anchorage::launch {
 
-// The file's hyper-parameters with what --set changes, resolved for the model. Warns, on rank 0, where the file is
-// for another method and of each --set that has no effect under this method and the other values. Throws
-// io::UserError.
+// Returns the file's hyper-parameters with the changes of --set, resolved for the model. Warns, on rank 0,
+// where the file is for another method and of each --set that has no effect under this method and the other
+// values. Throws io::UserError.
 io::Hparams requested_hparams(const std::string& path, const std::vector<std::string>& assignments,
                               const worker::Method& method, const io::ModelConfig& model, const Session& session);
 

@@ -22,7 +22,7 @@ struct Options {
   std::int64_t to = 0;
 };
 
-// Whether both states are made of the same segments.
+// Whether the same segments make up both states.
 bool is_same_state(const io::Journal& journal, std::int64_t one, std::int64_t other) {
   const auto a = io::live_segments(journal, one), b = io::live_segments(journal, other);
   return std::ranges::equal(a, b, {}, &io::JournalEntry::path, &io::JournalEntry::path);

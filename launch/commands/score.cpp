@@ -55,8 +55,8 @@ std::vector<Request> read_requests(const std::string& path) {
   return requests;
 }
 
-// The completion is encoded by itself, as given, and appended to the prompt's ids. Throws io::UserError that names
-// the line of one that cannot be scored, before any is.
+// Encodes each completion separately, as given, to be appended to the prompt's ids. Throws io::UserError that
+// names the line of one that cannot be scored, before any is scored.
 std::vector<worker::Completion> completions_of(const std::vector<Request>& requests, const OpenedModel& model) {
   const worker::PromptBuilder prompts(model.tokenizer, model.transformer.config.vocabulary);
   std::vector<worker::Completion> completions;

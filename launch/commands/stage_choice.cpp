@@ -17,7 +17,7 @@ coordinator::PlanRequest request_of(const coordinator::Workload& workload, Sessi
                                    .stages = session.asked_stages(),
                                    .ranks_from = "mpirun -n"};
   if (!session.is_on_gpu()) request.machine = coordinator::Machine::cpu(session.threads());
-  // Ranks on the CPU are not held to a limit, for the memory is the machine's.
+  // Ranks on the CPU have no limit, since they share the machine's memory.
   const auto memory = session.device_memory();
   request.machine.memory_bytes = memory ? static_cast<double>(*memory) : 1e18;
   return request;

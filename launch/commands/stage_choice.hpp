@@ -1,4 +1,4 @@
-// Which layers each stage holds, for the ranks current.
+// Chooses which layers each stage holds, for the ranks of this job.
 #pragma once
 
 #include <cstdint>
@@ -13,13 +13,14 @@
 
 namespace anchorage::launch {
 
-// What batches of `batch` edits are to the planner; the second, of a model that is run as it is.
+// Describe the work to the planner: of batches of `batch` edits, or of a model that is only run.
 coordinator::Workload workload_of(const io::ModelConfig& model, const io::Hparams& hparams,
                                   const worker::Method& method, std::int64_t batch, const Session& session);
 coordinator::Workload workload_of(const io::ModelConfig& model, const Session& session);
 
-// As asked with --stages; where not asked, on GPUs as few stages as fit their memory, on CPUs one. Throws
-// io::UserError where it cannot be and says what could. Collective: rank 0 decides.
+// Chooses as many stages as --stages requests; without the option, on GPUs as few as fit their memory, on
+// CPUs one. Throws io::UserError where that is impossible, and says what is possible. Collective: rank 0
+// decides.
 std::vector<sharding::Range> choose_stages(const coordinator::Workload& workload, Session& session);
 
 }  // namespace anchorage::launch

@@ -39,7 +39,7 @@ void check_layers(const std::vector<std::int64_t>& layers, const io::ModelConfig
   }
 }
 
-// Of a run, the file would have the base model's fingerprint and pass as the base's.
+// Refuses a run: its file would have the base model's fingerprint and pass as the base's.
 void require_base_model(const ModelArgument& argument) {
   if (!argument.run) return;
   throw io::UserError({.expected = "a model: statistics are of the weights before any edit",
@@ -49,7 +49,7 @@ void require_base_model(const ModelArgument& argument) {
                                              argument.base.string())});
 }
 
-// True where the file already holds what is asked for.
+// Whether the file already holds what is requested.
 bool is_finished(const worker::StatisticsOptions& wanted, const io::StatisticsFingerprint& fingerprint) {
   if (io::statistics_state(wanted.out) != io::StatisticsState::finished) return false;
   const auto file = io::StatisticsFile::load(wanted.out);
@@ -72,8 +72,8 @@ std::map<std::int64_t, std::filesystem::path> files_by_layer(const std::vector<s
   return files;
 }
 
-// What others have collected, which is bound to this model from here on. Of the tokens of differing files the
-// fewest.
+// Imports statistics that other tools collected and binds them to this model. Where the files differ in their
+// tokens, takes the fewest.
 io::Statistics imported(const Options& options, const io::ModelConfig& config,
                         const io::StatisticsFingerprint& model) {
   io::Statistics statistics{.fingerprint = model, .tokens = 0, .moments = {}, .residual_norm_median = {}};

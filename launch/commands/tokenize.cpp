@@ -25,7 +25,7 @@ nlohmann::json encode(const io::Tokenizer& tokenizer, const std::string& text, c
   return tokenizer.encode(text, {.add_special_tokens = options.special_tokens});
 }
 
-// One JSON string a line in, one JSON array of ids a line out.
+// Reads one JSON string per line and prints one JSON array of ids per line.
 void encode_lines(const io::Tokenizer& tokenizer, const Options& options, const Session& session) {
   io::Diagnostic diagnostic{.expected = "one JSON string a line",
                             .found = {},

@@ -7,7 +7,7 @@
 
 namespace anchorage::launch {
 
-// Rank 0's text, on every rank. Collective.
+// Returns rank 0's text on every rank. Collective.
 std::string broadcast_text(const std::string& text, sharding::HostCommunicator& ranks, std::string_view operation,
                            sharding::Timeout timeout = sharding::Timeout::until_deadline);
 

@@ -13,13 +13,14 @@
 namespace anchorage::launch {
 namespace {
 
-// Of the environment whose LibTorch the program links to, or of another that has transformers.
+// Returns the Python of the environment whose LibTorch the program links to, or of another that has
+// transformers.
 std::string python() {
   const char* given = std::getenv("ANCHORAGE_PYTHON");
   return std::string(given != nullptr ? given : ANCHORAGE_PYTHON) + "/bin/python3";
 }
 
-// The last line that a failed Python program prints is the reason.
+// Returns the last line, which in a failed Python program's output is the reason.
 std::string last_line(std::string text) {
   while (text.ends_with('\n')) text.pop_back();
   return text.substr(text.rfind('\n') + 1);
@@ -37,7 +38,7 @@ std::string rendered_json(const std::filesystem::path& model, const std::string&
        .remedy = "leave out --chat-template, give the other role, or the model's chat_template.jinja"});
 }
 
-// The places of all prompts of the edits.
+// Returns pointers to all prompts of the edits.
 std::vector<std::string*> prompts_for_evaluation(std::vector<io::Edit>& edits) {
   std::vector<std::string*> prompts;
   for (io::Edit& edit : edits) {

@@ -18,12 +18,12 @@ std::vector<std::string> parts_of(const std::string& list) {
   std::vector<std::string> parts;
   for (std::size_t begin = 0; begin <= list.size();) {
     const std::size_t first_end = std::min(list.find(',', begin), list.size());
-    std::size_t end = list.size();  // of the longest name that there is
+    std::size_t end = list.size();  // end of the longest name of an existing file
     while (end > first_end && !names_file(list.substr(begin, end - begin))) end = list.rfind(',', end - 1);
     if (end > begin) parts.push_back(list.substr(begin, end - begin));
     begin = end + 1;
   }
-  if (parts.empty()) parts.push_back(list);  // which names no file, and is told like any other such name
+  if (parts.empty()) parts.push_back(list);  // names no file; reported like any other such name
   return parts;
 }
 

@@ -1,4 +1,4 @@
-// Files that are named in one argument, separated by commas.
+// Splits arguments that name several files, separated by commas.
 #pragma once
 
 #include <string>
@@ -6,11 +6,11 @@
 
 namespace anchorage::launch {
 
-// The parts of "a.jsonl,b.jsonl" or "known=a.json,lambada=b.jsonl". A comma is part of a name where a file of that
-// name exists.
+// Returns the parts of "a.jsonl,b.jsonl" or "known=a.json,lambada=b.jsonl". A comma is part of a name where a
+// file of that name exists.
 std::vector<std::string> parts_of(const std::string& list);
 
-// Those of several such arguments.
+// Returns the parts of several such arguments.
 std::vector<std::string> parts_of(const std::vector<std::string>& lists);
 
 }  // namespace anchorage::launch

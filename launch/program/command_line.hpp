@@ -9,8 +9,8 @@
 
 namespace anchorage::launch {
 
-// 0 done; 1 failed; 2 bad usage or bad input, nothing was changed; 3 done, but edits were set aside; 75 stopped by
-// a signal after the last commit.
+// 0: done; 1: failed; 2: bad usage or bad input, nothing was changed; 3: done, but edits were set aside; 75:
+// stopped by a signal after the last commit.
 enum ExitCode : int { done = 0, failed = 1, bad_input = 2, some_set_aside = 3, stopped = 75 };
 
 struct CommandLine {
@@ -18,7 +18,7 @@ struct CommandLine {
       "Anchorage keeps a large language model's knowledge current: it writes batches of factual edits into its "
       "weights."};
   SessionOptions session;
-  std::function<int(Session&)> action;  // what was asked for
+  std::function<int(Session&)> action;  // the command that was requested
 };
 
 void add_info_command(CommandLine& line);

@@ -6,11 +6,11 @@
 
 namespace anchorage::launch {
 
-// The model's and the tokenizer's digests, for what is bound to them; corpus and sequence length are left open.
+// Returns the model's path and the digests of model and tokenizer; corpus and sequence length stay unset.
 // Collective: rank 0 reads the files.
 io::StatisticsFingerprint fingerprint_of(const io::ModelDirectory& model, sharding::HostCommunicator& ranks);
 
-// How long ranks wait for one that reads all weights: a deadline more for each GB of them.
+// Returns how long ranks wait for one that reads all weights: one deadline, and one more per GB of weights.
 sharding::Timeout timeout_for_reading(const io::ModelDirectory& model);
 
 }  // namespace anchorage::launch

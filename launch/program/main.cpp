@@ -19,17 +19,18 @@
 namespace anchorage::launch {
 namespace {
 
-// Read by MKL and cuBLAS when they are first used: the same operation on the same shape gives the same bits
-// wherever its operands lie in memory; cuBLAS keeps to one workspace, and does not round f32 to TF32.
+// MKL and cuBLAS read these variables at their first use: the same operation on the same shape then gives the
+// same bits wherever its operands lie in memory; cuBLAS keeps to one workspace, and does not round f32 to
+// TF32.
 void ask_for_repeatable_arithmetic() {
   setenv("MKL_CBWR", "AUTO,STRICT", 0);
   setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 1);
   unsetenv("NVIDIA_TF32_OVERRIDE");
 }
 
-// The next step takes what this one frees. By glibc's defaults tensors above a threshold are pages of their own,
-// given back when they are freed and cleared by the kernel when they are taken again. Up to 2 GB are kept at the
-// heap's end.
+// Lets the next step reuse the memory that this one frees. By glibc's defaults, tensors above a threshold get
+// their own pages, which are returned when freed and cleared by the kernel when allocated again. Keeps up to
+// 2 GB at the heap's end.
 void keep_freed_memory() {
 #ifdef __GLIBC__
   mallopt(M_MMAP_MAX, 0);
@@ -38,7 +39,7 @@ void keep_freed_memory() {
 #endif
 }
 
-// Of a command that there is not, CLI11 says no more than that one is required.
+// Names an unknown command; CLI11 would only say that a command is required.
 void require_known_command(const CLI::App& app, int argc, char** argv) {
   if (argc < 2 || argv[1][0] == '-') return;
   std::vector<std::string> commands;
@@ -83,8 +84,8 @@ int run(int argc, char** argv, sharding::MpiSession& mpi) {
   return line.action(session);
 }
 
-// A wrong option or file is usually met by all ranks at once: rank 0 says it, and the others wait for it to end the
-// job. What a rank meets alone, it says itself.
+// All ranks usually meet a wrong option or file at once: rank 0 reports it, and the others wait for it to end
+// the job. A rank reports what it meets alone.
 int report(const std::exception& error, int exit_code, const sharding::MpiSession& mpi) {
   if (mpi.rank() != 0) std::this_thread::sleep_for(std::chrono::seconds(2));
   if (mpi.rank() == 0) {
@@ -104,8 +105,7 @@ int main(int argc, char** argv) {
   launch::ask_for_repeatable_arithmetic();
   launch::keep_freed_memory();
   sharding::MpiSession mpi(argc, argv);
-  // Everything is caught here, because an error of one rank has to end the job of all: the others would wait for
-  // it.
+  // Catches everything, because an error of one rank must end the job of all: the others would wait for it.
   try {
     return launch::run(argc, argv, mpi);
   } catch (const io::UserError& error) {

@@ -1,4 +1,4 @@
-// Figures of an evaluation that may not have been measured: null in a document, "-" for people.
+// Formats figures of an evaluation that may not have been measured: null in JSON, "-" in text.
 #pragma once
 
 #include <fmt/format.h>

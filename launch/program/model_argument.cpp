@@ -10,7 +10,7 @@
 namespace anchorage::launch {
 namespace {
 
-// "DIR@7" -> {"DIR", 7}; a path that itself ends in @digits and exists is taken as it is.
+// "DIR@7" -> {"DIR", 7}; keeps an existing path that ends in @digits whole.
 std::pair<std::filesystem::path, std::optional<std::int64_t>> split_batch(const std::string& argument) {
   const auto at = argument.rfind('@');
   if (at == std::string::npos || std::filesystem::exists(argument)) return {argument, std::nullopt};

@@ -1,5 +1,5 @@
-// MODEL on the command line: a Hugging Face directory, or a run directory (its edited state), with "@N" for the
-// state after batch N.
+// Reads MODEL on the command line: a Hugging Face directory, or a run directory (its edited state), with "@N"
+// for the state after batch N.
 #pragma once
 
 #include <cstdint>
@@ -17,10 +17,10 @@ struct ModelArgument {
   std::optional<std::int64_t> batch;         // "@N"
 };
 
-// Throws io::UserError when the argument names neither. Whether the run has the batch is found where it is opened.
+// Throws io::UserError when the argument names neither. Opening the run checks whether it has the batch.
 ModelArgument parse_model_argument(const std::string& argument);
 
-// What makes up the run's state, or that after "@N", in its order; nothing for a model.
+// Returns the updates that make up the run's state, or the state after "@N", in order; none for a model.
 io::RunUpdates run_updates(const ModelArgument& argument);
 
 }  // namespace anchorage::launch

@@ -15,7 +15,7 @@
 namespace anchorage::launch {
 namespace {
 
-// The first few, and how many more there are.
+// Lists the first few names, and how many more there are.
 std::string listed(const std::vector<std::string>& names) {
   constexpr std::size_t most = 5;
   const auto first = std::span(names).first(std::min(names.size(), most));

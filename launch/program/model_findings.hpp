@@ -1,4 +1,5 @@
-// What does not fit together in a model directory and is no error: told once, on rank 0, where the model is opened.
+// Inconsistencies in a model directory that are not errors: rank 0 warns of them once, when it opens the
+// model.
 #pragma once
 
 #include <filesystem>
@@ -9,17 +10,18 @@
 
 namespace anchorage::launch {
 
-// Warns of the keys of config.json that are not known.
+// Warns of unknown keys of config.json.
 void warn_of_unknown_keys(const io::ModelConfig& config, const std::filesystem::path& file);
 
-// Likewise of the whole directory: its config.json, and tensors that the model has no place for.
+// Warns of findings in the whole directory: in its config.json, and tensors that the model does not use.
 void warn_of_findings(const io::ModelDirectory& directory);
 
-// Tokens that the model has no row for.
+// Warns of tokens that the model has no row for.
 void warn_of_tokens_without_row(const io::Tokenizer& tokenizer, const io::ModelDirectory& directory);
 
-// Tokens of general text that are seen at once: what --sequence-length asks for, which the model must have the
-// positions for (io::UserError), or 512, where it has so many.
+// Returns how many tokens of general text form a sequence: what --sequence-length requests, or else 512 or
+// the model's positions if those are fewer. Throws io::UserError where the request exceeds the model's
+// positions.
 std::int64_t sequence_length(std::optional<std::int64_t> asked, const io::ModelConfig& config);
 
 }  // namespace anchorage::launch

@@ -8,7 +8,7 @@
 namespace anchorage::launch {
 namespace {
 
-// The whole of the text as a number; false where it is none, or does not fit.
+// Parses the whole text as a number; returns false where it is not one, or does not fit.
 template <class Number>
 bool parse(const std::string& text, Number& number) {
   const char* end = text.data() + text.size();

@@ -1,4 +1,4 @@
-// A model as commands use it: its directory, its tokenizer and this rank's part of its weights.
+// A model ready for a command: its directory, its tokenizer and this rank's part of its weights.
 #pragma once
 
 #include <optional>
@@ -17,13 +17,13 @@ struct OpenedModel {
   worker::Transformer transformer;
 };
 
-// Loads this rank's stage of the base model and replays the run's updates up to the batch; ranks wait for each
-// other, since disks are slower for some than for others. Rank 0 warns of what does not fit together
+// Loads this rank's stage of the base model and replays the run's updates up to the batch; ranks wait for
+// each other, since disks are slower for some than for others. Rank 0 warns of inconsistencies
 // (model_findings.hpp). The session has been arranged. Collective.
 OpenedModel open_model(const ModelArgument& argument, Session& session);
 
-// Opens the model on the first replica alone, for what the others have no part in: they wait, and get nothing.
-// Collective.
+// Opens the model on the first replica only, for work in which the others take no part: they wait, and get
+// nothing. Collective.
 std::optional<OpenedModel> open_in_first_replica(const ModelArgument& argument, Session& session);
 
 }  // namespace anchorage::launch

@@ -16,8 +16,8 @@ void add_session_options(CLI::App& command, SessionOptions& options);
 // Adds --stages, for commands that load a model.
 void add_stages_option(CLI::App& command, SessionOptions& options);
 
-// Adds --format, a name of io/edits/formats.hpp or "auto": the form of a file of edits, where its fields do not
-// decide it.
+// Adds --format, a name of io/edits/formats.hpp or "auto": the format of a file of edits, where its fields do
+// not determine it.
 void add_format_option(CLI::App& command, std::optional<std::string>& format);
 
 // Adds --method with the methods of worker/editing/method.hpp.

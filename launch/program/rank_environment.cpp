@@ -15,7 +15,7 @@ namespace {
 
 constexpr int max_number = 1'000'000;  // ranks, nodes and cores
 
-// A variable that is set, and to what.
+// A variable that is set, and its value.
 struct Variable {
   std::string name;
   std::string value;
@@ -36,7 +36,7 @@ std::optional<Variable> first_set(const EnvironmentLookup& environment, std::ini
                        .remedy = "start the program by mpirun or srun, or unset the variable"});
 }
 
-// Takes the number, from `min`, that `text` begins with off it.
+// Removes from `text` the number, at least `min`, that it begins with.
 std::optional<int> take_number(std::string_view& text, int min) {
   int number = 0;
   const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -58,7 +58,7 @@ int number_of(const Variable& variable, int min) {
   return *number;
 }
 
-// So many nodes in a row, each with so many tasks.
+// A number of consecutive nodes with the same number of tasks each.
 struct NodesAlike {
   int tasks;
   int nodes;

@@ -1,4 +1,4 @@
-// The edited matrices as base and journal make them, without the rest of the model.
+// Rebuilds the edited matrices from base and journal, without the rest of the model.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,8 @@
 
 namespace anchorage::launch {
 
-// By layer, [d, f] f32 on the CPU: the bits that a run on the CPU holds after these updates. Layers that no update
-// touches are left out.
+// Returns the matrices by layer, [d, f] f32 on the CPU: the bits that a run on the CPU holds after these
+// updates. Leaves out layers that no update touches.
 std::map<std::int64_t, torch::Tensor> rebuilt_weights(const io::ModelDirectory& base,
                                                       const io::RunUpdates& updates);
 

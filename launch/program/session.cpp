@@ -32,7 +32,7 @@ torch::Device device_named(const std::string& name) {
   return worker::take_device(name, rank_on_machine(process_environment));
 }
 
-// As NCCL tells machines apart: by host name and boot, unless NCCL_HOSTID names one.
+// Identifies the machine as NCCL does: by host name and boot, unless NCCL_HOSTID gives a name.
 std::string this_machine() {
   if (const char* named = std::getenv("NCCL_HOSTID")) return named;
   std::array<char, 256> name{};

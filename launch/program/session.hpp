@@ -1,6 +1,6 @@
-// What every command starts from: the ranks, the device, the threads, and where results go.
+// What every command starts from: ranks, device, threads, and output.
 //
-// Light on purpose: commands that need no tensors are compiled without torch.
+// This header includes no torch on purpose: commands that need no tensors are compiled without it.
 #pragma once
 
 #include <cstdint>
@@ -40,37 +40,40 @@ struct SessionOptions {
   bool json = false;
   bool quiet = false;
   bool verbose = false;
-  std::string device = "auto";  // auto: a GPU where there is one
+  std::string device = "auto";  // auto: a GPU if there is one
   std::string dtype = "auto";   // auto: the checkpoint's own
   int threads = 0;              // per rank; 0: the machine's cores divided by the ranks on it
-  double deadline = 120;        // seconds that a rank waits for the others
-  int stages = 0;               // that share a model; 0: chosen by the memory there is
-  bool computes = true;         // false: threads are only asked about, not taken
+  double deadline = 120;        // seconds that a rank waits for others
+  int stages = 0;               // stages that share a model; 0: chosen by the available memory
+  bool computes = true;         // false: the number of threads is determined but not applied
 };
 
-// Bytes of one weight as it is loaded: in the dtype that is asked for, else in that of the checkpoint.
+// Returns the bytes of one weight as loaded: in the requested dtype, else in that of the checkpoint.
 std::int64_t weight_bytes(const io::ModelConfig& model, const std::optional<io::DType>& dtype);
 
 class Session {
  public:
-  // Not collective; every rank makes one. Takes over the communicator of all ranks; `abandon_job` ends them all
-  // with an exit code.
+  // Every rank constructs one; not collective. Takes over the communicator of all ranks; `abandon_job` ends
+  // them all with an exit code.
   Session(const SessionOptions& options, std::unique_ptr<sharding::HostCommunicator> host,
           std::function<void(int)> abandon_job);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // Parts the ranks into stages x replicas; stage s holds layers_of[s]. Once, before a model is loaded. Collective.
+  // Divides the ranks into stages x replicas; stage s holds layers_of[s]. Call it once, before a model is
+  // loaded. Collective.
   void arrange(std::vector<sharding::Range> layers_of);
 
   sharding::HostCommunicator& host() const;
-  // Collective the first time, where the ranks have not been arranged: then each holds the whole model.
+  // Returns the communicators. Where the ranks have not been arranged, the first call is collective and each
+  // rank holds the whole model.
   worker::Communicators communicators();
   worker::Stages stages() const;
   sharding::Place place() const;
   int asked_stages() const { return options_.stages; }
-  // What went between the replicas, tensors and host values, and between the stages of this one.
+  // Traffic between the replicas, of tensors and of host values, and between the stages of this rank's
+  // replica.
   const sharding::TrafficByOperation& peer_traffic() const;
   const sharding::TrafficByOperation& peer_host_traffic() const;
   const sharding::TrafficByOperation& stage_traffic() const;
@@ -78,24 +81,24 @@ class Session {
   bool json() const { return options_.json; }
   const c10::Device& device() const;
   bool is_on_gpu() const;
-  std::optional<std::int64_t> device_memory() const;  // bytes of a GPU; nothing of a CPU
+  std::optional<std::int64_t> device_memory() const;  // bytes of a GPU; nothing for a CPU
   std::optional<io::DType> dtype() const { return dtype_; }
-  const std::string& dtype_name() const { return options_.dtype; }  // as asked for
+  const std::string& dtype_name() const { return options_.dtype; }  // as requested
   int threads() const { return threads_; }
-  // Ends all ranks at once, from whatever thread. What they are doing is dropped.
+  // Ends all ranks at once, from any thread. Their work is dropped.
   void abandon_job(int exit_code) const { abandon_job_(exit_code); }
-  // Takes device, dtype and threads as the run has them, for they decide on rounding. A device that was asked for
-  // is another one on purpose; another dtype throws io::UserError.
+  // Takes device, dtype and threads from the run, since they affect rounding. A device that the user requests
+  // overrides the run's; another dtype throws io::UserError.
   void continue_as(const io::RunRecord& run);
-  void use_threads(int threads);  // of this rank
+  void use_threads(int threads);  // sets this rank's threads
 
-  // On rank 0: prints to stdout.
+  // Prints to stdout on rank 0.
   void print(const std::string& text) const;
   void print(const nlohmann::json& document) const;
 
  private:
-  struct Placement;              // device and groups of ranks
-  void form_groups(int stages);  // throws as sharding::check_rank_devices; collective
+  struct Placement;              // the device and the groups of ranks
+  void form_groups(int stages);  // throws as sharding::check_rank_devices does; collective
 
   SessionOptions options_;
   std::unique_ptr<sharding::HostCommunicator> host_;

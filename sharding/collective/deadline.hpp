@@ -1,4 +1,4 @@
-// What every wait of a collective has: a name and a time after which it is given up.
+// Every wait of a collective has a name and a time after which it gives up.
 #pragma once
 
 #include <chrono>
@@ -14,8 +14,8 @@ using Seconds = std::chrono::duration<double>;
 
 inline constexpr Seconds default_deadline{120};
 
-// How many of the communicator's deadlines a call waits before it gives up. Usually one. A rank for which others
-// work in several steps, each with a deadline of its own, waits as many.
+// How many of the communicator's deadlines a call waits before it gives up, usually one. A rank that waits
+// while others work in several steps, each with its own deadline, waits as many deadlines.
 class Timeout {
  public:
   static const Timeout until_deadline;
@@ -31,9 +31,9 @@ class Timeout {
 
 inline constexpr Timeout Timeout::until_deadline = Timeout::steps(1);
 
-// A collective did not come to its end: a rank stayed away past the deadline, or MPI or NCCL reported an error.
-// The communicator is of no use afterwards, and memory that was given to the call may still be in use by the
-// other ranks: the only way on is to end the job (MpiSession does that).
+// A collective did not complete: a rank stayed away past the deadline, or MPI or NCCL reported an error. The
+// communicator is unusable afterwards, and memory that was passed to the call may still be in use by the
+// other ranks: end the job (MpiSession does that).
 class CollectiveError : public std::runtime_error {
  public:
   CollectiveError(std::string_view operation, const std::string& message);
@@ -44,10 +44,10 @@ class CollectiveError : public std::runtime_error {
   std::string operation_;
 };
 
-// The clock of one call, started when it is made.
+// The clock of one call; construction starts it.
 class Deadline {
  public:
-  // `operation` is borrowed for as long as the call lasts.
+  // Borrows `operation` for as long as the call lasts.
   Deadline(std::string_view operation, int rank, Seconds limit);
 
   [[nodiscard]] std::string_view operation() const { return operation_; }
@@ -56,10 +56,11 @@ class Deadline {
   [[nodiscard]] bool passed() const { return elapsed() >= limit_; }
   [[nodiscard]] std::chrono::steady_clock::time_point end() const;
 
-  // Throws CollectiveError when the time is up; `waited_for` completes "rank 2 still waiting for ...".
+  // Throws CollectiveError when the deadline has passed; `waited_for` completes "rank 2 still waiting for
+  // ...".
   void check(std::string_view waited_for) const;
   [[noreturn]] void fail(std::string_view waited_for) const;
-  [[nodiscard]] std::string overrun(std::string_view waited_for) const;  // what they say
+  [[nodiscard]] std::string overrun(std::string_view waited_for) const;  // the message of both
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -70,8 +71,8 @@ class Deadline {
   Clock::time_point start_ = Clock::now();
 };
 
-// For implementations that poll: sleeps between two looks, 20 microseconds at first and at most 200, so that a
-// rank that waits leaves its core to those that compute. Awake for the first moments, where most waits end.
+// Sleeps between two polls, 20 microseconds at first and at most 200, so that a waiting rank leaves its core
+// to those that compute. Does not sleep in the first moments, when most waits end.
 void pause_between_polls(Seconds waited);
 
 }  // namespace anchorage::sharding

@@ -12,7 +12,7 @@
 namespace anchorage::sharding {
 namespace {
 
-// What ranks have to agree on before their tensors are put together: dtype and all dimensions but the first.
+// What ranks must agree on before their tensors are concatenated: dtype and all dimensions but the first.
 std::vector<std::int64_t> kind_of(const torch::Tensor& tensor) {
   std::vector<std::int64_t> kind = {static_cast<std::int64_t>(tensor.scalar_type()), tensor.dim()};
   for (std::int64_t i = 1; i < tensor.dim(); ++i) kind.push_back(tensor.size(i));
@@ -50,7 +50,7 @@ void DeviceCommunicator::broadcast(const torch::Tensor& tensor, int root, std::s
   });
 }
 
-// By messages from the root: a communicator for each such part of a world would cost memory on every device.
+// Sends messages from the root: a communicator for each part of a world would cost memory on every device.
 void DeviceCommunicator::broadcast_among(Range ranks, const torch::Tensor& tensor, int root,
                                          std::string_view operation) {
   if (ranks == Range{0, size()}) return broadcast(tensor, root, operation);
@@ -81,7 +81,7 @@ torch::Tensor DeviceCommunicator::all_gather(const torch::Tensor& mine, std::str
   return count(operation, [&] { return size() == 1 ? mine.clone() : gather_rows(mine, operation, timeout); });
 }
 
-// The others are waited for once: by then all of them are at this call.
+// Only the first exchange takes the long timeout: after it, all ranks are in this call.
 torch::Tensor DeviceCommunicator::gather_rows(const torch::Tensor& mine, std::string_view operation,
                                               Timeout timeout) {
   const std::vector<std::int64_t> rows = rows_by_rank(mine, operation, timeout);
@@ -103,7 +103,7 @@ torch::Tensor DeviceCommunicator::gather_rows(const torch::Tensor& mine, std::st
   return all;
 }
 
-// Also checks that the ranks' tensors can be put together.
+// Also checks that the ranks' tensors can be concatenated.
 std::vector<std::int64_t> DeviceCommunicator::rows_by_rank(const torch::Tensor& mine, std::string_view operation,
                                                            Timeout timeout) {
   std::vector<std::int64_t> header = kind_of(mine);

@@ -96,14 +96,14 @@ std::vector<HostCommunicator::Bytes> HostCommunicator::gather(std::span<const st
   return all;
 }
 
-// One broadcast a rank: MPI's own gather of differing lengths counts in int and cannot be cut into pieces.
+// Makes one broadcast per rank: MPI's own gather of differing lengths counts in int and cannot be cut into
+// pieces.
 std::vector<HostCommunicator::Bytes> HostCommunicator::all_gather(std::span<const std::byte> mine,
                                                                   std::string_view operation, Timeout timeout) {
   std::vector<Bytes> all;
   call(operation, timeout, [&](const Deadline& deadline) {
     const auto self = static_cast<std::size_t>(rank_);
-    std::vector<std::int64_t> lengths(
-        static_cast<std::size_t>(size_));  // as a sum in which each rank fills its own
+    std::vector<std::int64_t> lengths(static_cast<std::size_t>(size_));  // summed, with each rank filling its own
     lengths[self] = static_cast<std::int64_t>(mine.size());
     if (size_ > 1) sum(lengths, deadline);
     for (const std::int64_t length : lengths) all.emplace_back(static_cast<std::size_t>(length));

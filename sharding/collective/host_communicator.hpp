@@ -1,9 +1,9 @@
-// Host values between ranks: commands, replies, descriptors, whatever is bytes in host memory.
+// Moves host values between ranks: commands, replies, descriptors, any bytes in host memory.
 //
-// Every rank has one communicator of a world and calls the same operations in the same order, from one thread at a
-// time. Every call carries the operation's name ("gather keys"), for errors and counters. All calls but send and
-// receive are collective. A call that cannot come to its end throws CollectiveError, after the deadline at the
-// latest; later calls throw at once.
+// Every rank has one communicator of a world and calls the same operations in the same order, from one thread
+// at a time. Every call carries the operation's name ("gather keys"), for errors and counters. All calls but
+// send and receive are collective. A call that cannot complete throws CollectiveError, after the deadline at
+// the latest; later calls throw at once.
 #pragma once
 
 #include <cstddef>
@@ -35,36 +35,37 @@ class HostCommunicator {
   // Returns when every rank has called it.
   void barrier(std::string_view operation, Timeout timeout = Timeout::until_deadline);
 
-  // Every rank's `bytes` become root's, whatever their length was.
+  // Overwrites every rank's `bytes` with root's, whatever their length was.
   void broadcast(Bytes& bytes, int root, std::string_view operation, Timeout timeout = Timeout::until_deadline);
-  // The same without a copy, where every rank knows the length.
+  // Broadcasts without a copy, where every rank knows the length.
   void broadcast_in_place(std::span<std::byte> bytes, int root, std::string_view operation,
                           Timeout timeout = Timeout::until_deadline);
 
-  // What each rank gave, in rank order; lengths may differ. `gather` returns it on root, nothing elsewhere.
+  // Return what each rank gave, in rank order; lengths may differ. `gather` returns it on root, nothing
+  // elsewhere.
   [[nodiscard]] std::vector<Bytes> gather(std::span<const std::byte> mine, int root, std::string_view operation);
   [[nodiscard]] std::vector<Bytes> all_gather(std::span<const std::byte> mine, std::string_view operation,
                                               Timeout timeout = Timeout::until_deadline);
 
-  // Each value becomes its sum over the ranks: exact, so independent of order; modulo 2^64.
+  // Replaces each value by its sum over the ranks: exact, so independent of order; modulo 2^64.
   void all_reduce_sum(std::span<std::int64_t> values, std::string_view operation);
 
-  // One message between two ranks; both name its length. `send` may wait until `receive` is called.
+  // Move one message between two ranks; both give its length. `send` may wait until `receive` is called.
   void send(std::span<const std::byte> bytes, int to, std::string_view operation);
   void receive(std::span<std::byte> bytes, int from, std::string_view operation);
 
-  // A communicator of its own for the ranks that give the same `color` (>= 0), in the order of their ranks here.
-  // Its messages never meet those of this one.
+  // Makes a communicator for the ranks that give the same `color` (>= 0), in the order of their ranks here.
+  // Its messages never mix with those of this one.
   [[nodiscard]] std::unique_ptr<HostCommunicator> split(int color, std::string_view operation);
 
  protected:
   HostCommunicator(int rank, int size, Seconds deadline) : rank_(rank), size_(size), deadline_(deadline) {}
 
-  // A call has thrown.
+  // Whether a call has thrown.
   [[nodiscard]] bool failed() const { return failed_; }
 
  private:
-  // What an implementation provides, for size() > 1 and arguments that have been checked.
+  // An implementation provides these, for size() > 1 and checked arguments.
   virtual void wait_for_all(const Deadline& deadline) = 0;
   virtual void copy_from(int root, std::span<std::byte> bytes, const Deadline& deadline) = 0;
   virtual void sum(std::span<std::int64_t> values, const Deadline& deadline) = 0;

@@ -1,5 +1,5 @@
-// Tensors in host memory, as bytes over a HostCommunicator: MPI between processes, threads in tests. Each rank's
-// part of a call has the communicator's deadline.
+// Moves tensors in host memory as bytes over a HostCommunicator: MPI between processes, threads in tests.
+// Each rank's part of a call has the communicator's deadline.
 #pragma once
 
 #include "sharding/collective/device_communicator.hpp"
@@ -8,7 +8,7 @@ namespace anchorage::sharding {
 
 class HostTensorCommunicator final : public DeviceCommunicator {
  public:
-  // A device other than the CPU only where there is one rank, which moves nothing.
+  // Allows a device other than the CPU only with one rank, which moves nothing.
   HostTensorCommunicator(std::unique_ptr<HostCommunicator> host, torch::Device device);
 
  private:

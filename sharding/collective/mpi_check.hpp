@@ -1,4 +1,4 @@
-// For mpi_*.cpp alone: the check around every MPI call, which can fire because MPI_ERRORS_RETURN is set.
+// For mpi_*.cpp only: the check around every MPI call, which can fire because MPI_ERRORS_RETURN is set.
 #pragma once
 
 #include <fmt/format.h>
@@ -17,7 +17,8 @@ inline std::string mpi_text(int code) {
   return {text, static_cast<std::size_t>(length)};
 }
 
-// Throws CollectiveError with the call, MPI's text, rank, file and line when `call` does not give MPI_SUCCESS.
+// Throws CollectiveError with the call, MPI's text, rank, file and line when `call` does not return
+// MPI_SUCCESS.
 #define ANCHORAGE_CHECK_MPI(operation, rank, call)                                                             \
   do {                                                                                                         \
     if (const int mpi_code_ = (call); mpi_code_ != MPI_SUCCESS) {                                              \

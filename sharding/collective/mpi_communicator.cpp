@@ -98,8 +98,8 @@ void MpiCommunicator::receive_bytes(std::span<std::byte> bytes, int from, const 
   });
 }
 
-// MPI 3.1 has no split that can be polled: the barrier sees to it that all ranks are there when it is called, and
-// the watchdog ends a rank that waits in it all the same.
+// MPI 3.1 has no split that can be polled: the barrier ensures that all ranks have arrived when it is called,
+// and the watchdog ends a rank that still waits in it.
 std::unique_ptr<HostCommunicator> MpiCommunicator::split_by(int color, const Deadline& deadline) {
   wait_for_all(deadline);
   MPI_Comm part = MPI_COMM_NULL;

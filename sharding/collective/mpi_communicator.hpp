@@ -1,4 +1,4 @@
-// For mpi_*.cpp alone.
+// The host communicator over MPI; for mpi_*.cpp only.
 #pragma once
 
 #include <mpi.h>
@@ -8,10 +8,11 @@
 
 namespace anchorage::sharding {
 
-// Polls until the request is done, asleep between looks; `waited_for` is for the error past the deadline.
+// Polls until the request is done, sleeping between polls; `waited_for` goes into the error past the
+// deadline.
 void finish(MPI_Request request, const Deadline& deadline, const std::string& waited_for);
 
-// Owns `communicator`, in which only this object talks.
+// Owns `communicator`, which no other object uses.
 class MpiCommunicator final : public HostCommunicator {
  public:
   MpiCommunicator(MPI_Comm communicator, int rank, int size, const MpiOptions& options);

@@ -11,9 +11,9 @@
 namespace anchorage::sharding {
 
 MpiSession::MpiSession(int& argc, char**& argv) : exceptions_at_start_(std::uncaught_exceptions()) {
-  // Started without mpirun or srun it stays alone: Open MPI need not start a daemon for it, which takes seconds
-  // where the machine's own name cannot be resolved, nor a directory, which all that are alone would share and of
-  // which one that ends robs one that starts.
+  // A process started without mpirun or srun stays alone. Open MPI need not start a daemon for it, which
+  // takes seconds where the machine's own name cannot be resolved, nor create a session directory, which all
+  // such processes would share: one that ends would remove it from under one that starts.
   if (std::getenv("PMIX_RANK") == nullptr) {
     setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
     setenv("OMPI_MCA_orte_create_session_dirs", "0", 0);
@@ -44,7 +44,7 @@ std::unique_ptr<HostCommunicator> MpiSession::world(const MpiOptions& options) c
   return std::make_unique<MpiCommunicator>(everyone, rank_, size_, options);
 }
 
-// Alone there is nobody to take along, and MPI_Abort would print its own lines after ours.
+// A single rank has no others to end, and MPI_Abort would print its own lines after ours.
 void MpiSession::end_job(int exit_code) const {
   std::fflush(nullptr);
   if (size_ == 1) {
@@ -52,10 +52,10 @@ void MpiSession::end_job(int exit_code) const {
     std::exit(exit_code);
   }
   MPI_Abort(MPI_COMM_WORLD, exit_code);
-  std::abort();  // MPI_Abort is not declared to stay away
+  std::abort();  // MPI_Abort is not declared [[noreturn]]
 }
 
-// Neither MPI_Finalize nor the destructors of static objects, which the other thread is using.
+// Runs neither MPI_Finalize nor the destructors of static objects, which the other thread is using.
 void MpiSession::abandon_job(int exit_code) const {
   std::fflush(nullptr);
   if (size_ > 1) MPI_Abort(MPI_COMM_WORLD, exit_code);

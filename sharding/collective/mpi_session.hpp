@@ -1,4 +1,5 @@
-// MPI for the length of a program: the only door to MPI there is, with no MPI type in it.
+// MPI for the length of a program: the only header through which others reach MPI, without any MPI type in
+// it.
 #pragma once
 
 #include <cstdint>
@@ -10,12 +11,12 @@ namespace anchorage::sharding {
 
 struct MpiOptions {
   Seconds deadline = default_deadline;
-  // Longer messages are cut into pieces: MPI counts in int. Tests set it small.
+  // Longer messages are cut into pieces, since MPI counts in int. Tests set it small.
   std::int64_t largest_message_bytes = std::int64_t{1} << 30;
 };
 
-// MPI_Init to MPI_Finalize. Made once, in main, by the thread that stays; MPI is used by one thread at a time
-// (MPI_THREAD_SERIALIZED). Without mpirun it is a world of one rank.
+// Spans MPI_Init to MPI_Finalize. Construct it once, in main, on the thread that also destroys it; one thread
+// at a time uses MPI (MPI_THREAD_SERIALIZED). Without mpirun it is a world of one rank.
 //
 // A rank that stops alone would leave the others waiting, so an error has to end them all:
 //
@@ -25,8 +26,8 @@ struct MpiOptions {
 //
 // An exception that passes through the session itself ends the job too, with exit code 1.
 //
-// Two waits have no deadline of ours: MPI_Init, which ends when mpirun has started all ranks, and MPI_Finalize, in
-// which ranks that are through wait for those that still work alone. mpirun ends both when a rank dies.
+// Two waits have no deadline of this project: MPI_Init, which ends when mpirun has started all ranks, and
+// MPI_Finalize, in which finished ranks wait for those that still work. mpirun ends both when a rank dies.
 class MpiSession {
  public:
   MpiSession(int& argc, char**& argv);
@@ -37,14 +38,14 @@ class MpiSession {
   [[nodiscard]] int rank() const { return rank_; }
   [[nodiscard]] int size() const { return size_; }
 
-  // A communicator of all ranks, apart from all others. Collective. Not to outlive the session.
+  // Makes a communicator of all ranks, separate from all others. It must not outlive the session. Collective.
   [[nodiscard]] std::unique_ptr<HostCommunicator> world(const MpiOptions& options = {}) const;
 
-  // Ends this process and all other ranks at once with `exit_code`. Print the reason before.
+  // Ends this process and all other ranks at once with `exit_code`. Print the reason first.
   [[noreturn]] void end_job(int exit_code) const;
 
-  // The same from another thread than the one that uses MPI: whatever that is at, also in a call that waits for
-  // other ranks, is dropped.
+  // Ends them from another thread than the one that uses MPI; whatever that thread does is dropped, even a
+  // call that waits for other ranks.
   [[noreturn]] void abandon_job(int exit_code) const;
 
  private:

@@ -18,7 +18,7 @@
 namespace anchorage::sharding {
 namespace {
 
-// Ends the wait for ranks that do not come back for the shutdown.
+// Limits the wait for ranks that do not arrive at the shutdown.
 constexpr Seconds shutdown_timeout{5};
 
 void* data_of(const torch::Tensor& tensor) {
@@ -70,7 +70,7 @@ class NcclCommunicator final : public DeviceCommunicator {
     });
   }
 
-  // Every rank gets here, also when rank 0 has no id to give: the others get what NCCL said instead.
+  // Every rank gets here, even when rank 0 has no id: the others then get NCCL's error instead.
   void connect() {
     constexpr std::string_view operation = "connect NCCL";
     ncclUniqueId id{};
@@ -90,7 +90,7 @@ class NcclCommunicator final : public DeviceCommunicator {
     std::memcpy(&id, bytes.data(), sizeof(id));
 
     std::optional<c10::DeviceGuard> guard;
-    if (torch::cuda::is_available()) guard.emplace(device());  // where it is not, NCCL says why
+    if (torch::cuda::is_available()) guard.emplace(device());  // otherwise NCCL says why
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = 0;
     result = ncclCommInitRankConfig(&communicator_, size(), id, rank(), &config);
@@ -99,8 +99,8 @@ class NcclCommunicator final : public DeviceCommunicator {
     settle(deadline);
   }
 
-  // Enqueues on the current stream and waits until it has been done there. A group that was begun is ended also
-  // when a call in it fails: the abort of a communicator would wait in it.
+  // Enqueues on the current stream and waits until the stream has done it. Ends a group that was begun even
+  // when a call in it fails: aborting a communicator would wait inside an open group.
   template <typename Enqueue>
   void run(std::string_view call, std::string_view operation, Timeout timeout, Enqueue enqueue) {
     io::check(
@@ -118,7 +118,7 @@ class NcclCommunicator final : public DeviceCommunicator {
     while (!done(stream, operation)) settle(deadline, Look::once);
   }
 
-  // What went wrong on the GPU, in this operation or in work before it, is met here.
+  // Throws errors of the GPU, from this operation or from earlier work.
   bool done(const c10::Stream& stream, std::string_view operation) {
     try {
       return stream.query();
@@ -131,7 +131,7 @@ class NcclCommunicator final : public DeviceCommunicator {
 
   enum class Look { until_settled, once };
 
-  // A call on a communicator that does not block is in flight until NCCL says otherwise here.
+  // A call on a nonblocking communicator is in flight until NCCL says otherwise here.
   void settle(const Deadline& deadline, Look look = Look::until_settled) {
     while (true) {
       ncclResult_t state = ncclSuccess;
@@ -150,7 +150,7 @@ class NcclCommunicator final : public DeviceCommunicator {
 
   static bool started(ncclResult_t result) { return result == ncclSuccess || result == ncclInProgress; }
 
-  // NCCL's text is asked for before the abort takes it away.
+  // Reads NCCL's text before the abort deletes it.
   [[noreturn]] void fail(ncclResult_t result, std::string_view call, std::string_view operation) {
     const std::string message =
         fmt::format("expected '{}' to succeed, found '{}' from {} on rank {} ({}); see NCCL_DEBUG=WARN for more",
@@ -161,7 +161,7 @@ class NcclCommunicator final : public DeviceCommunicator {
 
   void abort() noexcept { free_by(ncclCommAbort, "abort NCCL"); }
 
-  // Waits for the GPU, and cannot be polled.
+  // Frees the communicator; the call waits for the GPU and cannot be polled.
   void free_by(ncclResult_t (*call)(ncclComm_t), std::string_view operation) noexcept {
     if (communicator_ == nullptr) return;
     const Deadline deadline(operation, rank(), host().deadline());

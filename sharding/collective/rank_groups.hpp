@@ -1,5 +1,5 @@
-// The two groups that a rank of stages x replicas belongs to: its replica, which together holds one model, and its
-// peers, which hold the same layers as it does, one of each replica.
+// The two groups that a rank of stages x replicas belongs to: its replica, whose ranks together hold one
+// model, and its peers, the ranks of all replicas that hold the same layers.
 #pragma once
 
 #include <memory>
@@ -16,7 +16,8 @@ struct RankGroups {
   std::unique_ptr<DeviceCommunicator> replica;   // rank = stage
 };
 
-// Collective over `world`, whose size is the topology's (or InternalError). `device` is this rank's.
+// Forms both groups. `device` is this rank's. Throws InternalError unless `world` has the topology's size.
+// Collective over `world`.
 [[nodiscard]] RankGroups form_rank_groups(HostCommunicator& world, const Topology& topology, torch::Device device);
 
 }  // namespace anchorage::sharding

@@ -1,4 +1,4 @@
-// The deadline of a call that cannot be polled or given up: some of MPI's.
+// Enforces the deadline of a call that can be neither polled nor abandoned, as some of MPI's.
 #pragma once
 
 #include <condition_variable>
@@ -10,9 +10,9 @@
 
 namespace anchorage::sharding {
 
-// While it lives, the call has until `deadline`, which is borrowed. Past it the message of CollectiveError goes to
-// stderr and the process ends with exit code 1, from a thread of its own: the one that waits cannot be reached.
-// mpirun then ends the other ranks.
+// While it lives, the call has until `deadline`, which is borrowed. Past it, the watchdog's own thread prints
+// the message of CollectiveError to stderr and ends the process with exit code 1, because the waiting thread
+// cannot be interrupted. mpirun then ends the other ranks.
 class Watchdog {
  public:
   Watchdog(const Deadline& deadline, std::string waited_for);

@@ -1,5 +1,6 @@
-// What the coordinator asks of the workers, and what they answer: plain values, so that each side can be tested
-// without the other. Rank 0 sends every command to all ranks; all of them carry it out together; rank 0 answers.
+// The commands of the coordinator to the workers, and their replies: plain values, so that each side can be
+// tested without the other. Rank 0 sends every command to all ranks, which execute it together; rank 0
+// replies.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +16,7 @@
 
 namespace anchorage::sharding {
 
-// Take edits out of the weights as if they had never been made.
+// Remove edits from the weights as if they had never been made.
 struct Removal {
   std::vector<io::RecordedPlace> edits{};
   std::vector<std::string> live{};  // paths of the segments that make up the state, in their order
@@ -23,29 +24,29 @@ struct Removal {
   bool operator==(const Removal&) const = default;
 };
 
-// Write these edits into the weights, in the place of those that they supersede.
+// Write these edits into the weights, in place of those that they supersede.
 struct ApplyBatch {
   std::vector<io::Edit> edits{};
-  Removal superseded{};    // first; of no edits: nothing
-  std::int64_t batch = 0;  // the number its segment will have, for messages
+  Removal superseded{};    // removed first; nothing where it has no edits
+  std::int64_t batch = 0;  // the number that its segment will have, for messages
 
   bool operator==(const ApplyBatch&) const = default;
 };
 
-// Go back, bit for bit, to the state before the last command, which was an ApplyBatch.
+// Revert the batch: restore, bit for bit, the state before the last command, which was an ApplyBatch.
 struct RevertBatch {
   bool operator==(const RevertBatch&) const = default;
 };
 
-// Add what a committed segment did to the weights again.
+// Apply again what a committed segment did to the weights.
 struct ReplaySegment {
   std::string path;
 
   bool operator==(const ReplaySegment&) const = default;
 };
 
-// Write what the state is made of into the folder, in the background: a checkpoint of the segment with this number
-// and digest (io/run/checkpoint.hpp). One that is still being written is let finish, and this one left out.
+// Write the state into the folder, in the background: a checkpoint of the segment with this number and digest
+// (io/run/checkpoint.hpp). Skipped while an earlier checkpoint is still being written.
 struct SaveCheckpoint {
   std::string directory;
   std::int64_t segment = 0;
@@ -54,11 +55,11 @@ struct SaveCheckpoint {
   bool operator==(const SaveCheckpoint&) const = default;
 };
 
-// Take over the state of that checkpoint, in the place of all replays up to its segment.
+// Load the state of that checkpoint, in place of all replays up to its segment.
 struct LoadCheckpoint {
   std::string directory;
   std::int64_t segment = 0;
-  std::string anchors;  // path of the last live segment with anchors by then; empty where there is none
+  std::string anchors;  // path of the last live segment with anchors up to `segment`; empty where there is none
 
   bool operator==(const LoadCheckpoint&) const = default;
 };
@@ -76,11 +77,11 @@ struct BatchSeconds {
 };
 
 struct BatchApplied {
-  std::vector<io::EditRecord> edits;  // one an edit of the command, in its order
+  std::vector<io::EditRecord> edits;  // one per edit of the command, in its order
   std::vector<io::LayerRecord> layers;
-  std::vector<io::AnchorRecord> anchors{};  // of methods that select anchors
+  std::vector<io::AnchorRecord> anchors{};  // for methods that select anchors
   io::RemovalRecord removal{};              // of superseded edits
-  io::ProbeRecord heldout_loss{};           // nats a token on text that no edit is about
+  io::ProbeRecord heldout_loss{};           // nats per token on text that no edit is about
   BatchSeconds seconds{};
 };
 
@@ -93,15 +94,16 @@ struct Stopped {};
 using Reply =
     std::variant<BatchApplied, BatchReverted, SegmentReplayed, CheckpointBegun, CheckpointLoaded, Stopped>;
 
-// The workers as the coordinator sees them. `done` is called once, on a thread of the workers', with the reply that
-// belongs to the command. One command at a time.
+// The workers as the coordinator sees them. They call `done` once, on a thread of theirs, with the reply that
+// belongs to the command. Submit one command at a time.
 class Workers {
  public:
   virtual ~Workers() = default;
   virtual void submit(Command command, std::function<void(Reply)> done) = 0;
 };
 
-// The bytes that a command travels as. `decode` throws io::InternalError for bytes that `encode` does not write.
+// Converts a command to the bytes in which it travels, and back. `decode` throws io::InternalError for bytes that
+// `encode` does not write.
 std::vector<std::byte> encode(const Command& command);
 Command decode(std::span<const std::byte> bytes);
 

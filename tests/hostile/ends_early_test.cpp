@@ -1,5 +1,5 @@
-// Files that end before their end, or continue after it. Each is read whole or is an error with its place; nothing
-// of one may be lost without a word.
+// Files that are cut off, or that continue after their end. Each is read whole or gives an error with its
+// place; no part of one may be lost silently.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -51,7 +51,7 @@ TEST(EndsEarly, JsonCutAnywhereOrWithMoreBehindItIsRefused) {
   EXPECT_EQ(json_refusal(text + " \r\n\t"), "no error");
 }
 
-// What is read with other eyes than the parser's own must be the same value.
+// Our reading must give the same value as the library's own parser.
 TEST(EndsEarly, JsonIsReadAsTheLibraryReadsIt) {
   for (const std::string text :
        {R"({"a": [], "b": {}, "c": [[1], {"d": [null, true]}, -7, 18446744073709551615, 1e-3], "e": "\u0000"})",

@@ -11,7 +11,7 @@ namespace {
 constexpr torch::ScalarType dtypes[] = {torch::kFloat32, torch::kFloat64, torch::kBFloat16, torch::kFloat16,
                                         torch::kInt64,   torch::kInt32,   torch::kUInt8,    torch::kBool};
 
-// [rows, 3], of values that tell their rank.
+// Returns [rows, 3] of values that identify their rank.
 torch::Tensor rows_of(int rank, std::int64_t rows, torch::ScalarType dtype, torch::Device device) {
   return (torch::arange(rows * 3, torch::kFloat64).reshape({rows, 3}) * 0.37 + rank).to(device, dtype);
 }

@@ -1,4 +1,4 @@
-// One suite for every implementation of DeviceCommunicator: threads, MPI and NCCL. As host_suite.hpp.
+// One suite for every implementation of DeviceCommunicator: threads, MPI and NCCL. Works like host_suite.hpp.
 #pragma once
 
 #include <functional>

@@ -17,7 +17,7 @@ using std::chrono::milliseconds;
 using testing::HasSubstr;
 using Bytes = HostCommunicator::Bytes;
 
-// `length` bytes that tell their rank.
+// Returns `length` bytes that identify their rank.
 Bytes bytes_of(int rank, int length) {
   Bytes bytes;
   for (int i = 0; i < length; ++i) bytes.push_back(static_cast<std::byte>(rank * 37 + i));

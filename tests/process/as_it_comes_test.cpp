@@ -1,5 +1,5 @@
-// What people bring, as it is: situations that users of neighboring tools report, each with its right outcome. No
-// file passes silently wrong, and no real model or record is set aside for a reason that is ours.
+// Real inputs, unchanged: situations that users of neighboring tools report, each with its right outcome. No
+// wrong file passes silently, and no real model or record is set aside because of a limit of ours.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
@@ -306,7 +306,7 @@ TEST_F(AsItComes, AnIdNamesOneFactAndRemoveTakesTheOneThatIsMeant) {
                                          "a@2 ('The CEO of Boeing is' -> 'Dave Calhoun')"});
   EXPECT_EQ(program("remove run --edit a@1").exit_code, 0);
 
-  // The update of a fact under its id takes its place, and is the one that is_live.
+  // The update of a fact under its id replaces it and is the live one.
   EXPECT_EQ(program(resume + "later.jsonl").exit_code, 0);
   const Execution removed = program("remove run --edit a");
   EXPECT_EQ(removed.exit_code, 0) << removed.err;
@@ -404,7 +404,7 @@ TEST_F(Chat, PromptsAreRenderedWithTheModelsOwnTemplateAndTheJournalHasThem) {
   const auto score = program("score chat --requests requests.jsonl --json").json();
   EXPECT_NEAR(score["nll"], first["nll"]["before"], 1e-5) << "the answer begins its line without a space";
 
-  // Going on needs no option: run.yaml has it.
+  // Resuming needs no option: run.yaml has it.
   const Execution more = program("edit --run run --resume --json");
   EXPECT_EQ(more.exit_code, 0) << more.err;
   EXPECT_EQ(program("journal show run --batch 2 --json").json()["edits"][0]["request"]["chat_prompt"],

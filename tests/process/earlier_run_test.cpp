@@ -1,4 +1,4 @@
-// Runs that earlier versions made (tests/earlier_runs) open as they are, and go on.
+// Runs that earlier versions made (tests/earlier_runs) open unchanged and can be resumed.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

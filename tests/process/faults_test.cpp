@@ -1,5 +1,5 @@
-// What may befall a run on a machine: a full disk, one that can only be read, a clock that jumps, an error of one
-// rank, a batch that outlasts the time after a signal. Kills are in kill_test, damaged files in journal_test.
+// Faults that may hit a run: a full disk, a read-only one, a clock that jumps, an error of one rank, a batch
+// that outlasts the grace time after a signal. Kills are in kill_test, damaged files in journal_test.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -89,7 +89,7 @@ TEST_F(Faults, AClockThatJumpsByYearsChangesNothingButTheTimesThatAreNoted) {
   EXPECT_TRUE(weights_of("run") == weights_of("steady"));
 }
 
-// Rank 1 is given another model's name, which it alone does not find.
+// Rank 1 gets the name of another model, which does not exist.
 TEST_F(Faults, AnErrorOfOneRankEndsTheJobWithOneMessageThatNamesIt) {
   const std::string rank = "-n 1 '" ANCHORAGE_PROGRAM "' edit ";
   const std::string rest = " --edits edits.jsonl --run run --hparams h.yaml --stats s.h5 --threads 1 ";

@@ -1,5 +1,5 @@
-// What was done can be seen, proved and removed: the journal's commands, rollback, removal, conflicts and
-// checkpoints, through the program.
+// What was done can be inspected, verified and removed: the journal's commands, rollback, removal, conflicts
+// and checkpoints, through the program.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -180,8 +180,8 @@ TEST_F(JournalOfARun, GoesOnBehindARemovalWithTheSameBitsInOneGoAndResumed) {
   EXPECT_TRUE(runs.json("journal verify two")["sound"]);
 }
 
-// Everything that is done to a run over months, by a model that two ranks hold half each, and by four ranks; then
-// the same by one rank.
+// Everything that happens to a run over months, with a model cut into two stages on two ranks and on four;
+// then the same on one rank.
 TEST_F(JournalOfARun, AModelInStagesIsEditedTakenBackAndResumedWithTheBitsOfOneRank) {
   runs.write_edits("more.jsonl", 10);
   const auto a_life = [&](const std::string& run, const std::string& stages, int ranks, int more_ranks) {
@@ -191,7 +191,7 @@ TEST_F(JournalOfARun, AModelInStagesIsEditedTakenBackAndResumedWithTheBitsOfOneR
            more_ranks);  // e4 e5, replayed from the checkpoint of segment 2 on
     EXPECT_EQ(runs.json("rollback " + run + " --to-batch 3")["segment"], 5);
     runs.folder.write("new.jsonl", SmallRun::edit(2, "new", "x"));
-    resume(run, stages + " --edits new.jsonl --checkpoint-every 1", ranks);  // in the place of e2
+    resume(run, stages + " --edits new.jsonl --checkpoint-every 1", ranks);  // supersedes e2
     const Execution last = resume(run, stages + " --edits more.jsonl --checkpoint-every 1 --limit 8", more_ranks);
     EXPECT_EQ(last.err.find("replaying"), std::string::npos)
         << "from the checkpoint of the last segment: " << last.err;
@@ -215,7 +215,7 @@ TEST_F(JournalOfARun, AnEditSupersedesAnEarlierOneWhoseContributionIsTakenOutInT
   EXPECT_EQ(runs.json("journal list run")["batches"][0]["edits"][1]["now"], "superseded in 4");
   EXPECT_TRUE(runs.json("journal verify run")["sound"]);
 
-  // Taking the old edit out first and writing the new one then are two commits with the same outcome.
+  // Removing the old edit and then writing the new one are two commits with the same outcome.
   edit("two");
   EXPECT_EQ(runs.json("remove two --edit e1")["segment"], 4);
   resume("two", "--edits new.jsonl");
@@ -261,8 +261,8 @@ TEST_F(JournalOfARun, ResumesWithTheSameBitsFromACheckpointWithoutOneAndFromATru
   }
 }
 
-// What is left of a run that refuses pairs and single edits is the run of the accepted parts alone, which never saw
-// the others.
+// A run whose guard rejects pairs and single edits ends like a run of the accepted parts alone, which never
+// saw the others.
 TEST_F(JournalOfARun, WhatTheGuardRefusesLeavesNothingBehind) {
   ASSERT_EQ(runs.program(runs.edit_arguments("single", "", "edits.jsonl", 1)).exit_code, 0);
   std::vector<double> changes;
@@ -273,8 +273,8 @@ TEST_F(JournalOfARun, WhatTheGuardRefusesLeavesNothingBehind) {
       largest = std::max(largest, layer["norms"]["update"].get<double>() / layer["norms"]["base"].get<double>());
     changes.push_back(largest);
   }
-  // Alone on the base weights an edit changes them by something else than after others: the first of these limits
-  // that parts the edits will do.
+  // An edit changes the base weights by another amount than it changes edited weights: the test takes the
+  // first of these limits that separates the edits.
   std::ranges::sort(changes, std::greater{});
   std::string run;
   Execution guarded;
@@ -288,7 +288,7 @@ TEST_F(JournalOfARun, WhatTheGuardRefusesLeavesNothingBehind) {
   EXPECT_THAT(guarded.err, HasSubstr("a batch of 2 edits is reverted: layer"));
   EXPECT_THAT(guarded.json()["set_aside"].dump(), HasSubstr("of its weight's norm (limit"));
 
-  // What was undone was not measured: that is no miss.
+  // What was reverted has no measurement, which does not count as a miss.
   bool begun = false, shown = false;
   const auto list = runs.json("journal list " + run);
   for (const auto& batch : list["batches"]) {

@@ -1,5 +1,5 @@
-// For faults_test, loaded before the program: a wall clock that is somewhere else in three years at every look,
-// back or forth. The monotonic clock continues as ever.
+// For faults_test, loaded before the program: each reading of the wall clock jumps, backward or forward,
+// within three years. The monotonic clock stays right.
 #include <dlfcn.h>
 #include <sys/time.h>
 

@@ -112,7 +112,8 @@ class Kill : public testing::Test {
            (begun ? "edit --run " + run + " --resume --json" + options : runs.edit_arguments(run, options));
   }
 
-  // Waits for the moment; then the victim dies. At which moment it did; none when the job was done before.
+  // Waits for the moment, then kills the victim. Returns the moment of the kill; nothing when the job was
+  // done before.
   std::optional<Moment> strike(Job& job, Moment moment, Victim victim, const std::string& run,
                                milliseconds delay) const {
     const auto folder = runs.folder.path() / run;
@@ -134,7 +135,7 @@ class Kill : public testing::Test {
     return moment;
   }
 
-  // A segment without what depends on when and how often it was begun.
+  // Returns a segment without what depends on when and how often it was begun.
   static io::BatchSegment timeless(const std::filesystem::path& path) {
     io::BatchSegment segment = io::read_segment(path);
     segment.header.utc = segment.header.previous = "";

@@ -1,4 +1,4 @@
-// What the program says to mistakes.
+// How the program reports mistakes.
 #include <gmock/gmock.h>
 
 #include "tests/process/program_test.hpp"
@@ -39,7 +39,8 @@ TEST_F(Mistakes, NumbersThatAreNone) {
   expect_refused(edit_arguments("run", "--seed 99999999999999999999"), {"--seed", "99999999999999999999"});
 }
 
-// Only what a batch begins with is known to be singular; the same directory takes the run that can begin.
+// Only factoring the statistics, before the first batch, shows that they are singular; the same directory
+// then takes a run that can begin.
 TEST_F(Mistakes, StatisticsThatAreSingularLeaveNoRunInTheWay) {
   const std::string few = "stats '" + model + "' --corpus '" + tests::corpus +
                           "' --layers 1,2 --tokens 40 --sequence-length 16 --threads 1 --quiet --out few.h5";

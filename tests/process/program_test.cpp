@@ -127,7 +127,7 @@ TEST_F(ProgramTest, PlansFromAConfigAloneWhoHoldsAndOwnsWhat) {
   EXPECT_EQ(program("plan config --hparams h.yaml --ranks 1 --measure").exit_code, 2);
 }
 
-// What is planned of a rank's weights is what a rank holds.
+// A rank holds the bytes of weights that `plan` states.
 TEST_F(ProgramTest, PlannedWeightsAreTheMeasuredOnes) {
   const auto result = program(edit_arguments("run", "--stages 2"), 2).json();
   const auto plan =
@@ -137,7 +137,7 @@ TEST_F(ProgramTest, PlannedWeightsAreTheMeasuredOnes) {
   }
 }
 
-// What ranks say that they hold, of a cut by the planner that nothing but the number of stages was asked of.
+// Checks what ranks report that they hold, with a cut by the planner for a requested number of stages.
 TEST_F(ProgramTest, ARankOfTwoStagesHoldsAtMostTwoThirdsOfTheDemoModel) {
   std::ifstream file(std::string(ANCHORAGE_GOLDEN) + "/demo_model/reference.json");
   if (!file) GTEST_SKIP() << "the demo model is not here: launch/quickstart gets it";

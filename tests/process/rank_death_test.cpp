@@ -1,4 +1,4 @@
-// A rank that ends badly takes the whole job down, soon, with an exit code that says.
+// A rank that ends badly takes the whole job down, soon, with an exit code that says so.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>

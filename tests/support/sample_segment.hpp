@@ -83,7 +83,7 @@ inline io::BatchSegment sample_base() {
   return segment;
 }
 
-// Takes the first edit of segment 1 back.
+// Removes the first edit of segment 1.
 inline io::BatchSegment sample_removal(std::int64_t number, std::int64_t f = 6, std::int64_t d = 4) {
   io::BatchSegment segment;
   segment.header = sample_batch(number).header;

@@ -25,7 +25,7 @@ std::size_t index(int rank) {
 }
 
 // The state that the ranks of one world share. A rank posts what it has, meets the others, reads what they
-// posted, and meets them again before it takes its own back.
+// posted, and meets them again before it withdraws its post.
 class Rendezvous {
  public:
   struct Posted {

@@ -16,7 +16,7 @@
 namespace anchorage::worker {
 namespace {
 
-// The bare prompts with their targets, where the model can be asked.
+// Scores the bare prompts with their targets, where the model can score them.
 PendingScores score_bare_prompts(const Transformer& model, const PromptBuilder& prompts,
                                  std::span<const io::Edit> edits) {
   std::vector<Completion> completions;
@@ -35,7 +35,7 @@ torch::Tensor table_of(const std::vector<CompletionScore>& scores) {
   return torch::tensor(values, torch::kDouble).view({-1, 2});
 }
 
-// Refusals of all edits in their order, from the groups of all ranks.
+// Gathers the refusals of all edits, in order, from the groups of all ranks.
 std::vector<std::string> gather_refusals(const std::vector<EditGroup>& groups, sharding::HostCommunicator& ranks) {
   auto own = nlohmann::json::array();
   for (const EditGroup& group : groups) {
@@ -49,7 +49,7 @@ std::vector<std::string> gather_refusals(const std::vector<EditGroup>& groups, s
   return all;
 }
 
-// What each layer's anchors weigh by the refreshed scores, in millionths of an edit.
+// Returns each layer's sum of refreshed anchor scores, in millionths of an edit.
 std::vector<std::int64_t> anchor_loads(const RollingScores& rolling, std::int64_t layers) {
   std::vector<std::int64_t> loads;
   for (std::int64_t layer = 0; layer < layers; ++layer) {
@@ -89,7 +89,7 @@ BatchEditor::BatchEditor(Transformer& model, EditedWeights& weights, const Promp
   check_strategies(method_);
 }
 
-// This replica's groups.
+// Makes this replica's groups.
 BatchEditor::Groups BatchEditor::make_groups(std::span<const io::Edit> edits) const {
   Groups groups;
   for (const auto& range : own_groups(communicators_, std::ssize(edits), group_size_)) {
@@ -144,7 +144,7 @@ void BatchEditor::find_values(Groups& groups, sharding::BatchSeconds& seconds) c
   }
 }
 
-// Rows of all ranks' groups, in the order of edits: [b, width].
+// Gathers the rows of all ranks' groups, in the order of edits: [b, width].
 torch::Tensor BatchEditor::gather(const std::vector<torch::Tensor>& own, std::int64_t width,
                                   std::string_view operation, sharding::BatchSeconds& seconds) const {
   const Stopwatch watch(seconds.communicate);
@@ -152,7 +152,7 @@ torch::Tensor BatchEditor::gather(const std::vector<torch::Tensor>& own, std::in
   return communicators_.device.all_gather(rows, operation, timeout_);
 }
 
-// The keys of all ranks' edits on the weights as they are: [b, f].
+// Gathers the keys of all ranks' edits on the current weights: [b, f].
 torch::Tensor BatchEditor::gather_keys(const Groups& groups, std::int64_t layer,
                                        sharding::BatchSeconds& seconds) const {
   std::vector<torch::Tensor> own;
@@ -163,7 +163,8 @@ torch::Tensor BatchEditor::gather_keys(const Groups& groups, std::int64_t layer,
   return gather(own, model_.config.d_ff, "gather keys", seconds);
 }
 
-// MEMIT's way: one target an edit, and layer after layer writes its share of what is left of the residual.
+// Writes as MEMIT does: one target per edit, and layer after layer writes its share of the remaining
+// residual.
 std::vector<LayerUpdate> BatchEditor::write_in_turn(const Groups& groups, sharding::BatchSeconds& seconds) {
   const auto of_groups = [&](auto&& rows) {
     const Stopwatch watch(seconds.values);
@@ -171,7 +172,7 @@ std::vector<LayerUpdate> BatchEditor::write_in_turn(const Groups& groups, shardi
     for (const EditGroup& group : groups) own.push_back(rows(group));
     return own;
   };
-  // The target of each edit: the residual stream as the unedited batch has it, with the value added.
+  // The target of each edit: the residual stream before the batch is written, with the value added.
   const auto targets =
       of_groups([](const EditGroup& group) { return group.residual_stream() + group.values().select(1, 0); });
   std::vector<LayerUpdate> updates;
@@ -193,7 +194,7 @@ std::vector<LayerUpdate> BatchEditor::write_in_turn(const Groups& groups, shardi
   return updates;
 }
 
-// What `rows` gives of all ranks' groups for each edited layer: [b, width] each.
+// Gathers what `rows` returns for all ranks' groups, for each edited layer: [b, width] each.
 std::vector<torch::Tensor> BatchEditor::gather_of_each_layer(const Groups& groups, const OfEachLayer& rows,
                                                              std::int64_t width, std::string_view operation,
                                                              sharding::BatchSeconds& seconds) const {
@@ -210,7 +211,7 @@ std::vector<torch::Tensor> BatchEditor::gather_of_each_layer(const Groups& group
   return all;
 }
 
-// B-EAC's way: every layer writes vectors of its own (joint_write.hpp).
+// Writes as B-EAC does: every layer writes its own vectors (joint_write.hpp).
 std::vector<LayerUpdate> BatchEditor::write_jointly(const Groups& groups, sharding::BatchSeconds& seconds) {
   const auto keys_of_all = [&](const OfEachLayer& keys) {
     return gather_of_each_layer(groups, keys, model_.config.d_ff, "gather keys", seconds);
@@ -280,8 +281,8 @@ io::LayerNorms BatchEditor::norms_of(std::int64_t layer, const torch::Tensor& u,
   return {.update = norms[0].item<double>(), .total = norms[1].item<double>(), .base = norms[2].item<double>()};
 }
 
-// nll and match of each edit's bare prompt, on the weights as they are: [edits, 2] f64 on the CPU; of a prompt that
-// cannot be scored io::not_measured and 0.
+// Returns nll and match of each edit's bare prompt, on the current weights: [edits, 2] f64 on the CPU;
+// io::not_measured and 0 for a prompt that cannot be scored.
 torch::Tensor BatchEditor::scores(std::span<const io::Edit> edits, sharding::BatchSeconds& seconds) const {
   std::vector<torch::Tensor> own{torch::empty({0, 2}, torch::TensorOptions(model_.device()).dtype(torch::kDouble))};
   {
@@ -295,8 +296,8 @@ torch::Tensor BatchEditor::scores(std::span<const io::Edit> edits, sharding::Bat
   return gather(own, 2, "gather scores", seconds).cpu();
 }
 
-// Replicas wait for the one that has most to do. A group is a step: it takes less than a deadline, and more or less
-// of that as its edits converge.
+// Replicas wait for the busiest one. A group is a step: it takes less than a deadline, how much less depends
+// on how its edits converge.
 sharding::Timeout BatchEditor::timeout_for(std::int64_t edits) const {
   const sharding::EditGroups groups(edits, group_size_, communicators_.size());
   const std::int64_t most = groups.groups_of_replica(communicators_.size() - 1).size();

@@ -1,9 +1,9 @@
 // Applies batches of edits to the edited layers of a model, over stages x replicas.
 //
-// A batch: each replica finds the values of its groups of edits; keys and residuals are gathered in the order of
-// edits; the layers' owners solve, the updates are broadcast and added by all that hold the layer. Every rank makes
-// the same calls in the same order, and all know the batch's keys, residuals and updates; the weights come out the
-// same, bit for bit, on any number of ranks in any shape.
+// For a batch, each replica finds the values of its groups of edits; keys and residuals are gathered in the
+// order of edits; the layers' owners solve and broadcast the updates, and all ranks that hold the layer add
+// them. Every rank makes the same calls in the same order, and all know the batch's keys, residuals and
+// updates; the weights come out the same, bit for bit, on any number of ranks in any shape.
 #pragma once
 
 #include <functional>
@@ -23,8 +23,8 @@
 
 namespace anchorage::worker {
 
-// What became of an edit. Numbers are of the bare prompt: mean negative log-probability a target token, and whether
-// every target token was the most probable one.
+// The outcome of an edit. Numbers refer to the bare prompt: mean negative log-probability per target token,
+// and whether every target token was the most probable one.
 struct EditOutcome {
   std::string refusal;  // empty: written
   double nll_before = 0, nll_after = 0;
@@ -32,38 +32,40 @@ struct EditOutcome {
 };
 
 struct BatchResult {
-  std::vector<EditOutcome> edits;  // one an edit given
+  std::vector<EditOutcome> edits;  // one per given edit
   std::vector<LayerUpdate> layers;
-  std::vector<io::AnchorRecord> anchors;  // a row a written edit; on replica 0 of a joint method with anchors
-  sharding::BatchSeconds seconds;         // of this rank
+  std::vector<io::AnchorRecord> anchors;  // a row per written edit; on replica 0, for methods that select anchors
+  sharding::BatchSeconds seconds;         // measured on this rank
 };
 
 class BatchEditor {
  public:
-  // Not collective; every rank makes one. Owners of edited layers factor their second moments. Borrows all but the
-  // method, contexts and limits. Throws as LayerSolver.
+  // Every rank constructs one; not collective. Owners of edited layers factor their second moments. Borrows
+  // all but the method, contexts and limits. Throws as LayerSolver does.
   BatchEditor(Transformer& model, EditedWeights& weights, const PromptBuilder& prompts, const io::Hparams& hparams,
               const Method& method, const io::StatisticsFile& statistics, Contexts contexts, SinkLimits limits,
               const Communicators& ranks);
 
-  // Writes the edits into the weights; those that cannot be written are refused alone, with a reason. The result is
-  // on every rank, but for norms and anchors, which are on replica 0 only. Collective; throws CollectiveError where
-  // a rank stays away.
+  // Writes the edits into the weights; refuses only the edits that cannot be written, each with a reason.
+  // Returns the result on every rank, except norms and anchors, which are on replica 0 only. Collective;
+  // throws CollectiveError where a rank stays away.
   BatchResult apply(std::span<const io::Edit> edits);
 
-  // Takes committed edits out of weights and least squares (removal.hpp). Collective; norms are on replica 0 only.
+  // Removes committed edits from weights and least squares (removal.hpp). Collective; norms are on replica 0
+  // only.
   std::vector<LayerRemoval> remove(const sharding::Removal& removal, sharding::BatchSeconds& seconds);
 
-  // Adds a committed layer update again, and its keys to the layer's least squares. Not collective; all ranks call
-  // it.
+  // Adds a committed layer update to the weights again, and its keys to the layer's least squares. Not
+  // collective; all ranks call it.
   void replay(std::int64_t layer, const torch::Tensor& keys, const torch::Tensor& u, const torch::Tensor& v);
-  // Takes the edits of a committed removal out again. Likewise.
+  // Removes the edits of a committed removal again. Not collective; all ranks call it.
   void replay_removal(std::int64_t layer, const torch::Tensor& keys, const torch::Tensor& u,
                       const torch::Tensor& v);
-  // The rolling scores [d] of an edited layer, as a committed segment has them. Likewise.
+  // Restores the rolling scores [d] of an edited layer from a committed segment. Not collective; all ranks
+  // call it.
   void replay_anchors(std::int64_t layer, std::span<const double> rolling);
 
-  // All that a batch changes, and back to it bit for bit: a batch that is not accepted leaves nothing behind.
+  // Everything that a batch changes. Restoring it, bit for bit, reverts a batch.
   struct State {
     EditedWeights::Snapshot weights;
     LayerSolver::State least_squares;
@@ -71,8 +73,8 @@ class BatchEditor {
   };
   State state() const { return {weights_.snapshot(), solver_.state(), rolling_}; }
   void restore(const State& state);
-  // A layer as a checkpoint has it: the master [d, f] where it is held, and on its owner the least squares' system
-  // and inverse.
+  // Restore a layer from a checkpoint: the master [d, f] where this rank holds the layer, and on its owner
+  // the system and inverse of its least squares.
   void restore_weight(std::int64_t layer, const torch::Tensor& master);
   void restore_least_squares(std::int64_t layer, const torch::Tensor& system, const torch::Tensor& inverse);
   bool owns(std::int64_t layer) const { return solver_.owns(layer); }
@@ -80,8 +82,8 @@ class BatchEditor {
   const std::vector<std::int64_t>& layers() const { return weights_.layers(); }
 
   std::int64_t group_size() const { return group_size_; }
-  // Of a method that writes into the null space of other keys: how large it is, by layer; empty for others.
-  // Collective.
+  // Returns the dimensions of the null spaces, by layer, of a method that writes only there; empty for other
+  // methods. Collective.
   std::map<std::int64_t, std::int64_t> null_spaces() const;
 
  private:
@@ -102,7 +104,7 @@ class BatchEditor {
                                                   std::string_view operation,
                                                   sharding::BatchSeconds& seconds) const;
   sharding::Timeout timeout_for(std::int64_t edits) const;
-  // |u v^T|, |W - W(base)| and |W(base)| of a layer. Collective over the stages of a replica.
+  // Computes |u v^T|, |W - W(base)| and |W(base)| of a layer. Collective over the stages of a replica.
   io::LayerNorms norms_of(std::int64_t layer, const torch::Tensor& u, const torch::Tensor& v) const;
 
   Transformer& model_;
@@ -116,7 +118,7 @@ class BatchEditor {
   std::int64_t group_size_;
   LayerSolver solver_;
   RollingScores rolling_;
-  sharding::Timeout timeout_ = sharding::Timeout::until_deadline;  // of the current batch
+  sharding::Timeout timeout_ = sharding::Timeout::until_deadline;  // for the current batch
 };
 
 }  // namespace anchorage::worker

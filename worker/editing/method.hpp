@@ -1,5 +1,6 @@
-// The editing methods: each a description in strategies. What a batch computes follows from the description alone,
-// so a method that combines strategies in another way is one more row (CONTRIBUTING.md says what else it takes).
+// The editing methods, each described by its strategies. What a batch computes follows from the description
+// alone, so a method that combines strategies in another way is one more row (CONTRIBUTING.md says what else
+// it takes).
 #pragma once
 
 #include <cstdint>
@@ -16,20 +17,21 @@ namespace anchorage::worker {
 // each injected after its own, in one objective.
 enum class ValueRule { last_layer, every_layer };
 
-// What becomes of the vectors that were found: nothing, or they are compressed to anchors. These are the entries of
-// highest saliency (EAC), or entries that are selected layer by layer over the whole batch and refreshed from batch
-// to batch (B-EAC: LAS and RAR).
+// What is done with the vectors that were found: nothing, or they are compressed to anchors. Anchors are the
+// entries of highest saliency (EAC), or entries that are selected layer by layer over the whole batch and
+// refreshed from batch to batch (B-EAC: LAS and RAR).
 enum class ValueTransform { none, top_saliency, layer_wise_selection };
 
-// What the update must leave as it is, A at the start: the keys of general text, as much as their second moment
-// weighs (MEMIT), or a plain ridge.
+// What restrains the update, the matrix A before any edit: the second moment of the keys of general text,
+// weighted (MEMIT), or a plain ridge.
 enum class Prior { second_moment, ridge };
 
-// What becomes of the update: nothing, or it is projected to the null space of the second moment (AlphaEdit).
+// What is done with the update: nothing, or it is projected onto the null space of the second moment
+// (AlphaEdit).
 enum class UpdateTransform { none, null_space };
 
-// How the layers share a batch: each in its turn writes its part of what is left (MEMIT), or all write their own
-// vectors at once and are corrected upward (joint_write.hpp).
+// How the layers share a batch: each in turn writes its part of the remaining residual (MEMIT), or all write
+// their own vectors at once and are then corrected layer by layer, upward (joint_write.hpp).
 enum class Solve { in_turn, joint };
 
 struct Method {
@@ -45,10 +47,10 @@ struct Method {
 
 std::span<const Method> methods();
 
-// Throws io::UserError that lists them for another name.
+// Returns the method of this name; throws io::UserError that lists the names for any other.
 const Method& method_named(std::string_view name);
 
-// "b-eac, memit, ...", the default first.
+// Returns "b-eac, memit, ...", the default first.
 std::string method_names(std::string_view separator);
 
 // Whether anchors are selected layer by layer over all edits of a batch.
@@ -57,14 +59,14 @@ bool selects_anchors(const Method& method, const io::Hparams& hparams);
 // Whether values are found in two phases: dense, then on their anchors alone.
 bool compresses(const Method& method, const io::Hparams& hparams);
 
-// The most evaluations of the loss that the values of a group take.
+// Returns how many evaluations of the loss the values of a group take at most.
 std::int64_t evaluations_of(const Method& method, const io::Hparams& hparams);
 
-// Throws io::InternalError where the strategies do not go together: anchors of one kind need vectors of one kind,
-// and a joint solve needs a vector for each layer.
+// Throws io::InternalError where the strategies do not go together: each kind of anchors needs its kind of
+// vectors, and a joint solve needs a vector for each layer.
 void check_strategies(const Method& method);
 
-// The names of the methods for which this holds, for messages: "eac or b-eac".
+// Returns the names of the methods for which `holds` is true, for messages: "eac or b-eac".
 std::string methods_that(const std::function<bool(const Method&)>& holds);
 
 }  // namespace anchorage::worker

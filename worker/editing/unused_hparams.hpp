@@ -1,4 +1,4 @@
-// Hyper-parameters that a method does not read, or that another one's value leaves without effect.
+// Finds hyper-parameters that a method does not read, or that another one's value leaves without effect.
 #pragma once
 
 #include <string>
@@ -9,8 +9,8 @@
 
 namespace anchorage::worker {
 
-// What hyper-parameter `key` has an effect under, "v_optimizer: ngd" for one, where `method` with `hparams` is
-// something else; empty where it has an effect.
+// Returns the condition under which hyper-parameter `key` has an effect, such as "v_optimizer: ngd", where
+// `method` with `hparams` does not meet it; empty where `key` has an effect.
 std::string unmet_condition(std::string_view key, const Method& method, const io::Hparams& hparams);
 
 }  // namespace anchorage::worker

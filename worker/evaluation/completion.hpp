@@ -1,4 +1,4 @@
-// What a model is asked: an answer after a prompt, as token ids.
+// Prompts and answers as the token ids that a model scores.
 #pragma once
 
 #include <optional>
@@ -10,12 +10,12 @@
 
 namespace anchorage::worker {
 
-// `prefix` stands between the two (PromptBuilder::target_ids). Of a text that the tokenizer cannot encode without
-// tokens: PendingScores::where_possible leaves it out.
+// Encodes an answer after a prompt, with `prefix` between the two (PromptBuilder::target_ids). Returns no
+// tokens for a text that the tokenizer cannot encode: PendingScores::where_possible leaves it out.
 Completion completion_of(const PromptBuilder& prompts, const std::string& prompt, const std::string& answer,
                          const std::optional<std::string>& prefix = std::nullopt);
 
-// Why that answer cannot be scored after that prompt; nothing where it can.
+// Says why that answer cannot be scored after that prompt; nothing where it can.
 std::optional<std::string> rejection_of(const Transformer& model, const PromptBuilder& prompts,
                                         const std::string& prompt, const std::string& answer,
                                         const std::optional<std::string>& prefix = std::nullopt);

@@ -18,7 +18,7 @@ struct Tally {
 enum Kind : std::size_t { efficacy, paraphrase, neighborhood, kinds };
 constexpr std::size_t tally_fields = sizeof(Tally) / sizeof(double);
 
-// A prompt with the answer it should have and the one to compare with (may be empty: nothing to compare).
+// A prompt with the wanted answer and the one to compare with (empty: nothing to compare).
 struct Question {
   std::int64_t edit;
   Kind kind;
@@ -48,7 +48,7 @@ std::vector<std::string> answers_to(const Question& question) {
   return {question.wanted, question.other};
 }
 
-// Every question with its answers, in the order of `questions_of`.
+// Scores every question with its answers, in the order of `questions_of`.
 PendingScores ask(const Transformer& model, const PromptBuilder& prompts, const std::vector<Question>& questions) {
   std::vector<Completion> completions;
   for (const Question& question : questions) {
@@ -58,7 +58,7 @@ PendingScores ask(const Transformer& model, const PromptBuilder& prompts, const 
   return PendingScores::where_possible(model, completions);
 }
 
-// [edits, kinds * fields] f64: the tallies of one pass.
+// Returns the tallies of one pass: [edits, kinds * fields] f64.
 torch::Tensor tally(std::span<const io::Edit> edits, const std::vector<Question>& questions,
                     const std::vector<CompletionScore>& scores) {
   std::vector<std::array<Tally, kinds>> table(edits.size());
@@ -114,7 +114,7 @@ Metric mean_over_edits(const torch::Tensor& tallies, Kind kind) {
   return metric;
 }
 
-// Of the successes that were measured.
+// Computes the score from the successes that were measured.
 void add_score(EditMetrics& metrics) {
   double inverse = 0;
   for (const auto& [name, metric] : {std::pair("efficacy", &metrics.efficacy),

@@ -1,11 +1,11 @@
-// How well a model holds a set of edits, and what they did to their neighborhood.
+// Measures how well a model holds a set of edits, and what they did to their neighborhood.
 //
-// For a prompt, P(x) = exp(mean log-probability a token of x). *Success* is P(new) > P(old) for efficacy and
-// paraphrases and P(true) > P(new) for the neighborhood; *magnitude* is the difference of the two; *accuracy* is
-// that every token of the wanted answer is the most probable one. As in ROME's evaluation (arXiv 2202.05262,
-// section 3.4), scores are averaged over an edit's prompts first and over edits then. A prompt that cannot be
-// scored with each of its answers is left out: it takes more positions than the model has, needs a token that the
-// model has no row for, or cannot be encoded.
+// For a prompt, P(x) = exp(mean log-probability per token of x). *Success* is P(new) > P(old) for efficacy
+// and paraphrases and P(true) > P(new) for the neighborhood; *magnitude* is the difference of the two;
+// *accuracy* is that every token of the wanted answer is the most probable one. As in ROME's evaluation
+// (arXiv 2202.05262, section 3.4), scores are averaged over an edit's prompts first and over edits then. A
+// prompt that cannot be scored with each of its answers is left out: it takes more positions than the model
+// has, needs a token that the model has no row for, or cannot be encoded.
 #pragma once
 
 #include <cstdint>
@@ -21,13 +21,13 @@
 
 namespace anchorage::worker {
 
-// What was not measured has no value.
+// One metric; a figure that was not measured has no value.
 struct Metric {
-  std::optional<double> success;    // share of prompts, over those with an old answer to compare with
+  std::optional<double> success;    // share of the prompts that have an old answer to compare with
   std::optional<double> accuracy;   // share of prompts
   std::optional<double> magnitude;  // mean difference of probabilities
-  std::int64_t compared = 0;        // edits that had an old answer
-  std::int64_t edits = 0;           // edits that had such prompts
+  std::int64_t compared = 0;        // edits with an old answer
+  std::int64_t edits = 0;           // edits with such prompts
   std::int64_t left_out = 0;        // prompts
 };
 
@@ -39,13 +39,13 @@ struct LeftOutPrompt {
 struct EditMetrics {
   std::int64_t edits = 0;
   Metric efficacy, paraphrase, neighborhood;
-  std::optional<double> score{};                  // harmonic mean of the successes that there are
-  std::vector<std::string> score_of{};            // their names
-  std::optional<LeftOutPrompt> first_left_out{};  // in the order of edits
+  std::optional<double> score{};                  // harmonic mean of the successes that were measured
+  std::vector<std::string> score_of{};            // names of these successes
+  std::optional<LeftOutPrompt> first_left_out{};  // first in the order of edits
 };
 
-// Collective: each rank scores its share of fixed groups of edits; all get the same result, whatever the number of
-// ranks.
+// Evaluates the edits. Collective: each rank scores its share of fixed groups of edits; all get the same
+// result, whatever the number of ranks.
 EditMetrics evaluate_edits(const Transformer& model, const PromptBuilder& prompts, std::span<const io::Edit> edits,
                            const Communicators& ranks);
 

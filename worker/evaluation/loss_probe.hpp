@@ -13,11 +13,11 @@ namespace anchorage::worker {
 
 class LossProbe {
  public:
-  // Borrows all.
+  // Borrows the model and the communicators.
   LossProbe(const Transformer& model, const PromptBuilder& prompts, const Communicators& ranks);
 
-  // Nats a token, on the weights as they are; io::not_measured where no sentence can be scored. Collective; the
-  // same on all ranks and for any number of them.
+  // Returns nats per token on the current weights; io::not_measured where no sentence can be scored.
+  // Collective; the result is the same on all ranks and for any number of them.
   double loss() const;
 
  private:

@@ -11,7 +11,7 @@ constexpr std::int64_t questions_per_pass = 16;  // the unit of work: independen
 
 constexpr std::int64_t fields = 3;
 
-// [questions, fields] f64: whether each could be asked, whether it is answered, and its nll.
+// Returns [questions, fields] f64: whether each could be asked, whether it is answered, and its nll.
 torch::Tensor ask_at_once(const Transformer& model, const PromptBuilder& prompts,
                           std::span<const OpenQuestion> questions) {
   std::vector<Completion> completions;

@@ -1,4 +1,5 @@
-// The general abilities that an evaluation measures: each a file of open questions, in its own form.
+// The tasks by which an evaluation measures general abilities: each a file of open questions, in its own
+// format.
 #pragma once
 
 #include <cstdint>
@@ -19,27 +20,28 @@ struct EvaluationTask {
   std::vector<OpenQuestion> questions;
 };
 
-// The tasks of "known=FILE" and "lambada=FILE", with the first `limit` questions of each (0: all). Throws
-// io::UserError for a task that is not known, is named twice, or whose file cannot be read; `where` is the option
-// that names them, for messages.
+// Reads the tasks of "known=FILE" and "lambada=FILE", with the first `limit` questions of each (0: all).
+// Throws io::UserError for a task that is not known, is named twice, or whose file cannot be read; `where` is
+// the option that names them, for messages.
 std::vector<EvaluationTask> read_tasks(std::span<const std::string> arguments, std::int64_t limit,
                                        const std::string& where);
 
-// How many of the questions that were answered before, and could be asked again, still are.
+// How many of the questions that were answered before, and could be asked again, are still answered.
 struct Kept {
   std::int64_t before = 0;
   std::int64_t still = 0;
-  // Nothing where nothing was answered before.
+  // Returns the share still answered; nothing where nothing was answered before.
   std::optional<double> share() const {
     if (before == 0) return std::nullopt;
     return static_cast<double>(still) / static_cast<double>(before);
   }
 };
 
-// What an earlier report says of the same tasks.
+// The results of an earlier report on the same tasks.
 class Baseline {
  public:
-  // Throws io::UserError when it is no report of `eval --json`, or does not have these tasks on the same questions.
+  // Throws io::UserError when the file is not a report of `eval --json`, or does not have these tasks on the
+  // same questions.
   Baseline(const std::filesystem::path& report, std::span<const EvaluationTask> tasks);
 
   Kept kept(const EvaluationTask& task, const OpenAnswers& now) const;

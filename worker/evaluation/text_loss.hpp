@@ -1,4 +1,4 @@
-// The loss of a model on running text.
+// Measures the loss of a model on running text.
 #pragma once
 
 #include <cstdint>
@@ -15,18 +15,18 @@
 namespace anchorage::worker {
 
 struct TextLoss {
-  std::optional<double> loss;  // mean negative log-probability a predicted token, natural logarithm
-  std::int64_t tokens = 0;     // predicted ones; of none there is no loss
+  std::optional<double> loss;  // mean negative log-probability per predicted token, natural logarithm
+  std::int64_t tokens = 0;     // predicted tokens; without any there is no loss
   std::int64_t left_out = 0;   // sequences that cannot be scored
-  std::string rejection;       // to the first of these
+  std::string rejection;       // why the first of these cannot be scored
 };
 
 // Cuts the text into sequences of `sequence_length` tokens; each is scored on its own. Collective: sequences are
-// split over the ranks; all get the same result, whatever their number.
+// split over the ranks; all get the same result, whatever the number of ranks.
 TextLoss loss_on_text(const Transformer& model, const io::Tokenizer& tokenizer, const std::filesystem::path& text,
                       std::int64_t sequence_length, const Communicators& ranks);
 
-// The same of sequences that are there already; those of less than two tokens predict nothing.
+// Measures the loss on given sequences; those of fewer than two tokens predict nothing.
 TextLoss loss_on_sequences(const Transformer& model, std::span<const TokenIds> sequences,
                            const Communicators& ranks);
 

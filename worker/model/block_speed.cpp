@@ -40,7 +40,7 @@ std::int64_t weights_of(const Block& block) {
          block.down.weight.numel();
 }
 
-// The median of a second's runs, at least three, after one that warms up.
+// Returns the median time of the runs of one second, at least three, after a warm-up run.
 double seconds_of(const std::function<void()>& run) {
   using Clock = std::chrono::steady_clock;
   const auto since = [](Clock::time_point start) {
@@ -66,7 +66,7 @@ double measured_block_flops(const io::ModelConfig& config, std::int64_t tokens) 
   if (config.traits().positions == io::PositionKind::rotary) {
     model.rotary_frequencies = torch::ones({config.head_dim / 2}, torch::kDouble);
   }
-  // Several, so that their weights do not stay in a cache that the whole model would not fit into.
+  // Several blocks, so that their weights do not stay in a cache into which the whole model would not fit.
   do {
     model.blocks.push_back(random_block(config));
   } while (std::ssize(model.blocks) * 4 * weights_of(model.blocks.front()) < 100'000'000);

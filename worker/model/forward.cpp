@@ -12,7 +12,7 @@ torch::Tensor linear(const Linear& layer, const torch::Tensor& input) {
   return layer.bias.defined() ? at::linear(input, layer.weight, layer.bias) : at::linear(input, layer.weight);
 }
 
-// At least f32 for what must not be rounded to 8 bits on the way.
+// Returns at least f32, for values that must not be rounded to 8 bits on the way.
 torch::ScalarType accurate(torch::ScalarType dtype) {
   return dtype == torch::kDouble ? torch::kDouble : torch::kFloat;
 }
@@ -26,7 +26,7 @@ torch::Tensor normalize(const Norm& norm, const io::ModelConfig& config, const t
   return (wide * scale).to(input.scalar_type()) * norm.weight;
 }
 
-// The rotation of pairs (x_i, x_{i + e/2}) by the position's angles (RoPE, arXiv 2104.09864, in the half-split
+// Rotates pairs (x_i, x_{i + e/2}) by the position's angles (RoPE, arXiv 2104.09864, in the half-split
 // order).
 torch::Tensor rotate(const torch::Tensor& heads, const torch::Tensor& cosine, const torch::Tensor& sine) {
   const auto halves = heads.chunk(2, -1);
@@ -45,7 +45,8 @@ torch::Tensor activate(io::Activation activation, const torch::Tensor& input) {
   throw io::InternalError("an activation without a function");
 }
 
-// The input of the down projection, from the output of the up projection: [tokens, f] from [tokens, f or 2 f].
+// Computes the input of the down projection from the output of the up projection: [tokens, f] from [tokens, f
+// or 2 f].
 torch::Tensor mlp_key_of(const io::ModelConfig& config, const torch::Tensor& up) {
   if (!config.traits().gated_mlp) return activate(config.activation, up);
   const auto halves = up.chunk(2, -1);

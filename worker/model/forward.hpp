@@ -3,7 +3,8 @@
 //
 // Notation as in transformer.hpp; tokens are packed as in token_layout.hpp. Where the model is cut into stages, all
 // of them make the same calls: hidden states after block l live on the stage that holds l, and the next block's
-// call takes them to the stage that holds it. What comes out on other stages is as stages.hpp says.
+// call takes them to the stage that holds it. What the calls return on other stages is described in
+// stages.hpp.
 #pragma once
 
 #include "worker/model/token_layout.hpp"
@@ -11,7 +12,7 @@
 
 namespace anchorage::worker {
 
-// Keys and values of attention (not the MLP's keys) of positions that a layout does not hold any more.
+// Attention's keys and values (not the MLP's keys) of positions that a suffix layout no longer holds.
 struct AttentionCache {
   torch::Tensor keys;    // [rows, past, G, e], rotated
   torch::Tensor values;  // [rows, past, G, e]
@@ -24,23 +25,23 @@ struct BlockOutput {
   torch::Tensor attention_values;  // [tokens, G, e]
 };
 
-// One layout's way through a model. Borrows the model.
+// Runs one layout through a model. Borrows the model.
 class ForwardPass {
  public:
   ForwardPass(const Transformer& model, TokenLayout layout);
 
   const TokenLayout& layout() const { return layout_; }
 
-  // Token (and position) embeddings: [tokens, d] in the model's dtype, on the first stage.
+  // Returns the token (and position) embeddings: [tokens, d] in the model's dtype, on the first stage.
   torch::Tensor embed() const;
 
-  // Block `layer` on `entering` [tokens, d]; `cache` must be given when the layout is a suffix.
+  // Runs block `layer` on `entering` [tokens, d]; a suffix layout needs `cache`.
   BlockOutput block(std::int64_t layer, const torch::Tensor& entering, const AttentionCache* cache = nullptr) const;
 
-  // Blocks [first, last) without a cache.
+  // Runs blocks [first, last) without a cache.
   torch::Tensor blocks(std::int64_t first, std::int64_t last, torch::Tensor hidden) const;
 
-  // The hidden states after block `layer` on the last stage, where the head is.
+  // Moves the hidden states after block `layer` to the last stage, where the head is.
   torch::Tensor to_last_stage(std::int64_t layer, const torch::Tensor& hidden) const;
 
  private:
@@ -53,11 +54,11 @@ class ForwardPass {
   TokenLayout layout_;
   torch::Tensor cosine_;  // [tokens, 1, e] of the rotary angle, or undefined
   torch::Tensor sine_;    // [tokens, 1, e]
-  torch::Tensor mask_;    // the layout's, in the dtype of the attention scores
+  torch::Tensor mask_;    // the layout's mask, in the dtype of the attention scores
 };
 
-// Final norm and head, on the last stage: log-probabilities [n, V] f32 (f64 for an f64 model) of the token after
-// each of `hidden` [n, d].
+// Applies final norm and head, on the last stage: returns log-probabilities [n, V] f32 (f64 for an f64 model)
+// of the token after each of `hidden` [n, d].
 torch::Tensor next_token_log_probabilities(const Transformer& model, const torch::Tensor& hidden);
 
 }  // namespace anchorage::worker

@@ -37,7 +37,7 @@ std::int32_t sample(std::span<const float> log_probabilities, const GenerateOpti
   return order[static_cast<std::size_t>(std::min<std::ptrdiff_t>(chosen, std::ssize(order) - 1))];
 }
 
-// The caches of all layers, grown by one layout's tokens at their positions.
+// The caches of all layers, which grow by one layout's tokens at their positions.
 class Caches {
  public:
   explicit Caches(std::size_t layers) : caches_(layers) {}
@@ -63,7 +63,8 @@ class Caches {
   std::vector<AttentionCache> caches_;
 };
 
-// Log-probabilities [rows, V] f32 on the host of what follows each row; undefined but on the last stage.
+// Returns log-probabilities [rows, V] f32 on the host of the token after each row; undefined except on the
+// last stage.
 torch::Tensor advance(const Transformer& model, const TokenLayout& layout, Caches& caches) {
   const ForwardPass pass(model, layout);
   auto hidden = pass.embed();

@@ -1,4 +1,4 @@
-// Continuations of prompts, token by token, with cached attention.
+// Generates continuations of prompts, token by token, with cached attention.
 #pragma once
 
 #include <cstdint>
@@ -12,16 +12,16 @@ namespace anchorage::worker {
 
 struct GenerateOptions {
   std::int64_t max_new_tokens = 32;
-  double temperature = 0;                   // 0: the most probable token each time
+  double temperature = 0;                   // 0: always the most probable token
   double top_p = 1;                         // sample among the fewest tokens that carry this probability
-  std::int64_t top_k = 0;                   // and among this many at the most; 0: all
+  std::int64_t top_k = 0;                   // and among at most this many; 0: all
   std::uint64_t seed = 0;                   // row r draws from its own generator, seeded by (seed, r)
   std::vector<std::int32_t> stop_ids = {};  // a row ends before one of these
 };
 
-// The new tokens of each row, without the prompts, which have at least one token and at most the model's positions.
-// Where the longest row has taken the last position, all end. The same prompt in the same row gives the same tokens
-// for the same seed. Collective over the model's stages.
+// Returns the new tokens of each row, without the prompts, which must have at least one token and at most as
+// many as the model's positions. All rows end when the longest one takes the last position. The same prompt
+// in the same row gives the same tokens for the same seed. Collective over the model's stages.
 std::vector<TokenIds> generate(const Transformer& model, std::span<const TokenIds> prompts,
                                const GenerateOptions& options);
 

@@ -27,12 +27,13 @@ torch::ScalarType scalar_type(io::DType dtype) {
 
 namespace {
 
-// What is stored is rounded to this when it is loaded; all else holds what f32 does.
+// Returns the dtype to which loading rounds stored values; types other than half precision hold what f32
+// holds.
 io::DType rounded_to(torch::ScalarType type) {
   return type == torch::kHalf ? io::DType::f16 : type == torch::kBFloat16 ? io::DType::bf16 : io::DType::f32;
 }
 
-// Reads tensors of one checkpoint and checks that they are there, their shapes, and that they are finite.
+// Reads tensors of one checkpoint and checks that they exist, their shapes, and that they are finite.
 class Reader {
  public:
   Reader(const io::ModelDirectory& directory, const LoadOptions& options)
@@ -43,7 +44,7 @@ class Reader {
 
   const std::string& prefix() const { return prefix_; }
 
-  // Copies the tensor into `place`, whose shape it must have (transposed first for GPT-2's Conv1D).
+  // Copies the tensor into `place`, whose shape it must have (after transposing GPT-2's Conv1D).
   void read_into(torch::Tensor place, const std::string& name, bool transposed = false) const {
     const io::TensorView view = stored_tensor(name);
     auto shape = place.sizes().vec();
@@ -67,7 +68,7 @@ class Reader {
     return tensor;
   }
 
-  // Several matrices [out_i, in] under each other, and their biases where the model has some.
+  // Stacks several matrices [out_i, in], and their biases where the model has some.
   Linear stack(const std::vector<std::pair<std::string, std::int64_t>>& parts, std::int64_t in, bool bias) const {
     const bool transposed = directory_.config().traits().transposed_weights;
     std::int64_t out = 0;
@@ -117,7 +118,7 @@ Norm read_norm(const Reader& reader, const io::ModelConfig& config, const std::s
   return norm;
 }
 
-// The parts of a matrix that may be stored in one piece: its rows go to the names in their order.
+// Names the stored parts of a matrix, which may be stored in one piece: its rows go to the names in order.
 std::vector<std::pair<std::string, std::int64_t>> parts_of(const std::string& block,
                                                            std::span<const std::string_view> names,
                                                            const std::vector<std::int64_t>& rows) {
@@ -145,8 +146,9 @@ Block read_block(const Reader& reader, const io::ModelConfig& config, std::int64
   };
 }
 
-// Angles a position of the rotary embedding. Llama-3's scaling lengthens the waves that are longer than the
-// pre-training context by `factor` and blends in between (the formula of transformers' modeling_rope_utils.py).
+// Returns the angles per position of the rotary embedding. Llama-3's scaling lengthens the waves that are
+// longer than the pre-training context by `factor` and blends in between (the formula of transformers'
+// modeling_rope_utils.py).
 torch::Tensor rotary_frequencies(const io::ModelConfig& config) {
   const std::int64_t half = config.head_dim / 2;
   auto frequencies = torch::empty({half}, torch::kDouble);

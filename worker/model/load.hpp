@@ -1,4 +1,4 @@
-// A Transformer from a Hugging Face directory.
+// Loads a Transformer from a Hugging Face directory.
 #pragma once
 
 #include <optional>
@@ -11,19 +11,19 @@ namespace anchorage::worker {
 
 struct LoadOptions {
   torch::Device device = torch::kCPU;
-  std::optional<torch::ScalarType> dtype;  // the checkpoint's own where not given
-  Stages stages{};                         // of this rank's replica; only the weights of its own stage are read
+  std::optional<torch::ScalarType> dtype;  // none: the checkpoint's own
+  Stages stages{};                         // of this rank's replica; only its own stage's weights are read
 };
 
-// torch's name of a stored dtype.
+// Returns torch's name of a stored dtype.
 torch::ScalarType scalar_type(io::DType dtype);
 
-// Reads the weights that config.json promises; others are left alone (tensor_names.hpp). Throws io::UserError that
-// names the tensor when one is missing, of another shape than config.json says, or has values that are not finite,
-// or would not be in the dtype asked for.
+// Reads the weights that config.json promises and ignores others (tensor_names.hpp). Throws io::UserError
+// that names the tensor when one is missing, has another shape than config.json says, or has values that are
+// not finite, or would not be in the requested dtype.
 Transformer load_transformer(const io::ModelDirectory& directory, const LoadOptions& options = {});
 
-// The edited matrix of a layer (down_projection_name) as the checkpoint has it, [d, f] f32 on the CPU.
+// Reads the edited matrix of a layer (down_projection_name) from the checkpoint, [d, f] f32 on the CPU.
 torch::Tensor read_down_projection(const io::ModelDirectory& directory, std::int64_t layer);
 
 }  // namespace anchorage::worker

@@ -13,7 +13,8 @@ namespace {
 
 using torch::autograd::variable_list;
 
-// In the graph of the stage that a tensor has left: takes its gradient from the stage it went to.
+// A node in the graph of the stage that a tensor left: receives its gradient from the stage to which it
+// moved.
 class GradientFromStage : public torch::autograd::Node {
  public:
   GradientFromStage(torch::autograd::edge_list next, const torch::Tensor& sent,
@@ -33,7 +34,7 @@ class GradientFromStage : public torch::autograd::Node {
   int to_;
 };
 
-// In the graph of the stage that a tensor has come to: sends its gradient to where it came from.
+// A node in the graph of the stage to which a tensor moved: sends its gradient to the stage that it left.
 class GradientToStage : public torch::autograd::Node {
  public:
   GradientToStage(sharding::DeviceCommunicator& replica, int from) : replica_(replica), from_(from) {}

@@ -1,9 +1,11 @@
-// How the ranks of a replica share one model: each is a *stage* that holds a contiguous range of its layers.
+// How the ranks of a replica share one model: each rank is a *stage* that holds a contiguous range of its
+// layers.
 //
-// All stages of a replica make the same calls in the same order, each computing its own layers. A tensor lives on
-// one stage at a time: on the others it is undefined, or empty where gradients are to find their way back. What all
-// stages need to know (tokens, scores, keys) the stage that has it shares; what only stages from some layer on need
-// to know (an optimizer's losses and gradients) is shared among these, and the stages before make no such calls.
+// All stages of a replica make the same calls in the same order, each computing its own layers. A tensor
+// lives on one stage at a time: on the others it is undefined, or empty where it carries the graph for the
+// gradient's way back. The stage that has what all stages need (tokens, scores, keys) broadcasts it; what
+// only the stages from some layer on need (an optimizer's losses and gradients) is broadcast among these, and
+// the stages before them do not make these calls.
 #pragma once
 
 #include <torch/types.h>
@@ -22,7 +24,7 @@ class Stages {
   // One stage that holds the whole model.
   Stages() = default;
 
-  // Stage s holds layers `layers_of[s]` and is rank s of `replica`, which is borrowed.
+  // Stage s holds layers `layers_of[s]` and is rank s of `replica`. Borrows `replica`.
   Stages(std::vector<sharding::Range> layers_of, sharding::DeviceCommunicator& replica);
 
   int count() const { return replica_ == nullptr ? 1 : replica_->size(); }
@@ -33,32 +35,32 @@ class Stages {
 
   int stage_of(std::int64_t layer) const;  // the stage that holds it
   bool holds(std::int64_t layer) const { return stage_of(layer) == index(); }
-  // Those that this stage holds of a model's `layers`.
+  // Returns the range that this stage holds of a model's `layers`.
   sharding::Range own_layers(std::int64_t layers) const;
 
-  // The tensor that lives on stage `from` comes to live on stage `to`; nothing where they are the same. `shape` and
-  // `dtype` are its own. While gradients are recorded, backward() on what the stages then have sends the gradient
-  // the way back; it is to be called on all of them.
+  // Moves the tensor from stage `from` to stage `to`; does nothing where they are the same. `shape` and
+  // `dtype` are the tensor's. While gradients are recorded, backward() on the returned tensors sends the
+  // gradient back; call it on all stages.
   torch::Tensor move(const torch::Tensor& tensor, int from, int to, torch::IntArrayRef shape,
                      torch::ScalarType dtype, std::string_view operation) const;
 
-  // The tensor that lives on stage `from`, on every stage. Without gradients.
+  // Returns the tensor of stage `from` on every stage, without gradients.
   torch::Tensor broadcast(const torch::Tensor& tensor, int from, torch::IntArrayRef shape, torch::ScalarType dtype,
                           std::string_view operation,
                           sharding::Timeout timeout = sharding::Timeout::until_deadline) const;
 
-  // The same on the stages from `first` on, which alone make the call.
+  // Returns it on the stages from `first` on; only these make the call.
   torch::Tensor broadcast_from(int first, const torch::Tensor& tensor, int from, torch::IntArrayRef shape,
                                torch::ScalarType dtype, std::string_view operation) const;
 
-  // Tensors of which the i-th lives on the stage of `layers[i]` (ascending), all of this shape and dtype, on the
-  // stages from `first` on: one call a stage that has some.
+  // Broadcasts tensors among the stages from `first` on; the i-th lives on the stage of `layers[i]`
+  // (ascending), and all have this shape and dtype. Takes one broadcast per stage that has some.
   std::vector<torch::Tensor> broadcast_layers_from(int first, std::span<const std::int64_t> layers,
                                                    std::vector<torch::Tensor> tensors, torch::IntArrayRef shape,
                                                    torch::ScalarType dtype, std::string_view operation) const;
 
  private:
-  // What a stage gives of a shared tensor, and where the others get it.
+  // Returns the buffer of a broadcast: the tensor on stage `from`, an empty one elsewhere.
   torch::Tensor place_for(const torch::Tensor& tensor, int from, torch::IntArrayRef shape, torch::ScalarType dtype,
                           std::string_view operation) const;
 

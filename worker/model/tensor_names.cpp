@@ -12,7 +12,7 @@ namespace {
 
 const std::string head = "lm_head.weight";
 
-// All but the head's, as config.json promises them.
+// Lists all names but the head's, as config.json promises them.
 std::vector<std::string> names_of(const std::string& prefix, const io::ModelConfig& config) {
   const io::FamilyTraits& traits = config.traits();
   const io::TensorNames& part = traits.names;
@@ -37,7 +37,7 @@ std::vector<std::string> names_of(const std::string& prefix, const io::ModelConf
   return names;
 }
 
-// What transformers computes anew and saved in older versions.
+// Whether the tensor is a buffer that older versions of transformers saved and newer ones recompute.
 bool is_old_buffer(const std::string& name, const io::FamilyTraits& traits) {
   return std::ranges::any_of(traits.names.recomputed,
                              [&](std::string_view ending) { return name.ends_with(ending); });

@@ -10,7 +10,7 @@ TextSequences::TextSequences(const std::filesystem::path& text, const io::Tokeni
       tokenizer_(tokenizer),
       length_(static_cast<std::size_t>(length)),
       rows_(rows),
-      start_(tokenizer.start_ids()) {  // what goes after a text has no place inside running text
+      start_(tokenizer.start_ids()) {  // special tokens after a text do not belong inside running text
   require_rows(start_, tokenizer_, rows_, "what tokenizer.json puts before a text");
 }
 

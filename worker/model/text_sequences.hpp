@@ -1,4 +1,4 @@
-// A text file as token sequences of a fixed length, streamed.
+// Streams a text file as token sequences of a fixed length.
 #pragma once
 
 #include <filesystem>
@@ -11,17 +11,17 @@
 
 namespace anchorage::worker {
 
-// Lines are encoded one by one, each with its line break, and joined: the sequences depend on the text alone.
-// Throws io::UserError as io::TextLines does, which says in which forms a text may come, and for a line with a
-// token that the model has no row for.
+// Encodes lines one by one, each with its line break, and joins them: the sequences depend on the text alone.
+// Throws io::UserError as io::TextLines does, which describes the file formats, and for a line with a token
+// that the model has no row for.
 class TextSequences {
  public:
-  // `rows`: of the model's embedding. Borrows the tokenizer.
+  // `rows` counts those of the model's embedding. Borrows the tokenizer.
   TextSequences(const std::filesystem::path& text, const io::Tokenizer& tokenizer, std::int64_t length,
                 std::int64_t rows = std::numeric_limits<std::int64_t>::max());
 
-  // The next sequence, of at most `length` tokens: the tokenizer's start token where it has one, then text. The
-  // last one may be shorter; nothing at the end of the text.
+  // Returns the next sequence, of at most `length` tokens: the tokenizer's start token where it has one, then
+  // text. The last sequence may be shorter; returns nothing at the end of the text.
   std::optional<TokenIds> next();
 
  private:
@@ -30,7 +30,7 @@ class TextSequences {
   std::size_t length_;
   std::int64_t rows_;
   TokenIds start_;    // the special tokens before every sequence
-  TokenIds pending_;  // encoded and not yet given out
+  TokenIds pending_;  // encoded and not returned yet
 };
 
 }  // namespace anchorage::worker

@@ -8,8 +8,8 @@
 namespace anchorage::worker {
 namespace {
 
-// 0 where the query at `first + t` of a row sees the key: cached positions before `first`, then its own and earlier
-// ones here. Padded queries see all, so that no row of the softmax is empty.
+// Makes the mask: 0 where the query at `first + t` of a row sees the key, at cached positions before `first`,
+// its own and earlier ones here. Padded queries see everything, so that no row of the softmax is empty.
 torch::Tensor causal_mask(const TokenLayout& layout) {
   const auto hidden = -std::numeric_limits<float>::infinity();
   auto mask = torch::full({layout.rows, 1, layout.length, layout.past + layout.length}, hidden);

@@ -1,8 +1,8 @@
-// How the tokens of several prompts (rows) of different length are laid out for the model.
+// Lays out the tokens of several prompts (rows) of different lengths for the model.
 //
-// Everything but attention works on the tokens alone, packed one after another: [tokens, d]. Attention sees them
-// padded: [rows, length, d]. A layout may hold the end of each row only, when attention's keys and values of the
-// positions before are cached (a *suffix*).
+// Everything but attention works on single tokens, packed one after another: [tokens, d]. Attention sees them
+// padded: [rows, length, d]. A layout may hold only the end of each row (a *suffix*), when attention's keys
+// and values of the positions before are cached.
 #pragma once
 
 #include <torch/types.h>
@@ -17,8 +17,8 @@ using TokenIds = std::vector<std::int32_t>;
 struct TokenLayout {
   std::int64_t rows = 0;
   std::int64_t length = 0;  // of the longest row here
-  std::int64_t past = 0;    // the longest cached beginning; that of row r stands in [0, first_position[r])
-  std::vector<std::int64_t> first_position;  // [rows]: position in the whole row of its first token here
+  std::int64_t past = 0;    // length of the longest cached prefix; that of row r covers [0, first_position[r])
+  std::vector<std::int64_t> first_position;  // [rows]: position in the whole row of the row's first token here
   std::vector<std::int64_t> row_begin;       // [rows + 1]: where each row begins in the packed tokens
   torch::Tensor ids;                         // [tokens] i64
   torch::Tensor positions;                   // [tokens] i64: position in the whole row
@@ -26,13 +26,13 @@ struct TokenLayout {
   torch::Tensor mask;  // [rows, 1, length, past + length] f32: 0 where a query sees a key, else -inf
 
   std::int64_t tokens() const { return row_begin.back(); }
-  // Index of a row's token in the packed tokens, by its position in the whole row.
+  // Returns the index of a row's token in the packed tokens, by its position in the whole row.
   std::int64_t packed(std::int64_t row, std::int64_t position) const {
     return row_begin[static_cast<std::size_t>(row)] + position - first_position[static_cast<std::size_t>(row)];
   }
 };
 
-// Rows from `first_position[r]` (all zero when empty) to their ends.
+// Lays out the rows from `first_position[r]` (all zero when empty) to their ends.
 TokenLayout lay_out(std::span<const TokenIds> rows, std::span<const std::int64_t> first_position,
                     torch::Device device);
 

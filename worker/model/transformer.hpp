@@ -1,8 +1,8 @@
 // The weights of a decoder-only transformer of any family (io/model/family.hpp), as plain tensors.
 //
-// All families are one shape of block: norm, attention, residual; norm, MLP, residual. They differ in traits: the
-// norm, the positions, the MLP. Notation: V vocabulary, d = d_model, f = d_ff, H heads, G key-value heads, e =
-// head_dim.
+// All families share one shape of block: norm, attention, residual; norm, MLP, residual. They differ in
+// traits: the norm, the positions, the MLP. Notation: V vocabulary, d = d_model, f = d_ff, H heads, G
+// key-value heads, e = head_dim.
 #pragma once
 
 #include <torch/types.h>
@@ -30,12 +30,12 @@ struct Block {
   Linear query_key_value;   // [(H + 2 G) e, d]: the rows of q, then k, then v
   Linear attention_output;  // [d, H e]
   Norm mlp_norm;
-  Linear up;    // [f, d]; of a gated MLP [2 f, d], the rows of the gate, then of the up projection
+  Linear up;    // [f, d]; gated MLP: [2 f, d], the rows of the gate, then of the up projection
   Linear down;  // [d, f]: the matrix that is edited; its input is the key
 };
 
-// What this rank holds of the model: all of it, or one stage's layers, the embeddings on the first stage and final
-// norm and head on the last.
+// The part of the model that this rank holds: all of it, or one stage's layers, with the embeddings on the
+// first stage and final norm and head on the last.
 struct Transformer {
   io::ModelConfig config;
   Stages stages;
@@ -48,19 +48,19 @@ struct Transformer {
 
   torch::Device device() const { return blocks.front().down.weight.device(); }
   torch::ScalarType dtype() const { return blocks.front().down.weight.scalar_type(); }
-  // What decides on the size of its groups of edits.
+  // Returns what determines the size of this model's groups of edits.
   sharding::StepArithmetic step_arithmetic() const {
     return {.on_gpu = device().is_cuda(),
             .width = config.d_model,
             .weight_bytes = static_cast<std::int64_t>(torch::elementSize(dtype()))};
   }
-  std::int64_t layers() const { return config.layers; }  // of the whole model
+  std::int64_t layers() const { return config.layers; }  // in the whole model
   bool holds(std::int64_t layer) const { return stages.holds(layer); }
-  // A layer that this stage holds.
+  // Returns a layer that this stage holds.
   const Block& block(std::int64_t layer) const;
   Block& block(std::int64_t layer);
 
-  // Of the weights that are here; what two tensors share counts once.
+  // Returns the bytes of this rank's weights; shared storage counts once.
   std::int64_t bytes() const;
 };
 

@@ -20,7 +20,7 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// What one sequence gives, of the layers that this stage holds.
+// What one sequence gives in the layers that this stage holds.
 struct Captured {
   std::map<std::int64_t, torch::Tensor> keys;  // by layer: [tokens, f] f32
   torch::Tensor norms;                         // [tokens, layers seen] f32
@@ -70,8 +70,8 @@ class Collector {
 
   std::int64_t tokens() const { return progress_.tokens; }
 
-  // One round: every replica takes the next sequence but one a replica before it. False when the text ends or
-  // enough is seen.
+  // Runs one round: the replicas, in order, take one sequence each. Returns false when the text ends or
+  // enough tokens are seen.
   bool round() {
     std::vector<TokenIds> sequences;
     std::int64_t tokens = progress_.tokens;
@@ -90,7 +90,7 @@ class Collector {
     return true;
   }
 
-  // Collective: brings the sums to rank 0, which writes them while the others wait.
+  // Gathers the sums on rank 0, which writes them while the others wait. Collective.
   void save() {
     const torch::NoGradGuard no_gradients;
     gather_norms();
@@ -104,7 +104,7 @@ class Collector {
     communicators_.world.barrier("key statistics saved", a_step_a_layer());
   }
 
-  // Collective, as `save`; nobody waits for the writing.
+  // Gathers the sums as `save` does; rank 0 writes while no other rank waits. Collective.
   void finish() {
     const torch::NoGradGuard no_gradients;
     gather_norms();
@@ -122,7 +122,7 @@ class Collector {
   }
 
  private:
-  // Of a wait for what takes its time once a layer.
+  // The timeout of a wait for one step per layer.
   sharding::Timeout a_step_a_layer() const { return sharding::Timeout::steps(std::ssize(progress_.layers)); }
 
   // [f, f] f64, on the model's device.
@@ -134,7 +134,7 @@ class Collector {
         .to(on_device, /*non_blocking=*/false, /*copy=*/true);
   }
 
-  // Owners add the sequences' keys one after the other, in the order of the text.
+  // Adds the sequences' keys to the owners' sums, one after the other, in the order of the text.
   void add(const std::vector<TokenIds>& sequences) {
     const auto own = static_cast<std::size_t>(communicators_.rank());
     Captured seen;
@@ -159,7 +159,7 @@ class Collector {
     for (const TokenIds& sequence : sequences) unsaved_ += std::ssize(sequence);
   }
 
-  // Layers up to the last one to collect for that a stage holds.
+  // Counts the layers that a stage holds, up to the last collected one.
   std::int64_t layers_seen(int stage) const {
     std::int64_t count = 0;
     for (std::int64_t layer = 0; layer <= options_.layers.back(); ++layer)
@@ -167,7 +167,7 @@ class Collector {
     return count;
   }
 
-  // Brings the norms that stages have to rank 0's stage, and there into what is saved.
+  // Gathers the stages' norms on rank 0, which adds them to what is saved.
   void gather_norms() {
     std::vector<torch::Tensor> norms;
     const auto own = at::cat(norms_.empty() ? std::vector{torch::empty({0, layers_seen(model_.stages.index())},
@@ -182,7 +182,7 @@ class Collector {
     unsaved_ = 0;
   }
 
-  // `norms` [layers seen, tokens]; layers after the last edited one are not looked at and stay zero.
+  // `norms` [layers seen, tokens]; layers after the last collected one are not run and stay zero.
   void append_norms(const torch::Tensor& norms) {
     io::Matrix& old = progress_.residual_norms;
     const auto before = torch::from_blob(old.values.data(), {old.rows, old.columns}, torch::kFloat);
@@ -206,8 +206,9 @@ class Collector {
     return medians;
   }
 
-  // From its owner to the holder of the layer in the first replica, from there to the first stage: [f, f] f64 on
-  // rank 0's CPU, undefined elsewhere. No rank begins before rank 0 is through with the layer before.
+  // Sends the sum from its owner to the holder of the layer in the first replica, and from there to the first
+  // stage: [f, f] f64 on rank 0's CPU, undefined elsewhere. No rank begins before rank 0 has finished with
+  // the previous layer.
   torch::Tensor gather_sum(const io::SummedLayer& layer) const {
     constexpr std::string_view operation = "bring key statistics to rank 0";
     communicators_.world.barrier("wait for a layer's turn");
@@ -242,11 +243,11 @@ class Collector {
   const StatisticsOptions& options_;
   const Communicators& communicators_;
   TextSequences text_;
-  std::vector<std::int64_t> held_;              // of the layers to collect for, those of this stage
-  std::map<std::int64_t, int> owners_;          // of them: the replica
+  std::vector<std::int64_t> held_;              // collected layers of this stage
+  std::map<std::int64_t, int> owners_;          // by layer: the owner's replica
   std::map<std::int64_t, torch::Tensor> sums_;  // [f, f] f64, of the layers that this rank owns
   std::vector<torch::Tensor> norms_;            // [tokens, layers seen] of this stage, not yet in the progress
-  std::int64_t unsaved_ = 0;                    // their tokens
+  std::int64_t unsaved_ = 0;                    // tokens of norms_
   io::StatisticsProgress progress_;
 };
 
@@ -261,7 +262,7 @@ StatisticsSummary collect_key_statistics(const Transformer& model, const io::Tok
   const std::int64_t resumed = collector.tokens();
   auto saved = Clock::now();
   double pause = options.seconds_between_saves;
-  // All stages stop where they ask, so they do not ask every time.
+  // Agreeing on a save stops all stages, so several stages do not ask in every round.
   const std::int64_t rounds_between_questions = model.stages.count() == 1 ? 1 : 16;
   for (std::int64_t round = 1; collector.tokens() < options.tokens && collector.round(); ++round) {
     if (ranks.is_root()) progress(collector.tokens());

@@ -10,7 +10,7 @@
 namespace anchorage::io {
 namespace {
 
-// The number in "seg-00000012.h5"; nothing for other names.
+// Returns the number in "seg-00000012.h5"; nothing for other names.
 std::optional<std::int64_t> segment_number(const std::filesystem::path& path) {
   const std::string name = path.filename().string();
   std::int64_t number = 0;

@@ -105,7 +105,7 @@ std::string kind_diagnostic(const BatchSegment& segment) {
   return "";
 }
 
-// Ascending and without duplicates, as the reader gives them back.
+// Whether layers are ascending and without duplicates, as the reader returns them.
 template <class Record>
 bool are_ordered(const std::vector<Record>& records) {
   return std::ranges::adjacent_find(records, std::greater_equal<>(), &Record::layer) == records.end();

@@ -8,13 +8,13 @@
 namespace anchorage::io::layout {
 
 inline const std::string schema = "anchorage-segment/2";
-// Of versions before an update had a kind: all of its updates are low-rank. Read as it is.
+// The schema of versions before updates had a kind: all of its updates are low-rank. It is still read.
 inline const std::string schema_without_update_kinds = "anchorage-segment/1";
 
-// What is wrong with the rows, or nothing. `rows` is how many there should be.
+// Says what is wrong with the rows, or "". `rows` is how many there should be.
 std::string diagnostic_of(const SparseRows& sparse, std::size_t rows);
 
-// What in the segment's parts does not fit together, or nothing.
+// Says which of the segment's parts do not fit together, or "".
 std::string diagnostic_of(const BatchSegment& segment);
 
 }  // namespace anchorage::io::layout

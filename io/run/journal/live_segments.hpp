@@ -1,4 +1,5 @@
-// What of a journal stands: segments are never taken out of it, a rollback says which of them count no more.
+// Which segments of a journal are live: no segment is ever deleted; a rollback says which ones no longer
+// count.
 #pragma once
 
 #include <cstdint>
@@ -8,11 +9,11 @@
 
 namespace anchorage::io {
 
-// The batches and removals whose updates, added to the base in this order, are the state after segment `number`.
-// After a rollback to segment n they are those of n.
+// Returns the batches and removals whose updates, added to the base in this order, make up the state after
+// segment `number`. For a rollback to segment n, returns those of n.
 std::vector<JournalEntry> live_segments(const Journal& journal, std::int64_t number);
 
-// The same at the journal's end; nothing for an empty journal.
+// Returns those of the state at the journal's end; nothing for an empty journal.
 std::vector<JournalEntry> live_segments(const Journal& journal);
 
 }  // namespace anchorage::io

@@ -18,7 +18,7 @@ using hdf5::Group;
                    .remedy = "use the version of anchorage that wrote it, or take the file from a copy"});
 }
 
-// The enumerator among `values` that has this name.
+// Returns the enumerator among `values` that has this name.
 template <class Enum>
 Enum from_name(const std::string& name, std::initializer_list<Enum> values, const std::string& where) {
   for (const Enum value : values) {
@@ -27,7 +27,7 @@ Enum from_name(const std::string& name, std::initializer_list<Enum> values, cons
   refuse("a kind of segment or a state of an edit", "'" + name + "'", where);
 }
 
-// Segments of the schema before have low-rank updates alone, and do not say so.
+// Segments of the earlier schema have only low-rank updates and no attribute that says so.
 UpdateKind kind_of_update(const Group& update, const std::string& where) {
   if (!update.has_attribute("kind")) return UpdateKind::low_rank;
   const std::string kind = update.text_attribute("kind");

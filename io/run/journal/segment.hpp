@@ -1,5 +1,5 @@
 // A segment: the record of one committed batch, removal or rollback, or of the base weights that a run started
-// from. One HDF5 file, written once (formats.md, "A batch segment").
+// from. One HDF5 file, written once (docs/formats.md, "A batch segment").
 //
 //   /                      attributes schema, kind, batch, previous, utc, version, world, seed; of a rollback also
 //                          rollback_to
@@ -17,8 +17,8 @@
 //   /base                  (the base segment alone) attributes model, tokenizer, statistics, hparams; layers i64,
 //                          weights (text), rows i64, columns i64, norms f64; [layers]
 //
-// The file ends with a line after the HDF5 content, "anchorage sha256 <64 digits>\n", the digest of all before it:
-// one flipped byte anywhere is found, also in the last segment and in what HDF5's checksums do not cover.
+// The file ends with a line after the HDF5 content, "anchorage sha256 <64 digits>\n", the digest of all bytes
+// before it. It reveals any flipped byte, also in the last segment and in what HDF5's checksums do not cover.
 #pragma once
 
 #include <cstdint>
@@ -36,11 +36,11 @@ namespace anchorage::io {
 enum class SegmentKind { base, batch, removal, rollback };
 enum class EditState { committed, set_aside };
 
-// How a change of a weight is recorded. Low rank: W <- W + u v^T. Others will be refused by name by a version that
-// does not know them.
+// How a change of a weight is recorded. Low rank: W <- W + u v^T. A version refuses by name a kind that it
+// does not know.
 enum class UpdateKind { low_rank };
 
-// Compares unequal to itself, as NaN does.
+// Stands for a number that was not measured; a NaN, so it compares unequal to itself.
 inline constexpr double not_measured = std::numeric_limits<double>::quiet_NaN();
 
 struct EditRecord {
@@ -56,7 +56,7 @@ struct EditRecord {
   bool operator==(const EditRecord&) const = default;
 };
 
-// One sparse row an edit (CSR): row i holds indices[offsets[i] .. offsets[i + 1]) and the values at the same
+// One sparse row per edit (CSR): row i holds indices[offsets[i] .. offsets[i + 1]) and the values at the same
 // places.
 struct SparseRows {
   std::vector<std::int64_t> offsets{0};  // [rows + 1]
@@ -68,8 +68,8 @@ struct SparseRows {
 
 // Frobenius norms.
 struct LayerNorms {
-  double update = 0;  // of what this segment adds
-  double total = 0;   // of all that was added to the base weight
+  double update = 0;  // of this segment's change
+  double total = 0;   // of the whole change since the base weight
   double base = 0;    // of the base weight
 
   double drift() const { return total / base; }
@@ -80,17 +80,17 @@ struct LayerNorms {
 struct LayerRecord {
   std::int64_t layer = 0;
   UpdateKind kind = UpdateKind::low_rank;
-  Matrix keys;                               // [edits, f]; the row of an edit that was set aside is zero
-  SparseRows residuals;                      // by edit, over d
+  Matrix keys;                               // [edits, f]; the row of an edit that was set aside is 0
+  SparseRows residuals;                      // one row per edit, over d
   Matrix u;                                  // [d, rank]
   Matrix v;                                  // [f, rank]
-  std::vector<std::int32_t> edit_of_column;  // [rank]: whose key makes this column of u and v
+  std::vector<std::int32_t> edit_of_column;  // [rank]: the edit whose key makes this column of u and v
   LayerNorms norms;
 
   bool operator==(const LayerRecord&) const = default;
 };
 
-// Where an edit stands in the journal.
+// Where the journal records an edit.
 struct RecordedPlace {
   std::string id;
   std::int64_t segment = 0;
@@ -99,11 +99,11 @@ struct RecordedPlace {
   bool operator==(const RecordedPlace&) const = default;
 };
 
-// What removing edits did to one edited weight:  W <- W + u v^T.
+// What removing edits did to one edited weight: W <- W + u v^T.
 struct RemovedLayer {
   std::int64_t layer = 0;
   UpdateKind kind = UpdateKind::low_rank;
-  Matrix keys;  // [removed, f], as the edits' own segments have them
+  Matrix keys;  // [removed, f], from the edits' own segments
   Matrix u;     // [d, removed]
   Matrix v;     // [f, removed]
   LayerNorms norms;
@@ -111,7 +111,7 @@ struct RemovedLayer {
   bool operator==(const RemovedLayer&) const = default;
 };
 
-// The edits that a segment takes back: all that a removal does, and what a batch does first where its edits
+// The edits that a segment removes: all that a removal does, and what a batch does first where its edits
 // supersede earlier ones.
 struct RemovalRecord {
   std::vector<RecordedPlace> edits;
@@ -122,7 +122,7 @@ struct RemovalRecord {
 
 struct AnchorRecord {
   std::int64_t layer = 0;
-  SparseRows chosen;            // by edit: dimensions and their scores
+  SparseRows chosen;            // one row per edit: dimensions and their scores
   std::vector<double> rolling;  // [d], after the batch
   std::int64_t kept = 0;
   std::int64_t entered = 0;
@@ -142,7 +142,7 @@ struct ProbeRecord {
 struct GuardRecord {
   std::vector<ProbeRecord> probes;
   std::string decision;
-  std::vector<std::int64_t> pending{};  // parts of a batch that was split, still to come: edits in each
+  std::vector<std::int64_t> pending{};  // edits in each part still to come of a batch that was split
 
   bool operator==(const GuardRecord&) const = default;
 };
@@ -157,7 +157,7 @@ struct BaseLayer {
   bool operator==(const BaseLayer&) const = default;
 };
 
-// What a run starts from. Fingerprints are digests, as run.yaml has them.
+// What a run starts from. Fingerprints are digests, the same as in run.yaml.
 struct BaseRecord {
   std::string model;
   std::string tokenizer;
@@ -171,12 +171,12 @@ struct BaseRecord {
 struct SegmentHeader {
   SegmentKind kind = SegmentKind::batch;
   std::int64_t batch = 0;  // the segment's number in the journal; the base is 0
-  std::string previous;    // SHA-256 of the file before; empty for the base. Journal::append fills it in
-  std::string utc;         // when, ISO 8601
+  std::string previous;    // SHA-256 of the preceding file; empty for the base. Journal::append fills it in
+  std::string utc;         // time of writing, ISO 8601
   std::string version;     // of the program that wrote it
   std::int64_t world = 1;  // ranks
   std::int64_t seed = 0;
-  std::optional<std::int64_t> rollback_to{};  // of a rollback: the segment whose state it goes back to
+  std::optional<std::int64_t> rollback_to{};  // rollbacks only: the segment whose state it restores
 
   bool operator==(const SegmentHeader&) const = default;
 };
@@ -185,10 +185,10 @@ struct BatchSegment {
   SegmentHeader header;
   std::vector<EditRecord> edits;
   std::vector<LayerRecord> layers;    // ascending by layer
-  std::vector<AnchorRecord> anchors;  // likewise; empty for methods without anchors
+  std::vector<AnchorRecord> anchors;  // ascending by layer; empty for methods without anchors
   GuardRecord guard;
-  RemovalRecord removal;           // comes before the segment's own updates; empty where nothing is removed
-  std::optional<BaseRecord> base;  // there for SegmentKind::base alone
+  RemovalRecord removal;           // applies before the segment's own updates; empty where nothing is removed
+  std::optional<BaseRecord> base;  // present only for SegmentKind::base
 
   bool operator==(const BatchSegment&) const = default;
 };
@@ -201,19 +201,20 @@ std::string name_of(UpdateKind kind);
 std::string segment_file_name(std::int64_t batch);
 
 // Commits the segment as <directory>/seg-<batch>.h5 and returns its SHA-256. InternalError where that number exists
-// or the segment's parts do not fit each other (rows of keys and edits, columns of u and v); UserError where a
-// number that is not one of scores or probes is not finite; SystemError when the disk refuses. Then nothing is left
-// after.
+// or the segment's parts do not fit each other (rows of keys and edits, columns of u and v); UserError where
+// a number other than scores and probes is not finite; SystemError when the disk refuses. An error leaves
+// nothing on the disk.
 std::string write_segment(const std::filesystem::path& directory, const BatchSegment& segment);
 
-// Checks the last line's digest, then reads all.
+// Checks the digest in the last line, then reads everything.
 BatchSegment read_segment(const std::filesystem::path& path);
 
-// The SHA-256 of the whole file; UserError unless its last line says the digest of the bytes before.
+// Returns the SHA-256 of the whole file; throws UserError unless its last line gives the digest of the bytes
+// before it.
 std::string verify_segment(const std::filesystem::path& path);
 
-// Reads a segment in parts. It relies on HDF5's checksums of what it reads; `verify_segment` and Journal::open look
-// at the whole file.
+// Reads a segment in parts. Relies on HDF5's checksums of what it reads; `verify_segment` and Journal::open
+// check the whole file.
 class SegmentReader {
  public:
   explicit SegmentReader(const std::filesystem::path& path);
@@ -225,12 +226,12 @@ class SegmentReader {
   std::vector<EditRecord> edits() const;
   std::vector<std::int64_t> layers() const;         // ascending
   LayerRecord layer(std::int64_t layer) const;      // all of it
-  LayerRecord update(std::int64_t layer) const;     // u, v, edit_of_column and norms alone
+  LayerRecord update(std::int64_t layer) const;     // only u, v, edit_of_column and norms
   std::vector<LayerNorms> norms() const;            // in the order of layers()
   std::vector<std::int64_t> anchor_layers() const;  // empty for methods without anchors
   AnchorRecord anchors(std::int64_t layer) const;
   GuardRecord guard() const;
-  std::vector<RecordedPlace> removed() const;        // the edits of removal() alone
+  std::vector<RecordedPlace> removed() const;        // only the edits of removal()
   std::vector<std::int64_t> removed_layers() const;  // ascending; empty where nothing is removed
   RemovedLayer removed_layer(std::int64_t layer) const;
   RemovalRecord removal() const;

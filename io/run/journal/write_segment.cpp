@@ -10,7 +10,7 @@ namespace {
 using hdf5::Group;
 using hdf5::Packing;
 
-// One field of all records, as a column.
+// Returns one field of all records as a column.
 template <class T, class Record, class Field>
 std::vector<T> column(const std::vector<Record>& records, Field field) {
   std::vector<T> values;
@@ -111,8 +111,8 @@ void write_base(Group group, const BaseRecord& base) {
   group.write("norms", column<double>(base.layers, [](const BaseLayer& l) { return l.norm; }));
 }
 
-// What is added to weights, least squares and scores must be finite, whatever made it. Scores of prompts and probes
-// may be io::not_measured.
+// Checks that everything added to weights, least squares and anchor scores is finite, whatever computed it.
+// Scores of prompts and probes may be io::not_measured.
 class FiniteNumbers {
  public:
   explicit FiniteNumbers(std::string where) : where_(std::move(where)) {}

@@ -27,7 +27,7 @@ std::string label(double x, double y, const std::string& text, const char* ancho
   return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\">{}</text>\n", x, y, anchor, escaped(text));
 }
 
-// A bar from `y` down by `height`; a pointer that rests on it shows `tip`.
+// Draws a bar from `y` down by `height`; hovering over it shows `tip`.
 std::string bar(double x, double y, double bar_width, double height, const char* color, const std::string& tip) {
   return fmt::format(
       "<rect x=\"{:.2f}\" y=\"{:.2f}\" width=\"{:.2f}\" height=\"{:.2f}\" fill=\"{}\"><title>{}</title></rect>\n",
@@ -36,7 +36,7 @@ std::string bar(double x, double y, double bar_width, double height, const char*
 
 // What all panels share, so that layers can be compared.
 struct Scale {
-  double above = 1;  // most dimensions on the axis, and below it
+  double above = 1;  // most dimensions above the axis, and below it
   double below = 0;
   std::int64_t first = 0, last = 0;  // batches
 

@@ -1,4 +1,4 @@
-// How the anchors of each edited layer rolled on from batch to batch, as numbers and as a picture.
+// How the anchors of each edited layer changed from batch to batch, as numbers and as a picture.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@
 
 namespace anchorage::launch {
 
-// Of one layer in one batch: its standing anchors (AnchorChange) that stood before too (kept) or did not
-// (entered), and those that do not stand any more (left).
+// One layer in one batch: the active anchors (worker::AnchorChange) that were active before too (kept) or
+// were not (entered), and those that are no longer active (left).
 struct AnchorCounts {
   std::int64_t batch = 0;
   std::int64_t chosen = 0;  // anchors of all edits together
@@ -22,10 +22,10 @@ struct AnchorCounts {
 
 using AnchorHistory = std::map<std::int64_t, std::vector<AnchorCounts>>;  // by layer, batches ascending
 
-// Of the journal's live segments; empty where their method has no anchors.
+// Reads the history from the journal's live segments; empty where the method has no anchors.
 AnchorHistory anchor_history(const io::Journal& journal);
 
-// An SVG document: a panel a layer, a bar a batch; kept and entered stand on the axis, left hangs below it.
+// Draws an SVG document: a panel per layer, a bar per batch; kept and entered above the axis, left below it.
 std::string anchor_picture(const AnchorHistory& history, const std::string& title);
 
 }  // namespace anchorage::launch

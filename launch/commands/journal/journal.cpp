@@ -19,7 +19,7 @@
 namespace anchorage::launch {
 namespace {
 
-// What became of an edit since its batch: "live", "set aside", "removed in 5", ...
+// Says what happened to an edit since its batch: "live", "set aside", "removed in 5", ...
 std::string status_of(const coordinator::RecordedEdit& edit) {
   if (edit.state == io::EditState::set_aside) return "set aside";
   if (edit.removed_in) return fmt::format("removed in {}", *edit.removed_in);
@@ -27,7 +27,7 @@ std::string status_of(const coordinator::RecordedEdit& edit) {
   return "live";
 }
 
-// Of each segment that is_live at the journal's end its edits' statuses, by row.
+// Returns the statuses of the edits, by row, for each segment that is live at the journal's end.
 std::map<std::int64_t, std::vector<std::string>> statuses_in(const io::Journal& journal) {
   std::map<std::int64_t, std::vector<std::string>> statuses;
   for (const io::JournalEntry& entry : io::live_segments(journal)) statuses[entry.header.batch];
@@ -62,7 +62,7 @@ nlohmann::json entry_of(const io::JournalEntry& entry, const std::vector<std::st
   return document;
 }
 
-// "5 edits, 1 set aside, takes the place of a7 of batch 2"
+// Says what a segment did: "5 edits, 1 set aside, takes the place of a7 of batch 2".
 std::string what_it_did(const nlohmann::json& entry) {
   if (entry.contains("to_batch")) return fmt::format("back to batch {}", entry["to_batch"].get<std::int64_t>());
   std::vector<std::string> removed;
@@ -82,7 +82,7 @@ std::string what_it_did(const nlohmann::json& entry) {
   return text;
 }
 
-// A segment has a match for every edit; where the likelihood was not measured, that was not either.
+// A segment has a match for every edit; where the likelihood was not measured, the match was not either.
 nlohmann::json measured(bool match, double nll) {
   return std::isnan(nll) ? nlohmann::json() : nlohmann::json(match);
 }

@@ -1,4 +1,4 @@
-// 'anchorage journal': what was done in a run, batch by batch and edit by edit. Only reads.
+// 'anchorage journal' shows what was done in a run, batch by batch and edit by edit. It only reads.
 #pragma once
 
 #include <filesystem>
@@ -10,11 +10,11 @@ namespace anchorage::launch {
 
 struct JournalOptions {
   std::filesystem::path run;
-  std::optional<std::int64_t> batch;             // of `show`: the last one where not given
-  std::optional<std::filesystem::path> picture;  // of `anchors`: an SVG file to make
+  std::optional<std::int64_t> batch;             // of `show`; none: the last one
+  std::optional<std::filesystem::path> picture;  // of `anchors`: an SVG file to write
 };
 
-// Each prints and returns the exit code; on rank 0.
+// Each prints on rank 0 and returns the exit code.
 int list_journal(const JournalOptions& options, Session& session);
 int show_segment(const JournalOptions& options, Session& session);
 int verify_journal(const JournalOptions& options, Session& session);

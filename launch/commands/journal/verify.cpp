@@ -20,13 +20,13 @@
 namespace anchorage::launch {
 namespace {
 
-// Norms are computed in another order than when the segment was written.
+// Norms are summed in another order than when the segment was written.
 constexpr double norm_tolerance = 1e-5;
 
 // A GPU adds in another order than this machine's CPU.
 constexpr double checkpoint_tolerance = 1e-6;
 
-// What was found so far; a check that throws a UserError is a finding.
+// The findings so far; a check that throws a UserError is a finding.
 struct Report {
   std::vector<std::string> checked;
   std::vector<std::string> wrong;
@@ -64,7 +64,7 @@ std::string check_model(const io::BaseRecord& base, const io::ModelDirectory& mo
          "put the original back: a journal is nothing without its base");
 }
 
-// The weights that base and segments make are as far from the base as the last segment says.
+// Checks that the weights that base and segments make are as far from the base as the last segment says.
 std::string check_norms(const io::Journal& journal, const io::ModelDirectory& model,
                         const std::map<std::int64_t, torch::Tensor>& weights) {
   for (const auto& [layer, recorded] : coordinator::drift_of(journal)) {
@@ -80,7 +80,7 @@ std::string check_norms(const io::Journal& journal, const io::ModelDirectory& mo
                      weights.size());
 }
 
-// The newest checkpoint's weights are those that base and segments make.
+// Checks that the newest checkpoint's weights are those that base and segments make.
 std::string check_checkpoint(const io::RunDirectory& directory, const io::Journal& journal,
                              const io::ModelDirectory& model) {
   const auto choice = io::newest_checkpoint(directory.checkpoint(), journal, io::edited_layers(journal));

@@ -35,7 +35,7 @@ TEST(Guard, ObjectsToEditsThatDidNotTake) {
     applied.edits[i].match_after = false;
   }
   EXPECT_THAT(judge(applied, {}).rejections, ElementsAre(HasSubstr("0.250 of the edits (limit 0.5)")));
-  applied.edits[0].match_after = true;  // its every token is the argmax: it is_live
+  applied.edits[0].match_after = true;  // every token is the argmax: it succeeds
   EXPECT_TRUE(judge(applied, {}).accepted());
 }
 

@@ -98,7 +98,7 @@ TEST(StageCosts, OwnersHoldTheLeastSquaresOfTheirLayers) {
   EXPECT_EQ(two.second_moments, 2 * 2 * 8 * std::int64_t{13824} * 13824);
   EXPECT_EQ(none.masters, 3 * 3 * 4 * std::int64_t{5120} * 13824);
   EXPECT_EQ(none.solving, 0);
-  // While the new ones are made, the old ones are kept, for the batch may be removed.
+  // While the new ones are made, the old ones are kept, since the batch may be reverted.
   EXPECT_GE(two.solving, two.second_moments);
 }
 
@@ -166,7 +166,7 @@ TEST(StageCosts, SecondsFollowTheStepsAndTheLayersBehindTheFirstEditedOne) {
   wanted.workload.evaluations = 2000;
   EXPECT_NEAR(seconds({0, 30}) / once, 2, 0.02);
   EXPECT_EQ(seconds({0, 5}), before);
-  wanted.workload.hparams.layers = {17};  // 12 of 25 layers are left behind it, and the head as before
+  wanted.workload.hparams.layers = {17};  // 12 of 25 layers remain after it, and the head as before
   EXPECT_LT(seconds({0, 30}), 2 * 0.62 * once);
 }
 

@@ -92,7 +92,7 @@ TEST(Progress, KeepsTheContextRunningNoLongerThanTheRun) {
   EXPECT_THAT(out.str(), HasSubstr("\n40 of 40 edits"));
 }
 
-// A timer that has run out cannot be cancelled any more: its handler is_live in the queue.
+// A timer that has expired cannot be cancelled: its handler is already queued.
 TEST(Progress, EndsWithTheRunWhenALineIsDueAtThatMoment) {
   boost::asio::io_context context;
   std::ostringstream out;

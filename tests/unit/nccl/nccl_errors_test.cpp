@@ -1,5 +1,6 @@
-// What becomes of a communicator when NCCL reports an error by and by, or nothing at all. NCCL's own functions are
-// replaced in this program by ones that say what a test wants; where there is a GPU, tests/gpu runs the real ones.
+// What happens to a communicator when NCCL reports an error late, or never responds. NCCL's own functions are
+// replaced in this program by ones that say what a test wants; where there is a GPU, tests/gpu runs the real
+// ones.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nccl.h>

@@ -66,7 +66,7 @@ TEST_F(CommandLoop, AnswersTheSameBitsInAnyShape) {
   }
 }
 
-// As the guard has it: what was reverted leaves no trace, neither in what later batches find nor in the loss before
+// A batch that the guard reverted leaves no trace, neither in what later batches find nor in the loss before
 // them.
 TEST_F(CommandLoop, ABatchThatIsUndoneWasNeverThereInAnyShape) {
   const auto never = answers({1, 1}, {batch(4, 3)});

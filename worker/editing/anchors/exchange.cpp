@@ -8,7 +8,7 @@
 namespace anchorage::worker {
 namespace {
 
-// Values of one type as bytes, one after the other; every rank runs the same build on the same kind of machine.
+// Packs values as bytes, one after the other; every rank runs the same build on the same kind of machine.
 class Packer {
  public:
   template <class T>

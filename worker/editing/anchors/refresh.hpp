@@ -1,12 +1,12 @@
-// Rolling anchor refresh (RAR): what the anchors of earlier batches mean for those of the next (docs/method.md
-// section 5).
+// Rolling anchor refresh (RAR): how the anchors of earlier batches influence the selection of the next
+// (docs/method.md section 5).
 //
 //   H_l <- decay * H_l + (1 - decay) * sum_i(S[i, l, :] * M[i, l, :]) / b           after a committed batch
 //   S   <- S / (1 + strength * H_l / mean(H))                                       in the next batch's selection
 //
-// Dimensions that carry earlier edits are entered only where a new edit really needs them; as H decays they become
-// free again. The sum over edits is taken in 64-bit fixed point: exact, so the same in any order and over any
-// number of ranks.
+// The selection takes a dimension that carries earlier edits only where a new edit really needs it; as H
+// decays the dimension becomes free again. The sum over edits is taken in 64-bit fixed point: exact, so the
+// same in any order and over any number of ranks.
 #pragma once
 
 #include <cstdint>
@@ -15,15 +15,15 @@
 
 namespace anchorage::worker {
 
-// Scores of one batch's anchors, summed by layer and dimension [m * d]. Scores of an edit sum to at most 1, so 2^20
-// edits fit.
+// Sums the scores of one batch's anchors by layer and dimension [m * d]. The scores of an edit sum to at most
+// 1, so 2^20 edits fit.
 class AnchorScores {
  public:
   explicit AnchorScores(std::int64_t entries) : sums_(static_cast<std::size_t>(entries)) {}
 
   void add(std::uint32_t entry, float score);
 
-  // To be reduced over ranks (HostCommunicator::all_reduce_sum).
+  // Returns the fixed-point sums, to be reduced over ranks (HostCommunicator::all_reduce_sum).
   [[nodiscard]] std::span<std::int64_t> sums() { return sums_; }
   [[nodiscard]] double sum(std::size_t entry) const;
 
@@ -31,7 +31,8 @@ class AnchorScores {
   std::vector<std::int64_t> sums_;
 };
 
-// How a layer's active anchors, the dimensions whose rolling score is at least the layer's mean, changed.
+// How a layer's active anchors changed: the dimensions whose rolling score is positive and at least the
+// layer's mean.
 struct AnchorChange {
   std::int64_t kept = 0;
   std::int64_t entered = 0;
@@ -45,13 +46,14 @@ class RollingScores {
   // m edited layers of d dimensions; decay in [0, 1], strength >= 0.
   RollingScores(std::int64_t layers, std::int64_t width, double decay, double strength);
 
-  // By what a score of each entry is multiplied before the selection: [m * d], 1 while H is zero.
+  // Returns the factor by which each entry's score is multiplied before the selection: [m * d], 1 while H is
+  // zero.
   [[nodiscard]] std::vector<float> factors() const;
 
-  // Takes a committed batch of `edits` in; the change of each layer.
+  // Updates H with a committed batch of `edits`; returns the change of each layer.
   std::vector<AnchorChange> roll(const AnchorScores& scores, std::int64_t edits);
 
-  // H of the layer numbered `layer` [d], as the journal keeps it.
+  // Returns H of the edited layer at index `layer` [d], as the journal keeps it.
   [[nodiscard]] std::span<const double> of_layer(std::int64_t layer) const;
   void restore(std::int64_t layer, std::span<const double> scores);
 

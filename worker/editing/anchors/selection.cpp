@@ -17,7 +17,8 @@ bool counts(float score) {
   return std::isfinite(score) && score > 0;
 }
 
-// Ascending keys are descending scores, then ascending positions: floats above zero order as their bits do.
+// Ascending keys mean descending scores, then ascending positions: the bits of floats above zero sort like
+// the floats.
 std::uint64_t key_of(float score, std::uint32_t position) {
   return (std::uint64_t{~std::bit_cast<std::uint32_t>(score)} << 32) | position;
 }
@@ -30,7 +31,7 @@ std::uint32_t position_of(std::uint64_t key) {
   return static_cast<std::uint32_t>(key);
 }
 
-// The fewest entries that carry the share `mass` of all.
+// Returns the fewest entries that carry the share `mass` of the total.
 std::int64_t fewest_that_carry(double mass, std::span<const float> importance) {
   std::vector<float> sorted;
   std::ranges::copy_if(importance, std::back_inserter(sorted), counts);
@@ -45,7 +46,7 @@ std::int64_t fewest_that_carry(double mass, std::span<const float> importance) {
 std::int64_t budget_of(std::span<const float> importance, const SelectionRules& rules) {
   const std::int64_t wanted = rules.ratio ? std::llround(*rules.ratio * static_cast<double>(rules.width))
                                           : fewest_that_carry(rules.mass, importance);
-  // One layer for a dimension: an edit cannot hold more anchors than there are dimensions.
+  // Each dimension has one layer, so an edit cannot hold more anchors than there are dimensions.
   return std::clamp<std::int64_t>(wanted, 1, rules.constrained ? rules.width : rules.width * rules.layers);
 }
 
@@ -56,7 +57,7 @@ std::int64_t capacity_of(std::span<const Candidates> edits, const SelectionRules
   return std::max(rules.capacity, static_cast<std::int64_t>(std::ceil(rules.balance * even)));
 }
 
-// The state of the greedy choice: what has been given away.
+// The state of the greedy choice: the entries assigned so far.
 class Assignment {
  public:
   Assignment(std::span<const Candidates> edits, const SelectionRules& rules)
@@ -70,7 +71,7 @@ class Assignment {
 
   bool full(std::size_t edit) const { return of_edit_[edit] == edits_[edit].budget; }
 
-  // Gives the entry to the edit if all rules allow it.
+  // Assigns the entry to the edit if all rules allow it.
   bool try_assign(std::size_t edit, std::uint32_t entry) {
     if (full(edit)) return false;
     if (rules_.constrained) {
@@ -96,7 +97,7 @@ class Assignment {
   const SelectionRules& rules_;
   std::int64_t capacity_;
   std::span<const Candidates> edits_;
-  std::vector<std::int64_t> holders_;          // [m * d] edits on each entry
+  std::vector<std::int64_t> holders_;          // [m * d]: edits that hold each entry
   std::vector<std::uint8_t> held_dimensions_;  // [b * d] 0 or 1
   std::vector<std::int64_t> of_edit_;          // [b]
   std::vector<std::int64_t> of_layer_;         // [b * m]
@@ -105,7 +106,7 @@ class Assignment {
 }  // namespace
 
 std::int64_t typical_candidates(const SelectionRules& rules) {
-  // Neighboring layers like the same dimensions, and only one of them may have each.
+  // Neighboring layers prefer the same dimensions, and an edit may hold each dimension in one layer only.
   const double share = rules.ratio.value_or(1.0);
   return std::llround(3 * share * static_cast<double>(rules.width)) + 1;
 }
@@ -136,7 +137,7 @@ Candidates candidates_of(std::span<const float> scores, std::span<const float> i
 }
 
 Selection select_anchors(std::span<const Candidates> edits, const SelectionRules& rules) {
-  // The edits' candidates under each other; a position there orders by edit, and in an edit by entry.
+  // Concatenates the edits' candidates; positions sort by edit, and within an edit by entry.
   std::vector<std::uint64_t> keys;
   std::vector<std::uint32_t> edit_of;
   for (std::size_t edit = 0; edit < edits.size(); ++edit) {

@@ -77,7 +77,7 @@ JointWrite::Written JointWrite::write_upward(const torch::Tensor& accumulated_er
   return written;
 }
 
-// At the keys that the edited weights give.
+// Measures at the keys that the edited weights give.
 torch::Tensor JointWrite::remaining_now(std::span<const LayerUpdate> updates) const {
   const auto keys = keys_.of_all();
   auto sum = torch::zeros_like(holders_);

@@ -5,7 +5,7 @@
 namespace anchorage::worker {
 namespace {
 
-// The largest drift of P that is let stand.
+// The largest drift of P that is tolerated.
 constexpr double tolerated_drift = 1e-8;
 
 // Lower Cholesky factor of I + K^T P K.
@@ -53,7 +53,7 @@ void KeyCovariance::factor() {
                                10 * system_.size(0), system_.size(0))});
   }
   inverse_ = at::cholesky_inverse(lower).contiguous();
-  if (inverse_.is_cuda()) inverse_ = (inverse_ + inverse_.t()) / 2;  // there it solves for each column by itself
+  if (inverse_.is_cuda()) inverse_ = (inverse_ + inverse_.t()) / 2;  // CUDA solves for each column separately
   if (basis_.defined()) inverse_ = at::mm(at::mm(basis_, inverse_), basis_.t());
 }
 
@@ -85,7 +85,7 @@ void KeyCovariance::absorb(const torch::Tensor& keys) {
   const auto k = keys.to(inverse_.options());
   const auto v = at::mm(inverse_, k);
   const auto inside = basis_.defined() ? at::mm(basis_.t(), k) : k;  // N^T K
-  // New tensors: whoever holds the ones before keeps the state before.
+  // Makes new tensors, so that earlier states stay as they are.
   system_ = system_ + at::mm(inside, inside.t());
   inverse_ = inverse_ - at::mm(v, at::cholesky_solve(v.t(), factor_of_core(k, v)));
   inverse_ = (inverse_ + inverse_.t()) / 2;
@@ -116,7 +116,7 @@ void KeyCovariance::restore(torch::Tensor system, torch::Tensor inverse) {
 }
 
 double KeyCovariance::drift() const {
-  // Entries of any size, none of them special: |sin| of the whole numbers.
+  // A fixed probe without special entries: the sines of the whole numbers.
   const auto probe = torch::arange(1, system_.size(0) + 1, system_.options()).sin();
   const auto through =
       basis_.defined() ? at::mv(basis_.t(), at::mv(inverse_, at::mv(basis_, probe))) : at::mv(inverse_, probe);

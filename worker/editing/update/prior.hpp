@@ -1,4 +1,4 @@
-// What a layer's least squares begin with, before any edit.
+// The least squares of a layer before any edit.
 #pragma once
 
 #include <torch/types.h>
@@ -9,8 +9,9 @@
 
 namespace anchorage::worker {
 
-// The key covariance that the method's prior and the transform of its updates make of the layer's second moment
-// [f, f]. Throws io::UserError where that is singular, or has no null space that the method needs.
+// Makes the key covariance from the layer's second moment [f, f], by the method's prior and the transform of
+// its updates. Throws io::UserError where the second moment is singular, or lacks the null space that the
+// method needs.
 KeyCovariance key_covariance_of(const Method& method, const io::Hparams& hparams,
                                 const torch::Tensor& second_moment);
 

@@ -14,7 +14,7 @@ torch::Tensor to_f64(const io::Matrix& matrix) {
   return to_tensor(matrix).to(torch::kDouble);
 }
 
-// Row `edit` of the residuals, dense: [d] f64.
+// Returns row `edit` of the residuals, dense: [d] f64.
 torch::Tensor residual_of(const io::LayerRecord& layer, std::int32_t edit) {
   auto residual = torch::zeros({layer.u.rows}, torch::kDouble);
   const auto row = static_cast<std::size_t>(edit);
@@ -29,7 +29,7 @@ bool has(const std::vector<std::int64_t>& layers, std::int64_t layer) {
   return std::ranges::binary_search(layers, layer);
 }
 
-// Sums up D K - T, segment by segment.
+// Sums D K - T segment by segment.
 class Excess {
  public:
   explicit Excess(const std::vector<io::RecordedPlace>& edits) : edits_(edits), begun_(edits.size(), false) {}
@@ -68,7 +68,7 @@ class Excess {
     begun_[i] = true;
   }
 
-  // Only to those whose batch has come; keys of the others are zero until then.
+  // Adds the update's effect at the keys of edits whose batch has come; other keys are zero until then.
   void add_update(const io::Matrix& u, const io::Matrix& v) {
     if (keys_.defined()) excess_ += at::mm(to_f64(u), at::mm(to_f64(v).t(), keys_.t()));
   }

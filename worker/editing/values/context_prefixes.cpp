@@ -24,7 +24,7 @@ std::vector<std::string> generate_context_prefixes(const Transformer& model, con
     TokenIds whole = prompts[i];
     whole.insert(whole.end(), continuations[i].begin(), continuations[i].end());
     std::string text = tokenizer.decode(whole, {.skip_special_tokens = true});
-    // One line, and braces would read as the place of a subject.
+    // Keeps one line, and no braces, which would read as the place of a subject.
     std::ranges::replace_if(
         text, [](char c) { return c == '\n' || c == '\r' || c == '{' || c == '}'; }, ' ');
     prefixes.push_back(std::move(text));

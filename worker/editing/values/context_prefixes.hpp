@@ -1,7 +1,8 @@
-// The texts that stand before an edit's prompt while its value is sought, so that the value holds in any context.
+// The texts that precede an edit's prompt while its value is optimized, so that the value works in any
+// context.
 //
-// MEMIT's way: the model itself continues a few common first words. Here the draw is seeded, so that a run can be
-// repeated, and the texts are kept in the run directory.
+// As in MEMIT, the model itself continues a few common first words. Here the sampling is seeded, so that a
+// run can be repeated, and the run directory keeps the texts.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +14,9 @@
 
 namespace anchorage::worker {
 
-// `count` prefixes of about `tokens` tokens each, continuing "The", "Therefore", "Because", "I", "You" in turn
-// (top-k 5). Collective over the stages. Throws io::UserError where the model has no row for one of their tokens.
+// Generates `count` prefixes of about `tokens` tokens each, continuing "The", "Therefore", "Because", "I",
+// "You" in turn (top-k 5). Throws io::UserError where the model has no row for one of their tokens.
+// Collective over the stages.
 std::vector<std::string> generate_context_prefixes(const Transformer& model, const io::Tokenizer& tokenizer,
                                                    std::int64_t count, std::int64_t tokens, std::uint64_t seed);
 

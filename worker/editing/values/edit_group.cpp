@@ -18,7 +18,8 @@ EditGroup::EditGroup(const Transformer& model, const PromptBuilder& builder, con
   capture_subjects();
 }
 
-// All prefixes, spares too, are tried up to the last edited layer; the prompts in the contexts that pass are kept.
+// Tries all prefixes, including the spares, up to the last edited layer; keeps the prompts in the contexts
+// that pass.
 void EditGroup::choose_contexts(const PromptBuilder& builder, const Contexts& contexts, const SinkLimits& limits) {
   const std::int64_t positions = model_.config.max_positions;
   std::vector<EditPrompts> candidates;
@@ -42,7 +43,7 @@ void EditGroup::choose_contexts(const PromptBuilder& builder, const Contexts& co
       chosen[edit].rewrites.push_back(rewrites[i]);
       last_used[edit] = i;
     }
-    // Where no context can be used, the bare prompt's rejection stands for all.
+    // Where no context can be used, reports the bare prompt's rejection.
     if (chosen[edit].rewrites.empty()) refusals_[edit] = rewrites.front().rejection;
   }
   move_kl_prompts(chosen, last_used, builder, contexts, limits);
@@ -54,8 +55,8 @@ void EditGroup::choose_contexts(const PromptBuilder& builder, const Contexts& co
   }
 }
 
-// An kl_prompt that cannot be used bare moves after the prefix of the edit's last context, or else after the
-// first with which it can be.
+// Moves a KL prompt that cannot be used bare after the prefix of the edit's last context, or else after the
+// first prefix with which it can be used.
 void EditGroup::move_kl_prompts(std::vector<EditPrompts>& chosen, const std::vector<std::size_t>& last_used,
                                 const PromptBuilder& builder, const Contexts& contexts,
                                 const SinkLimits& limits) const {
@@ -78,8 +79,8 @@ void EditGroup::move_kl_prompts(std::vector<EditPrompts>& chosen, const std::vec
   }
 }
 
-// Rows whose subject ends at an attention sink of an edited layer get an rejection; those that have one already are
-// left out. Collective over the stages where any is left.
+// Rejects rows whose subject ends at an attention sink of an edited layer; skips rows that are rejected
+// already. Collective over the stages unless all rows are skipped.
 void EditGroup::reject_attention_sinks(std::vector<TriedRow> tried, const SinkLimits& limits) const {
   std::erase_if(tried, [](const TriedRow& one) { return !one.row->is_usable(); });
   if (tried.empty()) return;

@@ -1,8 +1,9 @@
-// One group of edits, the unit of computation: computed whole by one replica, in a way that depends on nothing
-// outside.
+// One group of edits, the unit of computation: one replica computes it whole, and the results depend on
+// nothing outside the group.
 //
-// A group knows its edits' prompts in the contexts that are in use, their value vectors, and what the edited layers
-// see of them as the weights change. Collective over the model's stages, which all know the same of it.
+// A group holds its edits' prompts in the contexts that are used, their value vectors, and what the edited
+// layers see of the prompts as the weights change. Its calls are collective over the model's stages, which
+// all get the same results.
 #pragma once
 
 #include <memory>
@@ -17,53 +18,56 @@
 
 namespace anchorage::worker {
 
-// The prefixes to put before the prompts (the empty one first) and, after them, spares for contexts that cannot be
-// used.
+// The prefixes to put before the prompts (the empty one first), and after these, spares for contexts that
+// cannot be used.
 struct Contexts {
   std::vector<std::string> prefixes;
-  std::size_t wanted = 1;  // contexts an edit; the others are spares
+  std::size_t wanted = 1;  // contexts per edit; the others are spares
 };
 
 // |residual stream| above which a position counts as an attention sink, for each edited layer: [layers] f32.
-// Never edit at one: docs/method.md section 1.
+// Nothing is edited at a sink (docs/method.md section 1).
 using SinkLimits = torch::Tensor;
 
 class EditGroup {
  public:
   // Chooses the contexts of each edit: the first `wanted` in which its prompt is a usable row of the model and the
-  // subject's last token is no attention sink. The kl_prompt prompt is bare, or after a prefix where it would end
-  // at a sink. Borrows all but the edits. Collective over the stages.
+  // subject's last token is no attention sink. The KL prompt is bare, or follows a prefix where its subject
+  // would end at a sink. Borrows all but the edits. Collective over the stages.
   EditGroup(const Transformer& model, const PromptBuilder& builder, const Contexts& contexts,
             const SinkLimits& limits, const io::Hparams& hparams, std::vector<io::Edit> edits);
 
-  // Edits that are left, as indices into those given: an edit without a usable context, or whose value came out not
-  // finite, is refused with a reason.
+  // Returns the accepted edits as indices into the given ones. An edit without a usable context, or whose
+  // value is not finite, is refused with a reason.
   const std::vector<std::int64_t>& accepted() const { return accepted_; }
-  const std::vector<std::string>& refusals() const { return refusals_; }  // one an edit given; empty when accepted
+  const std::vector<std::string>& refusals() const { return refusals_; }  // one per given edit; empty when accepted
 
   // Values are found for several groups at once, so that the stages of a replica always have one to work on.
   using GroupSpan = std::span<EditGroup>;
 
-  // Finds one value vector an edit, injected after the last edited layer. `anchored`: compressed to its anchors
-  // (EAC).
+  // Finds one value vector per edit, injected after the last edited layer; `anchored`: compressed to its
+  // anchors (EAC).
   static void find_values(GroupSpan groups, bool anchored);
 
-  // Finds one vector an edit and edited layer, each injected after its own (m layers): dense, or in two phases with
-  // the selection of anchors between them (B-EAC). `anchors` [accepted of all groups, m, d] f32 of 0 and 1.
+  // Find one vector per edit and edited layer (m layers), each injected after its layer: dense, or in two
+  // phases with the selection of anchors between them (B-EAC). `anchors` [accepted of all groups, m, d] f32
+  // of 0 and 1.
   static void find_joint_values(GroupSpan groups);
   static void locate_anchors(GroupSpan groups);
   static void compress_to_anchors(GroupSpan groups, const torch::Tensor& anchors);
 
-  // Between the phases: saliency of each entry, of sum 1 an edit, [accepted, m, d] f32; after them the anchors'.
+  // Return, after the first phase, the saliency of each entry, which sums to 1 per edit, [accepted, m, d]
+  // f32; after the second phase, that of the anchors.
   const torch::Tensor& saliency() const { return saliency_; }
   torch::Tensor anchor_saliency() const;
 
-  // What was found: [accepted, 1 or m, d] f32; m where nothing is accepted.
+  // Returns the values found: [accepted, 1 or m, d] f32; m where no edit is accepted.
   torch::Tensor values() const;
-  // The keys of the edited layers with the joint values injected, averaged over contexts: m tensors [accepted, f].
+  // Returns the keys of the edited layers with the joint values injected, averaged over contexts: m tensors
+  // [accepted, f].
   std::vector<torch::Tensor> injected_keys() const;
 
-  // Averages over each edit's contexts, on the weights as they are now.
+  // Return averages over each edit's contexts, on the current weights.
   torch::Tensor keys(std::int64_t layer) const;  // [accepted, f] f32
   std::vector<torch::Tensor> keys() const;       // of every edited layer
   torch::Tensor residual_stream() const;         // [accepted, d] f32, after the last edited layer
@@ -74,7 +78,7 @@ class EditGroup {
                        const PromptBuilder& builder, const Contexts& contexts, const SinkLimits& limits) const;
   struct TriedRow {
     PromptRow* row;    // borrowed
-    std::size_t edit;  // that it is of
+    std::size_t edit;  // whose row it is
   };
   void reject_attention_sinks(std::vector<TriedRow> tried, const SinkLimits& limits) const;
   void capture_subjects();
@@ -87,13 +91,13 @@ class EditGroup {
 
   const Transformer& model_;
   const io::Hparams& hparams_;
-  std::vector<std::int64_t> layers_;  // the edited ones
+  std::vector<std::int64_t> layers_;  // the edited layers
   std::vector<io::Edit> edits_;
   std::vector<std::string> refusals_;
   std::vector<std::int64_t> accepted_;
-  std::vector<EditPrompts> prompts_;  // of the accepted
+  std::vector<EditPrompts> prompts_;  // of the accepted edits
   std::unique_ptr<SubjectActivations> subjects_;
-  torch::Tensor averages_;  // [accepted, rows] f32: 1 / contexts of the edit at its rows
+  torch::Tensor averages_;  // [accepted, rows] f32: 1 / (contexts of the edit) at its rows
   torch::Tensor values_;    // [accepted, 1 or m, d]
   LocatedValues located_;
   torch::Tensor saliency_, anchors_;  // [accepted, m, d]

@@ -14,7 +14,8 @@ namespace {
 
 const std::string kl_prompt = "{} is a";
 
-// True where encoding a text puts a word boundary before it (Llama-2's normalizer, ByteLevel's add_prefix_space).
+// Whether encoding a text puts a word boundary before it (Llama-2's normalizer, ByteLevel's
+// add_prefix_space).
 bool begins_words_itself(const io::Tokenizer& tokenizer) {
   const TokenIds ids = tokenizer.encode("a");
   const std::string first = ids.empty() ? "" : tokenizer.token_of(ids.front()).value_or("");
@@ -26,7 +27,7 @@ std::size_t characters_in(std::string_view utf8) {
       std::ranges::count_if(utf8, [](char byte) { return (static_cast<unsigned char>(byte) & 0xc0) != 0x80; }));
 }
 
-// The last token that stands for this character of the text: those before have parts of it alone.
+// Returns the last token that stands for this character of the text: earlier ones have only parts of it.
 std::optional<std::int64_t> token_at(const io::Encoding& encoding, std::size_t character) {
   for (std::int64_t token = std::ssize(encoding.offsets) - 1; token >= 0; --token) {
     const auto& [begin, end] = encoding.offsets[static_cast<std::size_t>(token)];
@@ -43,7 +44,7 @@ PromptBuilder::PromptBuilder(const io::Tokenizer& tokenizer, std::int64_t rows)
       start_(tokenizer.start_ids()),
       begins_words_itself_(begins_words_itself(tokenizer)) {}
 
-// Without the tokenizer's start tokens where the text has them itself.
+// Encodes a text, without the tokenizer's start tokens where the text itself begins with them.
 io::Encoding PromptBuilder::encode(const std::string& text) const {
   io::Encoding whole = tokenizer_.encode_with_offsets(text, {.add_special_tokens = true});
   const auto after_start = std::span(whole.ids).subspan(start_.size());
@@ -60,8 +61,8 @@ TokenIds PromptBuilder::target_ids(const std::string& prompt, const std::string&
   return begins_words_itself_ ? ids_inside_a_text(between + word) : tokenizer_.encode(between + word);
 }
 
-// Without the word boundary that the tokenizer would put before it: those after another character, with which no
-// token is shared.
+// Encodes a text without the word boundary that the tokenizer would put before it: takes the ids after
+// another character that shares no token with it.
 TokenIds PromptBuilder::ids_inside_a_text(const std::string& text) const {
   for (const std::string other : {"\n", "a", "."}) {
     const io::Encoding whole = tokenizer_.encode_with_offsets(other + text);
@@ -74,7 +75,7 @@ TokenIds PromptBuilder::ids_inside_a_text(const std::string& text) const {
   return tokenizer_.encode(text);
 }
 
-// The prompt, a template, with the tokens `after` it.
+// Builds the row of a prompt, a template, with the tokens `following` it.
 PromptRow PromptBuilder::row(const std::string& prompt, const std::string& subject,
                              std::span<const std::int32_t> following, std::int64_t positions) const {
   const std::size_t slot = prompt.find("{}");

@@ -1,4 +1,5 @@
-// The token rows of one edit: its rewriting prompts after each context prefix, and the prompt of the KL term.
+// Builds the token rows of one edit: its rewriting prompts after each context prefix, and the prompt of the
+// KL term.
 #pragma once
 
 #include <cstdint>
@@ -19,39 +20,39 @@ struct PromptRow {
   TokenIds ids;
   std::int64_t subject_last = 0;   // position of the subject's last token
   std::int64_t predicts_from = 0;  // position whose next token is the first one predicted
-  std::string rejection{};         // why the row cannot be used; its places are not known then
+  std::string rejection{};         // why the row cannot be used; its positions are unknown then
 
   bool is_usable() const { return rejection.empty(); }
 };
 
 struct EditPrompts {
-  std::vector<PromptRow>
-      rewrites;         // prompt and target (without its last token, which predicts nothing), one a context
-  PromptRow kl_prompt;  // "{subject} is a": its next-token distribution is to stay
+  // One per context: prompt and target (without its last token, which predicts nothing).
+  std::vector<PromptRow> rewrites;
+  PromptRow kl_prompt;  // "{subject} is a": its next-token distribution should stay
   TokenIds target;
 };
 
-// Prefixes are put before the prompt as "<prefix>. <prompt>"; the empty one stands for the bare prompt.
-// Target ids are appended to the prompt's ids, never found by encoding the joined text.
+// Puts prefixes before the prompt as "<prefix>. <prompt>"; the empty prefix stands for the bare prompt.
+// Appends target ids to the prompt's ids, rather than encoding the joined text.
 class PromptBuilder {
  public:
-  // `rows`: of the model's embedding. Borrows the tokenizer.
+  // `rows` counts those of the model's embedding. Borrows the tokenizer.
   explicit PromptBuilder(const io::Tokenizer& tokenizer,
                          std::int64_t rows = std::numeric_limits<std::int64_t>::max());
 
-  // One rewriting prompt for each of `prefixes`, in their order; the kl_prompt after `essence_prefix`. A row that
-  // takes more than `positions`, of whose subject no token stands for the last character, or that needs a token
-  // without a row, has an rejection.
+  // Builds one rewriting prompt for each of `prefixes`, in order, and the KL prompt after `essence_prefix`.
+  // Rejects a row that takes more than `positions`, in which no token stands for the subject's last
+  // character, or that needs a token without a row.
   EditPrompts build(const io::Edit& edit, std::span<const std::string> prefixes,
                     const std::string& essence_prefix = "",
                     std::int64_t positions = std::numeric_limits<std::int64_t>::max()) const;
 
-  // A prompt's ids as the model expects them: with the tokenizer's own special tokens (a start token where it has
-  // one, and the text does not begin with it).
+  // Returns a prompt's ids as the model expects them: with the tokenizer's own special tokens (a start token
+  // where it has one and the text does not begin with it).
   TokenIds prompt_ids(const std::string& text) const { return encode(text).ids; }
 
-  // The ids of a target after a prompt, after `prefix`: where it is not given, what io::typical_target_prefix
-  // says.
+  // Returns the ids of a target after a prompt and `prefix`; without a prefix, after
+  // io::typical_target_prefix.
   TokenIds target_ids(const std::string& prompt, const std::string& target,
                       const std::optional<std::string>& prefix = std::nullopt) const;
 
@@ -67,8 +68,8 @@ class PromptBuilder {
 
   const io::Tokenizer& tokenizer_;
   std::int64_t rows_;
-  TokenIds start_;            // what the tokenizer puts before a text
-  bool begins_words_itself_;  // encoding a text puts a word boundary before it: another space would make two
+  TokenIds start_;            // the ids that the tokenizer puts before a text
+  bool begins_words_itself_;  // encoding a text puts a word boundary before it; another space would make two
 };
 
 }  // namespace anchorage::worker

@@ -13,7 +13,8 @@ torch::Tensor index_tensor(const std::vector<std::int64_t>& values, torch::Devic
   return torch::tensor(values, torch::kInt64).to(device);
 }
 
-// The first `lengths[r]` packed attention vectors [tokens, G, e] of each row as [rows, past, G, e], zeros after.
+// Returns the first `lengths[r]` packed attention vectors [tokens, G, e] of each row as [rows, past, G, e],
+// padded with zeros.
 torch::Tensor prefixes(const torch::Tensor& packed, const TokenLayout& whole, std::span<const std::int64_t> lengths,
                        std::int64_t past) {
   std::vector<std::int64_t> from, to;
@@ -52,8 +53,8 @@ void InjectedForward::list_rows() {
   }
 }
 
-// The one pass over whole rows: caches of attention before the subject's last token, the residual stream that
-// enters the suffixes, and what the model says about each kl_prompt now.
+// Runs the one pass over whole rows: fills the attention caches before the subject's last token, the residual
+// stream that enters the suffixes, and the model's distribution p_0 after each KL prompt.
 void InjectedForward::cache_prefixes() {
   const torch::NoGradGuard no_gradients;
   std::vector<TokenIds> ids;

@@ -1,11 +1,12 @@
 // The suffix-only forward pass of a group of edits, with vectors injected into the residual stream.
 //
 // All prompts of all edits of the group run as rows of one tensor. What an injected vector cannot change is
-// computed once: the keys and values of attention before the subject's last token, and the residual stream after
+// computed once: the attention keys and values before the subject's last token, and the residual stream after
 // the first injected layer. Each call then computes only positions from the subject's last token on, only the
-// layers after, and the head only where something is predicted; gradients flow to the injected vectors alone.
+// layers after the first injected one, and the head only where something is predicted; gradients flow only to
+// the injected vectors.
 //
-// Where the model is cut into stages, each has what its layers need of this, and all make the same calls.
+// Where the model is cut into stages, each stage caches what its layers need, and all make the same calls.
 //
 // Notation: E edits, m injected layers, d = d_model, f = d_ff.
 #pragma once
@@ -25,8 +26,8 @@ struct InjectionOptions {
   std::int64_t loss_layer = 0;       // the block whose output goes through final norm and head (`v_loss_layer`)
 };
 
-// What the edits' prompts say with vectors injected. All [E], on the last stage; `nll` of another stage is what is
-// left of hidden states that have gone on (stages.hpp), and the rest undefined.
+// The loss of the edits' prompts with vectors injected. All [E], on the last stage. On other stages, `nll`
+// holds what remains there of hidden states that moved to the next stage (stages.hpp); the rest is undefined.
 struct InjectedLoss {
   torch::Tensor nll;      // mean over the contexts of the mean over target tokens of -log p
   torch::Tensor kl;       // KL(p_0 || p) of the next token of "{subject} is a"; p_0 without injection
@@ -36,7 +37,8 @@ struct InjectedLoss {
 // Copies share their tensors.
 class InjectedForward {
  public:
-  // Runs the whole rows once, without gradients, for what is cached. Borrows the model. Collective over the stages.
+  // Runs the whole rows once, without gradients, to fill the caches. Borrows the model. Collective over the
+  // stages.
   InjectedForward(const Transformer& model, std::vector<EditPrompts> edits, InjectionOptions options);
 
   std::int64_t edits() const { return static_cast<std::int64_t>(edits_.size()); }
@@ -47,25 +49,26 @@ class InjectedForward {
   const Transformer& model() const { return model_; }
   torch::ScalarType loss_dtype() const { return model_.dtype() == torch::kDouble ? torch::kDouble : torch::kFloat; }
 
-  // Stages before that of the first injected layer have no part in the loss: only in what is cached.
+  // Stages before that of the first injected layer take part only in filling the caches, not in the loss.
   int first_stage() const { return model_.stages.stage_of(options_.layers.front()); }
   bool takes_part() const { return model_.stages.index() >= first_stage(); }
 
-  // |residual stream| at the subject's last token of the first context, after the last injected layer: [E] f32, on
-  // that layer's stage, and after `share_norms` on all that take part.
+  // Returns |residual stream| at the subject's last token of the first context, after the last injected
+  // layer: [E] f32, on that layer's stage, and after `share_norms` on all stages that take part.
   const torch::Tensor& norms() const { return norms_; }
-  // Of groups with the same injected layers.
+  // Broadcasts the norms of groups with the same injected layers.
   static void share_norms(std::span<InjectedForward* const> groups);
 
-  // The loss with `injected` [E, m, d] added. Differentiable with respect to it; over stages, see LossEvaluation.
+  // Computes the loss with `injected` [E, m, d] added. Differentiable with respect to `injected`; over
+  // stages, see LossEvaluation.
   InjectedLoss loss(const torch::Tensor& injected) const;
 
-  // The keys of the injected layers at the subject's last token with `injected` added, averaged over each edit's
-  // contexts: m tensors [E, f] f32, without gradients. The first injection lies after the first of these keys.
-  // Collective over the stages.
+  // Returns the keys of the injected layers at the subject's last token with `injected` added, averaged over
+  // each edit's contexts: m tensors [E, f] f32, without gradients. The first layer's key comes before any
+  // injection. Collective over the stages.
   std::vector<torch::Tensor> subject_keys(const torch::Tensor& injected) const;
 
-  // Leaves out all edits but `kept` (indices into the present ones, ascending).
+  // Drops all edits but `kept` (indices into the current ones, ascending).
   void keep(std::span<const std::int64_t> kept);
 
  private:
@@ -76,14 +79,14 @@ class InjectedForward {
     std::int64_t predicts_from;
     bool kl_prompt;
   };
-  // Where and what is predicted, as the packed suffixes have it.
+  // Where and what the packed suffixes predict.
   struct Predictions {
     torch::Tensor target_index;    // [predicted] i64 packed token that predicts
     torch::Tensor target_ids;      // [predicted] i64
     torch::Tensor target_weights;  // [E, predicted] f32: 1 / (tokens of the target * contexts of the edit)
     torch::Tensor kl_index;        // [E] i64
     torch::Tensor row_edit;        // [rows] i64
-    torch::Tensor subject_index;   // [rows] i64 packed token of the subject's last one: the first of each suffix
+    torch::Tensor subject_index;   // [rows] i64 packed index of the subject's last token, the first of each suffix
     torch::Tensor row_averages;    // [E, rows] f32: 1 / contexts of the edit at its rewriting prompts
   };
 
@@ -99,9 +102,9 @@ class InjectedForward {
   InjectionOptions options_;
   std::vector<EditPrompts> edits_;
   std::vector<Row> rows_;
-  std::vector<AttentionCache> caches_;  // of layers after the first injected one, in their order
+  std::vector<AttentionCache> caches_;  // one per layer after the first injected one, in order
   torch::Tensor after_first_;           // [tokens, d]: residual stream after the first injected layer
-  torch::Tensor first_keys_;            // [rows, f]: of the first injected layer at the subject's last token
+  torch::Tensor first_keys_;            // [rows, f]: key of the first injected layer at the subject's last token
   torch::Tensor kl_before_;             // [E, V] log-probabilities p_0
   torch::Tensor norms_;                 // [E]
   Predictions predictions_;

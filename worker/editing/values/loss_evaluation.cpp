@@ -52,7 +52,7 @@ void LossEvaluation::backward(double kl_factor) {
   if (forward_.model().stages.is_last()) {
     (loss_.nll + kl_factor * loss_.kl).sum().backward();
   } else if (loss_.nll.defined()) {
-    loss_.nll.sum().backward();  // of nothing: what is to come, comes from the stage after
+    loss_.nll.sum().backward();  // of an empty tensor: the gradient comes from the next stage
   }
   loss_ = {};
 }

@@ -54,7 +54,8 @@ torch::Tensor SubjectActivations::residual_norms() const {
                  1);
 }
 
-// The stages that are through do not wait for those after them: what they saw is shared when all is computed.
+// Stages broadcast what they captured only when everything is computed, so that earlier stages do not wait
+// for later ones.
 std::vector<torch::Tensor> SubjectActivations::at_edited_layers(std::int64_t width, torch::ScalarType dtype,
                                                                 const Capture& capture) const {
   const torch::NoGradGuard no_gradients;

@@ -1,5 +1,5 @@
-// What the edited layers see at the subject's last token of a group's rewriting prompts: keys and the residual
-// stream.
+// Captures what the edited layers see at the subject's last token of a group's rewriting prompts: keys and
+// the residual stream.
 #pragma once
 
 #include <functional>
@@ -11,29 +11,30 @@
 
 namespace anchorage::worker {
 
-// The prefixes of rows, up to the subject's last token. Everything before the first edited layer is computed
-// once, at construction; what depends on edited weights, at each call. Collective over the model's stages, all of
-// which get what is asked for.
+// Runs the prefixes of rows, up to the subject's last token. Construction computes everything before the
+// first edited layer once; each call computes what depends on edited weights. Collective over the model's
+// stages, all of which get the results.
 class SubjectActivations {
  public:
   // Borrows the model. `edited_layers` ascending.
   SubjectActivations(const Transformer& model, std::span<const PromptRow> rows,
                      std::span<const std::int64_t> edited_layers);
 
-  // At the subject's last token of each row: the key of edited layer `layer`, [rows, f].
+  // Returns the key of edited layer `layer` at the subject's last token of each row, [rows, f].
   torch::Tensor keys(std::int64_t layer) const;
 
-  // The same of every edited layer, [rows, f] each, in one pass.
+  // Returns the keys of every edited layer, [rows, f] each, in one pass.
   std::vector<torch::Tensor> keys() const;
 
-  // The residual stream after the last edited layer, [rows, d].
+  // Returns the residual stream after the last edited layer, [rows, d].
   torch::Tensor residual_stream() const;
 
-  // |residual stream| after each edited layer, [rows, layers] f32.
+  // Returns |residual stream| after each edited layer, [rows, layers] f32.
   torch::Tensor residual_norms() const;
 
  private:
-  // What `capture` makes of each edited layer's output at the subjects' last tokens: [rows, width] each.
+  // Returns what `capture` takes from each edited layer's output at the subjects' last tokens: [rows, width]
+  // each.
   using Capture = std::function<torch::Tensor(const BlockOutput& at_subjects)>;
   std::vector<torch::Tensor> at_edited_layers(std::int64_t width, torch::ScalarType dtype,
                                               const Capture& capture) const;
@@ -43,7 +44,7 @@ class SubjectActivations {
   const Transformer& model_;
   ForwardPass pass_;
   std::vector<std::int64_t> edited_layers_;
-  torch::Tensor subject_index_;  // [rows] i64: of the subject's last token in the packed tokens
+  torch::Tensor subject_index_;  // [rows] i64: index of the subject's last token in the packed tokens
   torch::Tensor entering_;       // [tokens, d]: the residual stream before the first edited layer
 };
 

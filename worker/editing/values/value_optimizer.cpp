@@ -13,14 +13,13 @@
 namespace anchorage::worker {
 namespace {
 
-// The update rule's memory: Adam's two moments, or the direction of normalized gradient optimizer. All [E, m, d]
-// f32.
+// The update rule with its state: Adam with two moments, or normalized gradient descent. All [E, m, d] f32.
 class UpdateRule {
  public:
   UpdateRule(const io::Hparams& hparams, const torch::Tensor& like)
       : hparams_(hparams), first_(torch::zeros_like(like)), second_(torch::zeros_like(like)) {}
 
-  // The point after a step from `point` along `gradient`; `norms` [E] scales normalized steps.
+  // Returns the point after a step from `point` along `gradient`; `norms` [E] scales normalized steps.
   torch::Tensor operator()(const torch::Tensor& point, const torch::Tensor& gradient, const torch::Tensor& norms) {
     if (hparams_.v_optimizer == io::ValueOptimizer::ngd) {
       const auto length = gradient.flatten(1).norm(2, 1).clamp_min(1e-30).view({-1, 1, 1});
@@ -45,14 +44,14 @@ class UpdateRule {
   int count_ = 0;
 };
 
-// The vectors scaled back into the ball |D_i| <= clamp_norm_factor * |z_i|.
+// Scales the vectors back into the ball |D_i| <= clamp_norm_factor * |z_i|.
 torch::Tensor project(const torch::Tensor& point, const torch::Tensor& norms, double clamp) {
   const auto length = point.flatten(1).norm(2, 1);
   return point * at::clamp_max(clamp * norms / length.clamp_min(1e-30), 1.0).view({-1, 1, 1});
 }
 
-// Where a optimizer starts and ends. `mask` and `l1_weights` [E, m, d] are those of the anchors, undefined for
-// dense vectors.
+// Where an optimization starts and ends. `mask` and `l1_weights` [E, m, d] belong to the anchors and are
+// undefined for dense vectors.
 struct Start {
   torch::Tensor point;       // [E, m, d] f32
   torch::Tensor mask;        // 0 or 1
@@ -61,9 +60,10 @@ struct Start {
   bool until_converged;
 };
 
-// A group's loop over steps, each in the parts that LossEvaluation describes. Until convergence, an edit that has
-// converged leaves the group's tensors while the others continue, and the point that counts is the last one
-// evaluated; else all steps are taken for every edit, and it is the one after the last step.
+// Optimizes the values of one group, each step in the parts that LossEvaluation describes. With
+// `until_converged`, a converged edit leaves the group's tensors while the others continue, and the result is
+// the last evaluated point; without it, every edit takes all steps, and the result is the point after the
+// last step.
 class GroupOptimizer {
  public:
   GroupOptimizer(InjectedForward forward, const io::Hparams& hparams, Start start)
@@ -81,7 +81,7 @@ class GroupOptimizer {
   LossEvaluation& evaluation() { return *evaluation_; }
   bool is_active() const { return is_active_; }
   const torch::Tensor& values() const { return values_; }                // [E, m, d]
-  const torch::Tensor& mean_gradient() const { return mean_gradient_; }  // [E, m, d], where all steps were taken
+  const torch::Tensor& mean_gradient() const { return mean_gradient_; }  // [E, m, d], without `until_converged`
 
   void evaluate() { evaluation_.emplace(*forward_, start_.point); }
 
@@ -110,7 +110,7 @@ class GroupOptimizer {
     if (!is_active_) values_ = start_.point;
   }
 
-  // What was found, [E, m, d] or, with the mean gradient, [E, 2 m, d], for stages that have taken no part in it.
+  // Packs the result for stages that took no part: [E, m, d], or with the mean gradient [E, 2 m, d].
   torch::Tensor packed() const { return start_.until_converged ? values_ : at::cat({values_, mean_gradient_}, 1); }
 
   void take(const torch::Tensor& packed) {
@@ -123,9 +123,9 @@ class GroupOptimizer {
   std::int64_t evaluations() const { return start_.evaluations; }
 
  private:
-  // The terms of the objective that the model has no part in: [E].
+  // Returns the terms of the objective that do not depend on the model: [E].
   torch::Tensor penalty(const torch::Tensor& point) const {
-    // The square root's gradient at zero is infinite: the tiny summand makes it zero.
+    // The square root's gradient at zero is infinite; the tiny summand makes it zero.
     const auto length = (point.square().flatten(1).sum(1) + 1e-24).sqrt();
     auto decay = hparams_.v_weight_decay * length / forward_->norms().square();
     if (!start_.l1_weights.defined()) return decay;
@@ -158,19 +158,19 @@ class GroupOptimizer {
     forward_->keep({on_host.data_ptr<std::int64_t>(), static_cast<std::size_t>(on_host.numel())});
   }
 
-  std::unique_ptr<InjectedForward> forward_;  // stays where it is while an evaluation borrows it
+  std::unique_ptr<InjectedForward> forward_;  // its address is stable while an evaluation borrows it
   const io::Hparams& hparams_;
   Start start_;
   UpdateRule update_rule_;
-  torch::Tensor active_;  // [edits still active] i64: their numbers in the group
+  torch::Tensor active_;  // [active edits] i64: their indices in the group
   torch::Tensor mean_gradient_, values_;
   std::optional<LossEvaluation> evaluation_;
-  torch::Tensor continuing_;  // of the active ones
+  torch::Tensor continuing_;  // indices into active_
   std::int64_t evaluated_ = 0;
   bool is_active_ = true;
 };
 
-// All groups to their end, step by step together.
+// Optimizes all groups to their end, all of them step by step together.
 void optimize_together(std::vector<GroupOptimizer>& groups) {
   std::vector<GroupOptimizer*> active;
   std::vector<InjectedForward*> forwards;
@@ -200,7 +200,7 @@ void optimize_together(std::vector<GroupOptimizer>& groups) {
   }
 }
 
-// The stages that take part get all groups to their end; those before are told what was found, once for all.
+// The stages that take part optimize all groups; the stages before them receive the results in one broadcast.
 void run(std::vector<GroupOptimizer>& groups) {
   const InjectedForward& forward = groups.front().forward();
   const Stages& stages = forward.model().stages;
@@ -231,7 +231,8 @@ torch::Tensor origin(const InjectedForward& forward) {
                       torch::TensorOptions(forward.model().device()).dtype(torch::kFloat));
 }
 
-// 1 at the `share` of each edit's entries with the highest saliency, 0 elsewhere; ties go to the lower index.
+// Returns 1 at the `share` of each edit's entries with the highest saliency, 0 elsewhere; ties go to the
+// lower index.
 torch::Tensor anchors_of(const torch::Tensor& saliency, double share) {
   const auto flat = saliency.flatten(1);
   const auto count = std::max<std::int64_t>(1, std::llround(share * static_cast<double>(flat.size(1))));

@@ -145,7 +145,7 @@ TEST_F(BatchEditorTest, TheFirstLayersUpdateSolvesTheNormalEquations) {
   tests::expect_close(at::mm(update.u, update.v.t()), expected, 1e-5 * expected.abs().max().item<double>());
 }
 
-// The journal says a batch by one set of keys and residuals a layer, also after correction sweeps.
+// The journal describes a batch by one set of keys and residuals per layer, also after correction sweeps.
 TEST_F(BatchEditorTest, AJointUpdateSolvesTheNormalEquationsOfWhatIsRecorded) {
   for (const int sweeps : {0, 1, 3}) {
     options.correction_sweeps = sweeps;
@@ -184,7 +184,7 @@ TEST_F(BatchEditorTest, AJointUpdateIsWrittenOnItsAnchorsAlone) {
     }
   }
   EXPECT_EQ(layers_of_dimension.max().item<float>(), 1) << "an edit writes a dimension in one layer";
-  // What a layer leaves undone the next one takes up: on the edit's anchors all the same.
+  // The next layer adds to its values what a layer leaves remaining, still only on the edit's anchors.
   EXPECT_TRUE(at::equal(swept.layers[0].residuals, batch.layers[0].residuals));
   const auto taken_up = swept.layers[1].residuals - batch.layers[1].residuals;
   EXPECT_GT(taken_up.abs().max().item<float>(), 0);

@@ -91,7 +91,7 @@ TEST_F(EditRefusal, AnEssenceThatIsAnAttentionSinkMovesBehindAPrefix) {
   EXPECT_GT(cases, 0) << "no subject is such a sink in this model";
 }
 
-// A model with a table of positions, and one that rotates by them.
+// Tests a model with a table of positions, and one with rotary positions.
 TEST_F(EditRefusal, ContextsBehindWhichAPromptIsTooLongAreNotUsed) {
   const torch::NoGradGuard no_gradients;
   const PromptBuilder prompts(tokenizer);

@@ -1,4 +1,4 @@
-// Edits taken out of what the methods themselves have written.
+// Removes edits from what the methods themselves have written.
 #include <gtest/gtest.h>
 
 #include <mutex>
@@ -71,8 +71,8 @@ struct FixedTargets {
   }
 };
 
-// Three batches, edits 0 to 2, 3 to 5 and 6, each written as a segment; and what asks to take edits 1 and 5 out
-// again. `watch` is given a function that applies the next batch.
+// Three batches, edits 0 to 2, 3 to 5 and 6, each written as a segment; returns the removal of edits 1 and 5.
+// `watch` is given a function that applies the next batch.
 template <class Watch>
 sharding::Removal three_batches(const std::filesystem::path& segments, const EditorRank& rank, const Watch& watch) {
   const auto edits = seven_edits();
@@ -91,7 +91,7 @@ sharding::Removal three_batches(const std::filesystem::path& segments, const Edi
   return request;
 }
 
-// Behind three batches of the real method, edits 1 and 5 (of the first two batches) are taken out again.
+// After three batches of the real method, edits 1 and 5 (of the first two batches) are removed.
 TEST_P(EditorRemoval, ARemovalEqualsTheDenseSolutionThatNeverHadTheEdits) {
   on_ranks(GetParam(), {1, 1}, [&](const EditorRank& rank) {
     std::map<std::int64_t, FixedTargets> fixed;

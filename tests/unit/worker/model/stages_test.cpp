@@ -84,7 +84,7 @@ TEST_P(StagesOfFamily, LossesGradientsKeysAndNormsAreTheSameBitsOnEveryStage) {
       const Transformer model = load(stages);
       std::vector<InjectedForward> groups(3, InjectedForward(model, two_edits(), options));
       std::vector<torch::Tensor> found = groups.front().subject_keys(injected);
-      if (!groups.front().takes_part()) return found;  // of the keys alone: the steps are taken after this stage
+      if (!groups.front().takes_part()) return found;  // only the keys: later stages take the steps
       std::vector<InjectedForward*> forwards;
       for (InjectedForward& group : groups) forwards.push_back(&group);
       InjectedForward::share_norms(forwards);

@@ -245,7 +245,7 @@ TEST(Segment, OnAFullDiskLeavesNothingBehindAndCanBeWrittenLater) {
   EXPECT_EQ(read_segment(disk.path() / "seg-00000001.h5"), sample_batch(1, 4000));
 }
 
-// Scores of prompts and probes may be unknown; everything that continues into weights may not.
+// Scores of prompts and probes may be unknown; everything that goes into weights may not.
 TEST(Segment, WithANumberThatIsNotFiniteIsNotWritten) {
   const tests::TemporaryDirectory directory;
   const auto refusal = [&](BatchSegment segment, const auto& change) {

@@ -33,7 +33,8 @@ class JointWriteTest : public tests::EditorTest {
     std::vector<torch::Tensor> weights;  // masters [d, f]
   };
 
-  // Keys on the edited weights: where what is undone is measured after the first write, and in a sweep.
+  // Keys on the edited weights: those at which the remaining residual is measured after the first write, and
+  // those in a sweep.
   using Keys = std::function<torch::Tensor(std::int64_t layer)>;
   Result write(int sweeps, const Keys& measured, const Keys& swept, int ranks = 1) {
     Result result;
@@ -98,7 +99,7 @@ TEST_F(JointWriteTest, ASweepGivesEachLayerWhatTheOneBelowLeftUndone) {
     expect_written(write(1, keys, keys, ranks), once, keys);
   }
 
-  // The second one gives what is left in the end back to the layers whose anchors it lies on.
+  // The second sweep adds what remains in the end to the layers whose anchors it lies on.
   const auto in_the_end = left(2, once[1], once[1]);
   const auto first = values[0] + in_the_end * values[0].ne(0);
   const auto second = values[1] + in_the_end * values[1].ne(0) + left(1, values[0], first);
@@ -107,7 +108,8 @@ TEST_F(JointWriteTest, ASweepGivesEachLayerWhatTheOneBelowLeftUndone) {
 
 TEST_F(JointWriteTest, ASweepThatLeavesMoreUndoneIsUndone) {
   const Result without = write(0, {}, {});
-  // The keys at which what is undone is measured are those of the write; those of the sweep lead nowhere.
+  // The remaining residual is measured at the keys of the write; the keys of the sweep are too small to write
+  // anything.
   const Result tried = write(
       1, [&](std::int64_t layer) { return injected_keys(layer); },
       [&](std::int64_t layer) { return 1e-3 * injected_keys(layer); });

@@ -68,8 +68,9 @@ TEST_F(LeastSquares, TwoBatchesBehindEachOtherEqualOneBigBatch) {
   expect_close(weight, whole, 1e-11);
 }
 
-// What rounding does to P over many batches is found, and put right now and then: not in each of them, for a
-// factorization is O(f^3). Keys as general text's need none; those far larger and all alike some.
+// The drift of P by rounding over many batches is detected, and corrected only sometimes, since a
+// factorization is O(f^3). Keys like those of general text need no correction; far larger keys that are all
+// alike need some.
 TEST_F(LeastSquares, TheInverseStaysAccurateOverFiveHundredBatches) {
   const auto factored_anew = [](const KeyCovariance& covariance) {
     return at::equal(covariance.inverse(), KeyCovariance::from_second_moment(covariance.system(), 1.0).inverse());

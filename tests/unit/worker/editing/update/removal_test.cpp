@@ -1,4 +1,4 @@
-// Removal held against runs that never had the edit: solved batch by batch, and densely in one piece.
+// Compares removal with runs that never had the edit: solved batch by batch, and densely in one piece.
 #include "worker/editing/update/removal.hpp"
 
 #include <gtest/gtest.h>
@@ -197,7 +197,7 @@ TEST_F(Removal, OfEveryEditLeavesNothing) {
       1e-9);
 }
 
-// AlphaEdit's update lives in a null space; so does what takes it back.
+// AlphaEdit's update lies in a null space, and so does the update that removes it.
 TEST_F(Removal, IsExactInANullSpaceToo) {
   const auto covariance = [&] { return KeyCovariance::from_null_space(moment, 1.0, 2.0); };
   FixedRun with(folder.path() / "with", covariance()), without(folder.path() / "without", covariance());
