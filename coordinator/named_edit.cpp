@@ -32,7 +32,7 @@ Edits edits_named(const std::string& name, std::span<const RecordedEdit> recorde
   return !by_id.empty() ? by_id : !by_batch.empty() ? by_batch : by_row;
 }
 
-std::string fate_of(const RecordedEdit& edit) {
+std::string status_of(const RecordedEdit& edit) {
   if (edit.removed_in) return fmt::format("one that was removed in segment {}", *edit.removed_in);
   if (edit.superseded_in) return fmt::format("one that was superseded in batch {}", *edit.superseded_in);
   return fmt::format("one that was set aside: {}", edit.reason);
@@ -54,14 +54,14 @@ io::RecordedPlace live_edit(const std::string& name, std::span<const RecordedEdi
   std::ranges::copy_if(named, std::back_inserter(live), &RecordedEdit::is_live);
   if (live.size() == 1) return live.front()->place();
   if (live.empty()) {
-    throw io::UserError({.expected = fmt::format("an edit '{}' that is_live", name),
-                         .found = named.empty() ? "no edit of this id" : fate_of(*named.back()),
+    throw io::UserError({.expected = fmt::format("a live edit '{}'", name),
+                         .found = named.empty() ? "no edit of this id" : status_of(*named.back()),
                          .where = where,
                          .remedy = "'anchorage journal show RUN --batch N' has the ids of a batch"});
   }
   std::vector<std::string> all;
   for (const RecordedEdit* edit : live) all.push_back(name_of(*edit, live));
-  throw io::UserError({.expected = fmt::format("one edit '{}' that is_live", name),
+  throw io::UserError({.expected = fmt::format("one live edit '{}'", name),
                        .found = fmt::format("{}: {}", all.size(), fmt::join(all, ", ")),
                        .where = where,
                        .remedy = "name the one that is meant as it is listed here"});

@@ -101,9 +101,9 @@ int chosen_stages(const PlanRequest& request) {
     if (const auto stages = fewest_stages(request, most, whole)) return *stages;
     const auto any = [ranks](int count) { return ranks / count; };
     if (const auto stages = fewest_stages(request, most, any)) refuse_division(request, *stages);
-    int parting = most;  // the most stages that divide the ranks
-    while (ranks % parting != 0) --parting;
-    refuse_memory(request, parting);
+    int divisor = most;  // the most stages that divide the ranks
+    while (ranks % divisor != 0) --divisor;
+    refuse_memory(request, divisor);
   }
   if (request.stages > most) {
     throw io::UserError({.expected = fmt::format("at most {} stages, for {} layers on {} ranks", most,

@@ -68,7 +68,7 @@ Progress::Progress(boost::asio::io_context& context, std::ostream& out, Display 
       timer_(context) {}
 
 Progress::~Progress() {
-  if (bar_stands_) out_ << std::endl;
+  if (bar_is_shown_) out_ << std::endl;
 }
 
 void Progress::checkpoint_ignored(const std::string& file, const std::string& diagnostic) {
@@ -114,7 +114,7 @@ void Progress::show() {
   const auto now = ProgressMeter::Clock::now();
   if (display_ == Display::bar) {
     out_ << clear_line << meter_->bar(now) << std::flush;
-    bar_stands_ = true;
+    bar_is_shown_ = true;
   } else {
     out_ << meter_->line(now) << std::endl;
   }
@@ -122,9 +122,9 @@ void Progress::show() {
 
 // Prints a separate line; a bar continues below it.
 void Progress::print(const std::string& text) {
-  if (bar_stands_) out_ << clear_line;
+  if (bar_is_shown_) out_ << clear_line;
   out_ << text << std::endl;
-  if (bar_stands_) show();
+  if (bar_is_shown_) show();
 }
 
 // A wait that ended before it was cancelled does not see the cancellation.

@@ -75,7 +75,7 @@ class Progress : public Observer {
   std::chrono::milliseconds interval_;
   boost::asio::steady_timer timer_;
   std::optional<ProgressMeter> meter_;  // set once the first batch has begun
-  bool bar_stands_ = false;
+  bool bar_is_shown_ = false;
   bool over_ = false;
 };
 

@@ -18,17 +18,17 @@ struct Load {
 };
 
 // `present` [layers] has each layer's owner so far, which wins ties; where it is empty, the lower index wins.
-std::vector<int> shared_anew(std::span<const std::int64_t> costs, std::span<const int> present, int owners) {
+std::vector<int> balanced(std::span<const std::int64_t> costs, std::span<const int> present, int owners) {
   io::check(owners > 0, fmt::format("{} layers over {} owners", costs.size(), owners));
   io::check(std::ranges::all_of(costs, [](std::int64_t cost) { return cost >= 0; }), "a layer's cost is below 0");
-  std::vector<std::size_t> dearest_first(costs.size());
-  std::iota(dearest_first.begin(), dearest_first.end(), std::size_t{0});
-  std::ranges::stable_sort(dearest_first, std::greater{}, [&](std::size_t layer) { return costs[layer]; });
+  std::vector<std::size_t> descending(costs.size());
+  std::iota(descending.begin(), descending.end(), std::size_t{0});
+  std::ranges::stable_sort(descending, std::greater{}, [&](std::size_t layer) { return costs[layer]; });
 
   std::vector<Load> loads;
   for (int owner = 0; owner < owners; ++owner) loads.push_back({.owner = owner});
   std::vector<int> owner_of(costs.size());
-  for (const std::size_t layer : dearest_first) {
+  for (const std::size_t layer : descending) {
     const auto key = [&](const Load& load) {
       const bool stays = !present.empty() && present[layer] == load.owner;
       return std::tuple(load.cost, load.layers, !stays, load.owner);
@@ -52,15 +52,15 @@ std::int64_t fullest(std::span<const std::int64_t> costs, std::span<const int> o
 }  // namespace
 
 std::vector<int> layer_owners(std::span<const std::int64_t> costs, int owners) {
-  return shared_anew(costs, {}, owners);
+  return balanced(costs, {}, owners);
 }
 
 std::vector<int> refreshed_layer_owners(std::span<const std::int64_t> costs, std::span<const int> owner_of,
                                         int owners, double tolerance) {
   io::check(owner_of.size() == costs.size(), "one owner a layer");
-  std::vector<int> anew = shared_anew(costs, owner_of, owners);
+  std::vector<int> rebalanced = balanced(costs, owner_of, owners);
   const auto before = static_cast<double>(fullest(costs, owner_of, owners));
-  if (static_cast<double>(fullest(costs, anew, owners)) < (1 - tolerance) * before) return anew;
+  if (static_cast<double>(fullest(costs, rebalanced, owners)) < (1 - tolerance) * before) return rebalanced;
   return {owner_of.begin(), owner_of.end()};
 }
 

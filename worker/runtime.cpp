@@ -33,7 +33,7 @@ class Worker {
   }
 
   sharding::Reply carry_out(const sharding::RevertBatch&) {
-    io::check(before_.has_value(), "a batch to undo");
+    io::check(before_.has_value(), "a batch to revert");
     editor_.restore(*before_);
     loss_ = loss_before_;
     return sharding::BatchReverted{};

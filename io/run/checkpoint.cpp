@@ -68,7 +68,7 @@ std::optional<DamagedCheckpoint> damage_of(const std::filesystem::path& director
 }
 
 // Whether the state at the journal's end continues from that of the segment.
-bool goes_on_from(const Journal& journal, std::int64_t segment) {
+bool continues_from(const Journal& journal, std::int64_t segment) {
   const auto then = live_segments(journal, segment), now = live_segments(journal);
   return then.size() <= now.size() &&
          std::ranges::equal(then, std::span(now).first(then.size()), {}, &JournalEntry::path, &JournalEntry::path);
@@ -137,7 +137,7 @@ CheckpointChoice newest_checkpoint(const std::filesystem::path& directory, const
   std::ranges::reverse(segments);
   for (const std::int64_t segment : segments) {
     if (segment >= std::ssize(journal.list()) || !is_complete(directory, segment, layers)) continue;
-    if (!goes_on_from(journal, segment)) continue;
+    if (!continues_from(journal, segment)) continue;
     auto damage = damage_of(directory, journal.list()[static_cast<std::size_t>(segment)], layers);
     if (!damage) {
       choice.segment = segment;

@@ -10,8 +10,8 @@ std::optional<JsonLine> JsonLines::next() {
   for (std::string line; std::getline(stream_, line);) {
     ++number_;
     if (line.find_first_not_of(" \t\r") == line.npos) continue;
-    Diagnostic diagnostic = complaint_;
-    diagnostic.where = fmt::format("{}, line {}", complaint_.where, number_);
+    Diagnostic diagnostic = diagnostic_;
+    diagnostic.where = fmt::format("{}, line {}", diagnostic_.where, number_);
     return JsonLine{.value = parse_strict_json(line, diagnostic), .where = diagnostic.where};
   }
   return std::nullopt;

@@ -20,7 +20,7 @@ struct JsonLine {
 class JsonLines {
  public:
   // Borrows the stream. `diagnostic` serves a line that is not JSON: its place names the stream.
-  JsonLines(std::istream& stream, Diagnostic diagnostic) : stream_(stream), complaint_(std::move(diagnostic)) {}
+  JsonLines(std::istream& stream, Diagnostic diagnostic) : stream_(stream), diagnostic_(std::move(diagnostic)) {}
 
   // Returns the next line that is not blank; nothing at the end. Throws UserError for a line that is not
   // JSON.
@@ -28,7 +28,7 @@ class JsonLines {
 
  private:
   std::istream& stream_;
-  Diagnostic complaint_;
+  Diagnostic diagnostic_;
   std::int64_t number_ = 0;  // of the last line, from 1
 };
 

@@ -28,7 +28,7 @@ void refuse_zero_byte(std::string_view text, const Diagnostic& diagnostic) {
 // Builds the value while the text is parsed, the only stage at which a repeated name is visible.
 class Builder : public nlohmann::json_sax<json> {
  public:
-  Builder(const Diagnostic& diagnostic, std::size_t max_depth) : complaint_(diagnostic), max_depth_(max_depth) {}
+  Builder(const Diagnostic& diagnostic, std::size_t max_depth) : diagnostic_(diagnostic), max_depth_(max_depth) {}
 
   json take() { return std::move(root_); }
 
@@ -52,13 +52,13 @@ class Builder : public nlohmann::json_sax<json> {
     if (is_new) return true;
     throw UserError({.expected = "each name once in a JSON object",
                      .found = fmt::format("'{}' twice", entry->first),
-                     .where = complaint_.where,
+                     .where = diagnostic_.where,
                      .remedy = "remove one of the two"});
   }
 
   bool parse_error(std::size_t /*place*/, const std::string& /*token*/,
                    const nlohmann::detail::exception& error) override {
-    refuse(complaint_, std::string(error.what()).substr(0, longest_shown));
+    refuse(diagnostic_, std::string(error.what()).substr(0, longest_shown));
   }
 
  private:
@@ -78,7 +78,7 @@ class Builder : public nlohmann::json_sax<json> {
     if (open_.size() <= max_depth_) return true;
     throw UserError({.expected = fmt::format("JSON nested at most {} deep", max_depth_),
                      .found = "deeper nesting",
-                     .where = complaint_.where,
+                     .where = diagnostic_.where,
                      .remedy = "check that this is the right file"});
   }
 
@@ -87,7 +87,7 @@ class Builder : public nlohmann::json_sax<json> {
     return true;
   }
 
-  const Diagnostic& complaint_;
+  const Diagnostic& diagnostic_;
   std::size_t max_depth_;
   json root_;
   std::vector<json*> open_;  // objects and arrays; only the last entry of each is open, so none moves

@@ -36,9 +36,9 @@ int run(const Options& options, Session& session) {
   const std::int64_t before = std::ssize(journal.list()) - 1;
   if (is_same_state(journal, options.to, before)) {
     throw io::UserError({.expected = "a batch whose state is another than the run's",
-                         .found = fmt::format("batch {}, which the run is_live at", options.to),
+                         .found = fmt::format("batch {}, which is the run's state already", options.to),
                          .where = options.run.string(),
-                         .remedy = "'anchorage journal list' shows what is_live"});
+                         .remedy = "'anchorage journal list' shows what is live"});
   }
   const coordinator::Provenance provenance{
       .version = ANCHORAGE_VERSION, .world = session.host().size(), .seed = directory.record().seed};

@@ -52,7 +52,7 @@ void merge(nlohmann::json& all, const nlohmann::json& of_a_rank) {
 }  // namespace
 
 nlohmann::json gather_traffic(Session& session) {
-  session.host().barrier("wait for all to be through", sharding::Timeout::steps(deadlines_to_end));
+  session.host().barrier("wait for all to finish", sharding::Timeout::steps(deadlines_to_end));
   const std::string own = own_traffic(session).dump();
   nlohmann::json all;
   for (const auto& bytes : session.host().gather(std::as_bytes(std::span(own)), 0, "gather traffic")) {

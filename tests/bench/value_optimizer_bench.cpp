@@ -25,7 +25,7 @@ namespace {
 
 // The objective of one edit over whole rows, with `delta` [d] added after block `layer`.
 torch::Tensor objective(const Transformer& model, const EditPrompts& edit, std::int64_t layer,
-                        const torch::Tensor& delta, const torch::Tensor& essence_before, double norm,
+                        const torch::Tensor& delta, const torch::Tensor& kl_before, double norm,
                         const io::Hparams& hparams) {
   std::vector<TokenIds> rows;
   for (const PromptRow& row : edit.rewrites) rows.push_back(row.ids);
@@ -52,15 +52,14 @@ torch::Tensor objective(const Transformer& model, const EditPrompts& edit, std::
       log_probabilities.narrow(0, 0, std::ssize(targets)).gather(1, torch::tensor(targets).unsqueeze(1));
   const auto kl_prompt = log_probabilities[-1];
   auto value = -of_targets.mean();
-  if (essence_before.defined())
-    value = value + hparams.kl_factor * (essence_before.exp() * (essence_before - kl_prompt)).sum();
+  if (kl_before.defined()) value = value + hparams.kl_factor * (kl_before.exp() * (kl_before - kl_prompt)).sum();
   return value + hparams.v_weight_decay * (delta.square().sum() + 1e-24).sqrt() / (norm * norm);
 }
 
 torch::Tensor one_at_a_time(const Transformer& model, const EditPrompts& edit, const io::Hparams& hparams) {
   const std::int64_t layer = hparams.layers.back();
   auto delta = torch::zeros({model.config.d_model});
-  torch::Tensor essence_before;
+  torch::Tensor kl_before;
   double norm = 0;
   {
     const torch::NoGradGuard no_gradients;
@@ -68,12 +67,12 @@ torch::Tensor one_at_a_time(const Transformer& model, const EditPrompts& edit, c
     norm = group.norms().item<double>();
     const ForwardPass pass(model, lay_out(std::span(&edit.kl_prompt.ids, 1), {}, model.device()));
     const auto hidden = pass.blocks(0, model.layers(), pass.embed());
-    essence_before = next_token_log_probabilities(model, hidden)[edit.kl_prompt.predicts_from];
+    kl_before = next_token_log_probabilities(model, hidden)[edit.kl_prompt.predicts_from];
   }
   auto first = torch::zeros_like(delta), second = torch::zeros_like(delta);
   for (int step = 1;; ++step) {
     auto point = delta.clone().requires_grad_(true);
-    const auto value = objective(model, edit, layer, point, essence_before, norm, hparams);
+    const auto value = objective(model, edit, layer, point, kl_before, norm, hparams);
     if (value.item<double>() < hparams.early_stop_loss || step == hparams.v_num_grad_steps) return delta;
     const auto gradient = torch::autograd::grad({value}, {point}).front();
     first = 0.9 * first + 0.1 * gradient;
@@ -88,7 +87,7 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// Seconds an edit to find the values of all, in groups of `size`, with vectors after each of `layers`. `look` sees
+// Seconds per edit to find the values of all, in groups of `size`, with vectors after each of `layers`. `look` sees
 // the values of each group and the number of its first edit.
 template <class Look>
 double seconds_in_groups(const Transformer& model, const std::vector<EditPrompts>& prompts, std::size_t size,
@@ -136,7 +135,7 @@ int run(int argc, char** argv) {
   std::vector<torch::Tensor> slow;
   for (const EditPrompts& edit : prompts) slow.push_back(one_at_a_time(model, edit, hparams));
   const double slow_seconds = seconds_since(start) / static_cast<double>(prompts.size());
-  std::printf("%zu edits, %d steps, %d prompts an edit and 1 for the KL term, %d threads; seconds an edit\n",
+  std::printf("%zu edits, %d steps, %d prompts per edit and 1 for the KL term, %d threads; seconds per edit\n",
               prompts.size(), hparams.v_num_grad_steps, contexts, torch::get_num_threads());
   std::printf("  one at a time, whole sequences      %7.3f\n", slow_seconds);
   const std::int64_t layer = hparams.layers.front();

@@ -49,7 +49,7 @@ class HostileTokenizer : public testing::Test {
     return "loaded without diagnostic";
   }
 
-  std::string complaint_about(const std::string& content) const {
+  std::string diagnostic_of(const std::string& content) const {
     try {
       load(content);
     } catch (const UserError& error) {
@@ -91,19 +91,19 @@ TEST_F(HostileTokenizer, MissingFileIsNamed) {
 }
 
 TEST_F(HostileTokenizer, WhatIsNotJsonIsRefused) {
-  EXPECT_THAT(complaint_about(""), HasSubstr("expected JSON"));
-  EXPECT_THAT(complaint_about("\x7f"
-                              "ELF"),
+  EXPECT_THAT(diagnostic_of(""), HasSubstr("expected JSON"));
+  EXPECT_THAT(diagnostic_of("\x7f"
+                            "ELF"),
               HasSubstr("expected JSON"));
-  EXPECT_THAT(complaint_about("{\"model\": {\"vocab\": {\"\xff\": 1}}}"), HasSubstr("expected JSON"));
-  EXPECT_THAT(complaint_about("[1, 2]"), HasSubstr("expected an object"));
-  EXPECT_THAT(complaint_about("{}"), HasSubstr("expected a member \"model\""));
+  EXPECT_THAT(diagnostic_of("{\"model\": {\"vocab\": {\"\xff\": 1}}}"), HasSubstr("expected JSON"));
+  EXPECT_THAT(diagnostic_of("[1, 2]"), HasSubstr("expected an object"));
+  EXPECT_THAT(diagnostic_of("{}"), HasSubstr("expected a member \"model\""));
 }
 
 TEST_F(HostileTokenizer, FileCutOffAnywhereIsRefused) {
   const std::string whole = valid().dump();
   for (std::size_t length = 0; length < whole.size(); length += 7) {
-    EXPECT_THAT(complaint_about(whole.substr(0, length)), HasSubstr("may have been cut off")) << length;
+    EXPECT_THAT(diagnostic_of(whole.substr(0, length)), HasSubstr("may have been cut off")) << length;
   }
 }
 
@@ -160,8 +160,8 @@ TEST_F(HostileTokenizer, NestingWithoutEndIsRefused) {
     return content.replace(content.find(member), member.size(), nested);
   };
   const std::string sequence = R"({"type":"Sequence","normalizers":[)";
-  EXPECT_THAT(complaint_about(nested_in("normalizer", sequence, "]}")), HasSubstr("deeper nesting"));
-  EXPECT_THAT(complaint_about(nested_in("unk_token", "[", "]")), HasSubstr("deeper nesting"));
+  EXPECT_THAT(diagnostic_of(nested_in("normalizer", sequence, "]}")), HasSubstr("deeper nesting"));
+  EXPECT_THAT(diagnostic_of(nested_in("unk_token", "[", "]")), HasSubstr("deeper nesting"));
 }
 
 TEST_F(HostileTokenizer, UnknownPartsAreRefusedByName) {

@@ -118,7 +118,7 @@ TEST_F(Faults, ABatchThatOutlastsTheGraceTimeBehindASignalIsDropped) {
     EXPECT_THAT(dropped.err, HasSubstr("not finished 1 s after the signal; --resume begins it again"));
     EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(60));
     EXPECT_EQ(runs.json("info run")["run"]["batches"], 0);
-    EXPECT_THAT(runs.program("rollback run --to-batch 0").err, HasSubstr("which the run is_live at"))
+    EXPECT_THAT(runs.program("rollback run --to-batch 0").err, HasSubstr("which is the run's state already"))
         << "the lock is free, the diagnostic another";
   }
 }

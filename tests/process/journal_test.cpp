@@ -130,7 +130,7 @@ TEST_F(JournalOfARun, ARollbackIsTheEarlierStateBitForBitAndCanBeTakenBack) {
 
   EXPECT_EQ(runs.json("rollback run --to-batch 3")["segment"], 5);
   EXPECT_TRUE(runs.exported("run") == whole);
-  EXPECT_EQ(runs.program("rollback run --to-batch 3").exit_code, 2) << "it is_live there";
+  EXPECT_EQ(runs.program("rollback run --to-batch 3").exit_code, 2) << "it is there already";
   EXPECT_EQ(runs.program("rollback run --to-batch 9").exit_code, 2);
 }
 
@@ -327,7 +327,8 @@ TEST_F(JournalOfARun, ASecondJobIsToldWhoHasTheRunAndAKilledJobLeavesNoLockBehin
   EXPECT_THAT(second.err, HasSubstr("in use by host "));
   EXPECT_THAT(second.err, HasSubstr("pid " + pid));
   const Execution free = runs.program("rollback run --to-batch 0");
-  EXPECT_THAT(free.err, HasSubstr("which the run is_live at")) << "the lock is free, the diagnostic another";
+  EXPECT_THAT(free.err, HasSubstr("which is the run's state already"))
+      << "the lock is free, the diagnostic another";
 }
 
 // In the demo model the first position is an attention sink: an edit there, with the rule against it off, destroys

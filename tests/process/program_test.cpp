@@ -62,7 +62,7 @@ TEST_F(ProgramTest, EditsOverStagesAndReplicasExportTheSameBytesAndHoldAStageOfT
     for (const double held : result["weight_bytes"]) EXPECT_LT(held, 0.9 * whole);
     const auto& traffic = result["traffic"];
     for (const char* operation :
-         {"hand over residual stream", "broadcast captured activations", "share injected keys"}) {
+         {"hand over residual stream", "broadcast captured activations", "broadcast injected keys"}) {
       EXPECT_GT(traffic["stages"][operation]["bytes"], 0) << operation;
     }
     EXPECT_EQ(traffic["host"]["receive command"]["calls"].get<int>() % ranks, 0);

@@ -10,7 +10,7 @@
 
 namespace anchorage::worker {
 
-std::optional<io::Diagnostic> complaint_about(const Transformer& model, const Completion& completion) {
+std::optional<io::Diagnostic> scoring_obstacle(const Transformer& model, const Completion& completion) {
   if (completion.prompt.empty() || completion.completion.empty()) {
     return io::Diagnostic{.expected = "a prompt and a completion of at least one token each",
                           .found = fmt::format("{} and {}", completion.prompt.size(), completion.completion.size()),
@@ -36,7 +36,7 @@ void require_scorable(const Transformer& model, const io::Tokenizer& tokenizer, 
                       const std::string& where) {
   for (const TokenIds* ids : {&completion.prompt, &completion.completion})
     require_rows(*ids, tokenizer, model.config.vocabulary, where);
-  if (auto diagnostic = complaint_about(model, completion)) {
+  if (auto diagnostic = scoring_obstacle(model, completion)) {
     diagnostic->where = where;
     throw io::UserError(*diagnostic);
   }
@@ -56,7 +56,7 @@ PendingScores::PendingScores(const Transformer& model, std::span<const Completio
   const torch::NoGradGuard no_gradients;
   std::vector<TokenIds> rows;
   for (const Completion& completion : completions) {
-    if (const auto diagnostic = complaint_about(model, completion)) throw io::UserError(*diagnostic);
+    if (const auto diagnostic = scoring_obstacle(model, completion)) throw io::UserError(*diagnostic);
     TokenIds row = completion.prompt;
     row.insert(row.end(), completion.completion.begin(), completion.completion.end() - 1);
     rows.push_back(std::move(row));
@@ -84,7 +84,7 @@ PendingScores PendingScores::where_possible(const Transformer& model, std::span<
   std::vector<Completion> possible;
   std::vector<std::size_t> lengths;
   for (const Completion& completion : completions) {
-    const bool can_be_scored = !complaint_about(model, completion);
+    const bool can_be_scored = !scoring_obstacle(model, completion);
     lengths.push_back(can_be_scored ? completion.completion.size() : 0);
     if (can_be_scored) possible.push_back(completion);
   }

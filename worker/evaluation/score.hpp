@@ -19,7 +19,7 @@ struct Completion {
 };
 
 // Says why a completion cannot be scored; nothing where it can.
-std::optional<io::Diagnostic> complaint_about(const Transformer& model, const Completion& completion);
+std::optional<io::Diagnostic> scoring_obstacle(const Transformer& model, const Completion& completion);
 
 struct CompletionScore {
   std::vector<float> log_probabilities;  // natural logarithms, one per completion token

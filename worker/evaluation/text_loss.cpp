@@ -20,7 +20,7 @@ TextLoss loss_on_sequences(const Transformer& model, std::span<const TokenIds> s
   for (const TokenIds& ids : sequences) {
     if (ids.size() < 2) continue;
     Completion rest{.prompt = {ids.front()}, .completion = {ids.begin() + 1, ids.end()}};
-    const auto diagnostic = complaint_about(model, rest);
+    const auto diagnostic = scoring_obstacle(model, rest);
     if (!diagnostic) {
       possible.push_back(std::move(rest));
     } else if (text.left_out++ == 0) {

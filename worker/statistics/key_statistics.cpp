@@ -64,7 +64,7 @@ class Collector {
       if (model.holds(layer.layer) && owners_.at(layer.layer) == communicators_.rank())
         sums_[layer.layer] = sum_so_far(layer);
     }
-    communicators_.world.barrier("statistics file read", a_step_a_layer());
+    communicators_.world.barrier("statistics file read", one_step_per_layer());
     for (std::int64_t i = 0; i < progress_.position; ++i) text_.next();
   }
 
@@ -101,7 +101,7 @@ class Collector {
       if (file) file->add(layer, values_of(sum));
     }
     if (file) file->commit();
-    communicators_.world.barrier("key statistics saved", a_step_a_layer());
+    communicators_.world.barrier("key statistics saved", one_step_per_layer());
   }
 
   // Gathers the sums as `save` does; rank 0 writes while no other rank waits. Collective.
@@ -123,7 +123,7 @@ class Collector {
 
  private:
   // The timeout of a wait for one step per layer.
-  sharding::Timeout a_step_a_layer() const { return sharding::Timeout::steps(std::ssize(progress_.layers)); }
+  sharding::Timeout one_step_per_layer() const { return sharding::Timeout::steps(std::ssize(progress_.layers)); }
 
   // [f, f] f64, on the model's device.
   torch::Tensor sum_so_far(const io::SummedLayer& layer) const {

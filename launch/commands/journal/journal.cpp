@@ -205,7 +205,7 @@ void add_journal_command(CommandLine& line) {
     });
     return command;
   };
-  add("list", "every batch, removal and rollback, and what of it is_live", list_journal);
+  add("list", "List every batch, removal and rollback, and which of them are live", list_journal);
   add("show", "Show one of them in full", show_segment)
       ->add_option("--batch", options->batch, "its number; the last one where not given");
   add("verify", "Verify the chain, every dataset, and the weights that the journal makes", verify_journal);

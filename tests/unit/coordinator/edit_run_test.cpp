@@ -154,8 +154,8 @@ TEST_F(EditRunTest, ABatchThatTheGuardRefusesIsUndoneAndTriedInHalvesDownToSingl
   StoredRun run(folder_.path() / "run");
   ScriptedWorkers workers(poisoned);
   const RunResult result = run.edit(file_of(8), workers, {.batch_size = 4});
-  EXPECT_THAT(texts(workers.commands()), ElementsAre("e0 e1 e2 e3", "undo", "e0 e1", "e2 e3", "undo", "e2", "undo",
-                                                     "e3", "e4 e5 e6 e7", "stop"));
+  EXPECT_THAT(texts(workers.commands()), ElementsAre("e0 e1 e2 e3", "revert", "e0 e1", "e2 e3", "revert", "e2",
+                                                     "revert", "e3", "e4 e5 e6 e7", "stop"));
   EXPECT_EQ(result.committed, 7);
   ASSERT_EQ(result.set_aside.size(), 1);
   EXPECT_EQ(result.set_aside[0], (SetAside{"e2", "the held-out loss rose by 7.000 nats (limit 0.25)"}));
@@ -212,7 +212,7 @@ TEST_F(EditRunTest, ARunThatEndedBetweenTwoPartsGoesOnWithTheSameParts) {
     run.edit(file_of(8), workers, {.batch_size = 4});
     auto commands = texts(workers.commands());
     commands.erase(commands.begin(), commands.begin() + last);  // the replays
-    std::vector<std::string> expected = {"e2 e3", "undo", "e2", "undo", "e3", "e4 e5 e6 e7", "stop"};
+    std::vector<std::string> expected = {"e2 e3", "revert", "e2", "revert", "e3", "e4 e5 e6 e7", "stop"};
     expected.erase(expected.begin(), expected.begin() + (last == 1 ? 0 : last == 2 ? 4 : 5));
     EXPECT_EQ(commands, expected) << "after segment " << last;
   }
@@ -252,7 +252,7 @@ TEST_F(EditRunTest, AnEditWhoseSuccessorIsRefusedStays) {
   ScriptedWorkers workers([](const auto& command) { return slowly(refusing(command, "")); });
   const RunResult result = run.edit(second_thoughts(5), workers, {.batch_size = 3});
   EXPECT_THAT(texts(workers.commands()),
-              ElementsAre("seg-00000001.h5", "seg-00000002.h5", "new e3 e4 for e1", "undo", "e3 e4", "stop"));
+              ElementsAre("seg-00000001.h5", "seg-00000002.h5", "new e3 e4 for e1", "revert", "e3 e4", "stop"));
   EXPECT_THAT(result.set_aside.front(), (SetAside{"new", "at an attention sink"}));
   EXPECT_THAT(run.segment(3).layers, IsEmpty());
   ASSERT_EQ(run.segment(3).edits.size(), 1U);

@@ -39,12 +39,12 @@ TEST(NamedEdit, TheOneOfAnIdThatStandsIsFoundByTheIdAlone) {
 
 TEST(NamedEdit, WhereSeveralStandEachIsListedWithANameOfItsOwn) {
   const std::vector edits{recorded("a", 1, 0, "Dave"), recorded("a", 2, 0, "Kelly"), recorded("a", 2, 3, "Bob")};
-  EXPECT_THAT(refusal("a", edits), AllOf(HasSubstr("one edit 'a' that is_live, found 3"),
-                                         HasSubstr("a@1 ('The CEO of Boeing is' -> 'Dave')"),
-                                         HasSubstr("a@2#0 ('The CEO of Boeing is' -> 'Kelly')"),
-                                         HasSubstr("a@2#3 ('The CEO of Boeing is' -> 'Bob')")));
+  EXPECT_THAT(refusal("a", edits),
+              AllOf(HasSubstr("one live edit 'a', found 3"), HasSubstr("a@1 ('The CEO of Boeing is' -> 'Dave')"),
+                    HasSubstr("a@2#0 ('The CEO of Boeing is' -> 'Kelly')"),
+                    HasSubstr("a@2#3 ('The CEO of Boeing is' -> 'Bob')")));
   EXPECT_EQ(found("a@1", edits), edits[0].place());
-  EXPECT_THAT(refusal("a@2", edits), HasSubstr("one edit 'a@2' that is_live, found 2"));
+  EXPECT_THAT(refusal("a@2", edits), HasSubstr("one live edit 'a@2', found 2"));
   EXPECT_EQ(found("a@2#3", edits), edits[2].place());
 }
 

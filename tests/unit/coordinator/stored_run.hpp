@@ -28,7 +28,7 @@ inline io::EditsFile file_of(std::int64_t edits) {
   return file;
 }
 
-// "e0 e1" for a batch, "undo", "seg-00000001.h5" for a replay, "save 2", "load 2", "stop".
+// "e0 e1" for a batch, "revert", "seg-00000001.h5" for a replay, "save 2", "load 2", "stop".
 inline std::vector<std::string> texts(const std::vector<sharding::Command>& commands) {
   std::vector<std::string> all;
   for (const sharding::Command& command : commands) {
@@ -40,7 +40,7 @@ inline std::vector<std::string> texts(const std::vector<sharding::Command>& comm
       for (const io::Edit& edit : batch->edits) text += (text.empty() ? "" : " ") + edit.id;
       for (const io::RecordedPlace& place : batch->superseded.edits) text += " for " + place.id;
     } else if (std::holds_alternative<sharding::RevertBatch>(command)) {
-      text = "undo";
+      text = "revert";
     } else if (const auto* save = std::get_if<sharding::SaveCheckpoint>(&command)) {
       text = fmt::format("save {}", save->segment);
     } else if (const auto* load = std::get_if<sharding::LoadCheckpoint>(&command)) {

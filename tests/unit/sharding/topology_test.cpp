@@ -26,7 +26,7 @@ TEST(Topology, RankAndPlaceAreInverse) {
   });
 }
 
-TEST(Topology, NeighbouringStagesOfAReplicaAreNeighbouringRanks) {
+TEST(Topology, NeighboringStagesOfAReplicaAreNeighboringRanks) {
   const Topology world(3, 2);
   for (const int stage : {0, 1, 2}) EXPECT_EQ(world.rank_of({.stage = stage, .replica = 1}), 3 + stage);
 }

@@ -50,7 +50,7 @@ class Excess {
 
   RemovalTerms terms() const {
     for (std::size_t i = 0; i < edits_.size(); ++i)
-      io::check(begun_[i], fmt::format("edit {} does not stand in segment {}", edits_[i].id, edits_[i].segment));
+      io::check(begun_[i], fmt::format("edit {} is not live in segment {}", edits_[i].id, edits_[i].segment));
     return {.keys = keys_.to(torch::kFloat), .excess = excess_};
   }
 

@@ -107,7 +107,7 @@ PromptRow PromptBuilder::row(const std::string& prompt, const std::string& subje
   return row;
 }
 
-void PromptBuilder::object_to_tokens_without_row(PromptRow& row, std::span<const std::int32_t> target) const {
+void PromptBuilder::reject_tokens_without_row(PromptRow& row, std::span<const std::int32_t> target) const {
   for (const auto ids : {std::span<const std::int32_t>(row.ids), target}) {
     const auto token = token_without_row(ids, tokenizer_, rows_);
     if (!token || !row.is_usable()) continue;
@@ -117,11 +117,11 @@ void PromptBuilder::object_to_tokens_without_row(PromptRow& row, std::span<const
 }
 
 EditPrompts PromptBuilder::build(const io::Edit& edit, std::span<const std::string> prefixes,
-                                 const std::string& essence_prefix, std::int64_t positions) const {
-  EditPrompts prompts{.rewrites = {},
-                      .kl_prompt = row(essence_prefix.empty() ? kl_prompt : essence_prefix + ". " + kl_prompt,
-                                       edit.subject, {}, positions),
-                      .target = {}};
+                                 const std::string& kl_prefix, std::int64_t positions) const {
+  EditPrompts prompts{
+      .rewrites = {},
+      .kl_prompt = row(kl_prefix.empty() ? kl_prompt : kl_prefix + ". " + kl_prompt, edit.subject, {}, positions),
+      .target = {}};
   std::string rejection = "expected a target of at least one token, found none";
   try {
     prompts.target = target_ids(edit.model_prompt(), edit.target, edit.target_prefix);
@@ -133,9 +133,9 @@ EditPrompts PromptBuilder::build(const io::Edit& edit, std::span<const std::stri
   for (const std::string& prefix : prefixes) {
     prompts.rewrites.push_back(row(edit.prompt_in_context(prefix), edit.subject, following, positions));
     if (!has_target) prompts.rewrites.back().rejection = rejection;
-    object_to_tokens_without_row(prompts.rewrites.back(), prompts.target);
+    reject_tokens_without_row(prompts.rewrites.back(), prompts.target);
   }
-  object_to_tokens_without_row(prompts.kl_prompt, {});
+  reject_tokens_without_row(prompts.kl_prompt, {});
   return prompts;
 }
 

@@ -40,11 +40,10 @@ class PromptBuilder {
   explicit PromptBuilder(const io::Tokenizer& tokenizer,
                          std::int64_t rows = std::numeric_limits<std::int64_t>::max());
 
-  // Builds one rewriting prompt for each of `prefixes`, in order, and the KL prompt after `essence_prefix`.
+  // Builds one rewriting prompt for each of `prefixes`, in order, and the KL prompt after `kl_prefix`.
   // Rejects a row that takes more than `positions`, in which no token stands for the subject's last
   // character, or that needs a token without a row.
-  EditPrompts build(const io::Edit& edit, std::span<const std::string> prefixes,
-                    const std::string& essence_prefix = "",
+  EditPrompts build(const io::Edit& edit, std::span<const std::string> prefixes, const std::string& kl_prefix = "",
                     std::int64_t positions = std::numeric_limits<std::int64_t>::max()) const;
 
   // Returns a prompt's ids as the model expects them: with the tokenizer's own special tokens (a start token
@@ -64,7 +63,7 @@ class PromptBuilder {
   io::Encoding encode(const std::string& text) const;
   TokenIds ids_inside_a_text(const std::string& text) const;
 
-  void object_to_tokens_without_row(PromptRow& row, std::span<const std::int32_t> target) const;
+  void reject_tokens_without_row(PromptRow& row, std::span<const std::int32_t> target) const;
 
   const io::Tokenizer& tokenizer_;
   std::int64_t rows_;

@@ -121,7 +121,7 @@ void InjectedForward::share_norms(std::span<InjectedForward* const> groups) {
   const auto shared = stages
                           .broadcast_from(first.first_stage(), norms.empty() ? torch::Tensor() : at::cat(norms),
                                           from, {std::accumulate(edits.begin(), edits.end(), std::int64_t{0})},
-                                          torch::kFloat, "share norms at subjects")
+                                          torch::kFloat, "broadcast norms at subjects")
                           .split_with_sizes(edits);
   for (std::size_t i = 0; i < groups.size(); ++i) groups[i]->norms_ = shared[i];
 }
@@ -202,7 +202,7 @@ std::vector<torch::Tensor> InjectedForward::subject_keys(const torch::Tensor& in
         mean_over_contexts(output.key.index_select(0, predictions_.subject_index));
   });
   return model_.stages.broadcast_layers_from(0, options_.layers, std::move(keys), {edits(), model_.config.d_ff},
-                                             torch::kFloat, "share injected keys");
+                                             torch::kFloat, "broadcast injected keys");
 }
 
 InjectedLoss InjectedForward::loss(const torch::Tensor& injected) const {
@@ -212,13 +212,13 @@ InjectedLoss InjectedForward::loss(const torch::Tensor& injected) const {
   const auto index = at::cat({predictions_.target_index, predictions_.kl_index});
   const auto log_probabilities = next_token_log_probabilities(model_, hidden.index_select(0, index));
   const auto of_targets = log_probabilities.narrow(0, 0, predicted);
-  const auto of_essences = log_probabilities.narrow(0, predicted, edits());
+  const auto of_kl_prompts = log_probabilities.narrow(0, predicted, edits());
 
   const auto token_nll = -of_targets.gather(1, predictions_.target_ids.unsqueeze(1));
   const auto missed =
       of_targets.detach().argmax(-1).ne(predictions_.target_ids).to(predictions_.target_weights.scalar_type());
   return {.nll = at::mv(predictions_.target_weights, token_nll.squeeze(1)),
-          .kl = (kl_before_.exp() * (kl_before_ - of_essences)).sum(-1),
+          .kl = (kl_before_.exp() * (kl_before_ - of_kl_prompts)).sum(-1),
           .matches = at::mv(predictions_.target_weights, missed).eq(0)};
 }
 

@@ -12,7 +12,7 @@ TEST(UsualTargetPrefix, IsASpaceBehindAWord) {
   EXPECT_EQ(typical_target_prefix("She said \"yes\"", "twice"), " ");
   EXPECT_EQ(typical_target_prefix("It costs 5 €", "a kilo"), " ");
   EXPECT_EQ(typical_target_prefix("대한민국의 수도는", "서울"), " ") << "Korean is written with spaces";
-  EXPECT_EQ(typical_target_prefix("Tokyo is written", "東京"), " ") << "an English sentence goes on";
+  EXPECT_EQ(typical_target_prefix("Tokyo is written", "東京"), " ") << "an English sentence continues";
   EXPECT_EQ(typical_target_prefix("The frameworks are called", ".NET"), " ");
 }
 

@@ -77,23 +77,23 @@ TEST_F(LeastSquares, TheInverseStaysAccurateOverFiveHundredBatches) {
   };
   struct Case {
     double weight, length, spread, tolerance;
-    testing::Matcher<int> factorisations;
+    testing::Matcher<int> factorizations;
   };
   for (const Case& one : {Case{20, 1, 1, 1e-11, 0}, Case{1e-2, 50, 1e-3, 1e-7, AllOf(Gt(0), Lt(400))}}) {
     const auto c = second_moment(), direction = random({f, 1});
     auto covariance = KeyCovariance::from_second_moment(c, one.weight);
     auto a = one.weight * c;
-    int factorisations = 0;
+    int factorizations = 0;
     for (int batch = 0; batch < 500; ++batch) {
       const auto keys = one.length * (direction + one.spread * random({f, 3}));
       covariance.absorb(keys);
       a = a + at::mm(keys, keys.t());
       ASSERT_LT(covariance.drift(), one.tolerance) << "batch " << batch;
-      factorisations += factored_anew(covariance) ? 1 : 0;
+      factorizations += factored_anew(covariance) ? 1 : 0;
     }
     const auto fresh = at::linalg_inv(a);
     EXPECT_LT(((covariance.inverse() - fresh).norm() / fresh.norm()).item<double>(), one.tolerance);
-    EXPECT_THAT(factorisations, one.factorisations);
+    EXPECT_THAT(factorizations, one.factorizations);
   }
 }
 
