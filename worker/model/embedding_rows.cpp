@@ -11,7 +11,7 @@ std::string words(std::int32_t id, const io::Tokenizer& tokenizer) {
 
 }  // namespace
 
-// Ids may have gaps, so counting the tokens below `rows` tells how many lie above.
+// Ids may have gaps, so counting the tokens below `rows` says how many lie above.
 std::vector<std::string> tokens_without_row(const io::Tokenizer& tokenizer, std::int64_t rows) {
   auto missing = static_cast<std::int64_t>(tokenizer.vocabulary_size());
   for (std::int64_t id = 0; id < rows; ++id) missing -= tokenizer.token_of(static_cast<std::int32_t>(id)) ? 1 : 0;
