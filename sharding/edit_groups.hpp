@@ -29,7 +29,7 @@ struct StepArithmetic {
 // number of ranks.
 [[nodiscard]] std::int64_t edits_per_group(int asked, int contexts, const StepArithmetic& step);
 
-// Returns how many groups per replica has in flight at the same time: two per stage keep the stages busy most
+// Returns the number of groups that one replica has in flight: two per stage keep the stages busy most
 // of the time. With one stage, one at a time, to save memory for the caches.
 [[nodiscard]] std::int64_t groups_in_flight(int stages);
 
