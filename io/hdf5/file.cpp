@@ -31,6 +31,15 @@ std::shared_ptr<Handle> create_in_memory(const std::string& name) {
 
 }  // namespace
 
+std::string library_version() {
+  const auto lock = lock_library();
+  unsigned major = 0;
+  unsigned minor = 0;
+  unsigned release = 0;
+  checked(H5get_libversion(&major, &minor, &release), Doing::reading, "get the version", "HDF5");
+  return fmt::format("{}.{}.{}", major, minor, release);
+}
+
 File File::open(const std::filesystem::path& path) {
   const std::string name = path.string();
   if (::access(name.c_str(), R_OK) != 0) {

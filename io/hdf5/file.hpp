@@ -29,6 +29,9 @@ template <class T>
 concept Element = std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, std::int64_t> ||
     std::same_as<T, std::int32_t> || std::same_as<T, std::uint8_t>;
 
+// Returns the version of the HDF5 that is loaded: "1.10.8".
+std::string library_version();
+
 using Shape = std::vector<std::int64_t>;
 inline constexpr std::int64_t any = -1;  // a dimension that a reader leaves open
 

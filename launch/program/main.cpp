@@ -14,6 +14,7 @@
 #include "io/error.hpp"
 #include "io/nearest_name.hpp"
 #include "launch/program/command_line.hpp"
+#include "launch/program/version.hpp"
 #include "sharding/collective/mpi_session.hpp"
 
 namespace anchorage::launch {
@@ -64,7 +65,11 @@ void hide_empty_defaults(CLI::App& app) {
 int run(int argc, char** argv, sharding::MpiSession& mpi) {
   CommandLine line;
   line.app.require_subcommand(1);
-  line.app.set_version_flag("--version", ANCHORAGE_VERSION);
+  const CLI::Option* as_json = nullptr;
+  CLI::Option* version = line.app.set_version_flag(
+      "--version", [&] { return as_json->count() > 0 ? version_document() : std::string(ANCHORAGE_VERSION); });
+  as_json = line.app.add_flag("--json", "with --version: one JSON document, with the commit and the libraries")
+                ->needs(version);
   line.app.option_defaults()->always_capture_default();  // --help shows them
   for (const auto add : {add_info_command, add_tokenize_command, add_score_command, add_generate_command,
                          add_stats_command, add_plan_command, add_edit_command, add_eval_command,

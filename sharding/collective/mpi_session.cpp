@@ -1,5 +1,6 @@
 #include "sharding/collective/mpi_session.hpp"
 
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -9,6 +10,14 @@
 #include "sharding/collective/mpi_communicator.hpp"
 
 namespace anchorage::sharding {
+
+std::string mpi_library_version() {
+  std::array<char, MPI_MAX_LIBRARY_VERSION_STRING> text{};
+  int length = 0;
+  ANCHORAGE_CHECK_MPI("get the version", -1, MPI_Get_library_version(text.data(), &length));
+  const std::string all(text.data(), static_cast<std::size_t>(length));
+  return all.substr(0, all.find_first_of(",\n"));  // Open MPI goes on with who packaged it and when
+}
 
 MpiSession::MpiSession(int& argc, char**& argv) : exceptions_at_start_(std::uncaught_exceptions()) {
   // A process started without mpirun or srun stays alone. Open MPI need not start a daemon for it, which

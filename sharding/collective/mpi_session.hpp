@@ -4,10 +4,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "sharding/collective/host_communicator.hpp"
 
 namespace anchorage::sharding {
+
+// Returns the name and the version of the MPI library that is loaded: "Open MPI v4.1.4".
+[[nodiscard]] std::string mpi_library_version();
 
 struct MpiOptions {
   Seconds deadline = default_deadline;

@@ -185,6 +185,12 @@ class NcclCommunicator final : public DeviceCommunicator {
 
 }  // namespace
 
+std::string nccl_library_version() {
+  int version = 0;
+  io::check(ncclGetVersion(&version) == ncclSuccess, "NCCL does not tell its version");
+  return fmt::format("{}.{}.{}", version / 10000, version % 10000 / 100, version % 100);
+}
+
 std::unique_ptr<DeviceCommunicator> make_nccl_communicator(std::unique_ptr<HostCommunicator> host,
                                                            torch::Device device) {
   io::check(device.is_cuda() && device.has_index(),

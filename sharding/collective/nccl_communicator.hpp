@@ -6,10 +6,14 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "sharding/collective/device_communicator.hpp"
 
 namespace anchorage::sharding {
+
+// Returns the version of the NCCL that is loaded: "2.28.9".
+[[nodiscard]] std::string nccl_library_version();
 
 // Makes the communicator; collective over `host`, which carries NCCL's id from rank 0 and the descriptors of
 // gathers. Each rank has its own device; NCCL accepts two ranks on one device only where they appear to be
