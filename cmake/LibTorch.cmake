@@ -72,7 +72,7 @@ function(anchorage_import_beside_torch name header)
   cmake_parse_arguments(ARG "" "" "LIBRARIES;ROOTS" ${ARGN})
   set(folder folder-NOTFOUND)
   set(library library-NOTFOUND)
-  find_path(folder NAMES ${header} HINTS ${ARG_ROOTS} PATH_SUFFIXES include NO_CACHE)
+  find_path(folder NAMES ${header} HINTS ${ARG_ROOTS} PATH_SUFFIXES include NO_PACKAGE_ROOT_PATH NO_CACHE)
   file(GLOB own ${torch_root}/lib/lib${name}.so.* ${torch_root}/lib/lib${name}-*.so.*)
   if(own)
     list(GET own 0 library)
@@ -93,9 +93,9 @@ endfunction()
 
 set(wheels ${torch_root}/../nvidia)
 anchorage_import_beside_torch(cudart cuda_runtime_api.h LIBRARIES libcudart.so.13 cudart
-  ROOTS ${CUDAToolkit_ROOT} $ENV{CUDAToolkit_ROOT} $ENV{CUDA_HOME} ${wheels}/cu13 ${wheels}/cuda_runtime ${torch_root})
+  ROOTS ${CUDAToolkit_ROOT} ${wheels}/cu13 ${wheels}/cuda_runtime ${torch_root} $ENV{CUDAToolkit_ROOT} $ENV{CUDA_HOME})
 anchorage_import_beside_torch(nccl nccl.h LIBRARIES libnccl.so.2 nccl
-  ROOTS ${NCCL_ROOT} $ENV{NCCL_ROOT} ${wheels}/nccl ${torch_root})
+  ROOTS ${NCCL_ROOT} ${wheels}/nccl ${torch_root} $ENV{NCCL_ROOT})
 target_link_libraries(Anchorage::nccl INTERFACE Anchorage::cudart)
 
 foreach(library c10 c10_cuda torch_cpu torch_cuda)
