@@ -18,12 +18,12 @@ set_target_properties(anchorage PROPERTIES
 install(TARGETS anchorage RUNTIME DESTINATION bin COMPONENT program)
 
 install(PROGRAMS $<TARGET_FILE:anchorage> DESTINATION lib/anchorage COMPONENT launcher EXCLUDE_FROM_ALL)
+install(CODE "set(CMAKE_STRIP \"${CMAKE_STRIP}\")" COMPONENT launcher EXCLUDE_FROM_ALL)
 install(CODE [[
   set(installed "$ENV{DESTDIR}${CMAKE_INSTALL_PREFIX}/lib/anchorage/anchorage")
   file(RPATH_REMOVE FILE "${installed}")
   execute_process(COMMAND "${CMAKE_STRIP}" "${installed}" COMMAND_ERROR_IS_FATAL ANY)
 ]] COMPONENT launcher EXCLUDE_FROM_ALL)
-install(CODE "set(CMAKE_STRIP \"${CMAKE_STRIP}\")" COMPONENT launcher EXCLUDE_FROM_ALL)
 file(STRINGS ${torch_root}/include/torch/headeronly/version.h version_lines REGEX "TORCH_VERSION_(MAJOR|MINOR) [0-9]+")
 string(REGEX REPLACE "[^;]*MAJOR ([0-9]+);[^;]*MINOR ([0-9]+)" "\\1.\\2" anchorage_torch_version "${version_lines}")
 get_target_property(cudart Anchorage::cudart IMPORTED_LOCATION)
@@ -39,8 +39,12 @@ install(DIRECTORY launch/hparams DESTINATION ${share}/launch COMPONENT data)
 install(DIRECTORY launch/refresh DESTINATION ${share}/launch COMPONENT data USE_SOURCE_PERMISSIONS)
 install(DIRECTORY tests/install/smoke DESTINATION ${share} COMPONENT data USE_SOURCE_PERMISSIONS)
 install(FILES README.md CHANGELOG.md DESTINATION share/doc/anchorage COMPONENT data)
-install(FILES LICENSE DESTINATION share/doc/anchorage COMPONENT data OPTIONAL)
+install(FILES LICENSE DESTINATION share/doc/anchorage COMPONENT program OPTIONAL)
 install(DIRECTORY docs DESTINATION share/doc/anchorage COMPONENT data FILES_MATCHING PATTERN *.md PATTERN *.svg)
+install(FILES packaging/modules/anchorage.tcl DESTINATION share/modulefiles/anchorage RENAME ${PROJECT_VERSION}
+        COMPONENT program)
+install(FILES packaging/modules/anchorage.lua DESTINATION share/modulefiles/anchorage RENAME ${PROJECT_VERSION}.lua
+        COMPONENT program)
 include(Manual)
 
 # The libraries, for other programs.
@@ -56,3 +60,4 @@ configure_package_config_file(cmake/AnchorageConfig.cmake.in ${CMAKE_BINARY_DIR}
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/AnchorageConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_BINARY_DIR}/AnchorageConfig.cmake ${CMAKE_BINARY_DIR}/AnchorageConfigVersion.cmake
               cmake/LibTorch.cmake DESTINATION ${package} COMPONENT development)
+include(Package)

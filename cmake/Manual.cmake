@@ -8,13 +8,16 @@ if(NOT ANCHORAGE_HELP2MAN)
 endif()
 
 set(manual ${CMAKE_BINARY_DIR}/manual)
-add_custom_command(OUTPUT ${manual}/made DEPENDS anchorage cmake/write_manual.py
+add_custom_command(OUTPUT ${manual}/made 
+  DEPENDS anchorage cmake/write_manual.py packaging/anchorage-env.1
   COMMENT "Writing man pages and completion"
   COMMAND ${ANCHORAGE_PYTHON3} ${CMAKE_SOURCE_DIR}/cmake/write_manual.py $<TARGET_FILE:anchorage> ${manual}
-          "--help2man=$<$<BOOL:${ANCHORAGE_HELP2MAN}>:${ANCHORAGE_HELP2MAN}>"
+          "--help2man=$<$<BOOL:${ANCHORAGE_HELP2MAN}>:${ANCHORAGE_HELP2MAN}>" ${CMAKE_SOURCE_DIR}/packaging/anchorage-env.1
   COMMAND ${CMAKE_COMMAND} -E touch ${manual}/made VERBATIM)
 add_custom_target(manual ALL DEPENDS ${manual}/made)
 
 install(DIRECTORY ${manual}/man1 DESTINATION share/man COMPONENT data OPTIONAL)
 install(FILES ${manual}/anchorage.bash DESTINATION share/bash-completion/completions RENAME anchorage COMPONENT data OPTIONAL)
-install(FILES ${manual}/_anchorage DESTINATION share/zsh/site-functions COMPONENT data OPTIONAL)
+# Debian's zsh looks elsewhere for what packages bring.
+install(FILES ${manual}/_anchorage DESTINATION share/zsh/site-functions COMPONENT program OPTIONAL)
+install(FILES ${manual}/_anchorage DESTINATION share/zsh/vendor-completions COMPONENT debian EXCLUDE_FROM_ALL OPTIONAL)

@@ -1,13 +1,14 @@
 """Writes man pages and completion from what the program says of itself with --help.
 
-    write_manual.py PROGRAM OUT [--help2man HELP2MAN]
+    write_manual.py PROGRAM OUT [--help2man HELP2MAN] [PAGE ...]
 
-makes OUT/anchorage.bash, OUT/_anchorage (zsh) and, with help2man, a page a command: OUT/man1/anchorage.1,
-anchorage-edit.1, anchorage-journal-list.1, ... Every option and every command of the program is in them, because
-they are read from it.
+makes OUT/anchorage.bash, OUT/_anchorage (zsh) and, with help2man, a page a command: OUT/man1/anchorage.1.gz,
+anchorage-edit.1.gz, anchorage-journal-list.1.gz, ... Every option and every command of the program is in them, because
+they are read from it. Pages that were written by hand join them.
 """
 
 import argparse
+import gzip
 import re
 import shutil
 import subprocess
@@ -179,6 +180,11 @@ def zsh_completion(root: Command) -> str:
     return "\n".join(lines) + "\n"
 
 
+def pack(page: Path, out: Path) -> None:
+    """The same bytes each time: without the name and the time."""
+    (out / f"{page.name}.gz").write_bytes(gzip.compress(page.read_bytes(), 9, mtime=0))
+
+
 def write_page(command: Command, root: Command, version: str, help2man: str, out: Path, folder: Path) -> None:
     """help2man runs what it describes: here a script that repeats what the program has already said."""
     stub = folder / command.name
@@ -195,15 +201,17 @@ def write_page(command: Command, root: Command, version: str, help2man: str, out
     included.write_text("".join(f"[{title}]\n{text}\n" for title, text in sections.items()))
     subprocess.run(
         [help2man, "--no-info", "--section=1", f"--include={included}", "--manual=Anchorage", f"--source=Anchorage {version}",
-         f"--name={command.description.rstrip('.')}", f"--output={out / (command.name + '.1')}", stub],
+         f"--name={command.description.rstrip('.')}", f"--output={folder / (command.name + '.1')}", stub],
         check=True,
     )
+    pack(folder / (command.name + ".1"), out)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Writes man pages and completion from the program's --help.")
     parser.add_argument("program", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("pages", type=Path, nargs="*", help="written by hand")
     parser.add_argument("--help2man", default="", help="without it there are no man pages")
     arguments = parser.parse_args()
     program = arguments.program.resolve()
@@ -220,6 +228,8 @@ def main() -> None:
     if not arguments.help2man:
         return
     pages.mkdir()
+    for page in arguments.pages:
+        pack(page, pages)
     with tempfile.TemporaryDirectory() as folder:
         for command in root.all():
             write_page(command, root, version, arguments.help2man, pages, Path(folder))

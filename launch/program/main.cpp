@@ -65,11 +65,11 @@ void hide_empty_defaults(CLI::App& app) {
 int run(int argc, char** argv, sharding::MpiSession& mpi) {
   CommandLine line;
   line.app.require_subcommand(1);
-  const CLI::Option* as_json = nullptr;
-  CLI::Option* version = line.app.set_version_flag(
-      "--version", [&] { return as_json->count() > 0 ? version_document() : std::string(ANCHORAGE_VERSION); });
-  as_json = line.app.add_flag("--json", "with --version: one JSON document, with the commit and the libraries")
-                ->needs(version);
+  bool is_json = false;
+  CLI::Option* json =
+      line.app.add_flag("--json", is_json, "with --version: one JSON document, with the commit and the libraries");
+  json->needs(line.app.set_version_flag(
+      "--version", [json] { return json->count() > 0 ? version_document() : std::string(ANCHORAGE_VERSION); }));
   line.app.option_defaults()->always_capture_default();  // --help shows them
   for (const auto add : {add_info_command, add_tokenize_command, add_score_command, add_generate_command,
                          add_stats_command, add_plan_command, add_edit_command, add_eval_command,

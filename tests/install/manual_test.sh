@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# manual_test.sh PREFIX: a man page for each command that --help lists, with its options.
+source "$(dirname "$0")/expectations.sh"
+program=$1/bin/anchorage
+pages=$1/share/man/man1
+[[ -d $pages ]] || skip "no man pages were made (Debian: help2man)"
+for command in $("$program" --help | sed -n '/^Subcommands:/,$s/^  \([a-z]*\) .*/\1/p'); do
+  expect_file "$pages/anchorage-$command.1.gz"
+done
+expect_file "$pages/anchorage-env.1.gz"
+page=$(zcat "$pages/anchorage-edit.1.gz")
+expect_within "the page of edit" 'anchorage.edit \\- ' "$page"
+expect_within "the page of edit" '\\fB\\-\\-on.conflict' "$page"
+expect_within "the page of edit" 'EXIT STATUS' "$page"
+expect_within "the page of a command below a command" '\\- ' "$(zcat "$pages/anchorage-journal-verify.1.gz")"
+if [[ $(command -v groff) ]]; then
+  for file in "$pages"/*.gz; do
+    said=$(zcat "$file" | groff -man -Tutf8 -ww 2>&1 >/dev/null)
+    expect_equal "what groff says of $file" "" "$said"
+  done
+fi

@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# minimal_root_test.sh SOURCE BUILD PYTHON: in roots that have nothing but a minimal system, its Python, and torch from PYTHON, an
+# archive by launch/bundle runs (Debian 12; Ubuntu 24.04 with ANCHORAGE_UBUNTU_MIRROR), and the Debian package is installed, runs
+# and is removed without a trace. Needs root, debootstrap and a mirror of Debian's. Not part of what runs by itself, because
+# it loads a system: ANCHORAGE_MINIMAL_ROOT=1 asks for it.
+source "$(dirname "$0")/expectations.sh"
+source_dir=$1
+build=$2
+python=$3
+[[ ${ANCHORAGE_MINIMAL_ROOT:-} ]] || skip "ANCHORAGE_MINIMAL_ROOT=1 asks for this test, which downloads a system"
+((EUID == 0)) || skip "only root can make and enter a root file system"
+needs debootstrap debootstrap
+needs patchelf patchelf
+mirror=${ANCHORAGE_DEBIAN_MIRROR:-http://deb.debian.org/debian}
+# No file system may be left mounted below what is removed in the end.
+folder=$(mktemp -d)
+mounted=()
+leave() {
+  for ((i = ${#mounted[@]} - 1; i >= 0; --i)); do umount --lazy "${mounted[i]}" || true; done
+  rm -rf --one-file-system "$folder"
+}
+trap leave EXIT
+
+mount_at() { # OPTIONS... WHERE
+  mkdir -p "${!#}"
+  mount "$@"
+  mounted+=("${!#}")
+}
+
+# make_root NAME SUITE MIRROR SCRIPT...: a minimal system with Python, and PYTHON's packages as a virtual environment of it.
+make_root() {
+  local root=$folder/$1 version
+  debootstrap --variant=minbase --include=python3 "${@:5}" "$2" "$root" "$3" ${4:+"$4"} >"$folder/$1.log" 2>&1 ||
+    { tail -n 20 "$folder/$1.log" && fail "expected a system of $2 from $3, found the above"; }
+  version=$(chroot "$root" python3 -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
+  mkdir -p "$root/opt/python/bin" "$root/opt/elsewhere"
+  ln -s /usr/bin/python3 "$root/opt/python/bin/python3"
+  printf 'home = /usr/bin\ninclude-system-site-packages = false\n' >"$root/opt/python/pyvenv.cfg"
+  mount_at --bind -o ro "$(echo "$python"/lib/python3*/site-packages)" "$root/opt/python/lib/$version/site-packages"
+  mount_at -t proc proc "$root/proc"
+  mount_at --bind -o ro /sys "$root/sys"
+}
+
+inside() { # NAME COMMAND...
+  chroot "$folder/$1" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root ANCHORAGE_PYTHON=/opt/python "${@:2}"
+}
+
+"$source_dir/launch/bundle" "$folder/bundle.tar.xz" "$build"
+run_bundle() { # NAME
+  tar -C "$folder/$1/opt/elsewhere" -xf "$folder/bundle.tar.xz"
+  inside "$1" bash -c '/opt/elsewhere/*/share/anchorage/smoke/smoke_test'
+  inside "$1" bash -c '/opt/elsewhere/*/bin/anchorage-env mpirun --allow-run-as-root --oversubscribe -n 2 anchorage --version' |
+    grep -qx "$("$build/anchorage" --version)" || fail "expected the version from anchorage-env mpirun, found none, in $1"
+  echo "the archive runs in $1: $(inside "$1" ldd --version | head -n 1)"
+}
+
+make_root debian bookworm "$mirror" ""
+run_bundle debian
+if [[ ${ANCHORAGE_UBUNTU_MIRROR:-} ]]; then
+  # Debian's debootstrap does not know this release, whose script is that of all of Ubuntu's, nor its key.
+  make_root ubuntu noble "$ANCHORAGE_UBUNTU_MIRROR" /usr/share/debootstrap/scripts/gutsy --no-check-gpg
+  run_bundle ubuntu
+fi
+
+# The package, in the root that has had nothing of it.
+rm -rf "$folder/debian/opt/elsewhere"
+(cd "$build" && rm -f anchorage_*.deb && cpack -G DEB >"$folder/cpack.log" 2>&1) || { cat "$folder/cpack.log" && exit 1; }
+cp "$build"/anchorage_*.deb "$folder/debian/opt"
+cp /etc/resolv.conf "$folder/debian/etc/resolv.conf"
+inside debian bash -c 'apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends /opt/anchorage_*.deb' \
+  >"$folder/apt.log" 2>&1 || { tail -n 20 "$folder/apt.log" && fail "expected the package to be installed, found the above"; }
+inside debian /usr/share/anchorage/smoke/smoke_test /usr
+inside debian anchorage --version --json
+inside debian env DEBIAN_FRONTEND=noninteractive apt-get purge -y anchorage >>"$folder/apt.log" 2>&1 || { tail -n 20 "$folder/apt.log" && exit 1; }
+left=$(find "$folder/debian/usr" "$folder/debian/etc" -name '*anchorage*')
+expect_equal "files that the removed package leaves" "" "$left"
+echo "the package was installed, has run and was removed"
