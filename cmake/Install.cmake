@@ -37,9 +37,11 @@ install(CODE [[
 set(share share/anchorage)
 install(DIRECTORY launch/hparams DESTINATION ${share}/launch COMPONENT data)
 install(DIRECTORY launch/refresh DESTINATION ${share}/launch COMPONENT data USE_SOURCE_PERMISSIONS)
+file(GLOB jobs launch/refresh/slurm/*.sbatch)
+install(PROGRAMS ${jobs} DESTINATION ${share}/launch/refresh/slurm COMPONENT data)
 install(DIRECTORY tests/install/smoke DESTINATION ${share} COMPONENT data USE_SOURCE_PERMISSIONS)
-install(FILES README.md CHANGELOG.md DESTINATION share/doc/anchorage COMPONENT data)
-install(FILES LICENSE DESTINATION share/doc/anchorage COMPONENT program OPTIONAL)
+install(FILES README.md DESTINATION share/doc/anchorage COMPONENT data)
+install(FILES CHANGELOG.md LICENSE DESTINATION share/doc/anchorage COMPONENT program OPTIONAL) # Debian has its own names
 install(DIRECTORY docs DESTINATION share/doc/anchorage COMPONENT data FILES_MATCHING PATTERN *.md PATTERN *.svg)
 install(FILES packaging/modules/anchorage.tcl DESTINATION share/modulefiles/anchorage RENAME ${PROJECT_VERSION}
         COMPONENT program)

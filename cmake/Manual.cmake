@@ -12,7 +12,7 @@ add_custom_command(OUTPUT ${manual}/made
   DEPENDS anchorage cmake/write_manual.py packaging/anchorage-env.1
   COMMENT "Writing man pages and completion"
   COMMAND ${ANCHORAGE_PYTHON3} ${CMAKE_SOURCE_DIR}/cmake/write_manual.py $<TARGET_FILE:anchorage> ${manual}
-          "--help2man=$<$<BOOL:${ANCHORAGE_HELP2MAN}>:${ANCHORAGE_HELP2MAN}>" ${CMAKE_SOURCE_DIR}/packaging/anchorage-env.1
+          ${CMAKE_SOURCE_DIR}/packaging/anchorage-env.1 "--help2man=$<$<BOOL:${ANCHORAGE_HELP2MAN}>:${ANCHORAGE_HELP2MAN}>"
   COMMAND ${CMAKE_COMMAND} -E touch ${manual}/made VERBATIM)
 add_custom_target(manual ALL DEPENDS ${manual}/made)
 

@@ -20,6 +20,7 @@ from pathlib import Path
 COMMAND = re.compile(r"^  ([a-z][\w-]*)\s{2,}(\S.*)$")
 OPTION = re.compile(r"^  ((?:-\w,)?--[\w-]+)(?: ([A-Z]+(?::\S+)?.*?))?(?:\s{2,}(\S.*))?$")
 CHOICES = re.compile(r"\{([^}]+)\}")
+TOUCHING = re.compile(r"^(  -.{25}\S) (?=\S)", re.M)  # what ends in the last column before the descriptions
 FOLDED = re.compile(r"\n {20,}(?=\S)")  # descriptions that begin on a line of their own
 
 MANUAL = {
@@ -75,6 +76,7 @@ def read_command(program: Path, words: list[str]) -> Command:
     """Asks the program for the help of a command, and of those below it."""
     result = subprocess.run([program, *words, "--help"], capture_output=True, text=True, check=True)
     text = result.stdout.replace(str(program), "anchorage")
+    text = TOUCHING.sub(r"\1  ", text)
     if words:
         text = text.replace("Usage: anchorage " + words[-1], "Usage: anchorage " + " ".join(words))
     command = Command(words, text)

@@ -21,12 +21,20 @@ loads_and_unloads() {
   expect_equal "ANCHORAGE_SOURCE after $name unloads" "" "${ANCHORAGE_SOURCE:-}"
 }
 
-modulecmd=$(find /usr/lib /usr/share/modules -name 'modulecmd.tcl' 2>/dev/null | head -n 1)
-lmod=${LMOD_CMD:-$(find /usr/share/lmod -path '*libexec/lmod' 2>/dev/null | head -n 1)}
+# first_found NAME FOLDER...
+first_found() {
+  find "${@:2}" -path "*$1" 2>/dev/null | head -n 1 || true
+}
+modulecmd=$(first_found /modulecmd.tcl /usr/lib /usr/share/modules)
+lmod=${LMOD_CMD:-$(first_found /libexec/lmod /usr/share/lmod)}
 set +u # what the two print reads variables that may not be set
-[[ ! $modulecmd ]] || (unset LOADEDMODULES _LMFILES_ && loads_and_unloads "Environment Modules" tclsh "$modulecmd" bash)
-[[ ! $modulecmd ]] || tested+=("Environment Modules")
-[[ ! $lmod ]] || (unset LOADEDMODULES _LMFILES_ && loads_and_unloads Lmod "$lmod" bash)
-[[ ! $lmod ]] || tested+=(Lmod)
+if [[ $modulecmd ]]; then
+  (unset LOADEDMODULES _LMFILES_ && loads_and_unloads "Environment Modules" tclsh "$modulecmd" bash)
+  tested+=("Environment Modules")
+fi
+if [[ $lmod ]]; then
+  (unset LOADEDMODULES _LMFILES_ && loads_and_unloads Lmod "$lmod" bash)
+  tested+=(Lmod)
+fi
 ((${#tested[@]})) || skip "neither Environment Modules nor Lmod is installed (Debian: environment-modules or lmod)"
 echo "loaded and unloaded by: ${tested[*]}"
