@@ -8,42 +8,8 @@ source_dir=$1
 build=$2
 python=$3
 [[ ${ANCHORAGE_MINIMAL_ROOT:-} ]] || skip "ANCHORAGE_MINIMAL_ROOT=1 asks for this test, which downloads a system"
-((EUID == 0)) || skip "only root can make and enter a root file system"
-needs debootstrap debootstrap
+source "$(dirname "$0")/root.sh"
 needs patchelf patchelf
-mirror=${ANCHORAGE_DEBIAN_MIRROR:-http://deb.debian.org/debian}
-# No file system may be left mounted below what is removed in the end.
-folder=$(mktemp -d)
-mounted=()
-leave() {
-  for ((i = ${#mounted[@]} - 1; i >= 0; --i)); do umount --lazy "${mounted[i]}" || true; done
-  rm -rf --one-file-system "$folder"
-}
-trap leave EXIT
-
-mount_at() { # OPTIONS... WHERE
-  mkdir -p "${!#}"
-  mount "$@"
-  mounted+=("${!#}")
-}
-
-# make_root NAME SUITE MIRROR SCRIPT...: a minimal system with Python, and PYTHON's packages as a virtual environment of it.
-make_root() {
-  local root=$folder/$1 version
-  debootstrap --variant=minbase --include=python3 "${@:5}" "$2" "$root" "$3" ${4:+"$4"} >"$folder/$1.log" 2>&1 ||
-    { tail -n 20 "$folder/$1.log" && fail "expected a system of $2 from $3, found the above"; }
-  version=$(chroot "$root" python3 -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
-  mkdir -p "$root/opt/python/bin" "$root/opt/elsewhere"
-  ln -s /usr/bin/python3 "$root/opt/python/bin/python3"
-  printf 'home = /usr/bin\ninclude-system-site-packages = false\n' >"$root/opt/python/pyvenv.cfg"
-  mount_at --bind -o ro "$(echo "$python"/lib/python3*/site-packages)" "$root/opt/python/lib/$version/site-packages"
-  mount_at -t proc proc "$root/proc"
-  mount_at --bind -o ro /sys "$root/sys"
-}
-
-inside() { # NAME COMMAND...
-  chroot "$folder/$1" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root ANCHORAGE_PYTHON=/opt/python "${@:2}"
-}
 
 "$source_dir/launch/bundle" "$folder/bundle.tar.xz" "$build"
 run_bundle() { # NAME
@@ -54,7 +20,7 @@ run_bundle() { # NAME
   echo "the archive runs in $1: $(inside "$1" ldd --version | head -n 1)"
 }
 
-make_root debian bookworm "$mirror" ""
+make_root debian bookworm "$debian_mirror" ""
 run_bundle debian
 if [[ ${ANCHORAGE_UBUNTU_MIRROR:-} ]]; then
   # Debian's debootstrap does not know this release, whose script is that of all of Ubuntu's, nor its key.
