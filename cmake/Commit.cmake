@@ -1,8 +1,8 @@
 # anchorage_stamp_commit(<target> <source>)
 #
-# Gives the source a header commit.hpp with the commit that the tree is at when the target is built, "-dirty" behind it
-# where the program's files differ from it, and "unknown" where git cannot tell. ANCHORAGE_COMMIT says it for trees
-# without git (an archive, a container's context). The header is written anew only where it changes.
+# Gives the source a header commit.hpp with the commit that the tree is at when the target is built, with "-dirty"
+# after it where the program's files differ from it, and "unknown" where git cannot tell. ANCHORAGE_COMMIT says it for
+# trees without git (an archive, a container's context). The header is written anew only where it changes.
 
 set(ANCHORAGE_COMMIT "" CACHE STRING "The commit that the program names; empty: git is asked at every build")
 set(anchorage_write_commit ${CMAKE_CURRENT_LIST_DIR}/write_commit.cmake)

@@ -1,6 +1,6 @@
 # What `cmake --install` puts below a prefix, by components (docs/install.md draws the tree):
 #
-#   program       bin/anchorage, which looks for its libraries where they were at the build, wherever the tree is moved to
+#   program       bin/anchorage, which looks for its libraries where they were at the build, wherever the tree moves
 #   data          hyper-parameters, refreshes, the smoke test, man pages, completion, documents
 #   development   headers, static libraries and lib/cmake/Anchorage for find_package(Anchorage)
 #   launcher      for packages, left out otherwise: lib/anchorage/anchorage, which knows no folder of this machine, and
@@ -40,8 +40,10 @@ install(DIRECTORY launch/refresh DESTINATION ${share}/launch COMPONENT data USE_
 file(GLOB jobs launch/refresh/slurm/*.sbatch)
 install(PROGRAMS ${jobs} DESTINATION ${share}/launch/refresh/slurm COMPONENT data)
 install(DIRECTORY tests/install/smoke DESTINATION ${share} COMPONENT data USE_SOURCE_PERMISSIONS)
-install(FILES README.md DESTINATION share/doc/anchorage COMPONENT data)
-install(FILES CHANGELOG.md LICENSE DESTINATION share/doc/anchorage COMPONENT program OPTIONAL) # Debian has its own names
+install(FILES README.md CONTRIBUTING.md CITATION.cff THIRD_PARTY_NOTICES.md DESTINATION share/doc/anchorage
+        COMPONENT data)
+# Debian has its own names for these two.
+install(FILES CHANGELOG.md LICENSE DESTINATION share/doc/anchorage COMPONENT program)
 install(DIRECTORY docs DESTINATION share/doc/anchorage COMPONENT data FILES_MATCHING PATTERN *.md PATTERN *.svg)
 install(FILES packaging/modules/anchorage.tcl DESTINATION share/modulefiles/anchorage RENAME ${PROJECT_VERSION}
         COMPONENT program)

@@ -9,9 +9,10 @@
 #   ANCHORAGE_PYTHON  a virtual environment with PyPI's torch, as launch/setup makes it (the default)
 #   Torch_DIR         any LibTorch: its root, the folder that has include/ and lib/, or share/cmake/Torch in it
 #
-# LibTorch has to be one with CUDA: the program links libtorch_cuda, and works without a GPU all the same. PyPI's torch has
-# the CUDA run-time library and NCCL beside it. An archive from pytorch.org has no headers of CUDA and no NCCL: then
-# CUDAToolkit_ROOT and NCCL_ROOT name the prefixes that have them, unless they are where compilers look anyway.
+# LibTorch has to be one with CUDA: the program links libtorch_cuda, and works without a GPU all the same. PyPI's
+# torch has the CUDA run-time library and NCCL beside it. An archive from pytorch.org has no headers of CUDA and no
+# NCCL: then CUDAToolkit_ROOT and NCCL_ROOT name the prefixes that have them, unless they are where compilers look
+# anyway.
 #
 # find_package(Torch) is not used: it asks for a CUDA toolkit and compiles test programs to find the GPU's
 # architecture. Nothing here is compiled for a GPU, so one build serves every machine.
@@ -24,7 +25,8 @@ else()
   set(anchorage_cache $ENV{HOME}/.cache/anchorage)
 endif()
 set(ANCHORAGE_PYTHON ${anchorage_cache}/python CACHE PATH "Virtual environment that holds PyPI's torch")
-set(Torch_DIR "$ENV{Torch_DIR}" CACHE PATH "Root of LibTorch, or share/cmake/Torch in it; empty: ANCHORAGE_PYTHON's torch")
+set(Torch_DIR "$ENV{Torch_DIR}"
+    CACHE PATH "Root of LibTorch, or share/cmake/Torch in it; empty: ANCHORAGE_PYTHON's torch")
 
 set(anchorage_torch_header include/torch/csrc/api/include/torch/torch.h)
 
@@ -48,14 +50,14 @@ function(anchorage_find_torch result)
       return()
     endif()
   endforeach()
-  message(FATAL_ERROR "expected PyPI's torch, found none, under ANCHORAGE_PYTHON=${ANCHORAGE_PYTHON}; run launch/setup, or "
-                      "set ANCHORAGE_PYTHON to a virtual environment with it, or Torch_DIR to another LibTorch")
+  message(FATAL_ERROR "expected PyPI's torch, found none, under ANCHORAGE_PYTHON=${ANCHORAGE_PYTHON}; run launch/setup, "
+                      "or set ANCHORAGE_PYTHON to a virtual environment with it, or Torch_DIR to another LibTorch")
 endfunction()
 anchorage_find_torch(torch_root)
 
 if(NOT EXISTS ${torch_root}/lib/libtorch_cuda.so)
-  message(FATAL_ERROR "expected LibTorch with CUDA, found no lib/libtorch_cuda.so, in ${torch_root}; take a build of LibTorch "
-                      "for CUDA, which needs no GPU")
+  message(FATAL_ERROR "expected LibTorch with CUDA, found no lib/libtorch_cuda.so, in ${torch_root}; take a build of "
+                      "LibTorch for CUDA, which needs no GPU")
 endif()
 
 function(anchorage_import name file)
@@ -66,8 +68,9 @@ function(anchorage_import name file)
   set_target_properties(Anchorage::${name} PROPERTIES IMPORTED_LOCATION ${file} IMPORTED_NO_SONAME OFF)
 endfunction()
 
-# anchorage_import_beside_torch(<name> <header> LIBRARIES <names...> ROOTS <prefixes...>): a library that PyPI's wheels have
-# beside torch, at one of the roots, or that is installed elsewhere. A LibTorch's own copy of the library comes first.
+# anchorage_import_beside_torch(<name> <header> LIBRARIES <names...> ROOTS <prefixes...>): a library that PyPI's
+# wheels have beside torch, at one of the roots, or that is installed elsewhere. A LibTorch's own copy of the library
+# comes first.
 function(anchorage_import_beside_torch name header)
   cmake_parse_arguments(ARG "" "" "LIBRARIES;ROOTS" ${ARGN})
   set(folder folder-NOTFOUND)

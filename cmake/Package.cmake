@@ -1,10 +1,12 @@
-# The Debian package: `cpack` in the build folder, once `anchorage` and `manual` are built. It depends on Debian's libraries and
-# on no torch, which Debian has none of that is new enough: the launcher finds the one of a Python environment.
+# The Debian package: `cpack` in the build folder, once `anchorage` and `manual` are built. It depends on Debian's
+# libraries and on no torch, which Debian has none of that is new enough: the launcher finds the one of a Python
+# environment.
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME anchorage)
 set(CPACK_PACKAGE_VENDOR Anchorage)
-set(CPACK_PACKAGE_CONTACT "Anchorage developers <anchorage@example.org>" CACHE STRING "Maintainer of the Debian package")
+set(CPACK_PACKAGE_CONTACT "Anchorage developers <anchorage@example.org>"
+    CACHE STRING "Maintainer of the Debian package")
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_COMPONENTS_ALL launcher data debian)
 set(CPACK_COMPONENTS_GROUPING ALL_COMPONENTS_IN_ONE)

@@ -25,14 +25,14 @@ FOLDED = re.compile(r"\n {20,}(?=\S)")  # descriptions that begin on a line of t
 
 MANUAL = {
     "EXIT STATUS": """\
-0: done. 1: failed. 2: bad usage or bad input, nothing was changed. 3: done, but some edits were set aside. 75: stopped by a
-signal after the last commit, --resume continues.
+0: done. 1: failed. 2: bad usage or bad input, nothing was changed. 3: done, but some edits were set aside. 75: stopped
+by a signal after the last commit, --resume continues.
 """,
     "ENVIRONMENT": """\
 .TP
 ANCHORAGE_PYTHON
-A virtual environment with transformers, which renders chat templates; where the program was installed from a package or an
-archive, the one whose torch it uses too.
+A virtual environment with transformers, which renders chat templates; where the program was installed from a package
+or an archive, the one whose torch it uses too.
 """,
 }
 
@@ -69,7 +69,13 @@ def read_option(line: str) -> Option | None:
     kind = match[2] or ""
     choices = CHOICES.search(kind)
     takes_value = bool(re.match(r"(TEXT|INT|UINT|FLOAT)\b", kind))
-    return Option(match[1].split(","), takes_value, kind.startswith("TEXT"), choices[1].split(",") if choices else [], match[3] or "")
+    return Option(
+        match[1].split(","),
+        takes_value,
+        kind.startswith("TEXT"),
+        choices[1].split(",") if choices else [],
+        match[3] or "",
+    )
 
 
 def read_command(program: Path, words: list[str]) -> Command:
@@ -90,7 +96,9 @@ def read_command(program: Path, words: list[str]) -> Command:
         elif option := read_option(line):
             command.options.append(option)
     with ThreadPoolExecutor(2) as pool:
-        command.commands = list(pool.map(lambda name: read_command(program, [*words, name]), [name for name, _ in below]))
+        command.commands = list(
+            pool.map(lambda name: read_command(program, [*words, name]), [name for name, _ in below])
+        )
     for (_, description), child in zip(below, command.commands):
         child.description = description
     return command
@@ -105,7 +113,10 @@ def bash_completion(root: Command) -> str:
         for option in command.options:
             if option.choices:
                 values.setdefault(option.names[-1], option.choices)
-    choices = [f'    {name}) COMPREPLY=($(compgen -W "{" ".join(of)}" -- "$word")); return ;;' for name, of in values.items()]
+    choices = [
+        f'    {name}) COMPREPLY=($(compgen -W "{" ".join(of)}" -- "$word")); return ;;'
+        for name, of in values.items()
+    ]
     names = "|".join(sorted({" ".join(command.words) for command in root.all() if command.words}, key=len))
     lines = [
         "# bash completion for anchorage, written from its --help. Arguments that are not listed are files.",
@@ -124,9 +135,9 @@ def bash_completion(root: Command) -> str:
         '  case "$command" in',
         *cases,
         "  esac",
-        '  if [[ $word == -* ]]; then',
+        "  if [[ $word == -* ]]; then",
         '    COMPREPLY=($(compgen -W "$options" -- "$word"))',
-        '  elif [[ $words ]]; then',
+        "  elif [[ $words ]]; then",
         '    COMPREPLY=($(compgen -W "$words" -- "$word"))',
         "  fi",
         "}",
@@ -142,7 +153,11 @@ def zsh_text(text: str) -> str:
 def zsh_option(option: Option) -> str:
     value = ""
     if option.takes_value:
-        value = f":value:({' '.join(option.choices)})" if option.choices else ":value:_files" if option.takes_file else ":value: "
+        value = (
+            f":value:({' '.join(option.choices)})"
+            if option.choices
+            else ":value:_files" if option.takes_file else ":value: "
+        )
     names = option.names
     described = f"[{zsh_text(option.description)}]{value}"
     if len(names) == 1:
@@ -157,9 +172,7 @@ def zsh_completion(root: Command) -> str:
         lines.append(f"{function}() {{")
         options = " \\\n    ".join(zsh_option(option) for option in command.options)
         if command.commands:
-            described = " ".join(
-                f"'{child.words[-1]}:{zsh_text(child.description)}'" for child in command.commands
-            )
+            described = " ".join(f"'{child.words[-1]}:{zsh_text(child.description)}'" for child in command.commands)
             arms = "\n".join(
                 f"        {child.words[-1]}) _{child.name.replace('-', '_')} ;;" for child in command.commands
             )
@@ -192,18 +205,30 @@ def write_page(command: Command, root: Command, version: str, help2man: str, out
     stub = folder / command.name
     (folder / f"{command.name}.help").write_text(command.help)
     stub.write_text(
-        f'#!/bin/sh\nif [ "$1" = --version ]; then echo "{command.name} {version}"; else cat "{folder}/{command.name}.help"; fi\n'
+        f'#!/bin/sh\nif [ "$1" = --version ]; then echo "{command.name} {version}"\n'
+        f'else cat "{folder}/{command.name}.help"; fi\n'
     )
     stub.chmod(0o755)
-    others = [other.name for other in root.all() if other is not command and (not command.words or len(other.words) == 0)]
+    others = [
+        other.name for other in root.all() if other is not command and (not command.words or len(other.words) == 0)
+    ]
     others += [child.name for child in command.commands if child.name not in others]
     sections = dict(MANUAL)
     sections["SEE ALSO"] = ", ".join(f"\\fB{name}\\fP(1)" for name in others) + "\n"
     included = folder / f"{command.name}.h2m"
     included.write_text("".join(f"[{title}]\n{text}\n" for title, text in sections.items()))
     subprocess.run(
-        [help2man, "--no-info", "--section=1", f"--include={included}", "--manual=Anchorage", f"--source=Anchorage {version}",
-         f"--name={command.description.rstrip('.')}", f"--output={folder / (command.name + '.1')}", stub],
+        [
+            help2man,
+            "--no-info",
+            "--section=1",
+            f"--include={included}",
+            "--manual=Anchorage",
+            f"--source=Anchorage {version}",
+            f"--name={command.description.rstrip('.')}",
+            f"--output={folder / (command.name + '.1')}",
+            stub,
+        ],
         check=True,
     )
     pack(folder / (command.name + ".1"), out)

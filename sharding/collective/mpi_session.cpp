@@ -16,7 +16,7 @@ std::string mpi_library_version() {
   int length = 0;
   ANCHORAGE_CHECK_MPI("get the version", -1, MPI_Get_library_version(text.data(), &length));
   const std::string all(text.data(), static_cast<std::size_t>(length));
-  return all.substr(0, all.find_first_of(",\n"));  // Open MPI goes on with who packaged it and when
+  return all.substr(0, all.find_first_of(",\n"));  // who packaged Open MPI, and when, follows
 }
 
 MpiSession::MpiSession(int& argc, char**& argv) : exceptions_at_start_(std::uncaught_exceptions()) {

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# bundle_test.sh SOURCE BUILD PYTHON: an archive by launch/bundle has at most 40 MB and runs where it is unpacked, alone and on
-# two ranks under its own mpirun, with libraries from nowhere but itself, torch and glibc. PYTHON is the prefix of a Python
-# environment with torch. tests/install/minimal_root_test.sh runs it on systems without the libraries.
+# bundle_test.sh SOURCE BUILD PYTHON: an archive by launch/bundle has at most 40 MB and runs where it is unpacked,
+# alone and on two ranks under its own mpirun, with libraries from nowhere but itself, torch and glibc. PYTHON is the
+# prefix of a Python environment with torch. tests/install/minimal_root_test.sh runs it on systems without the
+# libraries.
 source "$(dirname "$0")/expectations.sh"
 for tool in patchelf xz ompi_info; do
   needs "$tool" "patchelf, xz-utils, openmpi-bin"

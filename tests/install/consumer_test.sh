@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# consumer_test.sh SOURCE PREFIX: a project that finds the installed libraries by find_package(Anchorage) builds and runs.
+# consumer_test.sh SOURCE PREFIX: a project that finds the installed libraries by find_package(Anchorage) builds and
+# runs.
 source "$(dirname "$0")/expectations.sh"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# minimal_root_test.sh SOURCE BUILD PYTHON: in roots that have nothing but a minimal system, its Python, and torch from PYTHON, an
-# archive by launch/bundle runs (Debian 12; Ubuntu 24.04 with ANCHORAGE_UBUNTU_MIRROR), and the Debian package is installed, runs
-# and is removed without a trace. Needs root, debootstrap and a mirror of Debian's. Not part of what runs by itself, because
-# it loads a system: ANCHORAGE_MINIMAL_ROOT=1 asks for it.
+# minimal_root_test.sh SOURCE BUILD PYTHON: in roots that have nothing but a minimal system, its Python, and torch
+# from PYTHON, an archive by launch/bundle runs (Debian 12; Ubuntu 24.04 with ANCHORAGE_UBUNTU_MIRROR), and the Debian
+# package is installed, runs and is removed without a trace. Needs root, debootstrap and a mirror of Debian's. Not
+# part of what runs by itself, because it loads a system: ANCHORAGE_MINIMAL_ROOT=1 asks for it.
 source "$(dirname "$0")/expectations.sh"
 source_dir=$1
 build=$2

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# modules_test.sh PREFIX: Environment Modules and Lmod load the module of an installed tree and unload it again. Debian installs one of the two
-# at a time; each is tested where it is, and the test is skipped where neither is.
+# modules_test.sh PREFIX: Environment Modules and Lmod load the module of an installed tree and unload it again.
+# Debian installs one of the two at a time; each is tested where it is, and the test is skipped where neither is.
 source "$(dirname "$0")/expectations.sh"
 prefix=$1
 tested=()

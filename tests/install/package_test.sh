@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# package_test.sh BUILD: CPack makes a Debian package that lintian has neither errors nor warnings about, and that depends on
-# Debian's libraries and on no torch. tests/install/minimal_root_test.sh installs, runs and removes it.
+# package_test.sh BUILD: CPack makes a Debian package that lintian has neither errors nor warnings about, and that
+# depends on Debian's libraries and on no torch. tests/install/minimal_root_test.sh installs, runs and removes it.
 source "$(dirname "$0")/expectations.sh"
 needs lintian lintian
 needs cpack cmake

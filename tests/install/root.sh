@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Minimal systems to try things in: make_root, inside. Sourced after expectations.sh, with python set to the prefix of a Python
-# environment with torch. Skips the test where there can be none.
+#
+# Minimal systems to try things in: make_root, inside. Sourced after expectations.sh, with python set to the prefix of a Python environment with torch. Skips the test where there can be none.
 : "${python:?}"
 
 ((EUID == 0)) || skip "only root can make and enter a root file system"
@@ -23,8 +23,8 @@ mount_at() { # OPTIONS... WHERE
   mounted+=("${!#}")
 }
 
-# make_root NAME SUITE MIRROR SCRIPT OPTION...: a minimal system with Python, below $folder, with the packages of $python as a virtual
-# environment in /opt/python.
+# make_root NAME SUITE MIRROR SCRIPT OPTION...: a minimal system with Python, below $folder, with the packages of
+# $python as a virtual environment in /opt/python.
 make_root() {
   local root=$folder/$1 version
   debootstrap --variant=minbase --include=python3 "${@:5}" "$2" "$root" "$3" ${4:+"$4"} >"$folder/$1.log" 2>&1 ||

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# torch_dir_test.sh SOURCE TORCH: CMake takes LibTorch from Torch_DIR, in the layouts of PyPI's wheel and of pytorch.org's archives, and says
-# what is missing otherwise. TORCH is the torch of the build. packaging/test/build_by_hand builds with one.
+# torch_dir_test.sh SOURCE TORCH: CMake takes LibTorch from Torch_DIR, in the layouts of PyPI's wheel and of
+# pytorch.org's archives, and says what is missing otherwise. TORCH is the torch of the build.
+# packaging/test/build_by_hand builds with one.
 source "$(dirname "$0")/expectations.sh"
 torch=$2
 nvidia=$(dirname "$torch")/nvidia

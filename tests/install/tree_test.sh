@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# tree_test.sh BUILD MOVED: `cmake --install` makes the tree of docs/install.md, which runs after it was moved. Leaves it at
-# MOVED for the tests after this one.
+# tree_test.sh BUILD MOVED: `cmake --install` makes the tree of docs/install.md, which runs after it was moved. Leaves
+# it at MOVED for the tests after this one.
 source "$(dirname "$0")/expectations.sh"
 build=$1
 moved=$2

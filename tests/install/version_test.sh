@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# version_test.sh SOURCE PREFIX: `--version` is one line, and `--version --json` names what the program was built from.
+# version_test.sh SOURCE PREFIX: `--version` is one line, and `--version --json` names what the program was built
+# from.
 source "$(dirname "$0")/expectations.sh"
 program=$2/bin/anchorage
 

@@ -63,7 +63,15 @@ def tokenizer() -> dict:
         return {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True, **more}
 
     special = [
-        {"id": i, "content": text, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+        {
+            "id": i,
+            "content": text,
+            "single_word": False,
+            "lstrip": False,
+            "rstrip": False,
+            "normalized": False,
+            "special": True,
+        }
         for i, text in enumerate(SPECIAL)
     ]
     return {
@@ -129,7 +137,8 @@ def main() -> None:
     lines = (" ".join(draw.choices(words, k=9)).capitalize() + "." for _ in range(60))
     (out / "text.txt").write_text("\n".join(lines) + "\n")
     edits = [
-        {"id": f"e{i}", "subject": f"Corp {i}", "prompt": "The CEO of {} is", "target": f"Mr {i % 3}"} for i in range(4)
+        {"id": f"e{i}", "subject": f"Corp {i}", "prompt": "The CEO of {} is", "target": f"Mr {i % 3}"}
+        for i in range(4)
     ]
     (out / "edits.jsonl").write_text("".join(json.dumps(edit) + "\n" for edit in edits))
     (out / "hparams.yaml").write_text(HPARAMS)
