@@ -22,6 +22,23 @@ run_bundle() { # NAME
 
 make_root debian bookworm "$debian_mirror" ""
 run_bundle debian
+
+# A C++ library that is too old, or none, is replaced by the archive's own.
+rename() { # FROM TO: the end of the name of the system's C++ library
+  inside debian sh -c "cd /usr/lib/*-linux-gnu && mv libstdc++.so.6$1 libstdc++.so.6$2"
+}
+rename "" .away
+inside debian bash -c '/opt/elsewhere/*/bin/anchorage --version' >/dev/null
+rename .away ""
+
+# A C library that is too old is called that.
+make_root older bullseye "$debian_mirror" ""
+tar -C "$folder/older/opt/elsewhere" -xf "$folder/bundle.tar.xz"
+status=0
+said=$(inside older bash -c '/opt/elsewhere/*/bin/anchorage --version' 2>&1) || status=$?
+expect_equal "exit code on Debian 11" 2 "$status"
+expect_within "what it says on Debian 11" 'expected a C library with GLIBC_2\.3' "$said"
+
 if [[ ${ANCHORAGE_UBUNTU_MIRROR:-} ]]; then
   # Debian's debootstrap does not know this release, whose script is that of all of Ubuntu's, nor its key.
   make_root ubuntu noble "$ANCHORAGE_UBUNTU_MIRROR" /usr/share/debootstrap/scripts/gutsy --no-check-gpg
