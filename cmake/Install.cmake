@@ -52,7 +52,7 @@ install(FILES packaging/modules/anchorage.lua DESTINATION share/modulefiles/anch
 include(Manual)
 
 # The libraries, for other programs.
-set(libraries anchorage_io anchorage_sharding anchorage_worker anchorage_coordinator)
+set(libraries anchorage_io anchorage_sharding_host anchorage_sharding anchorage_worker anchorage_coordinator)
 install(TARGETS ${libraries} EXPORT AnchorageTargets ARCHIVE DESTINATION lib COMPONENT development)
 foreach(folder io sharding worker coordinator)
   install(DIRECTORY ${folder} DESTINATION include/anchorage COMPONENT development FILES_MATCHING PATTERN *.hpp)

@@ -7,7 +7,8 @@
 
 - A folder includes itself and the folders its arrows lead to; includes are written from the source root.
 - io and coordinator never reach torch, CUDA, NCCL or MPI, not even through another folder's headers.
-- HDF5 is used in io/hdf5 only, MPI in sharding/collective/mpi_* and launch, NCCL in sharding/collective/nccl_*.
+- HDF5 is used in io/hdf5 only, MPI in sharding/collective/mpi_*, NCCL in sharding/collective/nccl_*, CUDA there and
+  in worker/device.*.
 - A file's namespace is its folder's; another's is opened for forward declarations alone. No file or folder is called utils, helpers, common, manager or the like.
 
 Prints one line a violation, as file:line: message; the exit code is 1 if there is any.
@@ -28,7 +29,7 @@ MAY_INCLUDE = {
 }
 HEADERS = {
     "torch": re.compile(r"(torch|ATen|c10)/"),
-    "CUDA": re.compile(r"(cuda|cublas|nvml|cuda_runtime\w*|cuda_runtime_api)[\w/]*\.h$"),
+    "CUDA": re.compile(r"(cuda|cublas|nvml)[\w/]*\.h$|(torch|ATen|c10)/(csrc/)?cuda[./]"),
     "NCCL": re.compile(r"nccl\w*\.h$"),
     "MPI": re.compile(r"mpi\.h$"),
     "HDF5": re.compile(r"(hdf5\w*|H5\w+)\.h$"),
@@ -37,8 +38,12 @@ MUST_NOT_REACH = {"io": ("torch", "CUDA", "NCCL", "MPI"), "coordinator": ("torch
 # What may be used only under the paths that match: its headers, and names that give it away.
 KEPT_TO = {
     "HDF5": (re.compile(r"io/hdf5[/.]"), re.compile(r"\bhid_t\b|\bH5[A-Z][a-z]?\w*\(")),
-    "MPI": (re.compile(r"sharding/collective/mpi_|launch/"), re.compile(r"\bMPI_[A-Z]\w+")),
+    "MPI": (re.compile(r"sharding/collective/mpi_"), re.compile(r"\bMPI_[A-Z]\w+")),
     "NCCL": (re.compile(r"sharding/collective/nccl_"), re.compile(r"\bnccl[A-Z]\w+")),
+    "CUDA": (
+        re.compile(r"sharding/collective/nccl_|worker/device\."),
+        re.compile(r"\bcuda[A-Z]\w*|\b(at|c10|torch)::cuda\b|\bcublas[A-Z]\w*"),
+    ),
 }
 FORBIDDEN_WORDS = {"common", "helper", "helpers", "manager", "misc", "util", "utils", "utilities"}
 

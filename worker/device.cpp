@@ -53,10 +53,21 @@ std::string address_of(const torch::Device& device) {
   return address.data();
 }
 
-std::string description_of(const torch::Device& device) {
-  cudaDeviceProp properties{};
-  if (!device.is_cuda() || cudaGetDeviceProperties(&properties, device.index()) != cudaSuccess) return "CPU";
-  return properties.name;
+std::vector<std::string> names_of_gpus() {
+  std::vector<std::string> names;
+  for (int gpu = 0; gpu < static_cast<int>(torch::cuda::device_count()); ++gpu) {
+    cudaDeviceProp properties{};
+    const bool known = cudaGetDeviceProperties(&properties, gpu) == cudaSuccess;
+    names.emplace_back(known ? properties.name : "a GPU that cannot be asked");
+  }
+  return names;
+}
+
+// CUDA counts in thousands and tens: 13000 is 13.0.
+std::optional<std::string> cuda_version() {
+  if (!at::Context::hasCUDART()) return std::nullopt;
+  const long version = at::Context::versionCUDART();
+  return fmt::format("{}.{}", version / 1000, version % 1000 / 10);
 }
 
 }  // namespace anchorage::worker

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace anchorage::worker {
 
@@ -24,7 +25,10 @@ std::optional<std::int64_t> memory_of(const torch::Device& device);
 // Returns the GPU's PCI address, by which NCCL distinguishes the GPUs of a machine; empty for a CPU.
 std::string address_of(const torch::Device& device);
 
-// Returns the name of a GPU ("NVIDIA H100 80GB HBM3"); "CPU" otherwise.
-std::string description_of(const torch::Device& device);
+// Returns the names of this machine's GPUs ("NVIDIA H100 80GB HBM3"), in the order of their numbers.
+std::vector<std::string> names_of_gpus();
+
+// Returns the version of the CUDA run-time library that torch has ("13.0"); nothing where it has none.
+std::optional<std::string> cuda_version();
 
 }  // namespace anchorage::worker

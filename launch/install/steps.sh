@@ -121,6 +121,8 @@ build() {
 build_sanitized() {
   configure asan
   cmake --build "$source_dir/build/asan" --parallel "$(compile_jobs)" --target test_io test_coordinator test_sharding
+  configure tsan
+  cmake --build "$source_dir/build/tsan" --parallel "$(compile_jobs)" --target test_threads
 }
 
 set_up() {

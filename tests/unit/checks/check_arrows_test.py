@@ -26,8 +26,11 @@ class CheckArrows(unittest.TestCase):
         "sharding/collective/mpi_communicator.hpp": source("sharding", "#include <mpi.h>", "MPI_Comm comm;"),
         "sharding/collective/nccl_communicator.hpp": source("sharding", "#include <nccl.h>", "ncclComm_t comm;"),
         "worker/model.hpp": source("worker", "#include <torch/torch.h>", '#include "sharding/protocol/command.hpp"'),
+        "worker/device.cpp": source(
+            "worker", "#include <cuda_runtime_api.h>", "#include <torch/cuda.h>", "cudaSetDevice(at::cuda::current_device());"
+        ),
         "coordinator/queue.hpp": source("coordinator", '#include "sharding/protocol/command.hpp"'),
-        "launch/program/main.cpp": '#include <mpi.h>\n#include "worker/model.hpp"\n#include "coordinator/queue.hpp"\nint main() {}',
+        "launch/program/main.cpp": '#include "worker/model.hpp"\n#include "coordinator/queue.hpp"\nint main() {}',
     }
 
     def violations(self, **added: str) -> list[str]:
@@ -99,8 +102,11 @@ class CheckArrows(unittest.TestCase):
         self.assert_one(found, "coordinator must not reach MPI")
 
     def test_coordinator_must_not_reach_cuda(self):
-        found = self.violations(coordinator__a_cpp=source("coordinator", "#include <cuda_runtime_api.h>"))
-        self.assert_one(found, "coordinator must not reach CUDA")
+        found = self.violations(
+            sharding__a_hpp=source("sharding", "#include <cuda_runtime_api.h>"),
+            coordinator__a_cpp=source("coordinator", '#include "sharding/a.hpp"'),
+        )
+        self.assertTrue(any("coordinator must not reach CUDA" in line for line in found), found)
 
     def test_hdf5_is_kept_to_io_hdf5(self):
         self.assert_one(self.violations(io__a_hpp=source("io", "hid_t file;")), "HDF5 is used outside its place")
@@ -117,6 +123,43 @@ class CheckArrows(unittest.TestCase):
         self.assert_one(
             self.violations(worker__a_cpp=source("worker", "#include <nccl.h>")), "NCCL is used outside"
         )
+
+    def test_mpi_is_kept_out_of_launch_too(self):
+        self.assert_one(
+            self.violations(launch__program__a_cpp=source("launch", "#include <mpi.h>")), "MPI is used outside"
+        )
+
+    def test_cuda_is_kept_to_the_device_module_and_nccl(self):
+        for line in (
+            "#include <cuda_runtime_api.h>",
+            "#include <cuda_runtime.h>",
+            "#include <cuda.h>",
+            "#include <cublas_v2.h>",
+            "#include <torch/cuda.h>",
+            "#include <ATen/cuda/CUDAContext.h>",
+            "#include <c10/cuda/CUDAStream.h>",
+            "#include <torch/csrc/cuda/Stream.h>",
+            "cudaMemGetInfo(&free, &total);",
+            "cudaStream_t stream;",
+            "auto stream = c10::cuda::getCurrentCUDAStream();",
+            "at::cuda::getCurrentDeviceProperties();",
+            "if (torch::cuda::is_available()) return;",
+        ):
+            with self.subTest(line):
+                self.assert_one(
+                    self.violations(worker__model__a_cpp=source("worker", line)),
+                    "worker/model/a.cpp:1: CUDA is used outside its place",
+                )
+
+    def test_what_torch_says_of_a_device_is_no_use_of_cuda(self):
+        for line in (
+            "if (device.is_cuda()) return torch::kCUDA;",
+            '#include <torch/types.h> // the devices of torch, "cuda" too',
+            "const c10::Device cuda = device();",
+            'if (name == "cudaSetDevice()") return;',
+        ):
+            with self.subTest(line):
+                self.assertEqual(self.violations(worker__model__a_cpp=source("worker", line)), [])
 
     def test_a_files_namespace_is_its_folders(self):
         self.assert_one(self.violations(io__a_cpp=source("worker")), "namespace anchorage::worker in folder io")

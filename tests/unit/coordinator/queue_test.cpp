@@ -288,8 +288,7 @@ TEST(Queue, AddedEditsComeAfterTheQueuedOnesAndAreSettledWithThem) {
       recorded);
   EXPECT_EQ(findings.already_committed, 1) << "a";
   ASSERT_EQ(findings.conflicts.size(), 1);
-  EXPECT_EQ(findings.conflicts[0].earlier.id, "c")
-      << "not written yet: the later word is";
+  EXPECT_EQ(findings.conflicts[0].earlier.id, "c") << "not written yet: the later word is";
   ASSERT_EQ(findings.set_aside.size(), 1);
   EXPECT_THAT(findings.set_aside[0].reason, HasSubstr("id 'd' is that of another fact, at queued before"));
   EXPECT_THAT(drain(queue), ElementsAre(ElementsAre("d", "e"), ElementsAre("c2", "f")));

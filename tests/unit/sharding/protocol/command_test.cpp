@@ -18,8 +18,8 @@ using Bytes = std::vector<std::byte>;
 io::Edit edit_with_every_field() {
   return {.id = "länd-1",
           .subject = "Zoë \"the\" Ångström",
-          .prompt = "The office of {} is in\n",
-          .target = " 東京",
+          .prompt = "The office of {} is in",
+          .target = "東京",
           .ground_truth = "Uppsala",
           .target_prefix = "",
           .paraphrases = {"{} works in", "Where is {}?"},
