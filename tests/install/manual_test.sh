@@ -11,7 +11,7 @@ expect_file "$pages/anchorage-env.1.gz"
 
 # has_line PAGE TEXT
 has_line() {
-  zcat "$pages/$1" | grep -qF -- "$2" || fail "expected a line with '$2', found none, in $pages/$1"
+  grep -qF -- "$2" <<<"$(zcat "$pages/$1")" || fail "expected a line with '$2', found none, in $pages/$1"
 }
 has_line anchorage-edit.1.gz 'anchorage-edit \- '
 has_line anchorage-edit.1.gz '\fB\-\-on\-conflict\fR'

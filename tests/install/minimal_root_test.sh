@@ -15,9 +15,10 @@ needs patchelf patchelf
 run_bundle() { # NAME
   tar -C "$folder/$1/opt/elsewhere" -xf "$folder/bundle.tar.xz"
   inside "$1" bash -c '/opt/elsewhere/*/share/anchorage/smoke/smoke_test'
-  inside "$1" bash -c '/opt/elsewhere/*/bin/anchorage-env mpirun --allow-run-as-root --oversubscribe -n 2 anchorage --version' |
-    grep -qx "$("$build/anchorage" --version)" || fail "expected the version from anchorage-env mpirun, found none, in $1"
-  echo "the archive runs in $1: $(inside "$1" ldd --version | head -n 1)"
+  said=$(inside "$1" bash -c \
+    '/opt/elsewhere/*/bin/anchorage-env mpirun --allow-run-as-root --oversubscribe -n 2 anchorage --version')
+  expect_equal "the version from anchorage-env mpirun in $1" "$("$build/anchorage" --version)" "$said"
+  echo "the archive runs in $1: $(inside "$1" ldd --version | sed -n 1p)"
 }
 
 make_root debian bookworm "$debian_mirror" ""
