@@ -8,7 +8,7 @@ add_test(NAME check.arrows.finds_violations
 set_tests_properties(check.arrows check.arrows.finds_violations PROPERTIES LABELS check)
 
 find_program(ANCHORAGE_CLANG_FORMAT clang-format)
-find_program(ANCHORAGE_CLANG_TIDY clang-tidy-16)
+find_program(ANCHORAGE_TIDY clang-tidy PATHS ${ANCHORAGE_PYTHON}/bin NO_DEFAULT_PATH)
 if(ANCHORAGE_CLANG_FORMAT)
   set(find_sources "find io sharding worker coordinator launch tests -name '*.[ch]pp' -print0")
   add_test(NAME check.format
@@ -18,13 +18,16 @@ if(ANCHORAGE_CLANG_FORMAT)
 else()
   message(STATUS "No clang-format: the test check.format is left out")
 endif()
-if(ANCHORAGE_CLANG_TIDY)
-  set(check_tidy ${CMAKE_SOURCE_DIR}/cmake/check_tidy.py)
-  add_test(NAME check.tidy
-           COMMAND ${anchorage_python3} ${check_tidy} ${ANCHORAGE_CLANG_TIDY} ${CMAKE_BINARY_DIR})
-  set_tests_properties(check.tidy PROPERTIES LABELS check PROCESSORS 2 TIMEOUT 1500)
+if(ANCHORAGE_TIDY)
+  set(check_tidy ${anchorage_python3} ${CMAKE_SOURCE_DIR}/cmake/check_tidy.py ${ANCHORAGE_TIDY} ${CMAKE_BINARY_DIR})
+  add_test(NAME check.tidy COMMAND ${check_tidy})
+  add_test(NAME check.tidy.torch COMMAND ${check_tidy} --torch)
+  # Resource lock: the second looks at what the first has not passed, too.
+  set_tests_properties(check.tidy check.tidy.torch PROPERTIES PROCESSORS 2 RESOURCE_LOCK tidy)
+  set_tests_properties(check.tidy PROPERTIES LABELS check TIMEOUT 1500 COST 90)
+  set_tests_properties(check.tidy.torch PROPERTIES LABELS "check;nightly" TIMEOUT 5400 COST 300 DEPENDS check.tidy)
 else()
-  message(STATUS "No clang-tidy-16: the test check.tidy is left out")
+  message(STATUS "No clang-tidy in ${ANCHORAGE_PYTHON}/bin: the tests check.tidy and check.tidy.torch are left out")
 endif()
 
 # The documents: where their links and paths lead, how long their lines are, and the words of all texts.

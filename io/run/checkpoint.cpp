@@ -1,9 +1,10 @@
 #include "io/run/checkpoint.hpp"
 
 #include <algorithm>
-#include <cstdio>
+#include <charconv>
 #include <set>
 #include <span>
+#include <string_view>
 
 #include "io/error.hpp"
 #include "io/files/sealed_file.hpp"
@@ -22,10 +23,20 @@ std::filesystem::path file_of(const std::filesystem::path& directory, std::int64
 
 // Returns the segment in "seg-00000012-layer-4.h5"; nothing for other names.
 std::optional<std::int64_t> segment_of(const std::filesystem::path& path) {
-  long long segment = 0, layer = 0;
   const std::string name = path.filename().string();
-  if (std::sscanf(name.c_str(), "seg-%lld-layer-%lld.h5", &segment, &layer) != 2) return std::nullopt;
-  if (name != file_of("", segment, layer).string()) return std::nullopt;
+  std::string_view rest = name;
+  const auto take_number = [&rest](std::string_view word_before) -> std::optional<std::int64_t> {
+    if (!rest.starts_with(word_before)) return std::nullopt;
+    rest.remove_prefix(word_before.size());
+    std::int64_t number = 0;
+    const auto [stop, error] = std::from_chars(rest.data(), rest.data() + rest.size(), number);
+    if (error != std::errc()) return std::nullopt;
+    rest.remove_prefix(static_cast<std::size_t>(stop - rest.data()));
+    return number;
+  };
+  const auto segment = take_number("seg-");
+  const auto layer = segment ? take_number("-layer-") : std::nullopt;
+  if (!layer || name != file_of("", *segment, *layer).string()) return std::nullopt;
   return segment;
 }
 

@@ -15,7 +15,7 @@ DecodedCharacter first_character(std::string_view text) {
   const auto length = static_cast<std::int32_t>(std::min<std::size_t>(text.size(), U8_MAX_LENGTH));
   std::int32_t next = 0;
   UChar32 character = 0;
-  U8_NEXT(text.data(), next, length, character);
+  U8_NEXT(text.data(), next, length, character);  // NOLINT(bugprone-inc-dec-in-conditions): in ICU's macro
   const bool valid = character >= 0;
   return {valid ? static_cast<char32_t>(character) : U'\uFFFD', static_cast<std::size_t>(next), valid};
 }

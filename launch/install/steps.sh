@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034
 # What launch/setup, launch/quickstart and launch/test share: the places, the steps of setting up, and how a step
 # reports. Sourced by them; defines functions and variables only.
 
@@ -123,6 +124,13 @@ build_sanitized() {
   cmake --build "$source_dir/build/asan" --parallel "$(compile_jobs)" --target test_io test_coordinator test_sharding
   configure tsan
   cmake --build "$source_dir/build/tsan" --parallel "$(compile_jobs)" --target test_threads
+}
+
+# list_skipped LOG: what CTest's log has of skipped tests, with the entries they belong to. CTest itself tells neither
+# the reasons nor which tests of a program that passes were skipped.
+list_skipped() {
+  awk '/^[0-9]+\/[0-9]+ Test: / { entry = $3 }
+       sub(/^skipped: /, "") { if (!any++) print "\nSkipped:"; print "  " entry ": " $0 }' "$1"
 }
 
 set_up() {

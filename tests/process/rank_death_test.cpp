@@ -45,6 +45,7 @@ std::string mpirun(int ranks) {
          std::to_string(ranks) + " --bind-to none --oversubscribe ";
 }
 
+const std::string failing_tests = ANCHORAGE_FAILING_TESTS " --gtest_color=no";
 const std::string failing_mpi_test = ANCHORAGE_FAILING_MPI_TEST " --gtest_color=no";
 
 // The communicators' own deadline is 120 s.
@@ -83,6 +84,42 @@ TEST(RankDeath, WithoutMpirunOneRankExitsWithItsCodeAndItsMessageAlone) {
   EXPECT_EQ(ended.output, "error: the last rank fails\n");
 }
 
+TEST(TestMain, RunThatPassesExitsWithZeroAndListsWhatWasSkippedWithTheReason) {
+  const Ended ended = run(failing_tests + " --gtest_filter=Probe.Passes:*IsSkipped");
+  EXPECT_EQ(ended.exit_code, 0) << ended.output;
+  EXPECT_THAT(ended.output, AllOf(HasSubstr("\nskipped: Probe.IsSkipped: because of the weather\n"),
+                                  HasSubstr("\nskipped: SkippedSuite.IsSkipped: no such device\n")));
+  EXPECT_EQ(ended.count("skipped: Probe.Passes"), 0) << ended.output;
+}
+
+TEST(TestMain, RunOfSkippedTestsAloneTellsCTestSoWithTheReason) {
+  const Ended ended = run(failing_tests + " --gtest_filter=Probe.IsSkipped");
+  EXPECT_EQ(ended.exit_code, 77) << ended.output;
+  EXPECT_EQ(ended.count("skipped: "), 1) << ended.output;
+}
+
+TEST(TestMain, RunWithAFailureExitsWithOneWhateverElseWasSkipped) {
+  const Ended ended = run(failing_tests + " --gtest_filter=Probe.Fails:Probe.IsSkipped");
+  EXPECT_EQ(ended.exit_code, 1) << ended.output;
+  EXPECT_THAT(ended.output, AllOf(HasSubstr("[  FAILED  ] Probe.Fails"), HasSubstr("skipped: Probe.IsSkipped")));
+}
+
+TEST(TestMain, CrashOfATestEndsTheRunWithTheTestsNameLast) {
+  const Ended ended = run(failing_tests + " --gtest_filter=Probe.Passes:Probe.Crashes:Probe.IsSkipped");
+  EXPECT_NE(ended.exit_code, 0) << ended.output;
+  const auto last = ended.output.rfind("[ RUN      ]");
+  ASSERT_NE(last, std::string::npos) << ended.output;
+  EXPECT_THAT(ended.output.substr(last), HasSubstr("[ RUN      ] Probe.Crashes"));
+}
+
+TEST(TestMain, RunWithoutATestFailsAndSoDoesAShardWithoutOne) {
+  EXPECT_EQ(run(failing_tests + " --gtest_filter=None.*").exit_code, 1);
+  const std::string shards = "GTEST_TOTAL_SHARDS=2 GTEST_SHARD_INDEX=";
+  const std::string one = failing_tests + " --gtest_filter=Probe.Passes";
+  EXPECT_EQ(run(shards + "0 " + one).exit_code, 0);
+  EXPECT_EQ(run(shards + "1 " + one).exit_code, 1);
+}
+
 TEST(MpiTestMain, FailureOfOneRankIsPrintedByRankZeroAndFailsTheRun) {
   const Ended ended = run(mpirun(2) + failing_mpi_test + " --gtest_filter=Probe.Fails*");
   EXPECT_EQ(ended.exit_code, 1) << ended.output;
@@ -102,8 +139,10 @@ TEST(MpiTestMain, RunWithoutATestFails) {
   EXPECT_EQ(run(mpirun(2) + failing_mpi_test + " --gtest_filter=None.*").exit_code, 1);
 }
 
-TEST(MpiTestMain, RunOfSkippedTestsAloneTellsCTestSo) {
-  EXPECT_EQ(run(mpirun(2) + failing_mpi_test + " --gtest_filter=Probe.IsSkipped").exit_code, 77);
+TEST(MpiTestMain, RunOfSkippedTestsAloneTellsCTestSoAndTheReasonOnce) {
+  const Ended ended = run(mpirun(2) + failing_mpi_test + " --gtest_filter=Probe.IsSkipped");
+  EXPECT_EQ(ended.exit_code, 77) << ended.output;
+  EXPECT_EQ(ended.count("skipped: Probe.IsSkipped: because"), 1) << ended.output;
 }
 
 TEST(MpiTestMain, RunThatPassesExitsWithZero) {
