@@ -1,5 +1,5 @@
 # The checks of the source text as CTest entries, so that one command runs everything and one exit code says.
-# clang-tidy 16 is the first whose clang knows GCC 12's std::source_location.
+# clang-tidy is that of PyPI (launch/install/requirements.txt): it knows GCC 12's headers, and looks at no system header.
 
 set(anchorage_python3 ${ANCHORAGE_PYTHON}/bin/python3)
 add_test(NAME check.arrows COMMAND ${anchorage_python3} ${CMAKE_SOURCE_DIR}/cmake/check_arrows.py)

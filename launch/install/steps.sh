@@ -126,7 +126,7 @@ build_sanitized() {
   cmake --build "$source_dir/build/tsan" --parallel "$(compile_jobs)" --target test_threads
 }
 
-# list_skipped LOG: what CTest's log has of skipped tests, with the entries they belong to. CTest itself tells neither
+# list_skipped LOG: what CTest's log has of skipped tests, with the entries they belong to. CTest itself gives neither
 # the reasons nor which tests of a program that passes were skipped.
 list_skipped() {
   awk '/^[0-9]+\/[0-9]+ Test: / { entry = $3 }
