@@ -155,7 +155,7 @@ TEST_P(HostCollectives, SecondsHoldTheWaitForASlowRank) {
   run([](HostCommunicator& world) {
     if (world.size() == 1) GTEST_SKIP() << "nobody to wait for";
     world.barrier("start");
-    if (world.rank() == 0) std::this_thread::sleep_for(milliseconds{200});
+    if (world.rank() == 0) std::this_thread::sleep_for(milliseconds{500});
     world.barrier("wait");
     if (world.rank() == 0) return;
     EXPECT_GE(world.traffic().at("wait").seconds, 0.15);
