@@ -84,13 +84,13 @@ class Translator {
     rest_.remove_prefix(characters);
   }
 
-  [[noreturn]] static void refuse(std::string_view what) { throw UnknownConstruct{std::string(what)}; }
+  [[noreturn]] static void refuse(std::string_view what) { throw UnknownConstruct(std::string(what)); }
 
   void open_class() {
     if (rest_.starts_with("[:")) refuse("[:");
     ++class_depth_;
     copy(rest_.starts_with("[^") ? 2 : 1);
-    if (rest_.starts_with("]")) refuse("[]");
+    if (rest_.starts_with(']')) refuse("[]");
   }
 
   void inside_class() {

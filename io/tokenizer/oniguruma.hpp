@@ -7,14 +7,16 @@
 // has and ICU's may lack.
 #pragma once
 
+#include <stdexcept>
 #include <string>
 #include <string_view>
 
 namespace anchorage::io {
 
 // Thrown for a construct that the translation does not know.
-struct UnknownConstruct {
-  std::string text;  // "\\X"
+class UnknownConstruct : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;  // what() is the construct: "\\X"
 };
 
 // Translates the pattern or throws UnknownConstruct. Compile the result with UREGEX_UNIX_LINES and

@@ -84,7 +84,7 @@ Pattern Pattern::parse(const JsonNode& node) {
     }
     return Pattern(std::make_shared<Compiled>(Compiled{std::move(compiled), {}}));
   } catch (const UnknownConstruct& unknown) {
-    regex.not_implemented(fmt::format("'{}' in a regular expression", unknown.text));
+    regex.not_implemented(fmt::format("'{}' in a regular expression", unknown.what()));
   }
 }
 

@@ -130,7 +130,7 @@ std::string text_of(const coordinator::Plan& plan, const coordinator::PlanReques
                                     bytes.activations, bytes.caches, bytes.runtime, bytes.total()}) {
       text += fmt::format("{:>9.2f}", static_cast<double>(kind) / 1e9);
     }
-    text += "\n";
+    text += '\n';
   }
   if (const std::int64_t idle = idle_replicas(plan, request); idle > 0) {
     text += fmt::format(

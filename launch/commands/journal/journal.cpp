@@ -130,7 +130,7 @@ std::string text_of(const nlohmann::json& segment) {
       text += fmt::format("  {} -> {}", edit["request"].value("prompt", ""), edit["request"].value("target", ""));
     }
     if (edit.contains("reason")) text += fmt::format("  ({})", edit["reason"].get<std::string>());
-    text += "\n";
+    text += '\n';
   }
   for (const auto& layer : segment["layers"]) {
     const double base = layer["norms"]["base"];
