@@ -45,7 +45,7 @@ class Reader {
   const std::string& prefix() const { return prefix_; }
 
   // Copies the tensor into `place`, whose shape it must have (after transposing GPT-2's Conv1D).
-  void read_into(torch::Tensor place, const std::string& name, bool transposed = false) const {
+  void read_into(const torch::Tensor& place, const std::string& name, bool transposed = false) const {
     const io::TensorView view = stored_tensor(name);
     auto shape = place.sizes().vec();
     if (transposed) std::swap(shape.front(), shape.back());
@@ -62,7 +62,8 @@ class Reader {
     place.copy_(transposed ? stored.t() : stored);
   }
 
-  torch::Tensor read(const std::string& name, std::vector<std::int64_t> shape, bool transposed = false) const {
+  torch::Tensor read(const std::string& name, const std::vector<std::int64_t>& shape,
+                     bool transposed = false) const {
     auto tensor = torch::empty(shape, target_);
     read_into(tensor, name, transposed);
     return tensor;
