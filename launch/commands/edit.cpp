@@ -96,7 +96,7 @@ void print_result(const coordinator::RunResult& result, const EditOptions& optio
                   result.committed, result.batches, result.set_aside.size(), seconds.total);
   if (result.committed > 0)
     text += fmt::format(" ({:.2f} s per edit)", seconds.total / static_cast<double>(result.committed));
-  text += "\n";
+  text += '\n';
   for (const auto& edit : result.set_aside) text += fmt::format("  set aside: {}: {}\n", edit.edit, edit.reason);
   for (const auto& [layer, drift] : result.drift)
     text += fmt::format("  layer {}: drift {:.4f} of the base weight's norm\n", layer, drift);
