@@ -107,9 +107,8 @@ std::span<const FamilyTraits> families() {
 }
 
 const FamilyTraits& traits_of(Family family) {
-  // Costs ask in their inner loops: no message is made where there is nothing to say.
   const auto* found = std::ranges::find(table, family, &FamilyTraits::family);
-  if (found == table.end()) throw InternalError("a family without traits");
+  check(found != table.end(), "a family without traits");
   return *found;
 }
 
