@@ -175,7 +175,7 @@ int run(EditOptions options, Session& session) {
   log_null_spaces(null_spaces, plan.hparams);
   inputs->begin(plan, editor.group_size(), recorded_contexts(contexts, model.tokenizer));
   worker::CommandQueue commands;
-  coordinator::HostedRun hosted(*inputs, plan, base_record(plan, base, weights),
+  coordinator::HostedRun hosted(*inputs, base_record(plan, base, weights),
                                 hosted_options(options, plan, method, session), commands);
   coordinator::Progress progress(hosted.context(), std::cerr, coordinator::display_for_stderr());
   hosted.observe(progress);
