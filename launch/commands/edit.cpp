@@ -225,8 +225,7 @@ void add_edit_command(CommandLine& line) {
   command
       ->add_option("--grace", options->grace,
                    "seconds after SIGTERM, SIGINT or SIGUSR1 in which the current batch may finish; it is dropped "
-                   "if it takes "
-                   "longer")
+                   "if it takes longer")
       ->check(number_above_zero());
   command->add_flag("--resume", options->resume, "continue after the last committed batch")->excludes(model);
   command->add_flag("--strict", options->strict, "a record that cannot be used is an error");
