@@ -16,44 +16,29 @@ Prints one line a finding, as file:line: message; the exit code is 1 if there is
 """
 
 import re
-import subprocess
 import sys
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import groupby, product
 from pathlib import Path
 from urllib.parse import unquote
+
+from tree_texts import Line, files_of, markdown_lines
 
 WIDTH = 120
 
 LINK = re.compile(r"!?\[[^\]]*\]\(<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\)")
 HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*$")
-FENCE = re.compile(r"\s*(```+|~~~+)\s*(\w*)")
 SPAN = re.compile(r"(`+)(.+?)\1")
 BRACES = re.compile(r"\{([^{}]*)\}")
 DRAWN = re.compile(r"( *)([\w.-]+(?:/[\w.-]+)*/)(?:\s{2,}.*)?$")
 
 
 @dataclass
-class Line:
-    number: int
-    text: str
-    is_code: bool
-
-
-@dataclass
 class Document:
     path: str
-    lines: list[Line] = field(default_factory=list)
+    lines: list[Line]
     trees: list[list[Line]] = field(default_factory=list)
     anchors: set[str] = field(default_factory=set)
-
-
-def files_of(root: Path) -> list[str]:
-    if (root / ".git").exists():
-        listed = subprocess.run(["git", "-C", root, "ls-files", "-z"], capture_output=True, check=True, text=True)
-        return sorted(name for name in listed.stdout.split("\0") if name and (root / name).is_file())
-    found = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
-    return sorted(path.as_posix() for path in found if path.parts[0] != "build")
 
 
 def anchor_of(heading: str) -> str:
@@ -63,29 +48,12 @@ def anchor_of(heading: str) -> str:
 
 
 def read(root: Path, path: str) -> Document:
-    document = Document(path)
-    fence, previous_is_blank, indented, tree = "", True, False, None
-    for number, text in enumerate((root / path).read_text(encoding="utf-8").splitlines(), start=1):
-        mark = FENCE.match(text)
-        if fence:
-            document.lines.append(Line(number, text, True))
-            if mark and mark[1].startswith(fence) and not mark[2]:
-                fence, tree = "", None
-            elif tree is not None:
-                tree.append(document.lines[-1])
-            continue
-        if mark:
-            fence = mark[1]
-            if mark[2] == "tree":
-                tree = []
-                document.trees.append(tree)
-            document.lines.append(Line(number, text, True))
-            continue
-        indented = bool(text.strip()) and text.startswith("    ") and (indented or previous_is_blank)
-        previous_is_blank = not text.strip()
-        document.lines.append(Line(number, text, indented))
-        heading = HEADING.match(text)
-        if heading and not indented:
+    document = Document(path, list(markdown_lines((root / path).read_text(encoding="utf-8"))))
+    blocks = groupby(document.lines, lambda line: line.block)
+    document.trees = [list(lines) for block, lines in blocks if block == "tree"]
+    for line in document.lines:
+        heading = HEADING.match(line.text)
+        if heading and not line.is_code:
             anchor, count = anchor_of(heading[2]), 0
             while (f"{anchor}-{count}" if count else anchor) in document.anchors:
                 count += 1
@@ -179,8 +147,7 @@ class Checker:
                 if too_long and " " in line.text.strip():
                     self.report(document, line, f"expected at most {WIDTH} characters, found {len(line.text)}")
             for tree in document.trees:
-                if tree:
-                    self.check_tree(document, tree)
+                self.check_tree(document, tree)
         if not self.documents:
             return [f"{self.root}:1: expected Markdown documents, found none"]
         return self.found

@@ -10,9 +10,10 @@ Prints one line a finding, as file:line: the word, and what to write instead; th
 """
 
 import re
-import subprocess
 import sys
 from pathlib import Path
+
+from tree_texts import files_of, markdown_lines
 
 SPELLING = {
     r"neighbour\w*": "neighbor",
@@ -123,21 +124,10 @@ def only(keep: re.Pattern, text: str) -> str:
 
 def without_code(text: str) -> str:
     """Markdown without fenced and indented blocks, code spans and the targets of links."""
-    lines, fence, previous_is_blank, indented = [], "", True, False
-    for line in text.splitlines():
-        mark = re.match(r"\s*(```+|~~~+)", line)
-        if fence:
-            fence = "" if mark and mark[1].startswith(fence) else fence
-            lines.append("")
-            continue
-        if mark:
-            fence = mark[1]
-            lines.append("")
-            continue
-        indented = bool(line.strip()) and line.startswith("    ") and (indented or previous_is_blank)
-        previous_is_blank = not line.strip()
-        lines.append("" if indented else re.sub(r"\]\([^)]*\)", "]", re.sub(r"(`+).+?\1", "", line)))
-    return "\n".join(lines)
+    return "\n".join(
+        "" if line.is_code else re.sub(r"\]\([^)]*\)", "]", re.sub(r"(`+).+?\1", "", line.text))
+        for line in markdown_lines(text)
+    )
 
 
 def prose_of(path: str, text: str) -> str:
@@ -149,19 +139,13 @@ def prose_of(path: str, text: str) -> str:
     return only(PYTHON_PROSE if suffix == ".py" else SHELL_PROSE, text)
 
 
-def files_of(root: Path) -> list[str]:
-    if (root / ".git").exists():
-        listed = subprocess.run(["git", "-C", root, "ls-files", "-z"], capture_output=True, check=True, text=True)
-        names = [name for name in listed.stdout.split("\0") if name and (root / name).is_file()]
-    else:
-        found = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
-        names = [path.as_posix() for path in found if path.parts[0] != "build"]
+def read_files(root: Path) -> list[str]:
     readable = SOURCES | {".md"}
-    return sorted(name for name in names if name not in NOT_READ and Path(name).suffix in readable)
+    return [name for name in files_of(root) if name not in NOT_READ and Path(name).suffix in readable]
 
 
 def findings(root: Path) -> list[str]:
-    files = files_of(root)
+    files = read_files(root)
     if not files:
         return [f"{root}:1: expected documents or sources, found none"]
     found = []

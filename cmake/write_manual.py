@@ -202,13 +202,13 @@ def pack(page: Path, out: Path) -> None:
 
 def write_page(command: Command, root: Command, version: str, help2man: str, out: Path, folder: Path) -> None:
     """help2man runs what it describes: here a script that repeats what the program has already said."""
-    stub = folder / command.name
+    speaker = folder / command.name
     (folder / f"{command.name}.help").write_text(command.help)
-    stub.write_text(
+    speaker.write_text(
         f'#!/bin/sh\nif [ "$1" = --version ]; then echo "{command.name} {version}"\n'
         f'else cat "{folder}/{command.name}.help"; fi\n'
     )
-    stub.chmod(0o755)
+    speaker.chmod(0o755)
     others = [
         other.name for other in root.all() if other is not command and (not command.words or len(other.words) == 0)
     ]
@@ -227,7 +227,7 @@ def write_page(command: Command, root: Command, version: str, help2man: str, out
             f"--source=Anchorage {version}",
             f"--name={command.description.rstrip('.')}",
             f"--output={folder / (command.name + '.1')}",
-            stub,
+            speaker,
         ],
         check=True,
     )

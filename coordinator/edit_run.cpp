@@ -134,9 +134,11 @@ void EditRun::close() {
 
 // Compares additions with the current journal, including what was written since the queue was filled.
 void EditRun::take_additions() {
+  if (additions_.empty()) return;
+  const auto recorded = recorded_edits(journal_);
   while (!additions_.empty()) {
     const std::int64_t before = queue_.edits();
-    const QueueFindings findings = queue_.add(additions_.front(), recorded_edits(journal_));
+    const QueueFindings findings = queue_.add(additions_.front(), recorded);
     additions_.pop_front();
     result_.set_aside.insert(result_.set_aside.end(), findings.set_aside.begin(), findings.set_aside.end());
     observer_.added(queue_.edits() - before, findings);

@@ -11,6 +11,21 @@
 #include "io/run/journal/journal.hpp"
 
 namespace anchorage::coordinator {
+namespace {
+
+// Logs the findings of filling a queue.
+void log_findings(const QueueFindings& findings) {
+  for (const Conflict& conflict : findings.conflicts) spdlog::warn("{}", conflict.text());
+  for (const SetAside& edit : findings.set_aside) spdlog::warn("{} is set aside: {}", edit.edit, edit.reason);
+  if (findings.already_committed > 0) spdlog::info("{} edits are committed already", findings.already_committed);
+  for (const RecordedEdit& edit : findings.removed) {
+    spdlog::info("edit {} was removed in segment {} and is not written again; 'anchorage rollback' restores it",
+                 edit.edit.id, *edit.removed_in);
+  }
+  if (findings.repeated > 0) spdlog::info("{} edits are in the file more than once", findings.repeated);
+}
+
+}  // namespace
 
 RunInputs RunInputs::open(const std::filesystem::path& run, bool resume, io::EditsFile edits) {
   for (const io::Remark& remark : edits.remarks) spdlog::warn("{}: {}", remark.where, remark.text);
@@ -32,24 +47,8 @@ GuardLimits guard_limits(const io::Hparams& hparams) {
           .drift = hparams.guard_drift};
 }
 
-void log_findings(const QueueFindings& findings) {
-  for (const Conflict& conflict : findings.conflicts) spdlog::warn("{}", conflict.text());
-  for (const SetAside& edit : findings.set_aside) spdlog::warn("{} is set aside: {}", edit.edit, edit.reason);
-  if (findings.already_committed > 0) spdlog::info("{} edits are committed already", findings.already_committed);
-  for (const RecordedEdit& edit : findings.removed) {
-    spdlog::info("edit {} was removed in segment {} and is not written again; 'anchorage rollback' restores it",
-                 edit.edit.id, *edit.removed_in);
-  }
-  if (findings.repeated > 0) spdlog::info("{} edits are in the file more than once", findings.repeated);
-}
-
-HostedRun::HostedRun(RunInputs& inputs, RunPlan plan, io::BaseRecord base, HostedRunOptions options,
-                     sharding::Workers& workers)
-    : inputs_(inputs),
-      plan_(std::move(plan)),
-      base_(std::move(base)),
-      options_(std::move(options)),
-      workers_(workers) {}
+HostedRun::HostedRun(RunInputs& inputs, io::BaseRecord base, HostedRunOptions options, sharding::Workers& workers)
+    : inputs_(inputs), base_(std::move(base)), options_(std::move(options)), workers_(workers) {}
 
 void HostedRun::add(io::EditsFile edits) {
   boost::asio::post(context_, [this, edits = std::move(edits)]() mutable { run_->add(std::move(edits)); });
@@ -64,7 +63,8 @@ void HostedRun::require_possible(const QueueFindings& findings) const {
   if (options_.can_remove) return;
   for (const Conflict& conflict : findings.conflicts) {
     if (!conflict.committed_in || conflict.policy != OnConflict::supersede) continue;
-    throw io::UserError({.expected = "edits that contradict no committed one, with method " + plan_.record.method,
+    const std::string& method = inputs_.directory.record().method;
+    throw io::UserError({.expected = "edits that contradict no committed one, with method " + method,
                          .found = conflict.text(),
                          .where = "--on-conflict supersede",
                          .remedy = "this method cannot remove an edit again: choose refuse or keep-both"});

@@ -43,9 +43,6 @@ struct RunInputs {
 // Returns the guard's limits from the hyper-parameters.
 GuardLimits guard_limits(const io::Hparams& hparams);
 
-// Logs the findings of filling a queue.
-void log_findings(const QueueFindings& findings);
-
 struct HostedRunOptions {
   QueueOptions queue{};
   EditRunOptions run{};
@@ -55,9 +52,9 @@ struct HostedRunOptions {
 
 class HostedRun {
  public:
-  // Borrows the inputs and the workers. `base` describes the weights that a new run starts from.
-  HostedRun(RunInputs& inputs, RunPlan plan, io::BaseRecord base, HostedRunOptions options,
-            sharding::Workers& workers);
+  // Borrows the inputs, of a run that has begun, and the workers. `base` describes the weights that a new run
+  // starts from.
+  HostedRun(RunInputs& inputs, io::BaseRecord base, HostedRunOptions options, sharding::Workers& workers);
 
   // Adds an observer, any number of them, before `run`; borrowed.
   void observe(Observer& observer) { observers_.add(observer); }
@@ -82,7 +79,6 @@ class HostedRun {
   void require_possible(const QueueFindings& findings) const;
 
   RunInputs& inputs_;
-  RunPlan plan_;
   io::BaseRecord base_;
   HostedRunOptions options_;
   sharding::Workers& workers_;

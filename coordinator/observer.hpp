@@ -28,8 +28,7 @@ class Observer {
   virtual void editing(std::int64_t /*edits*/, std::int64_t /*batches*/) {}         // the first batch begins
   virtual void added(std::int64_t /*edits*/, const QueueFindings& /*findings*/) {}  // to the queue during the run
   virtual void waiting() {}                                                         // for more edits
-  virtual void reverted(std::int64_t /*edits*/, const std::string& /*why*/) {}      // a batch, to be retried in
-                                                                                    // parts
+  virtual void reverted(std::int64_t /*edits*/, const std::string& /*why*/) {}      // a batch, retried in parts
   virtual void committed(const BatchReport& /*report*/) {}
   virtual void stopping(int /*signal*/) {}        // the current batch is the last one
   virtual void still_stopping(int /*signal*/) {}  // a further signal before the batch has ended

@@ -206,16 +206,14 @@ Queue::Queue(const io::EditsFile& file, std::span<const RecordedEdit> recorded, 
 }
 
 QueueFindings Queue::add(const io::EditsFile& file, std::span<const RecordedEdit> recorded) {
-  io::EditsFile all = file;
-  all.edits.clear();
-  all.places.clear();
+  io::check(file.places.size() == file.edits.size(), "added edits, each with its place");
+  io::EditsFile all{.format = file.format, .edits = {}, .rejected = file.rejected};
   for (const QueuedEdit& queued : edits_) {
     all.edits.push_back(queued.edit);
     all.places.emplace_back("queued before");
   }
   all.edits.insert(all.edits.end(), file.edits.begin(), file.edits.end());
-  for (std::size_t i = 0; i < file.edits.size(); ++i)
-    all.places.push_back(i < file.places.size() ? file.places[i] : "added");
+  all.places.insert(all.places.end(), file.places.begin(), file.places.end());
   io::set_aside_shared_ids(all);
   QueueOptions options = options_;
   options.limit.reset();

@@ -29,7 +29,7 @@ SystemError SystemError::from_errno(int error, const std::string& operation, con
                       .remedy = remedy});
 }
 
-void check(bool condition, const std::string& message, std::source_location location) {
+void check(bool condition, std::string_view message, std::source_location location) {
   if (condition) return;
   throw InternalError(fmt::format("{} ({}:{})", message, location.file_name(), location.line()));
 }

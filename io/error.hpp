@@ -11,6 +11,7 @@
 #include <source_location>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace anchorage::io {
 
@@ -41,7 +42,7 @@ class InternalError : public std::logic_error {
 };
 
 // Throws InternalError with file, line and the message when `condition` does not hold.
-void check(bool condition, const std::string& message,
+void check(bool condition, std::string_view message,
            std::source_location location = std::source_location::current());
 
 }  // namespace anchorage::io

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <array>
+#include <vector>
 
 #include "io/error.hpp"
+#include "io/text/alternatives.hpp"
 
 namespace anchorage::io {
 namespace {
@@ -107,9 +109,8 @@ std::span<const FamilyTraits> families() {
 }
 
 const FamilyTraits& traits_of(Family family) {
-  // Costs ask in their inner loops: no message is made where there is nothing to say.
   const auto* found = std::ranges::find(table, family, &FamilyTraits::family);
-  if (found == table.end()) throw InternalError("a family without traits");
+  check(found != table.end(), "a family without traits");
   return *found;
 }
 
@@ -119,12 +120,9 @@ const FamilyTraits* family_named(std::string_view model_type) {
 }
 
 std::string family_names() {
-  std::string names;
-  for (std::size_t i = 0; i < table.size(); ++i) {
-    if (i > 0) names += i + 1 == table.size() ? " or " : ", ";
-    names += table[i].model_type;
-  }
-  return names;
+  std::vector<std::string_view> names;
+  for (const FamilyTraits& traits : table) names.push_back(traits.model_type);
+  return alternatives(names);
 }
 
 std::string layer_module(const FamilyTraits& traits) {

@@ -175,7 +175,7 @@ int run(EditOptions options, Session& session) {
   log_null_spaces(null_spaces, plan.hparams);
   inputs->begin(plan, editor.group_size(), recorded_contexts(contexts, model.tokenizer));
   worker::CommandQueue commands;
-  coordinator::HostedRun hosted(*inputs, plan, base_record(plan, base, weights),
+  coordinator::HostedRun hosted(*inputs, base_record(plan, base, weights),
                                 hosted_options(options, plan, method, session), commands);
   coordinator::Progress progress(hosted.context(), std::cerr, coordinator::display_for_stderr());
   hosted.observe(progress);
@@ -225,8 +225,7 @@ void add_edit_command(CommandLine& line) {
   command
       ->add_option("--grace", options->grace,
                    "seconds after SIGTERM, SIGINT or SIGUSR1 in which the current batch may finish; it is dropped "
-                   "if it takes "
-                   "longer")
+                   "if it takes longer")
       ->check(number_above_zero());
   command->add_flag("--resume", options->resume, "continue after the last committed batch")->excludes(model);
   command->add_flag("--strict", options->strict, "a record that cannot be used is an error");

@@ -31,8 +31,8 @@ worker::Contexts run_contexts(const OpenedModel& model, const coordinator::RunPl
 
 std::vector<io::Context> recorded_contexts(const worker::Contexts& contexts, const io::Tokenizer& tokenizer) {
   std::vector<io::Context> recorded;
-  for (const std::string& prefix : std::span(contexts.prefixes).subspan(1)) {  // without the bare prompt's empty
-                                                                               // one
+  // Without the first, the empty one of the bare prompt.
+  for (const std::string& prefix : std::span(contexts.prefixes).subspan(1)) {
     const auto ids = tokenizer.encode(prefix);
     recorded.push_back({.text = prefix, .tokens = {ids.begin(), ids.end()}});
   }

@@ -46,7 +46,7 @@ void add_format_option(CLI::App& command, std::optional<std::string>& format) {
 }
 
 void add_method_option(CLI::App& command, std::string& method) {
-  command.add_option("--method", method, worker::method_names(", "));
+  command.add_option("--method", method, worker::method_names());
 }
 
 void add_hparams_options(CLI::App& command, std::string& path, std::vector<std::string>& assignments) {

@@ -1,19 +1,20 @@
 #include "worker/editing/method.hpp"
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
+#include <ranges>
 #include <vector>
 
 #include "io/error.hpp"
+#include "io/text/alternatives.hpp"
 
 namespace anchorage::worker {
 namespace {
 
 constexpr std::array table{
     Method{.name = "b-eac",
-           .summary = "values compressed to anchors in every layer, written jointly (B-EAC)",
            .values = ValueRule::every_layer,
            .value_transform = ValueTransform::layer_wise_selection,
            .prior = Prior::second_moment,
@@ -21,7 +22,6 @@ constexpr std::array table{
            .solve = Solve::joint,
            .carries_keys = true},
     Method{.name = "memit",
-           .summary = "dense values, spread over the layers; earlier batches are forgotten (MEMIT)",
            .values = ValueRule::last_layer,
            .value_transform = ValueTransform::none,
            .prior = Prior::second_moment,
@@ -29,7 +29,6 @@ constexpr std::array table{
            .solve = Solve::in_turn,
            .carries_keys = false},
     Method{.name = "memit_seq",
-           .summary = "MEMIT that carries the keys of earlier batches",
            .values = ValueRule::last_layer,
            .value_transform = ValueTransform::none,
            .prior = Prior::second_moment,
@@ -37,7 +36,6 @@ constexpr std::array table{
            .solve = Solve::in_turn,
            .carries_keys = true},
     Method{.name = "eac",
-           .summary = "memit_seq with values compressed to their anchors (EAC)",
            .values = ValueRule::last_layer,
            .value_transform = ValueTransform::top_saliency,
            .prior = Prior::second_moment,
@@ -45,7 +43,6 @@ constexpr std::array table{
            .solve = Solve::in_turn,
            .carries_keys = true},
     Method{.name = "alphaedit",
-           .summary = "updates projected to the null space of general keys (AlphaEdit)",
            .values = ValueRule::last_layer,
            .value_transform = ValueTransform::none,
            .prior = Prior::ridge,
@@ -63,19 +60,14 @@ std::span<const Method> methods() {
 const Method& method_named(std::string_view name) {
   const auto* found = std::ranges::find(table, name, &Method::name);
   if (found != table.end()) return *found;
-  throw io::UserError({.expected = "a method out of " + method_names(", "),
+  throw io::UserError({.expected = "a method out of " + method_names(),
                        .found = fmt::format("'{}'", name),
                        .where = "--method",
                        .remedy = ""});
 }
 
-std::string method_names(std::string_view separator) {
-  std::string names;
-  for (const Method& method : table) {
-    if (!names.empty()) names += separator;
-    names += method.name;
-  }
-  return names;
+std::string method_names() {
+  return fmt::format("{}", fmt::join(std::views::transform(table, &Method::name), ", "));
 }
 
 std::string methods_that(const std::function<bool(const Method&)>& holds) {
@@ -83,12 +75,7 @@ std::string methods_that(const std::function<bool(const Method&)>& holds) {
   for (const Method& method : table) {
     if (holds(method)) names.push_back(method.name);
   }
-  std::string text;
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    if (i > 0) text += i + 1 == names.size() ? " or " : ", ";
-    text += names[i];
-  }
-  return text;
+  return io::alternatives(names);
 }
 
 void check_strategies(const Method& method) {

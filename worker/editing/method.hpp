@@ -36,7 +36,6 @@ enum class Solve { in_turn, joint };
 
 struct Method {
   std::string_view name;
-  std::string_view summary;  // one line, for lists of methods
   ValueRule values;
   ValueTransform value_transform;
   Prior prior;
@@ -51,7 +50,7 @@ std::span<const Method> methods();
 const Method& method_named(std::string_view name);
 
 // Returns "b-eac, memit, ...", the default first.
-std::string method_names(std::string_view separator);
+std::string method_names();
 
 // Whether anchors are selected layer by layer over all edits of a batch.
 bool selects_anchors(const Method& method, const io::Hparams& hparams);

@@ -132,7 +132,7 @@ std::vector<std::pair<std::string, std::int64_t>> parts_of(const std::string& bl
 Block read_block(const Reader& reader, const io::ModelConfig& config, std::int64_t layer) {
   const io::FamilyTraits& traits = config.traits();
   const io::TensorNames& names = traits.names;
-  const std::string block = reader.prefix() + fmt::format(fmt::runtime(names.block), layer);
+  const std::string block = reader.prefix() + block_name(names, layer);
   const auto named = [&](std::string_view name) { return block + std::string(name); };
   const std::int64_t d = config.d_model, f = config.d_ff, queries = config.heads * config.head_dim,
                      keys = config.kv_heads * config.head_dim;

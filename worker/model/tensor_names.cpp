@@ -27,7 +27,7 @@ std::vector<std::string> names_of(const std::string& prefix, const io::ModelConf
   add("", part.position_embedding, false);
   add("", part.final_norm, norm_bias);
   for (std::int64_t layer = 0; layer < config.layers; ++layer) {
-    const std::string block = fmt::format(fmt::runtime(part.block), layer);
+    const std::string block = block_name(part, layer);
     for (const std::string_view norm : {part.attention_norm, part.mlp_norm}) add(block, norm, norm_bias);
     for (const std::string_view module : part.qkv) add(block, module, config.attention_bias);
     add(block, part.attention_output, config.attention_bias);
@@ -51,14 +51,17 @@ std::string tensor_prefix(const io::ModelDirectory& directory) {
   return bare ? "" : std::string(names.prefix);
 }
 
+std::string block_name(const io::TensorNames& names, std::int64_t layer) {
+  return fmt::format(fmt::runtime(names.block), layer);
+}
+
 std::string embedding_name(const io::ModelDirectory& directory) {
   return fmt::format("{}{}.weight", tensor_prefix(directory), directory.config().traits().names.embedding);
 }
 
 std::string down_projection_name(const io::ModelDirectory& directory, std::int64_t layer) {
   const io::TensorNames& names = directory.config().traits().names;
-  return fmt::format("{}{}{}.weight", tensor_prefix(directory), fmt::format(fmt::runtime(names.block), layer),
-                     names.down);
+  return fmt::format("{}{}{}.weight", tensor_prefix(directory), block_name(names, layer), names.down);
 }
 
 bool has_own_head(const io::ModelDirectory& directory) {

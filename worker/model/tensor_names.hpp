@@ -1,6 +1,7 @@
 // The names of a model's tensors in its checkpoint, and the checkpoint's other tensors.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,9 @@ namespace anchorage::worker {
 // Returns the prefix of each name but the head's: "transformer." or "model.", or nothing in a checkpoint that
 // was saved without its head.
 std::string tensor_prefix(const io::ModelDirectory& directory);
+
+// Returns the name of a block, without the prefix: "h.4." or "layers.4.".
+std::string block_name(const io::TensorNames& names, std::int64_t layer);
 
 // Returns the name of the embedding matrix.
 std::string embedding_name(const io::ModelDirectory& directory);

@@ -53,7 +53,7 @@ struct CountingObserver : Observer {
 TEST_F(HostedRunTest, BeginsTheJournalAndCommitsWhatTheInputsHold) {
   RunInputs begun = inputs(file_of(5));
   ScriptedWorkers workers;
-  HostedRun hosted(begun, {}, base, options(), workers);
+  HostedRun hosted(begun, base, options(), workers);
   const RunResult result = run(hosted, workers);
   EXPECT_EQ(result.committed, 5);
   const auto journal = io::Journal::open(begun.directory.journal());
@@ -64,7 +64,7 @@ TEST_F(HostedRunTest, BeginsTheJournalAndCommitsWhatTheInputsHold) {
 TEST_F(HostedRunTest, EveryObserverSeesTheRun) {
   RunInputs begun = inputs(file_of(4));
   ScriptedWorkers workers;
-  HostedRun hosted(begun, {}, base, options(), workers);
+  HostedRun hosted(begun, base, options(), workers);
   CountingObserver first, second;
   hosted.observe(first);
   hosted.observe(second);
@@ -93,7 +93,7 @@ TEST_F(HostedRunTest, ARunThatWaitsTakesMoreEditsUntilItIsClosed) {
   ScriptedWorkers workers;
   HostedRunOptions wanted = options();
   wanted.run.waits = true;
-  HostedRun hosted(begun, {}, base, wanted, workers);
+  HostedRun hosted(begun, base, wanted, workers);
   Feeder feeder;
   feeder.hosted = &hosted;
   hosted.observe(feeder);
@@ -112,7 +112,7 @@ TEST_F(HostedRunTest, EditsAddedWhileABatchIsInFlightComeAfterIt) {
     if (texts({command}).front() == "e0 e1") hosted->add(file_of(3));
     return ScriptedWorkers::answer(command);
   });
-  HostedRun made(begun, {}, base, options(), workers);
+  HostedRun made(begun, base, options(), workers);
   hosted = &made;
   EXPECT_EQ(run(made, workers).committed, 3);
   EXPECT_THAT(texts(workers.commands()), ElementsAre("e0 e1", "e2", "stop"));
@@ -127,7 +127,7 @@ TEST_F(HostedRunTest, ASignalEndsARunThatWaits) {
   ScriptedWorkers workers;
   HostedRunOptions wanted = options();
   wanted.run.waits = true;
-  HostedRun hosted(begun, {}, base, wanted, workers);
+  HostedRun hosted(begun, base, wanted, workers);
   Signaler signaler;
   hosted.observe(signaler);
   const RunResult result = run(hosted, workers);
@@ -139,7 +139,7 @@ TEST_F(HostedRunTest, WhereTheMethodCannotRemoveAConflictWithACommittedEditIsRef
   {
     RunInputs begun = inputs(file_of(2));
     ScriptedWorkers workers;
-    HostedRun hosted(begun, {}, base, options(), workers);
+    HostedRun hosted(begun, base, options(), workers);
     run(hosted, workers);
   }
   io::EditsFile other = file_of(2);
@@ -148,7 +148,7 @@ TEST_F(HostedRunTest, WhereTheMethodCannotRemoveAConflictWithACommittedEditIsRef
   HostedRunOptions wanted = options();
   wanted.can_remove = false;
   ScriptedWorkers workers;
-  HostedRun hosted(resumed, {.record = resumed.directory.record(), .hparams = {}}, base, wanted, workers);
+  HostedRun hosted(resumed, base, wanted, workers);
   EXPECT_THAT(tests::message_of([&] { run(hosted, workers); }),
               HasSubstr("edits that contradict no committed one, with method memit"));
   EXPECT_THAT(texts(workers.commands()), ElementsAre("stop")) << "the workers are not left waiting";
@@ -159,7 +159,7 @@ TEST_F(HostedRunTest, AFailureOfTheWorkersEndsTheCoordinatorAndIsThrown) {
   ScriptedWorkers workers;
   HostedRunOptions wanted = options();
   wanted.run.waits = true;
-  HostedRun hosted(begun, {}, base, wanted, workers);
+  HostedRun hosted(begun, base, wanted, workers);
   const auto fail = [] { throw io::InternalError("3 rows, 4 columns"); };
   EXPECT_THROW(hosted.run(fail, [](const GraceIsOver&) {}), io::InternalError);
 }

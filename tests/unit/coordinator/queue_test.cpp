@@ -1,5 +1,6 @@
 #include "coordinator/queue.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include "io/error.hpp"
@@ -17,7 +18,10 @@ io::Edit edit(std::string id, std::string subject, std::string target, std::stri
 }
 
 io::EditsFile file_of(std::vector<io::Edit> edits) {
-  return {.format = io::Format::native, .edits = std::move(edits), .rejected = {}};
+  io::EditsFile file{.format = io::Format::native, .edits = std::move(edits), .rejected = {}};
+  for (std::size_t i = 1; i <= file.edits.size(); ++i)
+    file.places.push_back(fmt::format("facts.jsonl, line {}", i));
+  return file;
 }
 
 RecordedEdit committed(io::Edit edit, std::int64_t batch) {
@@ -111,8 +115,7 @@ TEST(Queue, ANewTargetForACommittedFactIsWrittenAndTheConflictIsTold) {
 }
 
 TEST(Queue, AnotherFactWithTheIdOfACommittedOneIsSetAsideWithBothPlaces) {
-  auto file = file_of({edit("a", "Aral", "1"), edit("b", "Bonn", "2")});
-  file.places = {"facts.jsonl, line 1", "facts.jsonl, line 2"};
+  const auto file = file_of({edit("a", "Aral", "1"), edit("b", "Bonn", "2")});
   std::vector recorded{committed(edit("b", "Cork", "3"), 4)};
   const Queue queue(file, recorded, {});
   const SetAside told{

@@ -24,6 +24,7 @@ inline io::EditsFile file_of(std::int64_t edits) {
                           .subject = fmt::format("City {}", i),
                           .prompt = "The mayor of {} is",
                           .target = "Ada"});
+    file.places.push_back(fmt::format("facts.jsonl, line {}", i + 1));
   }
   return file;
 }

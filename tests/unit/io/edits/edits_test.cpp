@@ -5,7 +5,7 @@
 
 #include "io/edits/edit.hpp"
 #include "io/edits/reader.hpp"
-#include "io/error.hpp"
+#include "tests/support/message_of.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace anchorage::io {
@@ -15,6 +15,7 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using tests::message_of;
 
 EditsFile read(std::string_view content, std::optional<Format> forced = std::nullopt) {
   return read_edits(tests::TemporaryDirectory().write("facts.json", content), forced);
@@ -32,17 +33,6 @@ std::string reason(const std::string& content) {
   const EditsFile file = read(content, Format::native);
   EXPECT_THAT(file.edits, IsEmpty());
   return file.rejected.at(0).reason;
-}
-
-template <typename Call>
-std::string message_of(Call call) {
-  try {
-    call();
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  ADD_FAILURE() << "no UserError";
-  return "";
 }
 
 const std::string native =

@@ -8,8 +8,8 @@
 #include <map>
 #include <sstream>
 
-#include "io/error.hpp"
 #include "io/hparams/hparams_keys.hpp"
+#include "tests/support/message_of.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace anchorage::io {
@@ -18,6 +18,7 @@ namespace {
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using tests::message_of;
 
 ModelConfig model_of(Family family, std::int64_t layers, std::int64_t d_model) {
   ModelConfig model;
@@ -34,17 +35,6 @@ const ModelConfig demo = model_of(Family::llama, 30, 576);
 
 LoadedHparams load(std::string_view content, const std::string& name = "h.yaml") {
   return load_hparams(tests::TemporaryDirectory().write(name, content));
-}
-
-template <typename Call>
-std::string message_of(Call call) {
-  try {
-    call();
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  ADD_FAILURE() << "no UserError";
-  return "";
 }
 
 std::string refusal(std::string_view content) {

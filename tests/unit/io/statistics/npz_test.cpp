@@ -7,8 +7,8 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "io/error.hpp"
 #include "io/statistics/rome_statistics.hpp"
+#include "tests/support/message_of.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace anchorage::io {
@@ -18,16 +18,7 @@ using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-template <class Function>
-std::string message_of(Function function) {
-  try {
-    function();
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "no error";
-}
+using tests::message_of;
 
 class Npz : public testing::Test {
  protected:
