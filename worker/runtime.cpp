@@ -1,6 +1,8 @@
 #include "worker/runtime.hpp"
 
+#include <array>
 #include <optional>
+#include <variant>
 
 #include "io/error.hpp"
 #include "sharding/collective/deadline.hpp"
@@ -107,6 +109,11 @@ class Worker {
   CheckpointWriter checkpoints_;
 };
 
+// The activity that each command is.
+constexpr std::array command_names = {"apply batch",     "revert batch",    "replay segment",
+                                      "save checkpoint", "load checkpoint", "stop"};
+static_assert(command_names.size() == std::variant_size_v<sharding::Command>);
+
 }  // namespace
 
 void run_command_loop(BatchEditor& editor, const LossProbe& probe, sharding::HostCommunicator& ranks,
@@ -123,6 +130,7 @@ void run_command_loop(BatchEditor& editor, const LossProbe& probe, sharding::Hos
     ranks.broadcast(bytes, 0, "receive command");
     if (bytes.empty()) continue;  // rank 0 is alive; the next command may be hours away
     const sharding::Command command = sharding::decode(bytes);
+    const auto activity = ranks.activity(command_names[command.index()]);
     going = !std::holds_alternative<sharding::Stop>(command);
     sharding::Reply reply = std::visit([&](const auto& one) { return worker.carry_out(one); }, command);
     if (entry) entry->second(std::move(reply));

@@ -13,10 +13,12 @@
 #include "coordinator/progress.hpp"
 #include "io/error.hpp"
 #include "io/log.hpp"
+#include "io/trace/chrome_trace.hpp"
 #include "launch/commands/edit_contexts.hpp"
 #include "launch/commands/edit_plan.hpp"
 #include "launch/commands/null_spaces.hpp"
 #include "launch/commands/stage_choice.hpp"
+#include "launch/program/activity_report.hpp"
 #include "launch/program/chat_template.hpp"
 #include "launch/program/comma_list.hpp"
 #include "launch/program/command_line.hpp"
@@ -62,7 +64,8 @@ std::vector<std::int64_t> weight_bytes_by_rank(const worker::Transformer& model,
 
 void print_result(const coordinator::RunResult& result, const EditOptions& options,
                   const coordinator::RunPlan& plan, const std::vector<std::int64_t>& weight_bytes,
-                  const NullSpaces& null_spaces, const nlohmann::json& traffic, Session& session) {
+                  const NullSpaces& null_spaces, const nlohmann::json& traffic, const nlohmann::json& rank_seconds,
+                  Session& session) {
   const auto& seconds = result.seconds;
   if (session.json()) {
     auto layers = nlohmann::json::array();
@@ -88,6 +91,7 @@ void print_result(const coordinator::RunResult& result, const EditOptions& optio
                          {"solve", seconds.activities.solve},
                          {"communicate", seconds.activities.communicate},
                          {"evaluate", seconds.activities.evaluate}}},
+                       {"rank_seconds", rank_seconds},
                        {"traffic", traffic}});
     return;
   }
@@ -132,7 +136,18 @@ coordinator::HostedRunOptions hosted_options(const EditOptions& options, const c
   return hosted;
 }
 
+// Executes commands until the coordinator's last one, on rank 0 from `commands`, and counts what the rank does
+// meanwhile. Collective.
+void carry_out_commands(worker::BatchEditor& editor, const worker::LossProbe& probe, bool traced,
+                        worker::CommandQueue* commands, Session& session) {
+  start_activities(session, traced);
+  worker::run_command_loop(editor, probe, session.host(), commands);
+  session.activities().stop();
+}
+
 int run(EditOptions options, Session& session) {
+  const bool traced = !options.trace.empty();
+  if (traced && session.is_root()) io::require_trace_path(options.trace, "--trace");
   options.edits = parts_of(options.edits);
   std::optional<io::RunRecord> earlier;
   if (options.resume) {
@@ -167,8 +182,9 @@ int run(EditOptions options, Session& session) {
     // Launchers forward signals to all ranks. Rank 0 decides what they mean, and tells the others by a
     // command.
     for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) std::signal(signal, SIG_IGN);
-    worker::run_command_loop(editor, probe, session.host(), nullptr);
+    carry_out_commands(editor, probe, traced, nullptr, session);
     gather_traffic(session);
+    gather_activities(session);
     return done;
   }
 
@@ -180,14 +196,17 @@ int run(EditOptions options, Session& session) {
   coordinator::Progress progress(hosted.context(), std::cerr, coordinator::display_for_stderr());
   hosted.observe(progress);
   const coordinator::RunResult result =
-      hosted.run([&] { worker::run_command_loop(editor, probe, session.host(), &commands); },
+      hosted.run([&] { carry_out_commands(editor, probe, traced, &commands, session); },
                  [&](const coordinator::GraceIsOver& dropped) {
                    spdlog::warn("{}", dropped.what());
                    session.abandon_job(stopped);
                  });
   const auto traffic = gather_traffic(session);
+  const auto activities = gather_activities(session);
   if (session.host().size() > 1) log_traffic(traffic);
-  print_result(result, options, plan, weight_bytes, null_spaces, traffic, session);
+  log_activities(activities.ranks);
+  print_result(result, options, plan, weight_bytes, null_spaces, traffic, activities.ranks, session);
+  if (traced) io::write_trace(options.trace, activities.trace);
   if (result.stopped) return stopped;
   return result.set_aside.empty() ? done : some_set_aside;
 }
@@ -227,6 +246,9 @@ void add_edit_command(CommandLine& line) {
                    "seconds after SIGTERM, SIGINT or SIGUSR1 in which the current batch may finish; it is dropped "
                    "if it takes longer")
       ->check(number_above_zero());
+  command->add_option("--trace", options->trace,
+                      "a file to write, in Chrome's trace format, of what each rank does and waits for: open it in "
+                      "ui.perfetto.dev or chrome://tracing");
   command->add_flag("--resume", options->resume, "continue after the last committed batch")->excludes(model);
   command->add_flag("--strict", options->strict, "a record that cannot be used is an error");
   add_session_options(*command, line.session);

@@ -31,6 +31,7 @@ struct EditOptions {
   std::string on_conflict = "supersede";
   std::int64_t checkpoint_every = 16;  // segments; 0: no checkpoints
   double grace = 150;                  // seconds for the current batch after a signal
+  std::filesystem::path trace{};       // of what each rank does; empty: none
   bool resume = false;
   bool strict = false;
 };

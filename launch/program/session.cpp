@@ -70,6 +70,7 @@ Session::Session(const SessionOptions& options, std::unique_ptr<sharding::HostCo
       abandon_job_(std::move(abandon_job)),
       dtype_(dtype_named(options.dtype)),
       placement_(std::make_unique<Placement>()) {
+  host_->record_in(activities_);
   const auto verbosity = options_.verbose ? io::Verbosity::verbose
                          : options_.quiet ? io::Verbosity::quiet
                                           : io::Verbosity::normal;

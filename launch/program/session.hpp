@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "io/model/dtype.hpp"
+#include "sharding/activities.hpp"
 #include "sharding/collective/traffic.hpp"
 #include "sharding/range.hpp"
 #include "sharding/topology.hpp"
@@ -77,6 +78,8 @@ class Session {
   const sharding::TrafficByOperation& peer_traffic() const;
   const sharding::TrafficByOperation& peer_host_traffic() const;
   const sharding::TrafficByOperation& stage_traffic() const;
+  // Where this rank's waits are counted, once the activities have been started.
+  sharding::Activities& activities() { return activities_; }
   bool is_root() const;
   bool json() const { return options_.json; }
   const c10::Device& device() const;
@@ -101,6 +104,7 @@ class Session {
   void form_groups(int stages);  // throws as sharding::check_rank_devices does; collective
 
   SessionOptions options_;
+  sharding::Activities activities_;  // before the communicators, which borrow it
   std::unique_ptr<sharding::HostCommunicator> host_;
   std::function<void(int)> abandon_job_;
   std::optional<io::DType> dtype_;

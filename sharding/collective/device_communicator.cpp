@@ -1,5 +1,6 @@
 #include "sharding/collective/device_communicator.hpp"
 
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -28,8 +29,19 @@ std::string text_of(const torch::Tensor& tensor) {
 DeviceCommunicator::DeviceCommunicator(std::unique_ptr<HostCommunicator> host, torch::Device device)
     : host_(std::move(host)), device_(device) {}
 
+void DeviceCommunicator::finish_computing() const {
+  if (!device_.is_cuda() || size() == 1 || activities() == nullptr || !activities()->is_counting()) return;
+  try {
+    c10::impl::VirtualGuardImpl(device_.type()).getStream(device_).synchronize();
+  } catch (const c10::Error&) {
+    // The operation that follows meets the same error and says what it was doing.
+  }
+}
+
 torch::Tensor DeviceCommunicator::count(std::string_view operation, const std::function<torch::Tensor()>& body) {
   const auto start = std::chrono::steady_clock::now();
+  finish_computing();
+  const Activities::Scope waiting(activities(), Activities::Kind::wait, operation);
   torch::Tensor payload = body();
   Traffic& traffic = traffic_.try_emplace(std::string(operation)).first->second;
   traffic.calls += 1;

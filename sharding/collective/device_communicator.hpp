@@ -34,6 +34,7 @@ class DeviceCommunicator {
   [[nodiscard]] int size() const { return host_->size(); }
   [[nodiscard]] torch::Device device() const { return device_; }
   [[nodiscard]] const TrafficByOperation& traffic() const { return traffic_; }
+  [[nodiscard]] Activities* activities() const { return host_->activities(); }
 
   // Overwrites `tensor` with root's; it has the same shape and dtype on every rank.
   void broadcast(const torch::Tensor& tensor, int root, std::string_view operation,
@@ -69,6 +70,9 @@ class DeviceCommunicator {
   virtual void send_to(std::span<const int> to, const torch::Tensor& tensor, std::string_view operation) = 0;
   virtual void receive_from(int from, const torch::Tensor& tensor, std::string_view operation) = 0;
 
+  // Waits for what a GPU still computes when a call begins, where activities are counted: that is work, and the
+  // call would wait for it anyway.
+  void finish_computing() const;
   // Runs `body` as one counted call; `body` returns the payload that this rank sees.
   torch::Tensor count(std::string_view operation, const std::function<torch::Tensor()>& body);
   void check_place(const torch::Tensor& tensor, std::string_view operation) const;

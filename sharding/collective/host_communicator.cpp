@@ -26,6 +26,7 @@ void HostCommunicator::call(std::string_view operation, Timeout timeout,
                                       "which an earlier operation failed; end the job",
                                       operation, rank_));
   }
+  const Activities::Scope waiting(activities_, Activities::Kind::wait, operation);
   const Deadline deadline(operation, rank_, timeout.of(deadline_));
   try {
     const std::int64_t bytes = body(deadline);
@@ -147,6 +148,7 @@ std::unique_ptr<HostCommunicator> HostCommunicator::split(int color, std::string
     part = split_by(color, deadline);
     return 0;
   });
+  part->activities_ = activities_;
   return part;
 }
 

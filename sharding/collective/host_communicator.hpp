@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "sharding/activities.hpp"
 #include "sharding/collective/deadline.hpp"
 #include "sharding/collective/traffic.hpp"
 
@@ -31,6 +32,15 @@ class HostCommunicator {
   [[nodiscard]] int size() const { return size_; }
   [[nodiscard]] Seconds deadline() const { return deadline_; }
   [[nodiscard]] const TrafficByOperation& traffic() const { return traffic_; }
+
+  // Counts the waits of this communicator, and of those that are split from it later, in this rank's activities;
+  // borrowed.
+  void record_in(Activities& activities) { activities_ = &activities; }
+  [[nodiscard]] Activities* activities() const { return activities_; }  // null where none are counted
+  // Opens an activity there, for as long as the scope lasts.
+  [[nodiscard]] Activities::Scope activity(std::string_view name) const {
+    return {activities_, Activities::Kind::activity, name};
+  }
 
   // Returns when every rank has called it.
   void barrier(std::string_view operation, Timeout timeout = Timeout::until_deadline);
@@ -83,6 +93,7 @@ class HostCommunicator {
   Seconds deadline_;
   bool failed_ = false;
   TrafficByOperation traffic_;
+  Activities* activities_ = nullptr;
 };
 
 }  // namespace anchorage::sharding

@@ -91,6 +91,7 @@ BatchEditor::BatchEditor(Transformer& model, EditedWeights& weights, const Promp
 
 // Makes this replica's groups.
 BatchEditor::Groups BatchEditor::make_groups(std::span<const io::Edit> edits) const {
+  const auto activity = communicators_.world.activity("contexts");
   Groups groups;
   for (const auto& range : own_groups(communicators_, std::ssize(edits), group_size_)) {
     const auto members = part_of(edits, range);
@@ -110,6 +111,7 @@ std::vector<EditGroup::GroupSpan> BatchEditor::in_flight(Groups& groups) const {
 }
 
 void BatchEditor::find_values(Groups& groups, sharding::BatchSeconds& seconds) const {
+  const auto activity = communicators_.world.activity("values");
   if (!selects_anchors(method_, hparams_)) {
     const Stopwatch watch(seconds.values);
     for (const auto part : in_flight(groups)) {
@@ -155,6 +157,7 @@ torch::Tensor BatchEditor::gather(const std::vector<torch::Tensor>& own, std::in
 // Gathers the keys of all ranks' edits on the current weights: [b, f].
 torch::Tensor BatchEditor::gather_keys(const Groups& groups, std::int64_t layer,
                                        sharding::BatchSeconds& seconds) const {
+  const auto activity = communicators_.world.activity("keys");
   std::vector<torch::Tensor> own;
   {
     const Stopwatch watch(seconds.values);
@@ -166,8 +169,10 @@ torch::Tensor BatchEditor::gather_keys(const Groups& groups, std::int64_t layer,
 // Writes as MEMIT does: one target per edit, and layer after layer writes its share of the remaining
 // residual.
 std::vector<LayerUpdate> BatchEditor::write_in_turn(const Groups& groups, sharding::BatchSeconds& seconds) {
+  const auto activity = communicators_.world.activity("write");
   const auto of_groups = [&](auto&& rows) {
     const Stopwatch watch(seconds.values);
+    const auto forward = communicators_.world.activity("keys");
     std::vector<torch::Tensor> own;
     for (const EditGroup& group : groups) own.push_back(rows(group));
     return own;
@@ -198,6 +203,7 @@ std::vector<LayerUpdate> BatchEditor::write_in_turn(const Groups& groups, shardi
 std::vector<torch::Tensor> BatchEditor::gather_of_each_layer(const Groups& groups, const OfEachLayer& rows,
                                                              std::int64_t width, std::string_view operation,
                                                              sharding::BatchSeconds& seconds) const {
+  const auto activity = communicators_.world.activity("keys");
   std::vector<std::vector<torch::Tensor>> own(weights_.layers().size());
   {
     const Stopwatch watch(seconds.values);
@@ -213,6 +219,7 @@ std::vector<torch::Tensor> BatchEditor::gather_of_each_layer(const Groups& group
 
 // Writes as B-EAC does: every layer writes its own vectors (joint_write.hpp).
 std::vector<LayerUpdate> BatchEditor::write_jointly(const Groups& groups, sharding::BatchSeconds& seconds) {
+  const auto activity = communicators_.world.activity("write");
   const auto keys_of_all = [&](const OfEachLayer& keys) {
     return gather_of_each_layer(groups, keys, model_.config.d_ff, "gather keys", seconds);
   };
@@ -230,6 +237,7 @@ std::vector<LayerUpdate> BatchEditor::write_jointly(const Groups& groups, shardi
 }
 
 std::vector<io::AnchorRecord> BatchEditor::refresh_anchors(const Groups& groups, std::int64_t written) {
+  const auto activity = communicators_.world.activity("anchors");
   const std::int64_t layers = std::ssize(hparams_.layers), width = model_.config.d_model;
   std::vector<torch::Tensor> own{torch::empty({0, layers, width})};
   for (const EditGroup& group : groups) own.push_back(group.anchor_saliency().cpu());
@@ -284,6 +292,7 @@ io::LayerNorms BatchEditor::norms_of(std::int64_t layer, const torch::Tensor& u,
 // Returns nll and match of each edit's bare prompt, on the current weights: [edits, 2] f64 on the CPU;
 // io::not_measured and 0 for a prompt that cannot be scored.
 torch::Tensor BatchEditor::scores(std::span<const io::Edit> edits, sharding::BatchSeconds& seconds) const {
+  const auto activity = communicators_.world.activity("evaluate");
   std::vector<torch::Tensor> own{torch::empty({0, 2}, torch::TensorOptions(model_.device()).dtype(torch::kDouble))};
   {
     const Stopwatch watch(seconds.evaluate);

@@ -38,6 +38,11 @@ class Stages {
   // Returns the range that this stage holds of a model's `layers`.
   sharding::Range own_layers(std::int64_t layers) const;
 
+  // Opens an activity of this rank, for as long as the scope lasts (sharding/activities.hpp).
+  sharding::Activities::Scope activity(std::string_view name) const {
+    return {replica_ == nullptr ? nullptr : replica_->activities(), sharding::Activities::Kind::activity, name};
+  }
+
   // Moves the tensor from stage `from` to stage `to`; does nothing where they are the same. `shape` and
   // `dtype` are the tensor's. While gradients are recorded, backward() on the returned tensors sends the
   // gradient back; call it on all stages.

@@ -66,6 +66,20 @@ TEST_F(CommandLoop, AnswersTheSameBitsInAnyShape) {
   }
 }
 
+TEST_F(CommandLoop, CountsEveryCommandAndEveryPartOfABatchAsAnActivity) {
+  sharding::Activities activities;  // of the only rank
+  answers({1, 1}, {batch(0, 4), sharding::RevertBatch{}}, [&](const EditorRank& rank, bool at_begin) {
+    if (!at_begin) return activities.stop();
+    rank.world.record_in(activities);
+    activities.start();
+  });
+  for (const char* name : {"apply batch", "contexts", "values", "keys", "write", "solve", "absorb", "anchors",
+                           "evaluate", "revert batch", "stop"}) {
+    EXPECT_TRUE(activities.activities().contains(name)) << name;
+  }
+  EXPECT_FALSE(activities.waits().contains("receive command")) << "a rank without a command is idle";
+}
+
 // A batch that the guard reverted leaves no trace, neither in what later batches find nor in the loss before
 // them.
 TEST_F(CommandLoop, ABatchThatIsUndoneWasNeverThereInAnyShape) {

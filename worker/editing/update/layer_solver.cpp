@@ -93,6 +93,7 @@ void LayerSolver::restore(const State& state) {
 }
 
 void LayerSolver::solve(std::span<LayerUpdate> updates, sharding::BatchSeconds& seconds) const {
+  const auto activity = communicators_.world.activity("solve");
   for (LayerUpdate& update : updates) {
     const auto &keys = update.keys, &residuals = update.residuals;
     update.u = torch::empty({residuals.size(1), keys.size(0)}, keys.options());
@@ -113,6 +114,7 @@ void LayerSolver::solve(std::span<LayerUpdate> updates, sharding::BatchSeconds& 
 std::vector<LayerRemoval> LayerSolver::solve_removal(const sharding::Removal& removal,
                                                      sharding::BatchSeconds& seconds) const {
   require_removable(method_);
+  const auto activity = communicators_.world.activity("solve");
   std::vector<LayerRemoval> removals;
   for (const std::int64_t layer : layers_) {
     const Stopwatch watch(seconds.solve);
@@ -133,6 +135,7 @@ std::vector<LayerRemoval> LayerSolver::solve_removal(const sharding::Removal& re
 }
 
 void LayerSolver::release(std::int64_t layer, const torch::Tensor& keys) {
+  const auto activity = communicators_.world.activity("absorb");
   if (method_.carries_keys && owns(layer)) covariances_.at(layer).release(keys.t());
 }
 
@@ -141,6 +144,7 @@ void LayerSolver::restore(std::int64_t layer, torch::Tensor system, torch::Tenso
 }
 
 void LayerSolver::absorb(std::int64_t layer, const torch::Tensor& keys) {
+  const auto activity = communicators_.world.activity("absorb");
   if (method_.carries_keys && owns(layer)) covariances_.at(layer).absorb(keys.t());
 }
 

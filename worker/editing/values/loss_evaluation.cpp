@@ -18,6 +18,7 @@ std::int64_t edits_of(LossEvaluation::Evaluations evaluations) {
 LossEvaluation::LossEvaluation(const InjectedForward& forward, const torch::Tensor& injected)
     : forward_(forward), point_(injected.detach().requires_grad_(true)) {
   io::check(forward.takes_part(), "a loss is evaluated by the stages that take part in it");
+  const auto activity = forward.model().stages.activity("values: forward");
   const torch::AutoGradMode gradients(true);
   loss_ = forward.loss(point_);
 }
@@ -48,6 +49,7 @@ std::vector<InjectedLoss> LossEvaluation::losses(Evaluations evaluations) {
 }
 
 void LossEvaluation::backward(double kl_factor) {
+  const auto activity = forward_.model().stages.activity("values: backward");
   const torch::AutoGradMode gradients(true);
   if (forward_.model().stages.is_last()) {
     (loss_.nll + kl_factor * loss_.kl).sum().backward();

@@ -1,0 +1,72 @@
+#include "sharding/activities.hpp"
+
+#include <numeric>
+
+#include "io/error.hpp"
+
+namespace anchorage::sharding {
+
+Activities::Scope::Scope(Activities* activities, Kind kind, std::string_view name)
+    : activities_(activities != nullptr && activities->open(kind, name) ? activities : nullptr) {}
+
+Activities::Scope::~Scope() {
+  if (activities_ != nullptr) activities_->close();
+}
+
+void Activities::start(std::size_t intervals) {
+  io::check(open_.empty(), "activities are counted from outside of all of them");
+  intervals_.clear();
+  activities_.clear();
+  waits_.clear();
+  counted_ = total_ = idle_ = 0;
+  most_intervals_ = intervals;
+  is_cut_off_ = false;
+  is_counting_ = true;
+  start_ = Clock::now();
+}
+
+void Activities::stop() {
+  io::check(open_.empty(), "activities are counted until all of them have ended");
+  total_ = now();
+  is_counting_ = false;
+}
+
+double Activities::busy_share() const {
+  const double busy = std::accumulate(activities_.begin(), activities_.end(), 0.0,
+                                      [](double sum, const auto& one) { return sum + one.second; });
+  return total_ > 0 ? busy / total_ : 0;
+}
+
+bool Activities::open(Kind kind, std::string_view name) {
+  if (!is_counting_) return false;
+  if (kind == Kind::wait && (open_.empty() || open_.back().kind == Kind::wait)) return false;
+  const double begin = now();
+  SecondsByName& sums = kind == Kind::wait ? waits_ : activities_;
+  auto sum = sums.find(name);
+  if (sum == sums.end()) sum = sums.emplace(name, 0).first;
+  open_.push_back({.sum = &sum->second, .kind = kind, .interval = intervals_.size()});
+  if (intervals_.size() < most_intervals_) {
+    intervals_.push_back({.name = sum->first, .kind = kind, .begin = begin, .end = begin});
+  } else if (most_intervals_ > 0) {
+    is_cut_off_ = true;
+    open_.back().interval = most_intervals_;
+  }
+  return true;
+}
+
+void Activities::close() {
+  const double end = now();
+  if (const std::size_t interval = open_.back().interval; interval < intervals_.size()) {
+    intervals_[interval].end = end;
+  }
+  open_.pop_back();
+}
+
+double Activities::now() {
+  const double now = std::chrono::duration<double>(Clock::now() - start_).count();
+  (open_.empty() ? idle_ : *open_.back().sum) += now - counted_;
+  counted_ = now;
+  return now;
+}
+
+}  // namespace anchorage::sharding
