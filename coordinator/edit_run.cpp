@@ -111,8 +111,10 @@ void EditRun::begin() {
 void EditRun::replay(std::size_t next) {
   if (stopping_) return finish();
   if (next < to_replay_.size()) {
-    return ask(sharding::ReplaySegment{to_replay_[next].path.string()},
-               [this, next](const sharding::Reply&) { replay(next + 1); });
+    return ask(sharding::ReplaySegment{to_replay_[next].path.string()}, [this, next](const sharding::Reply& reply) {
+      refresh_if(std::get<sharding::SegmentReplayed>(reply).drifted, to_replay_[next].header.batch,
+                 [this, next] { replay(next + 1); });
+    });
   }
   std::int64_t edits = queue_.edits();
   for (const auto& part : parts_) edits += std::ssize(part);
@@ -187,7 +189,7 @@ void EditRun::examine(std::vector<QueuedEdit> part, sharding::BatchApplied appli
         applied.edits, [](const io::EditRecord& edit) { return edit.state == io::EditState::committed; });
     commit(std::move(applied),
            {.probes = judgment.probes, .decision = wrote ? "accepted" : "every edit set aside"});
-    return checkpoint();
+    return accept();
   }
   const std::string why =
       judgment.accepted() ? "an edit that was to take another's place was refused" : judgment.text();
@@ -223,6 +225,23 @@ void EditRun::retry(std::vector<QueuedEdit> part, sharding::BatchApplied reverte
   forget_what_came(record);
   commit(std::move(reverted), {.probes = judgment.probes, .decision = "undone: " + why});
   edit();
+}
+
+// After a commit: the batch enters the workers' state.
+void EditRun::accept() {
+  ask(sharding::AcceptBatch{}, [this](const sharding::Reply& reply) {
+    refresh_if(std::get<sharding::BatchAccepted>(reply).drifted, journal_.last().header.batch,
+               [this] { checkpoint(); });
+  });
+}
+
+// Where least squares have drifted, has them computed anew for the state after segment `up_to`.
+void EditRun::refresh_if(bool drifted, std::int64_t up_to, const std::function<void()>& then) {
+  if (!drifted) return then();
+  sharding::RefreshLeastSquares command;
+  for (const io::JournalEntry& entry : io::live_segments(journal_, up_to))
+    command.live.push_back(entry.path.string());
+  ask(std::move(command), [then](const sharding::Reply&) { then(); });
 }
 
 // After a commit: saves a checkpoint in the background every `checkpoint_every` segments.

@@ -86,6 +86,8 @@ class EditRun {
   void take_additions();
   void examine(std::vector<QueuedEdit> part, sharding::BatchApplied applied);
   void retry(std::vector<QueuedEdit> part, sharding::BatchApplied reverted, const std::string& why);
+  void accept();
+  void refresh_if(bool drifted, std::int64_t up_to, const std::function<void()>& then);
   void checkpoint();
   void finish();
 

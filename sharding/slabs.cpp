@@ -54,18 +54,18 @@ std::int64_t fullest(std::span<const std::int64_t> costs, std::span<const int> o
 
 }  // namespace
 
-std::vector<Range> slab_rows(std::int64_t width) {
-  io::check(width > 0, "slabs of a layer without rows");
-  const std::int64_t count = (width + most_slab_rows - 1) / most_slab_rows;
+std::vector<Range> slab_rows(std::int64_t width, std::int64_t most_rows) {
+  io::check(width > 0 && most_rows > 0, "slabs of a layer without rows");
+  const std::int64_t count = (width + most_rows - 1) / most_rows;
   std::vector<Range> rows;
   for (std::int64_t i = 0; i < count; ++i) rows.push_back({width * i / count, width * (i + 1) / count});
   return rows;
 }
 
-std::vector<Slab> slabs_of(std::size_t layers, std::int64_t width) {
+std::vector<Slab> slabs_of(std::size_t layers, std::int64_t width, std::int64_t most_rows) {
   std::vector<Slab> slabs;
   for (std::size_t layer = 0; layer < layers; ++layer) {
-    for (const Range& rows : slab_rows(width)) slabs.push_back({.layer = layer, .rows = rows});
+    for (const Range& rows : slab_rows(width, most_rows)) slabs.push_back({.layer = layer, .rows = rows});
   }
   return slabs;
 }
@@ -95,6 +95,29 @@ std::vector<int> redeal_slabs(std::span<const std::int64_t> costs, std::span<con
   if (static_cast<double>(fullest(costs, rebalanced, capacities.size())) < (1 - tolerance) * before)
     return rebalanced;
   return {owner_of.begin(), owner_of.end()};
+}
+
+std::vector<SlabMove> slab_moves(std::span<const int> from, std::span<const int> to,
+                                 std::span<const std::int64_t> capacities) {
+  io::check(from.size() == to.size(), "two dealings of the same slabs");
+  std::vector<std::int64_t> held(capacities.size());
+  std::vector<SlabMove> waiting, moves;
+  for (std::size_t slab = 0; slab < from.size(); ++slab) {
+    ++held[static_cast<std::size_t>(from[slab])];
+    if (from[slab] != to[slab]) waiting.push_back({.slab = slab, .from = from[slab], .to = to[slab]});
+  }
+  while (!waiting.empty()) {
+    auto next = std::ranges::find_if(waiting, [&](const SlabMove& move) {
+      const auto receiver = static_cast<std::size_t>(move.to);
+      return held[receiver] < capacities[receiver];
+    });
+    if (next == waiting.end()) next = waiting.begin();
+    --held[static_cast<std::size_t>(next->from)];
+    ++held[static_cast<std::size_t>(next->to)];
+    moves.push_back(*next);
+    waiting.erase(next);
+  }
+  return moves;
 }
 
 }  // namespace anchorage::sharding

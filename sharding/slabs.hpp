@@ -15,9 +15,9 @@ namespace anchorage::sharding {
 
 inline constexpr std::int64_t most_slab_rows = 2048;
 
-// Returns the rows of the slabs of a layer of `width` rows: as few as have at most 2,048 rows each, of sizes that
+// Returns the rows of the slabs of a layer of `width` rows: as few as have at most `most_rows` each, of sizes that
 // differ by at most one.
-[[nodiscard]] std::vector<Range> slab_rows(std::int64_t width);
+[[nodiscard]] std::vector<Range> slab_rows(std::int64_t width, std::int64_t most_rows = most_slab_rows);
 
 struct Slab {
   std::size_t layer = 0;  // place among the edited layers
@@ -27,7 +27,8 @@ struct Slab {
 };
 
 // Returns the slabs of `layers` edited layers, by layer and then by row.
-[[nodiscard]] std::vector<Slab> slabs_of(std::size_t layers, std::int64_t width);
+[[nodiscard]] std::vector<Slab> slabs_of(std::size_t layers, std::int64_t width,
+                                         std::int64_t most_rows = most_slab_rows);
 
 // Returns how many of `slabs` each rank holds at most, given how many fit into its memory: as even as that allows.
 // Returns nothing where they do not fit.
@@ -49,5 +50,18 @@ struct Slab {
 [[nodiscard]] std::vector<int> redeal_slabs(std::span<const std::int64_t> costs,
                                             std::span<const std::int64_t> capacities, std::span<const int> owner_of,
                                             double tolerance = 0.1);
+
+// A slab that changes its owner.
+struct SlabMove {
+  std::size_t slab = 0;
+  int from = 0, to = 0;
+
+  bool operator==(const SlabMove&) const = default;
+};
+
+// Returns the moves from one dealing to another, in an order in which a rank seldom holds more slabs than its
+// places: one more where slabs change places in a circle.
+[[nodiscard]] std::vector<SlabMove> slab_moves(std::span<const int> from, std::span<const int> to,
+                                               std::span<const std::int64_t> capacities);
 
 }  // namespace anchorage::sharding

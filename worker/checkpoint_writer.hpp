@@ -3,9 +3,9 @@
 
 #include <atomic>
 #include <filesystem>
-#include <string>
 #include <thread>
 
+#include "io/run/checkpoint.hpp"
 #include "worker/editing/batch_editor.hpp"
 
 namespace anchorage::worker {
@@ -15,20 +15,20 @@ class CheckpointWriter {
   // Waits for the checkpoint that is being written.
   ~CheckpointWriter();
 
-  // Copies the current state of the layers that this rank owns to main memory and writes it in the
-  // background. Does nothing while an earlier checkpoint is still being written. Warns where the disk
-  // refuses, since a run works without checkpoints. Not collective; every rank calls it.
-  void begin(const BatchEditor& editor, const std::filesystem::path& directory, std::int64_t segment,
-             const std::string& digest);
+  // Writes the masters of the layers that this rank leads and its slabs in the background, one after the other,
+  // from where they lie: they must not change until `wait` returns, while a batch may be applied. Does nothing
+  // while an earlier checkpoint is still being written. Warns where the disk refuses, since a run works without
+  // checkpoints. Borrows the editor. Not collective; every rank calls it.
+  void begin(BatchEditor& editor, const io::CheckpointName& checkpoint);
+  void wait();
 
  private:
   std::atomic<bool> writing_ = false;
   std::jthread thread_;
 };
 
-// Loads the checkpoint's weights of the edited layers that this rank holds, and the least squares of those
-// that it owns. Not collective; every rank calls it. Throws io::UserError where one of its files is missing
-// or damaged.
+// Loads the checkpoint's weights of the edited layers that this rank holds, and its slabs. Not collective; every
+// rank calls it. Throws io::UserError where one of its files is missing or damaged.
 void load_checkpoint(BatchEditor& editor, const std::filesystem::path& directory, std::int64_t segment);
 
 }  // namespace anchorage::worker

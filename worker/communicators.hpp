@@ -19,12 +19,13 @@ struct Communicators {
   sharding::HostCommunicator& host;
   sharding::DeviceCommunicator& device;
   sharding::HostCommunicator& world;  // all ranks, of all stages
+  sharding::DeviceCommunicator& world_device;
 
   // For ranks that each hold the whole model: all ranks of the world hold the same layers.
   Communicators(sharding::HostCommunicator& all, sharding::DeviceCommunicator& tensors)
-      : host(all), device(tensors), world(all) {}
+      : host(all), device(tensors), world(all), world_device(tensors) {}
   Communicators(sharding::RankGroups& groups, sharding::HostCommunicator& all)
-      : host(*groups.peers_host), device(*groups.peers), world(all) {}
+      : host(*groups.peers_host), device(*groups.peers), world(all), world_device(groups.world()) {}
 
   int rank() const { return host.rank(); }
   int size() const { return host.size(); }

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <optional>
+#include <utility>
 #include <variant>
 
 #include "io/error.hpp"
@@ -35,35 +36,47 @@ class Worker {
   }
 
   sharding::Reply carry_out(const sharding::RevertBatch&) {
-    io::check(before_.has_value(), "a batch to revert");
-    editor_.restore(*before_);
+    io::check(std::exchange(waiting_, false), "a batch to revert");
+    editor_.discard();
     loss_ = loss_before_;
     return sharding::BatchReverted{};
   }
 
-  // Every rank reads its layers from the segment, which lies in the run directory that all ranks see.
+  sharding::Reply carry_out(const sharding::AcceptBatch&) {
+    io::check(std::exchange(waiting_, false), "a batch to accept");
+    return sharding::BatchAccepted{.drifted = accept()};
+  }
+
+  sharding::Reply carry_out(const sharding::RefreshLeastSquares& command) {
+    checkpoints_.wait();
+    editor_.refresh(command.live);
+    return sharding::LeastSquaresRefreshed{};
+  }
+
+  // Every rank reads the segment, which lies in the run directory that all ranks see: the keys of every layer,
+  // since it may have slabs of any, and the updates.
   sharding::Reply carry_out(const sharding::ReplaySegment& command) {
     const io::SegmentReader segment(command.path);
     for (const std::int64_t number : segment.removed_layers()) {
-      if (!editor_.holds(number)) continue;
       const io::RemovedLayer layer = segment.removed_layer(number);
       editor_.replay_removal(number, to_tensor(layer.keys), to_tensor(layer.u), to_tensor(layer.v));
     }
     for (const std::int64_t number : segment.layers()) {
-      if (!editor_.holds(number)) continue;
       const io::LayerRecord layer = segment.layer(number);
       editor_.replay(number, absorbed_keys(layer), to_tensor(layer.u), to_tensor(layer.v));
     }
     replay_anchors(segment);
-    return sharding::SegmentReplayed{};
+    return sharding::SegmentReplayed{.drifted = accept()};
   }
 
   sharding::Reply carry_out(const sharding::SaveCheckpoint& command) {
-    checkpoints_.begin(editor_, command.directory, command.segment, command.digest);
+    checkpoints_.begin(editor_,
+                       {.directory = command.directory, .segment = command.segment, .digest = command.digest});
     return sharding::CheckpointBegun{};
   }
 
   sharding::Reply carry_out(const sharding::LoadCheckpoint& command) {
+    checkpoints_.wait();
     load_checkpoint(editor_, command.directory, command.segment);
     if (!command.anchors.empty()) replay_anchors(io::SegmentReader(command.anchors));
     return sharding::CheckpointLoaded{};
@@ -73,7 +86,7 @@ class Worker {
 
  private:
   sharding::BatchApplied apply(const sharding::ApplyBatch& command) {
-    before_ = editor_.state();
+    io::check(!std::exchange(waiting_, true), "the batch before to be accepted or reverted");
     loss_before_ = loss();
     sharding::BatchSeconds seconds;
     std::vector<LayerRemoval> removals;
@@ -95,6 +108,12 @@ class Worker {
       editor_.replay_anchors(layer, segment.anchors(layer).rolling);
   }
 
+  // What is being written of a checkpoint does not change until it is written.
+  bool accept() {
+    checkpoints_.wait();
+    return editor_.accept();
+  }
+
   // Returns the loss on the current weights; measures it once until they change. Collective.
   double loss() {
     if (!loss_) loss_ = probe_.loss();
@@ -104,14 +123,15 @@ class Worker {
   BatchEditor& editor_;
   const LossProbe& probe_;
   sharding::HostCommunicator& ranks_;
-  std::optional<BatchEditor::State> before_;  // before the last batch
+  bool waiting_ = false;  // a batch, to be accepted or reverted
   std::optional<double> loss_, loss_before_;
   CheckpointWriter checkpoints_;
 };
 
 // The activity that each command is.
-constexpr std::array command_names = {"apply batch",     "revert batch",    "replay segment",
-                                      "save checkpoint", "load checkpoint", "stop"};
+constexpr std::array command_names = {
+    "apply batch",    "accept batch",    "revert batch",    "refresh least squares",
+    "replay segment", "save checkpoint", "load checkpoint", "stop"};
 static_assert(command_names.size() == std::variant_size_v<sharding::Command>);
 
 }  // namespace

@@ -208,6 +208,29 @@ Matrix Group::read_matrix(const std::string& name, std::int64_t rows, std::int64
   return {.rows = found[0], .columns = found[1], .values = std::move(values)};
 }
 
+Matrix Group::read_rows(const std::string& name, std::int64_t begin, std::int64_t end, std::int64_t columns) const {
+  const auto lock = lock_library();
+  const std::string where = name_ + "/" + name;
+  const Handle dataset(open_dataset(handle_->id(), name, where));
+  const ElementType type = element_type<float>();
+  require_type(dataset.id(), type, where);
+  require_shape(dataset.id(), {any, columns}, sizeof(float), where);
+  check(0 <= begin && begin <= end && end <= shape_of(dataset.id(), where)[0], "rows that the dataset has");
+  Matrix matrix{.rows = end - begin, .columns = columns, .values = {}};
+  matrix.values.resize(product({matrix.rows, columns}));
+  if (matrix.values.empty()) return matrix;
+  const std::vector<hsize_t> start{static_cast<hsize_t>(begin), 0},
+      count{static_cast<hsize_t>(matrix.rows), static_cast<hsize_t>(columns)};
+  const Handle in_file(checked(H5Dget_space(dataset.id()), Doing::reading, "read a shape", where));
+  checked(H5Sselect_hyperslab(in_file.id(), H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr),
+          Doing::reading, "select rows", where);
+  const Handle in_memory(
+      checked(H5Screate_simple(2, count.data(), nullptr), Doing::reading, "make a shape", where));
+  checked(H5Dread(dataset.id(), type.native, in_memory.id(), in_file.id(), H5P_DEFAULT, matrix.values.data()),
+          Doing::reading, "read a dataset", where);
+  return matrix;
+}
+
 std::vector<std::string> Group::read_texts(const std::string& name, std::int64_t count) const {
   const auto lock = lock_library();
   const std::string where = name_ + "/" + name;

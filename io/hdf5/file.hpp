@@ -73,6 +73,8 @@ class Group {
   template <Element T>
   std::vector<T> read(const std::string& name, const Shape& expected) const;
   Matrix read_matrix(const std::string& name, std::int64_t rows, std::int64_t columns) const;
+  // Reads rows [begin, end) of a matrix with this many columns.
+  Matrix read_rows(const std::string& name, std::int64_t begin, std::int64_t end, std::int64_t columns) const;
   std::vector<std::string> read_texts(const std::string& name, std::int64_t count = any) const;
 
  private:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
 #include <set>
 #include <span>
 #include <string_view>
@@ -15,13 +16,19 @@
 namespace anchorage::io {
 namespace {
 
-const std::string schema = "anchorage-checkpoint/1";
+const std::string schema = "anchorage-checkpoint/2";
 
 std::filesystem::path file_of(const std::filesystem::path& directory, std::int64_t segment, std::int64_t layer) {
   return directory / fmt::format("seg-{:08d}-layer-{}.h5", segment, layer);
 }
 
-// Returns the segment in "seg-00000012-layer-4.h5"; nothing for other names.
+std::filesystem::path file_of(const std::filesystem::path& directory, std::int64_t segment, std::int64_t layer,
+                              std::int64_t first_row) {
+  return directory / fmt::format("seg-{:08d}-layer-{}-rows-{}.h5", segment, layer, first_row);
+}
+
+// Returns the segment in "seg-00000012-layer-4.h5" and "seg-00000012-layer-4-rows-2048.h5"; nothing for other
+// names.
 std::optional<std::int64_t> segment_of(const std::filesystem::path& path) {
   const std::string name = path.filename().string();
   std::string_view rest = name;
@@ -36,14 +43,34 @@ std::optional<std::int64_t> segment_of(const std::filesystem::path& path) {
   };
   const auto segment = take_number("seg-");
   const auto layer = segment ? take_number("-layer-") : std::nullopt;
-  if (!layer || name != file_of("", *segment, *layer).string()) return std::nullopt;
+  if (!layer) return std::nullopt;
+  const auto row = take_number("-rows-");
+  const auto expected = row ? file_of("", *segment, *layer, *row) : file_of("", *segment, *layer);
+  if (name != expected.string()) return std::nullopt;
   return segment;
 }
 
-bool is_complete(const std::filesystem::path& directory, std::int64_t segment,
-                 const std::vector<std::int64_t>& layers) {
-  return std::ranges::all_of(
-      layers, [&](std::int64_t layer) { return std::filesystem::exists(file_of(directory, segment, layer)); });
+// Returns all files of a checkpoint, as the files of its layers list them; nothing where one is missing. The file
+// of a layer that cannot be read stands for itself: `damage_of` says what is wrong with it.
+std::optional<std::vector<std::filesystem::path>> files_of(const std::filesystem::path& directory,
+                                                           std::int64_t segment,
+                                                           const std::vector<std::int64_t>& layers) {
+  std::vector<std::filesystem::path> files;
+  for (const std::int64_t layer : layers) {
+    files.push_back(file_of(directory, segment, layer));
+    if (!std::filesystem::exists(files.back())) return std::nullopt;
+    try {
+      const auto file = hdf5::File::open(files.back());
+      if (file.root().text_attribute("schema") != schema) continue;
+      for (const std::int64_t row : file.root().read<std::int64_t>("slabs", {hdf5::any}))
+        files.push_back(file_of(directory, segment, layer, row));
+    } catch (const UserError&) {
+      continue;
+    }
+  }
+  if (!std::ranges::all_of(files, [](const auto& file) { return std::filesystem::exists(file); }))
+    return std::nullopt;
+  return files;
 }
 
 void require_finite_weight(const Matrix& weight, const std::filesystem::path& path, const char* remedy) {
@@ -52,24 +79,31 @@ void require_finite_weight(const Matrix& weight, const std::filesystem::path& pa
 
 void require_finite_layer(const CheckpointLayer& layer, const std::filesystem::path& path, const char* remedy) {
   require_finite_weight(layer.weight, path, remedy);
-  const std::vector systems{layer.system_size, layer.system_size},
-      inverses{layer.weight.columns, layer.weight.columns};
-  require_finite(layer.system, systems, "a system of least squares", path.string(), remedy);
-  require_finite(layer.inverse, inverses, "an inverse of least squares", path.string(), remedy);
+  require_finite(layer.image, std::vector{layer.weight.columns}, "an image of least squares", path.string(),
+                 remedy);
+}
+
+void require_finite_slab(std::span<const double> inverse, std::int64_t width, const std::filesystem::path& path,
+                         const char* remedy) {
+  const std::vector shape{std::ssize(inverse) / width, width};
+  require_finite(inverse, shape, "an inverse of least squares", path.string(), remedy);
 }
 
 constexpr const char* look_at_batches = "look at the last batches: the weights have run away";
 constexpr const char* remove_cache = "remove the folder of checkpoints: without them the journal is replayed";
 
 // Says what is wrong with one of the checkpoint's files, or nothing.
-std::optional<DamagedCheckpoint> damage_of(const std::filesystem::path& directory, const JournalEntry& entry,
-                                           const std::vector<std::int64_t>& layers) {
-  for (const std::int64_t layer : layers) {
-    const auto path = file_of(directory, entry.header.batch, layer);
+std::optional<DamagedCheckpoint> damage_of(const JournalEntry& entry,
+                                           const std::vector<std::filesystem::path>& files) {
+  for (const auto& path : files) {
     try {
       std::string diagnostic = read_seal(path).diagnostic;
-      if (diagnostic.empty() && hdf5::File::open(path).root().text_attribute("digest") != entry.digest)
-        diagnostic = "it is of another segment with this number";
+      if (diagnostic.empty()) {
+        const auto file = hdf5::File::open(path);
+        if (file.root().text_attribute("digest") != entry.digest)
+          diagnostic = "it is of another segment with this number";
+        if (file.root().text_attribute("schema") != schema) diagnostic = "it was written by another version";
+      }
       if (!diagnostic.empty()) return DamagedCheckpoint{path, diagnostic};
     } catch (const UserError& error) {
       return DamagedCheckpoint{path, error.what()};
@@ -95,19 +129,38 @@ std::vector<std::int64_t> edited_layers(const Journal& journal) {
   return layers;
 }
 
-void write_checkpoint_layer(const std::filesystem::path& directory, std::int64_t segment, const std::string& digest,
-                            const CheckpointLayer& layer) {
-  const auto path = file_of(directory, segment, layer.layer);
-  const std::int64_t f = layer.weight.columns, r = layer.system_size;
-  require_finite_layer(layer, path, look_at_batches);
+namespace {
+
+void write_file(const std::filesystem::path& path, const CheckpointName& checkpoint,
+                const std::function<void(hdf5::Group&)>& write) {
   hdf5::NewFile content(path);
   content.root().set_attribute("schema", schema);
-  content.root().set_attribute("segment", segment);
-  content.root().set_attribute("digest", digest);
-  content.root().write("weight", layer.weight);
-  content.root().write("system", std::span<const double>(layer.system), {r, r});
-  content.root().write("inverse", std::span<const double>(layer.inverse), {f, f});
+  content.root().set_attribute("segment", checkpoint.segment);
+  content.root().set_attribute("digest", checkpoint.digest);
+  write(content.root());
   write_sealed(path, content.bytes(), IfExists::replace);
+}
+
+}  // namespace
+
+void write_checkpoint_layer(const CheckpointName& checkpoint, const CheckpointLayer& layer) {
+  const auto path = file_of(checkpoint.directory, checkpoint.segment, layer.layer);
+  require_finite_layer(layer, path, look_at_batches);
+  write_file(path, checkpoint, [&](hdf5::Group& root) {
+    root.set_attribute("fresh_drift", layer.fresh_drift);
+    root.write("weight", layer.weight);
+    root.write("image", layer.image);
+    root.write("slabs", layer.slabs);
+  });
+}
+
+void write_checkpoint_slab(const CheckpointName& checkpoint, std::int64_t layer, std::int64_t first_row,
+                           std::span<const double> inverse, std::int64_t width) {
+  const auto path = file_of(checkpoint.directory, checkpoint.segment, layer, first_row);
+  require_finite_slab(inverse, width, path, look_at_batches);
+  write_file(path, checkpoint, [&](hdf5::Group& root) {
+    root.write("inverse", inverse, {std::ssize(inverse) / width, width});
+  });
 }
 
 CheckpointLayer read_checkpoint_layer(const std::filesystem::path& directory, std::int64_t segment,
@@ -116,20 +169,21 @@ CheckpointLayer read_checkpoint_layer(const std::filesystem::path& directory, st
   const auto file = hdf5::File::open(path);
   CheckpointLayer read{.layer = layer,
                        .weight = file.root().read_matrix("weight", hdf5::any, hdf5::any),
-                       .system_size = file.root().shape("system").at(0),
-                       .system = {},
-                       .inverse = {}};
-  read.system = file.root().read<double>("system", {read.system_size, read.system_size});
-  read.inverse = file.root().read<double>("inverse", {read.weight.columns, read.weight.columns});
+                       .image = {},
+                       .fresh_drift = file.root().real_attribute("fresh_drift"),
+                       .slabs = file.root().read<std::int64_t>("slabs", {hdf5::any})};
+  read.image = file.root().read<double>("image", {read.weight.columns});
   require_finite_layer(read, path, remove_cache);
   return read;
 }
 
-Matrix read_checkpoint_weight(const std::filesystem::path& directory, std::int64_t segment, std::int64_t layer) {
-  const auto path = file_of(directory, segment, layer);
-  Matrix weight = hdf5::File::open(path).root().read_matrix("weight", hdf5::any, hdf5::any);
-  require_finite_weight(weight, path, remove_cache);
-  return weight;
+std::vector<double> read_checkpoint_slab(const std::filesystem::path& directory, std::int64_t segment,
+                                         std::int64_t layer, std::int64_t first_row, std::int64_t rows,
+                                         std::int64_t width) {
+  const auto path = file_of(directory, segment, layer, first_row);
+  auto inverse = hdf5::File::open(path).root().read<double>("inverse", {rows, width});
+  require_finite_slab(inverse, width, path, remove_cache);
+  return inverse;
 }
 
 std::vector<std::int64_t> checkpointed_segments(const std::filesystem::path& directory) {
@@ -147,9 +201,10 @@ CheckpointChoice newest_checkpoint(const std::filesystem::path& directory, const
   auto segments = checkpointed_segments(directory);
   std::ranges::reverse(segments);
   for (const std::int64_t segment : segments) {
-    if (segment >= std::ssize(journal.list()) || !is_complete(directory, segment, layers)) continue;
-    if (!continues_from(journal, segment)) continue;
-    auto damage = damage_of(directory, journal.list()[static_cast<std::size_t>(segment)], layers);
+    if (segment >= std::ssize(journal.list())) continue;
+    const auto files = files_of(directory, segment, layers);
+    if (!files || !continues_from(journal, segment)) continue;
+    auto damage = damage_of(journal.list()[static_cast<std::size_t>(segment)], *files);
     if (!damage) {
       choice.segment = segment;
       return choice;
@@ -164,14 +219,18 @@ void remove_old_checkpoints(const std::filesystem::path& directory, const std::v
   auto segments = checkpointed_segments(directory);
   std::ranges::reverse(segments);
   std::size_t complete = 0;
-  std::error_code ignored;  // what cannot be removed now may be removed next time
+  std::set<std::int64_t> old;
   for (const std::int64_t segment : segments) {
-    if (complete < keep) {
-      complete += is_complete(directory, segment, layers) ? 1 : 0;
-      continue;
-    }
-    for (const std::int64_t layer : layers) std::filesystem::remove(file_of(directory, segment, layer), ignored);
+    if (complete >= keep) old.insert(segment);
+    if (complete < keep && files_of(directory, segment, layers)) ++complete;
   }
+  std::vector<std::filesystem::path> files;
+  std::error_code ignored;  // what cannot be removed now may be removed next time
+  for (const auto& entry : std::filesystem::directory_iterator(directory, ignored)) {
+    const auto segment = segment_of(entry.path());
+    if (segment && old.contains(*segment)) files.push_back(entry.path());
+  }
+  for (const auto& file : files) std::filesystem::remove(file, ignored);
 }
 
 }  // namespace anchorage::io

@@ -263,18 +263,31 @@ const std::vector<float>& StatisticsFile::residual_norm_median() const {
   return content_->residual_norm_median;
 }
 
-SecondMoment StatisticsFile::moment(std::int64_t layer) const {
+void StatisticsFile::require_layer(std::int64_t layer) const {
   if (std::ranges::find(content_->layers, layer) == content_->layers.end()) {
     throw UserError({.expected = fmt::format("statistics of layer {}", layer),
                      .found = fmt::format("those of layers {}", fmt::join(content_->layers, ", ")),
                      .where = content_->name,
                      .remedy = "collect them with `anchorage stats --layers`, or edit other layers"});
   }
+}
+
+SecondMoment StatisticsFile::moment(std::int64_t layer) const {
+  require_layer(layer);
   const Group group = content_->root.group("layers").group(std::to_string(layer));
   const std::int64_t size = group.shape("moment").front();
   SecondMoment moment{.layer = layer, .moment = group.read_matrix("moment", size, size)};
   require_finite_matrix(moment.moment, moment_of(layer), content_->name, collect_again);
   return moment;
+}
+
+Matrix StatisticsFile::moment_rows(std::int64_t layer, std::int64_t begin, std::int64_t end) const {
+  require_layer(layer);
+  const Group group = content_->root.group("layers").group(std::to_string(layer));
+  Matrix rows = group.read_rows("moment", begin, end, group.shape("moment").front());
+  require_finite_matrix(rows, fmt::format("{}, counted from row {}", moment_of(layer), begin), content_->name,
+                        collect_again);
+  return rows;
 }
 
 void StatisticsFile::check_fingerprint(const StatisticsFingerprint& expected) const {

@@ -120,6 +120,8 @@ class StatisticsFile {
   std::vector<std::int64_t> layers() const;
   const std::vector<float>& residual_norm_median() const;
   SecondMoment moment(std::int64_t layer) const;  // UserError naming the layers that the file has
+  // Reads rows [begin, end) of a layer's moment, as they are needed by who holds these rows of its inverse.
+  Matrix moment_rows(std::int64_t layer, std::int64_t begin, std::int64_t end) const;
 
   // Throws UserError that names both models unless model and tokenizer are the expected ones; corpus and
   // sequence length are the collector's choice and not compared.
@@ -128,6 +130,7 @@ class StatisticsFile {
  private:
   struct Content;
   explicit StatisticsFile(std::unique_ptr<Content> content);
+  void require_layer(std::int64_t layer) const;
   std::unique_ptr<Content> content_;
 };
 

@@ -26,7 +26,7 @@ OpenedModel load(const ModelArgument& argument, const Session& session) {
   worker::EditedWeights weights(transformer, directory, updates.layers());
   updates.for_each(
       [&](const io::RunUpdate& update) {
-        weights.add(update.layer, worker::to_tensor(update.u), worker::to_tensor(update.v));
+        weights.replay(update.layer, worker::to_tensor(update.u), worker::to_tensor(update.v));
       },
       [&](std::int64_t layer) { return weights.holds(layer); });
   return {std::move(directory), std::move(tokenizer), std::move(transformer)};

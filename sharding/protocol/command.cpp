@@ -20,6 +20,14 @@ nlohmann::json fields_of(const ApplyBatch& command) {
           {"live", command.superseded.live}};
 }
 
+nlohmann::json fields_of(const AcceptBatch&) {
+  return {{"command", "accept_batch"}};
+}
+
+nlohmann::json fields_of(const RefreshLeastSquares& command) {
+  return {{"command", "refresh_least_squares"}, {"live", command.live}};
+}
+
 nlohmann::json fields_of(const RevertBatch&) {
   return {{"command", "undo_batch"}};
 }
@@ -61,6 +69,9 @@ ApplyBatch apply_batch_of(const nlohmann::json& fields) {
 Command command_of(const nlohmann::json& fields) {
   const std::string name = fields.at("command");
   if (name == "apply_batch") return apply_batch_of(fields);
+  if (name == "accept_batch") return AcceptBatch{};
+  if (name == "refresh_least_squares")
+    return RefreshLeastSquares{fields.at("live").get<std::vector<std::string>>()};
   if (name == "undo_batch") return RevertBatch{};
   if (name == "replay_segment") return ReplaySegment{fields.at("path")};
   if (name == "save_checkpoint")

@@ -33,6 +33,18 @@ struct ApplyBatch {
   bool operator==(const ApplyBatch&) const = default;
 };
 
+// Take the batch into the state: the last command was its ApplyBatch, and its segment is committed.
+struct AcceptBatch {
+  bool operator==(const AcceptBatch&) const = default;
+};
+
+// Compute the least squares anew in which rounding has added up, for the state of these segments.
+struct RefreshLeastSquares {
+  std::vector<std::string> live{};  // paths, in their order
+
+  bool operator==(const RefreshLeastSquares&) const = default;
+};
+
 // Revert the batch: restore, bit for bit, the state before the last command, which was an ApplyBatch.
 struct RevertBatch {
   bool operator==(const RevertBatch&) const = default;
@@ -69,7 +81,8 @@ struct Stop {
   bool operator==(const Stop&) const = default;
 };
 
-using Command = std::variant<ApplyBatch, RevertBatch, ReplaySegment, SaveCheckpoint, LoadCheckpoint, Stop>;
+using Command = std::variant<ApplyBatch, AcceptBatch, RevertBatch, RefreshLeastSquares, ReplaySegment,
+                             SaveCheckpoint, LoadCheckpoint, Stop>;
 
 // Wall-clock seconds of rank 0 by activity.
 struct BatchSeconds {
@@ -85,14 +98,20 @@ struct BatchApplied {
   BatchSeconds seconds{};
 };
 
+struct BatchAccepted {
+  bool drifted = false;  // RefreshLeastSquares should follow
+};
 struct BatchReverted {};
-struct SegmentReplayed {};
+struct LeastSquaresRefreshed {};
+struct SegmentReplayed {
+  bool drifted = false;  // RefreshLeastSquares should follow
+};
 struct CheckpointBegun {};
 struct CheckpointLoaded {};
 struct Stopped {};
 
-using Reply =
-    std::variant<BatchApplied, BatchReverted, SegmentReplayed, CheckpointBegun, CheckpointLoaded, Stopped>;
+using Reply = std::variant<BatchApplied, BatchAccepted, BatchReverted, LeastSquaresRefreshed, SegmentReplayed,
+                           CheckpointBegun, CheckpointLoaded, Stopped>;
 
 // The workers as the coordinator sees them. They call `done` once, on a thread of theirs, with the reply that
 // belongs to the command. Submit one command at a time.

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <utility>
 
 #include "io/error.hpp"
 #include "io/text/text_of.hpp"
@@ -73,7 +74,7 @@ SelectionRules selection_rules(const io::Hparams& hparams, std::int64_t width) {
 
 BatchEditor::BatchEditor(Transformer& model, EditedWeights& weights, const PromptBuilder& prompts,
                          const io::Hparams& hparams, const Method& method, const io::StatisticsFile& statistics,
-                         Contexts contexts, SinkLimits limits, const Communicators& ranks)
+                         Contexts contexts, SinkLimits limits, const Communicators& ranks, SlabPlan slabs)
     : model_(model),
       weights_(weights),
       prompts_(prompts),
@@ -83,7 +84,7 @@ BatchEditor::BatchEditor(Transformer& model, EditedWeights& weights, const Promp
       limits_(std::move(limits)),
       communicators_(ranks),
       group_size_(sharding::edits_per_group(hparams.group, hparams.contexts, model.step_arithmetic())),
-      solver_(weights, hparams, method_, statistics, ranks, model.stages),
+      solver_(weights, hparams, method_, statistics, ranks, model.stages, std::move(slabs)),
       rolling_(std::ssize(hparams.layers), model.config.d_model, hparams.rar_decay,
                hparams.rar ? hparams.rar_strength : 0) {
   check_strategies(method_);
@@ -191,10 +192,10 @@ std::vector<LayerUpdate> BatchEditor::write_in_turn(const Groups& groups, shardi
                                   }),
                                   model_.config.d_model, "gather residuals", seconds);
     if (keys.size(0) == 0) break;
-    updates.push_back({.layer = layers[i], .keys = keys, .residuals = residuals, .u = {}, .v = {}});
+    updates.push_back({.layer = layers[i], .keys = keys, .residuals = residuals, .u = {}, .v = {}, .products = {}});
     solver_.solve(std::span(updates).last(1), seconds);
     weights_.add(layers[i], updates.back().u, updates.back().v);
-    solver_.absorb(layers[i], keys);
+    absorb(updates.back());
   }
   return updates;
 }
@@ -232,8 +233,13 @@ std::vector<LayerUpdate> BatchEditor::write_jointly(const Groups& groups, shardi
       .of_all = [&] { return keys_of_all([](const EditGroup& group) { return group.keys(); }); }};
   auto updates =
       JointWrite(weights_, solver_, std::move(values), keys_now, seconds).run(injected, hparams_.correction_sweeps);
-  for (const LayerUpdate& update : updates) solver_.absorb(update.layer, update.keys);
+  for (LayerUpdate& update : updates) absorb(update);
   return updates;
+}
+
+void BatchEditor::absorb(LayerUpdate& update) {
+  solver_.absorb(update);
+  update.products = torch::Tensor();  // [f, b] f64 that nothing needs any more
 }
 
 std::vector<io::AnchorRecord> BatchEditor::refresh_anchors(const Groups& groups, std::int64_t written) {
@@ -251,7 +257,6 @@ std::vector<io::AnchorRecord> BatchEditor::refresh_anchors(const Groups& groups,
   }
   communicators_.host.all_reduce_sum(scores.sums(), "reduce anchor scores");
   const auto changes = rolling_.roll(scores, written);
-  solver_.refresh_owners(anchor_loads(rolling_, layers));
   const auto chosen = gather_anchors(saliency, communicators_.host);
   if (communicators_.rank() != 0) return {};
 
@@ -281,7 +286,7 @@ std::vector<io::AnchorRecord> BatchEditor::refresh_anchors(const Groups& groups,
 io::LayerNorms BatchEditor::norms_of(std::int64_t layer, const torch::Tensor& u, const torch::Tensor& v) const {
   torch::Tensor norms;
   if (model_.holds(layer)) {
-    const io::LayerNorms own = layer_norms(u, v, weights_.master(layer), weights_.base(layer));
+    const io::LayerNorms own = weights_.norms(layer, u, v);
     norms = torch::tensor({own.update, own.total, own.base}, torch::kDouble).to(model_.device());
   }
   norms =
@@ -316,6 +321,7 @@ sharding::Timeout BatchEditor::timeout_for(std::int64_t edits) const {
 BatchResult BatchEditor::apply(std::span<const io::Edit> edits) {
   const torch::NoGradGuard no_gradients;
   timeout_ = timeout_for(std::ssize(edits));
+  if (!rolling_before_) rolling_before_ = rolling_;
   BatchResult result;
   const auto before = scores(edits, result.seconds);
   Groups groups = make_groups(edits);
@@ -347,15 +353,17 @@ std::map<std::int64_t, std::int64_t> BatchEditor::null_spaces() const {
 
 void BatchEditor::replay(std::int64_t layer, const torch::Tensor& keys, const torch::Tensor& u,
                          const torch::Tensor& v) {
-  weights_.add(layer, u, v);
-  solver_.absorb(layer, keys);
+  weights_.replay(layer, u, v);
+  solver_.replay_absorbed(layer, keys);
 }
 
 std::vector<LayerRemoval> BatchEditor::remove(const sharding::Removal& removal, sharding::BatchSeconds& seconds) {
   const torch::NoGradGuard no_gradients;
   std::vector<LayerRemoval> removals = solver_.solve_removal(removal, seconds);
   for (LayerRemoval& one : removals) {
-    replay_removal(one.layer, one.keys, one.u, one.v);
+    weights_.add(one.layer, one.u, one.v);
+    solver_.release(one);
+    one.products = torch::Tensor();
     if (communicators_.rank() == 0) one.norms = norms_of(one.layer, one.u, one.v);
   }
   return removals;
@@ -363,17 +371,8 @@ std::vector<LayerRemoval> BatchEditor::remove(const sharding::Removal& removal, 
 
 void BatchEditor::replay_removal(std::int64_t layer, const torch::Tensor& keys, const torch::Tensor& u,
                                  const torch::Tensor& v) {
-  weights_.add(layer, u, v);
-  solver_.release(layer, keys);
-}
-
-void BatchEditor::restore_weight(std::int64_t layer, const torch::Tensor& master) {
-  if (weights_.holds(layer)) weights_.restore({{layer, master}});
-}
-
-void BatchEditor::restore_least_squares(std::int64_t layer, const torch::Tensor& system,
-                                        const torch::Tensor& inverse) {
-  solver_.restore(layer, system.to(model_.device()), inverse.to(model_.device()));
+  weights_.replay(layer, u, v);
+  solver_.replay_released(layer, keys);
 }
 
 void BatchEditor::replay_anchors(std::int64_t layer, std::span<const double> rolling) {
@@ -382,10 +381,18 @@ void BatchEditor::replay_anchors(std::int64_t layer, std::span<const double> rol
   rolling_.restore(place - weights_.layers().begin(), rolling);
 }
 
-void BatchEditor::restore(const State& state) {
-  weights_.restore(state.weights);
-  solver_.restore(state.least_squares);
-  rolling_ = state.rolling;
+bool BatchEditor::accept() {
+  weights_.accept();
+  rolling_before_.reset();
+  const bool drifted = solver_.accept();
+  if (selects_anchors(method_, hparams_)) solver_.redeal(anchor_loads(rolling_, std::ssize(hparams_.layers)));
+  return drifted;
+}
+
+void BatchEditor::discard() {
+  weights_.discard();
+  solver_.discard();
+  if (rolling_before_) rolling_ = *std::exchange(rolling_before_, std::nullopt);
 }
 
 }  // namespace anchorage::worker

@@ -1,14 +1,17 @@
 // Applies batches of edits to the edited layers of a model, over stages x replicas.
 //
 // For a batch, each replica finds the values of its groups of edits; keys and residuals are gathered in the
-// order of edits; the layers' owners solve and broadcast the updates, and all ranks that hold the layer add
-// them. Every rank makes the same calls in the same order, and all know the batch's keys, residuals and
-// updates; the weights come out the same, bit for bit, on any number of ranks in any shape.
+// order of edits; all ranks together solve, and those that hold a layer add its updates. What a batch changes waits
+// beside weights and least squares until it is accepted. Every rank makes the same calls in the same order, and all
+// know the batch's keys, residuals and updates; the weights come out the same, bit for bit, on any number of ranks
+// in any shape.
 #pragma once
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "io/run/journal/segment.hpp"
@@ -40,11 +43,11 @@ struct BatchResult {
 
 class BatchEditor {
  public:
-  // Every rank constructs one; not collective. Owners of edited layers factor their second moments. Borrows
-  // all but the method, contexts and limits. Throws as LayerSolver does.
+  // Inverts the second moments of the edited layers. Borrows all but the method, contexts, limits and plan. Throws
+  // as LayerSolver does. Collective.
   BatchEditor(Transformer& model, EditedWeights& weights, const PromptBuilder& prompts, const io::Hparams& hparams,
               const Method& method, const io::StatisticsFile& statistics, Contexts contexts, SinkLimits limits,
-              const Communicators& ranks);
+              const Communicators& ranks, SlabPlan slabs = {});
 
   // Writes the edits into the weights; refuses only the edits that cannot be written, each with a reason.
   // Returns the result on every rank, except norms and anchors, which are on replica 0 only. Collective;
@@ -55,29 +58,29 @@ class BatchEditor {
   // only.
   std::vector<LayerRemoval> remove(const sharding::Removal& removal, sharding::BatchSeconds& seconds);
 
-  // Adds a committed layer update to the weights again, and its keys to the layer's least squares. Not
-  // collective; all ranks call it.
+  // Adds a committed layer update to the weights again, and its keys to the layer's least squares. Ranks that do
+  // not hold the layer need no u and v. Collective.
   void replay(std::int64_t layer, const torch::Tensor& keys, const torch::Tensor& u, const torch::Tensor& v);
-  // Removes the edits of a committed removal again. Not collective; all ranks call it.
+  // Removes the edits of a committed removal again. Collective.
   void replay_removal(std::int64_t layer, const torch::Tensor& keys, const torch::Tensor& u,
                       const torch::Tensor& v);
   // Restores the rolling scores [d] of an edited layer from a committed segment. Not collective; all ranks
   // call it.
   void replay_anchors(std::int64_t layer, std::span<const double> rolling);
 
-  // Everything that a batch changes. Restoring it, bit for bit, reverts a batch.
-  struct State {
-    EditedWeights::Snapshot weights;
-    LayerSolver::State least_squares;
-    RollingScores rolling;
-  };
-  State state() const { return {weights_.snapshot(), solver_.state(), rolling_}; }
-  void restore(const State& state);
-  // Restore a layer from a checkpoint: the master [d, f] where this rank holds the layer, and on its owner
-  // the system and inverse of its least squares.
-  void restore_weight(std::int64_t layer, const torch::Tensor& master);
-  void restore_least_squares(std::int64_t layer, const torch::Tensor& system, const torch::Tensor& inverse);
-  bool owns(std::int64_t layer) const { return solver_.owns(layer); }
+  // Take in what was applied, removed or replayed since the last call, or revert what was applied and removed:
+  // weights, least squares and anchors are what they were, bit for bit, at no cost. `accept` returns whether
+  // `refresh` should follow, and moves slabs where the load has shifted. Collective.
+  bool accept();
+  void discard();
+
+  // Computes least squares anew in which rounding has added up; `live`: paths of the segments that make up the
+  // state. Collective.
+  void refresh(std::span<const std::string> live) { solver_.refresh(live); }
+
+  // What a checkpoint is made of; nothing waits. This rank writes the masters of layers that it leads.
+  EditedWeights& weights() { return weights_; }
+  LayerSolver& solver() { return solver_; }
   bool holds(std::int64_t layer) const { return weights_.holds(layer); }
   const std::vector<std::int64_t>& layers() const { return weights_.layers(); }
 
@@ -90,6 +93,7 @@ class BatchEditor {
   using Groups = std::vector<EditGroup>;
 
   Groups make_groups(std::span<const io::Edit> edits) const;
+  void absorb(LayerUpdate& update);
   void find_values(Groups& groups, sharding::BatchSeconds& seconds) const;
   std::vector<EditGroup::GroupSpan> in_flight(Groups& groups) const;
   std::vector<LayerUpdate> write_in_turn(const Groups& groups, sharding::BatchSeconds& seconds);
@@ -118,6 +122,7 @@ class BatchEditor {
   std::int64_t group_size_;
   LayerSolver solver_;
   RollingScores rolling_;
+  std::optional<RollingScores> rolling_before_;                    // a batch that waits
   sharding::Timeout timeout_ = sharding::Timeout::until_deadline;  // for the current batch
 };
 

@@ -261,15 +261,65 @@ TEST_F(EditRunTest, AnEditWhoseSuccessorIsRefusedStays) {
   EXPECT_GE(run.metrics().at(2).at("seconds").at("total"), 0.02);
 }
 
+// The state takes a batch in when its segment is committed, and never one that was reverted.
+TEST_F(EditRunTest, ABatchIsAcceptedAfterItsCommitAndBeforeTheNextOne) {
+  StoredRun run(folder_.path() / "run");
+  std::vector<std::size_t> segments_at_accept;
+  ScriptedWorkers workers([&](const sharding::Command& command) {
+    if (std::holds_alternative<sharding::AcceptBatch>(command))
+      segments_at_accept.push_back(
+          io::Journal::open(run.directory().journal(), io::JournalAccess::view).list().size());
+    return poisoned(command);
+  });
+  run.edit(file_of(4), workers, {.batch_size = 4}, {.guard = {.max_loss_increase = 0.05}});
+  std::vector<std::string> order;
+  for (const sharding::Command& command : workers.commands()) {
+    if (std::holds_alternative<sharding::AcceptBatch>(command)) order.emplace_back("accept");
+    if (std::holds_alternative<ApplyBatch>(command)) order.emplace_back("apply");
+    if (std::holds_alternative<sharding::RevertBatch>(command)) order.emplace_back("revert");
+  }
+  std::string before = "accept";
+  for (const std::string& one : order) {
+    EXPECT_EQ(one == "apply", before != "apply") << "each batch is accepted or reverted, once";
+    before = one;
+  }
+  EXPECT_NE(before, "apply");
+  ASSERT_FALSE(segments_at_accept.empty());
+  EXPECT_EQ(segments_at_accept.front(), 2U) << "base and the batch";
+}
+
+// Workers whose least squares drift with every batch of e1, when it is written and when it is replayed.
+sharding::Reply drifting(const sharding::Command& command, bool& e1) {
+  if (const auto* batch = std::get_if<ApplyBatch>(&command)) e1 = batch->edits.front().id == "e1";
+  if (std::holds_alternative<sharding::AcceptBatch>(command)) return sharding::BatchAccepted{.drifted = e1};
+  if (const auto* replay = std::get_if<ReplaySegment>(&command))
+    return sharding::SegmentReplayed{.drifted = replay->path.ends_with("2.h5")};
+  return ScriptedWorkers::answer(command);
+}
+
+TEST_F(EditRunTest, LeastSquaresThatDriftAreComputedAnewAtTheSamePlaceWhenTheRunIsReplayed) {
+  StoredRun run(folder_.path() / "run");
+  bool e1 = false;
+  {
+    ScriptedWorkers workers([&](const auto& command) { return drifting(command, e1); });
+    run.edit(file_of(3), workers, {.batch_size = 1});
+    EXPECT_THAT(texts(workers.commands()), ElementsAre("e0", "e1", "refresh 2", "e2", "stop"));
+  }
+  run.reopen();
+  ScriptedWorkers workers([&](const auto& command) { return drifting(command, e1); });
+  run.edit(file_of(4), workers, {.batch_size = 1});
+  EXPECT_THAT(texts(workers.commands()),
+              ElementsAre("seg-00000001.h5", "seg-00000002.h5", "refresh 2", "seg-00000003.h5", "e3", "stop"));
+}
+
 // As the workers do, but at once.
 sharding::Reply keeping_checkpoints(const sharding::Command& command) {
   if (const auto* save = std::get_if<sharding::SaveCheckpoint>(&command)) {
-    io::write_checkpoint_layer(save->directory, save->segment, save->digest,
-                               {.layer = 4,
-                                .weight = {3, 2, {1, 2, 3, 4, 5, 6}},
-                                .system_size = 1,
-                                .system = {1},
-                                .inverse = {1, 2, 3, 4}});
+    const io::CheckpointName checkpoint{save->directory, save->segment, save->digest};
+    io::write_checkpoint_slab(checkpoint, 4, 0, std::vector<double>{1, 2, 3, 4}, 2);
+    io::write_checkpoint_layer(
+        checkpoint,
+        {.layer = 4, .weight = {3, 2, {1, 2, 3, 4, 5, 6}}, .image = {1, 2}, .fresh_drift = 0, .slabs = {0}});
   }
   return ScriptedWorkers::answer(command);
 }
@@ -377,7 +427,7 @@ TEST_F(EditRunTest, AFullDiskLeavesTheLastSegmentWholeAndResumeGoesOnFromIt) {
   disk.make_room();
   ScriptedWorkers workers(answer);
   run.edit(file_of(40), workers);
-  EXPECT_EQ(workers.commands().size(), 21);  // 20 batches, each replayed or applied, and the stop
+  EXPECT_EQ(texts(workers.commands()).size(), 21);  // 20 batches, each replayed or applied, and the stop
   EXPECT_EQ(run.journal().list().size(), 21);
   std::vector<std::string> ids, expected;
   for (const RecordedEdit& record : recorded_edits(run.journal())) ids.push_back(record.edit.id);

@@ -61,6 +61,8 @@ class ScriptedWorkers : public sharding::Workers {
   // To every command what belongs to it.
   static sharding::Reply answer(const sharding::Command& command) {
     if (const auto* batch = std::get_if<sharding::ApplyBatch>(&command)) return apply(*batch);
+    if (std::holds_alternative<sharding::AcceptBatch>(command)) return sharding::BatchAccepted{};
+    if (std::holds_alternative<sharding::RefreshLeastSquares>(command)) return sharding::LeastSquaresRefreshed{};
     if (std::holds_alternative<sharding::RevertBatch>(command)) return sharding::BatchReverted{};
     if (std::holds_alternative<sharding::ReplaySegment>(command)) return sharding::SegmentReplayed{};
     if (std::holds_alternative<sharding::SaveCheckpoint>(command)) return sharding::CheckpointBegun{};

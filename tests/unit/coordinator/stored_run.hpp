@@ -29,10 +29,12 @@ inline io::EditsFile file_of(std::int64_t edits) {
   return file;
 }
 
-// "e0 e1" for a batch, "revert", "seg-00000001.h5" for a replay, "save 2", "load 2", "stop".
+// Without AcceptBatch, which follows every commit. "e0 e1" for a batch, "revert", "refresh" and the number of
+// segments, "seg-00000001.h5" for a replay, "save 2", "load 2", "stop".
 inline std::vector<std::string> texts(const std::vector<sharding::Command>& commands) {
   std::vector<std::string> all;
   for (const sharding::Command& command : commands) {
+    if (std::holds_alternative<sharding::AcceptBatch>(command)) continue;
     std::string text = "stop";
     if (const auto* replay = std::get_if<sharding::ReplaySegment>(&command)) {
       text = std::filesystem::path(replay->path).filename();
@@ -42,6 +44,8 @@ inline std::vector<std::string> texts(const std::vector<sharding::Command>& comm
       for (const io::RecordedPlace& place : batch->superseded.edits) text += " for " + place.id;
     } else if (std::holds_alternative<sharding::RevertBatch>(command)) {
       text = "revert";
+    } else if (const auto* refresh = std::get_if<sharding::RefreshLeastSquares>(&command)) {
+      text = fmt::format("refresh {}", refresh->live.size());
     } else if (const auto* save = std::get_if<sharding::SaveCheckpoint>(&command)) {
       text = fmt::format("save {}", save->segment);
     } else if (const auto* load = std::get_if<sharding::LoadCheckpoint>(&command)) {

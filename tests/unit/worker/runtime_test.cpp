@@ -53,7 +53,8 @@ class CommandLoop : public tests::EditorTest {
 };
 
 TEST_F(CommandLoop, AnswersTheSameBitsInAnyShape) {
-  const std::vector<sharding::Command> script = {batch(0, 4), batch(4, 3)};
+  const std::vector<sharding::Command> script = {batch(0, 4), sharding::AcceptBatch{}, batch(4, 3),
+                                                 sharding::AcceptBatch{}};
   const auto one = answers({1, 1}, script);
   ASSERT_EQ(one.size(), 2U);
   EXPECT_NE(one[0].heldout_loss.before, one[0].heldout_loss.after);
@@ -93,21 +94,16 @@ TEST_F(CommandLoop, ABatchThatIsUndoneWasNeverThereInAnyShape) {
   }
 }
 
-TEST_F(CommandLoop, LayersMoveToOtherOwnersWithTheirStateAndTheBitsStayTheSame) {
+TEST_F(CommandLoop, SlabsMoveToOtherOwnersAndTheBitsStayTheSame) {
   options.layers = {0, 1, 2};
   limits = torch::full({3}, 1e9);
-  const std::vector<sharding::Command> script = {batch(0, 4), batch(4, 2), sharding::RevertBatch{}, batch(4, 3)};
+  const std::vector<sharding::Command> script = {batch(0, 4), sharding::AcceptBatch{},
+                                                 batch(4, 2), sharding::RevertBatch{},
+                                                 batch(4, 3), sharding::AcceptBatch{}};
   const auto one = answers({1, 1}, script);
-  const auto owned_by_rank_0 = [&](const EditorRank& rank) {
-    std::vector<std::int64_t> owned;
-    for (const std::int64_t layer : rank.editor.layers()) {
-      if (rank.editor.owns(layer)) owned.push_back(layer);
-    }
-    return owned;
-  };
-  std::vector<std::int64_t> before, after;
+  std::vector<int> before, after;
   const auto several = answers({1, 2}, script, [&](const EditorRank& rank, bool at_begin) {
-    if (rank.is_root()) (at_begin ? before : after) = owned_by_rank_0(rank);
+    if (rank.is_root()) (at_begin ? before : after) = rank.editor.solver().owners();
   });
   EXPECT_NE(before, after) << "the case has a shift of load";
   ASSERT_EQ(several.size(), one.size());

@@ -5,9 +5,23 @@
 
 #include <torch/utils.h>
 
+#include "io/error.hpp"
+#include "sharding/slabs.hpp"
 #include "worker/model/load.hpp"
 
 namespace anchorage::worker {
+namespace {
+
+constexpr std::int64_t rows_at_a_time = 1024;
+
+// Computes |u v^T| in f64 without forming the product.
+double update_norm(const torch::Tensor& u, const torch::Tensor& v) {
+  const auto du = u.to(torch::kDouble), dv = v.to(torch::kDouble);
+  const double squared = (at::mm(du.t(), du) * at::mm(dv.t(), dv)).sum().item<double>();
+  return std::sqrt(std::max(0.0, squared));
+}
+
+}  // namespace
 
 EditedWeights::EditedWeights(Transformer& model, const io::ModelDirectory& base,
                              const std::vector<std::int64_t>& layers)
@@ -15,36 +29,100 @@ EditedWeights::EditedWeights(Transformer& model, const io::ModelDirectory& base,
   for (const std::int64_t layer : layers_) {
     if (!model_.holds(layer)) continue;
     const auto& own = model_.block(layer).down.weight;
-    masters_[layer] = own.scalar_type() == torch::kFloat ? own : this->base(layer);
+    masters_[layer] = own.scalar_type() == torch::kFloat ? own.clone() : this->base(layer);
   }
 }
 
 void EditedWeights::add(std::int64_t layer, const torch::Tensor& u, const torch::Tensor& v) {
   if (!holds(layer)) return;
-  const torch::NoGradGuard no_gradients;
-  auto& master = masters_.at(layer);
-  master.addmm_(u.to(master.device()), v.to(master.device()).t());
+  const auto device = masters_.at(layer).device();
+  waiting_[layer].push_back({.u = u.to(device), .v = v.to(device)});
   update_model(layer);
 }
 
-EditedWeights::Snapshot EditedWeights::snapshot() const {
-  Snapshot snapshot;
-  for (const auto& [layer, master] : masters_) snapshot[layer] = master.clone();
-  return snapshot;
+void EditedWeights::replay(std::int64_t layer, const torch::Tensor& u, const torch::Tensor& v) {
+  if (!holds(layer)) return;
+  io::check(waiting_.empty(), "a batch is replayed between two others");
+  const torch::NoGradGuard no_gradients;
+  const auto& master = masters_.at(layer);
+  const auto on_device = v.to(master.device()).t();
+  for (const sharding::Range& rows : sharding::slab_rows(master.size(0), rows_at_a_time)) {
+    master.narrow(0, rows.begin, rows.size())
+        .addmm_(u.to(master.device()).narrow(0, rows.begin, rows.size()), on_device);
+  }
+  update_model(layer);
 }
 
-void EditedWeights::restore(const Snapshot& snapshot) {
+EditedWeights::Mark EditedWeights::mark() const {
+  Mark mark;
+  for (const auto& [layer, updates] : waiting_) mark[layer] = updates.size();
+  return mark;
+}
+
+void EditedWeights::rewind(const Mark& mark) {
+  std::vector<std::int64_t> changed;
+  for (auto& [layer, updates] : waiting_) {
+    const auto kept = mark.find(layer);
+    const std::size_t count = kept == mark.end() ? 0 : kept->second;
+    if (updates.size() == count) continue;
+    updates.resize(count);
+    changed.push_back(layer);
+  }
+  for (const std::int64_t layer : changed) update_model(layer);
+  std::erase_if(waiting_, [](const auto& one) { return one.second.empty(); });
+}
+
+void EditedWeights::accept() {
   const torch::NoGradGuard no_gradients;
-  for (const auto& [layer, master] : snapshot) {
-    masters_.at(layer).copy_(master);
-    update_model(layer);
+  for (const auto& [layer, updates] : waiting_) {
+    const auto& master = masters_.at(layer);
+    for_rows(layer, [&](std::int64_t begin, const torch::Tensor& rows) {
+      master.narrow(0, begin, rows.size(0)).copy_(rows);
+    });
+  }
+  waiting_.clear();
+}
+
+void EditedWeights::restore(std::int64_t layer, const torch::Tensor& master) {
+  io::check(waiting_.empty(), "a weight is restored between two batches");
+  masters_.at(layer).copy_(master);
+  update_model(layer);
+}
+
+void EditedWeights::for_rows(std::int64_t layer, const UseOfRows& use) const {
+  const auto& master = masters_.at(layer);
+  const auto waiting = waiting_.find(layer);
+  for (const sharding::Range& rows : sharding::slab_rows(master.size(0), rows_at_a_time)) {
+    auto part = master.narrow(0, rows.begin, rows.size());
+    if (waiting != waiting_.end()) {
+      part = part.clone();
+      for (const Update& update : waiting->second)
+        part.addmm_(update.u.narrow(0, rows.begin, rows.size()), update.v.t());
+    }
+    use(rows.begin, part);
   }
 }
 
 void EditedWeights::update_model(std::int64_t layer) {
-  const auto& master = masters_.at(layer);
+  const torch::NoGradGuard no_gradients;
   auto& own = model_.block(layer).down.weight;
-  if (!own.is_same(master)) own.copy_(master);
+  for_rows(layer,
+           [&](std::int64_t begin, const torch::Tensor& rows) { own.narrow(0, begin, rows.size(0)).copy_(rows); });
+}
+
+io::LayerNorms EditedWeights::norms(std::int64_t layer, const torch::Tensor& u, const torch::Tensor& v) const {
+  const torch::NoGradGuard no_gradients;
+  const auto base = read_down_projection(directory_, layer);
+  double total = 0, unedited = 0;
+  const auto squares = [](const torch::Tensor& rows) {
+    return rows.to(torch::kDouble).square().sum().item<double>();
+  };
+  for_rows(layer, [&](std::int64_t begin, const torch::Tensor& rows) {
+    const auto before = base.narrow(0, begin, rows.size(0)).to(rows.device());
+    total += squares(rows - before);
+    unedited += squares(before);
+  });
+  return {.update = update_norm(u, v), .total = std::sqrt(total), .base = std::sqrt(unedited)};
 }
 
 torch::Tensor EditedWeights::base(std::int64_t layer) const {
@@ -53,9 +131,7 @@ torch::Tensor EditedWeights::base(std::int64_t layer) const {
 
 io::LayerNorms layer_norms(const torch::Tensor& u, const torch::Tensor& v, const torch::Tensor& weight,
                            const torch::Tensor& base) {
-  const auto du = u.to(torch::kDouble), dv = v.to(torch::kDouble);
-  const double squared = (at::mm(du.t(), du) * at::mm(dv.t(), dv)).sum().item<double>();
-  return {.update = std::sqrt(std::max(0.0, squared)),
+  return {.update = update_norm(u, v),
           .total = (weight - base).to(torch::kDouble).norm().item<double>(),
           .base = base.to(torch::kDouble).norm().item<double>()};
 }

@@ -1,7 +1,11 @@
-// The edited matrices: f32 masters beside the model's own matrices, which may be half precision. Each stage
-// has those of the layers that it holds.
+// The edited matrices: f32 masters beside the model's own matrices, whatever their dtype. Each stage has those of
+// the layers that it holds.
+//
+// The model computes with an update as soon as it is added. The master takes it in when it is accepted, so that one
+// copy of a matrix is enough to revert a batch.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <vector>
 
@@ -13,33 +17,53 @@ namespace anchorage::worker {
 
 class EditedWeights {
  public:
-  // Borrows the model and its directory. In an f32 model the master is the model's own matrix.
+  // Borrows the model and its directory.
   EditedWeights(Transformer& model, const io::ModelDirectory& base, const std::vector<std::int64_t>& layers);
 
   const std::vector<std::int64_t>& layers() const { return layers_; }  // on all stages
   bool holds(std::int64_t layer) const { return masters_.contains(layer); }
   std::int64_t key_width() const { return model_.config.d_ff; }
-  const torch::Tensor& master(std::int64_t layer) const { return masters_.at(layer); }  // [d, f] f32
+  // Returns the weight without what waits, [d, f] f32.
+  const torch::Tensor& master(std::int64_t layer) const { return masters_.at(layer); }
 
-  // Adds W <- W + u v^T for u [d, r], v [f, r] f32 on any device, where this rank holds W. Weights change in
-  // this way only, so that replaying a journal gives the same bits.
+  // Adds W <- W + u v^T for u [d, r], v [f, r] f32 on any device, where this rank holds W; it waits to be accepted.
+  // Weights change in this way only, some rows at a time, so that replaying a journal gives the same bits.
   void add(std::int64_t layer, const torch::Tensor& u, const torch::Tensor& v);
+  // Adds an update that is accepted already.
+  void replay(std::int64_t layer, const torch::Tensor& u, const torch::Tensor& v);
 
-  // The masters; `restore` brings them back bit for bit.
-  using Snapshot = std::map<std::int64_t, torch::Tensor>;
-  Snapshot snapshot() const;
-  void restore(const Snapshot& snapshot);
+  // Forgets the updates that were added after `mark`.
+  using Mark = std::map<std::int64_t, std::size_t>;
+  Mark mark() const;
+  void rewind(const Mark& mark);
+
+  // Take what waits into the masters, or forget it.
+  void accept();
+  void discard() { rewind({}); }
+
+  // Replaces a weight, of a checkpoint; nothing waits.
+  void restore(std::int64_t layer, const torch::Tensor& master);
+
+  // Returns |u v^T|, |W - W(base)| and |W(base)|, with what waits. Reads the base from the model's directory.
+  io::LayerNorms norms(std::int64_t layer, const torch::Tensor& u, const torch::Tensor& v) const;
 
   // Reads the unedited matrix [d, f] f32 from the model's directory.
   torch::Tensor base(std::int64_t layer) const;
 
  private:
+  struct Update {
+    torch::Tensor u, v;
+  };
+  // Calls `use` with each part of the rows: their first one, and W there with what waits.
+  using UseOfRows = std::function<void(std::int64_t begin, const torch::Tensor& rows)>;
+  void for_rows(std::int64_t layer, const UseOfRows& use) const;
   void update_model(std::int64_t layer);
 
   Transformer& model_;
   const io::ModelDirectory& directory_;
   std::vector<std::int64_t> layers_;
   std::map<std::int64_t, torch::Tensor> masters_;
+  std::map<std::int64_t, std::vector<Update>> waiting_;
 };
 
 // Computes the norms of the update u v^T, without forming it, and of the weight after it; inputs are f32,

@@ -14,7 +14,7 @@ JointWrite::JointWrite(EditedWeights& weights, const LayerSolver& solver, std::v
       values_(std::move(values)),
       keys_(std::move(keys)),
       seconds_(seconds),
-      unedited_(weights.snapshot()),
+      unedited_(weights.mark()),
       holders_(torch::zeros_like(values_.front())) {
   for (const torch::Tensor& layer : values_) holders_ += layer.ne(0);
 }
@@ -32,7 +32,7 @@ std::vector<LayerUpdate> JointWrite::run(const std::vector<torch::Tensor>& injec
     const double left = squared_norm(corrected.remaining);
     spdlog::debug("correction sweep {}: |remaining|^2 {:.5g}, {:.5g} before", sweep + 1, left, least);
     if (!(left < least)) {
-      weights_.restore(unedited_);
+      weights_.rewind(unedited_);
       add(updates);
       break;
     }
@@ -46,8 +46,12 @@ std::vector<LayerUpdate> JointWrite::run(const std::vector<torch::Tensor>& injec
 std::vector<LayerUpdate> JointWrite::write_at_once(const std::vector<torch::Tensor>& injected_keys) {
   std::vector<LayerUpdate> updates;
   for (std::size_t i = 0; i < values_.size(); ++i) {
-    updates.push_back(
-        {.layer = weights_.layers()[i], .keys = injected_keys[i], .residuals = values_[i], .u = {}, .v = {}});
+    updates.push_back({.layer = weights_.layers()[i],
+                       .keys = injected_keys[i],
+                       .residuals = values_[i],
+                       .u = {},
+                       .v = {},
+                       .products = {}});
   }
   solver_.solve(updates, seconds_);
   add(updates);
@@ -59,7 +63,7 @@ void JointWrite::add(std::span<const LayerUpdate> updates) {
 }
 
 JointWrite::Written JointWrite::write_upward(const torch::Tensor& accumulated_error) {
-  weights_.restore(unedited_);
+  weights_.rewind(unedited_);
   Written written{.updates = {}, .remaining = torch::zeros_like(holders_)};
   for (std::size_t i = 0; i < values_.size(); ++i) {
     const std::int64_t layer = weights_.layers()[i];
@@ -68,7 +72,8 @@ JointWrite::Written JointWrite::write_upward(const torch::Tensor& accumulated_er
                                .keys = keys_.of_layer(layer),
                                .residuals = targets + accumulated_error * values_[i].ne(0),
                                .u = {},
-                               .v = {}});
+                               .v = {},
+                               .products = {}});
     LayerUpdate& update = written.updates.back();
     solver_.solve(std::span(&update, 1), seconds_);
     weights_.add(layer, update.u, update.v);
@@ -88,13 +93,13 @@ torch::Tensor JointWrite::remaining_now(std::span<const LayerUpdate> updates) co
 torch::Tensor JointWrite::remaining(const torch::Tensor& targets, const LayerUpdate& update,
                                     const torch::Tensor& keys) const {
   const auto rest = torch::empty_like(targets);
-  if (solver_.owns(update.layer)) {
+  if (solver_.leads(update.layer)) {
     const auto u = update.u.to(torch::kDouble), v = update.v.to(torch::kDouble);
     const auto written = at::mm(at::mm(keys.to(torch::kDouble), v), u.t());
     rest.copy_((targets.to(torch::kDouble) - written) * holders_.gt(0));
   }
   const Stopwatch watch(seconds_.communicate);
-  return solver_.from_owner(rest, update.layer, "broadcast remaining residuals");
+  return solver_.from_leader(rest, update.layer, "broadcast remaining residuals");
 }
 
 }  // namespace anchorage::worker

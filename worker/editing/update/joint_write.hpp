@@ -57,7 +57,7 @@ class JointWrite {
   std::vector<torch::Tensor> values_;
   Keys keys_;
   sharding::BatchSeconds& seconds_;
-  EditedWeights::Snapshot unedited_;
+  EditedWeights::Mark unedited_;
   torch::Tensor holders_;  // [b, d] f32: number of layers in which the dimension is an anchor of the edit
 };
 

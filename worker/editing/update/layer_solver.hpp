@@ -1,7 +1,8 @@
-// The edited layers' least squares, each on its owner, and the only way in which updates reach the weights of
-// all ranks.
+// The edited layers' least squares, in slabs of rows over all ranks of the world, and the only way in which updates
+// reach the weights of all ranks.
 //
-// The owner of a layer is one of the ranks that hold it: the rank of one replica on the layer's stage.
+// A layer's leader is one of the ranks that hold it, the rank of one replica on the layer's stage: it computes what
+// one rank is enough for, and broadcasts it.
 #pragma once
 
 #include <map>
@@ -26,6 +27,7 @@ struct LayerUpdate {
   torch::Tensor residuals;  // [b, d] f32
   torch::Tensor u;          // [d, b] f32
   torch::Tensor v;          // [f, b] f32
+  torch::Tensor products;   // P K [f, b] f64
   io::LayerNorms norms{};   // on replica 0 only
 };
 
@@ -35,66 +37,81 @@ struct LayerRemoval {
   torch::Tensor keys;      // [r, f] f32
   torch::Tensor u;         // [d, r] f32
   torch::Tensor v;         // [f, r] f32
+  torch::Tensor products;  // P K [f, r] f64
   io::LayerNorms norms{};  // on replica 0 only
+};
+
+// How the slabs are cut, and how many each rank of the world holds at most (Plan::ranks); none given: as many on
+// each.
+struct SlabPlan {
+  std::vector<std::int64_t> capacities{};
+  std::int64_t most_rows = sharding::most_slab_rows;
 };
 
 class LayerSolver {
  public:
-  // Every rank constructs one; not collective. Owners factor their second moments. Throws io::UserError where
-  // one is singular, or lacks the null space that the method needs.
-  LayerSolver(EditedWeights& weights, const io::Hparams& hparams, const Method& method,
-              const io::StatisticsFile& statistics, const Communicators& ranks, const Stages& stages);
+  // Inverts the second moments. Borrows the statistics. Throws io::UserError, on every rank, where one is singular,
+  // or lacks the null space that the method needs. Collective over the world.
+  LayerSolver(const EditedWeights& weights, const io::Hparams& hparams, const Method& method,
+              const io::StatisticsFile& statistics, const Communicators& ranks, const Stages& stages,
+              SlabPlan plan = {});
 
-  int owner(std::int64_t layer) const { return owners_.at(layer); }  // the replica
-  bool owns(std::int64_t layer) const { return stages_.holds(layer) && owner(layer) == communicators_.rank(); }
+  // The replica of the layer's leader.
+  int leader(std::int64_t layer) const;
+  bool leads(std::int64_t layer) const { return stages_.holds(layer) && leader(layer) == communicators_.rank(); }
 
-  // Returns the owner's tensor on every rank; elsewhere `tensor` gives shape and dtype, and is overwritten on
+  // Returns the leader's tensor on every rank; elsewhere `tensor` gives shape and dtype, and is overwritten on
   // ranks that hold the layer. Collective.
-  torch::Tensor from_owner(const torch::Tensor& tensor, std::int64_t layer, std::string_view operation) const;
+  torch::Tensor from_leader(const torch::Tensor& tensor, std::int64_t layer, std::string_view operation) const;
 
   // Returns for each edited layer the number of key dimensions in which updates may lie
-  // (KeyCovariance::free_dimensions). Collective.
+  // (KeyCovariance::free_dimensions).
   std::map<std::int64_t, std::int64_t> free_dimensions() const;
 
-  // Moves the least squares of layers to other owners where the load has shifted (refreshed_layer_owners).
-  // `loads`: one per edited layer, the same on every rank. Collective.
-  void refresh_owners(std::span<const std::int64_t> loads);
-
-  // Fills in u and v from keys and residuals: owners solve at the same time, then each broadcasts its
-  // updates. The weights stay unchanged. Collective.
+  // Fills in u, v and products from keys and residuals: all ranks compute the products of their slabs at the same
+  // time. Neither weights nor least squares change. Collective.
   void solve(std::span<LayerUpdate> updates, sharding::BatchSeconds& seconds) const;
 
-  // Computes the updates that remove the edits from every layer: owners solve at the same time, then each
-  // broadcasts its part. Weights and least squares stay unchanged. Collective.
+  // Computes the updates that remove the edits from every layer. Neither weights nor least squares change.
+  // Collective.
   std::vector<LayerRemoval> solve_removal(const sharding::Removal& removal, sharding::BatchSeconds& seconds) const;
 
-  // Adds these keys [b, f] to the least squares where the method carries keys from batch to batch: later
-  // solves preserve what the weights map them to.
-  void absorb(std::int64_t layer, const torch::Tensor& keys);
-  // Reverses `absorb`.
-  void release(std::int64_t layer, const torch::Tensor& keys);
+  // Where the method carries keys from batch to batch: later solves preserve what the weights map these keys to, or
+  // no longer do. They wait until they are accepted. Not collective; every rank calls them.
+  void absorb(const LayerUpdate& update);
+  void release(const LayerRemoval& removal);
+  // Do that with the keys [b, f] f32 of a committed segment. Collective.
+  void replay_absorbed(std::int64_t layer, const torch::Tensor& keys);
+  void replay_released(std::int64_t layer, const torch::Tensor& keys);
 
-  // The owners, and the least squares of the layers that this rank owns. Shares tensors; a state is never
-  // changed in place.
-  struct State {
-    std::map<std::int64_t, int> owners;
-    std::map<std::int64_t, KeyCovariance> covariances;
-  };
-  State state() const { return {owners_, covariances_}; }
-  void restore(const State& state);
-  // Restores one layer that this rank owns, as KeyCovariance::restore does.
-  void restore(std::int64_t layer, torch::Tensor system, torch::Tensor inverse);
+  // Takes what waits into the slabs. Returns whether rounding has added so much that `refresh` should follow.
+  // Collective.
+  bool accept();
+  void discard();
+
+  // Computes the least squares of the layers that need it anew, from the statistics and the keys that the live
+  // segments added and took away. Collective.
+  void refresh(std::span<const std::string> live);
+
+  // Deals the slabs anew where the load has shifted (sharding::redeal_slabs). `loads`: one per edited layer, the
+  // same on every rank. Nothing waits. Collective.
+  void redeal(std::span<const std::int64_t> loads);
+
+  const KeyCovariance& covariance(std::int64_t layer) const { return covariances_.at(layer); }
+  KeyCovariance& covariance(std::int64_t layer) { return covariances_.at(layer); }
+  // The rank that owns each slab, by layer and row.
+  std::vector<int> owners() const;
 
  private:
-  std::vector<std::vector<std::int64_t>> layers_by_stage() const;  // edited layers only
-  void move_key_covariance(std::int64_t layer, int from, int to);
+  std::int64_t place_of(std::int64_t layer) const;
+  torch::Tensor keys_of(const torch::Tensor& rows) const;
+  std::map<std::int64_t, double> drifts() const;
 
   Method method_;
   Communicators communicators_;
   Stages stages_;
   std::vector<std::int64_t> layers_;
-  std::int64_t key_width_;  // f
-  std::map<std::int64_t, int> owners_;
+  std::vector<std::int64_t> capacities_;  // slabs, by rank of the world
   std::map<std::int64_t, KeyCovariance> covariances_;
 };
 

@@ -1,5 +1,10 @@
 #include "worker/editing/update/least_squares.hpp"
 
+#include <torch/utils.h>
+#include <algorithm>
+#include <cmath>
+#include <tuple>
+
 #include "io/error.hpp"
 
 namespace anchorage::worker {
@@ -7,12 +12,18 @@ namespace {
 
 // The largest drift of P that is tolerated.
 constexpr double tolerated_drift = 1e-8;
+// How far a drift must lie above that of a P just computed for computing it anew to help.
+constexpr double worth_a_refresh = 4;
 
-// Lower Cholesky factor of I + K^T P K.
-torch::Tensor factor_of_core(const torch::Tensor& keys, const torch::Tensor& inverse_times_keys) {
-  const auto gram = at::mm(keys.t(), inverse_times_keys);
-  const auto core = (gram + gram.t()) / 2 + torch::eye(keys.size(1), keys.options());
-  const auto [lower, info] = at::linalg_cholesky_ex(core);
+// Returns I + sign * K^T P K, symmetric.
+torch::Tensor core_of(const torch::Tensor& keys, const torch::Tensor& products, double sign) {
+  const auto gram = at::mm(keys.t(), products);
+  return torch::eye(keys.size(1), keys.options()) + sign * (gram + gram.t()) / 2;
+}
+
+// Returns the lower Cholesky factor of the core.
+torch::Tensor factor_of_core(const torch::Tensor& keys, const torch::Tensor& products, double sign) {
+  const auto [lower, info] = at::linalg_cholesky_ex(core_of(keys, products, sign));
   if (info.item<int>() != 0) {
     throw io::UserError({.expected = "least squares that can be solved in f64",
                          .found = "an inverse second moment so large that a batch's keys are lost in its rounding",
@@ -22,105 +33,276 @@ torch::Tensor factor_of_core(const torch::Tensor& keys, const torch::Tensor& inv
   return lower;
 }
 
+[[noreturn]] void refuse_singular(std::int64_t row, std::int64_t dimensions) {
+  throw io::UserError({.expected = "a positive definite second moment of the keys",
+                       .found = fmt::format("one that is singular from row {} on", row),
+                       .where = "",
+                       .remedy = fmt::format("collect statistics from more tokens, at least {} for {} dimensions, "
+                                             "or raise mom2_update_weight (with alphaedit: L2)",
+                                             10 * dimensions, dimensions)});
+}
+
 }  // namespace
 
-KeyCovariance::KeyCovariance(torch::Tensor basis, torch::Tensor system)
-    : basis_(std::move(basis)), system_(std::move(system)) {
-  factor();
+void KeyPrior::factor(torch::Device device, std::int64_t width) {
+  std::tie(eigenvalues, eigenvectors) = at::linalg_eigh(moment({0, width}).to(device, torch::kDouble));
 }
 
-KeyCovariance::KeyCovariance(torch::Tensor basis, torch::Tensor system, torch::Tensor inverse)
-    : basis_(std::move(basis)), system_(std::move(system)), inverse_(std::move(inverse)) {}
-
-std::pair<torch::Tensor, torch::Tensor> KeyCovariance::tensors() const {
-  io::check(!basis_.defined(), "the covariance of a null space stays where it is");
-  return {system_, inverse_};
+SlabPlace SlabPlace::alone(std::int64_t width, std::int64_t most_rows) {
+  SlabPlace place{.rows = sharding::slab_rows(width, most_rows), .owners = {}};
+  place.owners.assign(place.rows.size(), 0);
+  return place;
 }
 
-KeyCovariance KeyCovariance::from_tensors(torch::Tensor system, torch::Tensor inverse) {
-  return {torch::Tensor(), std::move(system), std::move(inverse)};
+KeyCovariance::KeyCovariance(KeyPrior prior, SlabPlace place) : prior_(std::move(prior)), place_(std::move(place)) {
+  io::check(place_.owners.size() == place_.rows.size(), "one owner a slab");
+  refresh({});
 }
 
-void KeyCovariance::factor() {
-  const auto [lower, info] = at::linalg_cholesky_ex(system_);
-  if (info.item<int>() != 0) {
-    throw io::UserError(
-        {.expected = "a positive definite second moment of the keys",
-         .found = fmt::format("one that is singular from row {} on", info.item<int>() - 1),
-         .where = "",
-         .remedy = fmt::format("collect statistics from more tokens, at least {} for {} dimensions, "
-                               "or raise mom2_update_weight (with alphaedit: L2)",
-                               10 * system_.size(0), system_.size(0))});
+torch::TensorOptions KeyCovariance::options() const {
+  return torch::TensorOptions(place_.device).dtype(torch::kDouble);
+}
+
+// A fixed probe without special entries: the sines of the whole numbers.
+torch::Tensor KeyCovariance::probe() const {
+  return torch::arange(1, width() + 1, options()).sin();
+}
+
+bool KeyCovariance::owns(std::size_t slab) const {
+  return place_.world == nullptr || place_.owners[slab] == place_.world->rank();
+}
+
+void KeyCovariance::share_slab(const torch::Tensor& rows, std::size_t slab, std::string_view operation) const {
+  if (place_.world != nullptr) place_.world->broadcast(rows, place_.owners[slab], operation);
+}
+
+void KeyCovariance::refresh(std::span<const KeyChange> changes) {
+  waiting_.clear();
+  if (prior_.null_space) {
+    take_null_space();
+    for (const KeyChange& change : changes) {
+      const auto keys = change.keys.to(options()).t();
+      change.sign > 0 ? absorb(keys, products(keys)) : release(keys, products(keys));
+      accept();
+    }
+  } else {
+    take_second_moment(changes);
+    invert();
   }
-  inverse_ = at::cholesky_inverse(lower).contiguous();
-  if (inverse_.is_cuda()) inverse_ = (inverse_ + inverse_.t()) / 2;  // CUDA solves for each column separately
-  if (basis_.defined()) inverse_ = at::mm(at::mm(basis_, inverse_), basis_.t());
 }
 
-KeyCovariance KeyCovariance::from_second_moment(const torch::Tensor& second_moment, double weight) {
-  return {torch::Tensor(), second_moment.to(torch::kDouble) * weight};
+// Fills the slabs with A's rows, and makes its image of the probe.
+void KeyCovariance::take_second_moment(std::span<const KeyChange> changes) {
+  free_dimensions_ = width();
+  probe_ = probe();
+  image_ = torch::empty({width()}, options());
+  for (std::size_t slab = 0; slab < place_.rows.size(); ++slab) {
+    const sharding::Range& rows = place_.rows[slab];
+    auto image = image_.narrow(0, rows.begin, rows.size());
+    if (owns(slab)) {
+      auto& own = slabs_[slab];
+      own = prior_.moment(rows).to(options(), /*non_blocking=*/false, /*copy=*/true).mul_(prior_.weight);
+      for (const KeyChange& change : changes) {
+        const auto keys = change.keys.to(options());
+        own.addmm_(keys.narrow(1, rows.begin, rows.size()).t(), keys, 1, change.sign);
+      }
+      image.copy_(at::mv(own, probe_));
+    }
+    share_slab(image, slab, "broadcast the image of a probe");
+  }
 }
 
-KeyCovariance KeyCovariance::from_null_space(const torch::Tensor& second_moment, double threshold, double l2) {
-  const auto [values, vectors] = at::linalg_eigh(second_moment.to(torch::kDouble));  // ascending
-  const auto below = (values < threshold).sum().item<std::int64_t>();
-  if (below == 0) {
+// Inverts A in place, by blocks (Gauss-Jordan; stable without pivoting, since A is positive definite): with the
+// pivot's rows R = A_kk^-1 A_k,
+//
+//   A_t <- A_t - A_tk R   for the other slabs, column block k: -A_tk A_kk^-1,   A_k <- R, column block k: A_kk^-1
+//
+// Slab after slab is the pivot, whoever holds it, so the bits are the same on any number of ranks.
+void KeyCovariance::invert() {
+  for (std::size_t pivot = 0; pivot < place_.rows.size(); ++pivot) {
+    const sharding::Range& rows = place_.rows[pivot];
+    const auto columns = [&rows](const torch::Tensor& slab) { return slab.narrow(1, rows.begin, rows.size()); };
+    const bool whole = place_.rows.size() == 1;
+    auto failed = torch::zeros({1}, options().dtype(torch::kLong));
+    torch::Tensor panel;
+    if (owns(pivot)) {
+      const auto [lower, info] = at::linalg_cholesky_ex(columns(slabs_.at(pivot)));
+      failed.fill_(info);
+      auto inverse = at::cholesky_inverse(lower);
+      if (inverse.is_cuda()) inverse = (inverse + inverse.t()) / 2;  // CUDA solves for each column separately
+      panel = whole ? inverse.contiguous() : at::mm(inverse, slabs_.at(pivot));
+      columns(panel).copy_(inverse);
+    } else {
+      panel = torch::empty({rows.size(), width()}, options());
+    }
+    share_slab(failed, pivot, "broadcast whether a slab is singular");
+    if (const auto row = failed.item<std::int64_t>(); row != 0) refuse_singular(rows.begin + row - 1, width());
+    share_slab(panel, pivot, "broadcast pivot rows");
+    for (auto& [slab, own] : slabs_) {
+      if (slab == pivot) {
+        own.copy_(panel);
+        continue;
+      }
+      const auto factor = columns(own).clone();
+      columns(own).zero_();
+      own.addmm_(factor, panel, 1, -1);
+    }
+  }
+}
+
+void KeyCovariance::take_null_space() {
+  const int rank = place_.world == nullptr ? 0 : place_.world->rank();
+  const int by = place_.world == nullptr ? 0 : prior_.factored_by;
+  torch::Tensor basis;                        // N [f, r]
+  auto found = torch::zeros({2}, options());  // columns, smallest eigenvalue
+  if (rank == by) {
+    if (!prior_.eigenvectors.defined()) prior_.factor(place_.device, width());
+    found[0] = (prior_.eigenvalues < prior_.threshold).sum();
+    found[1] = prior_.eigenvalues[0];
+    basis = prior_.eigenvectors.narrow(1, 0, found[0].item<std::int64_t>()).contiguous();
+    prior_.eigenvalues = prior_.eigenvectors = torch::Tensor();
+  }
+  if (place_.world != nullptr) place_.world->broadcast(found, by, "broadcast free dimensions");
+  free_dimensions_ = found[0].item<std::int64_t>();
+  if (free_dimensions_ == 0) {
     throw io::UserError(
-        {.expected = fmt::format("eigenvalues of the second moment below nullspace_threshold {}", threshold),
-         .found = fmt::format("none: the smallest is {:.3g}", values[0].item<double>()),
+        {.expected = fmt::format("eigenvalues of the second moment below nullspace_threshold {}", prior_.threshold),
+         .found = fmt::format("none: the smallest is {:.3g}", found[1].item<double>()),
          .where = "",
          .remedy = "raise nullspace_threshold; it depends on the scale of the model's keys"});
   }
-  return {vectors.narrow(1, 0, below).contiguous(), l2 * torch::eye(below, values.options())};
+  for (std::size_t slab = 0; slab < place_.rows.size(); ++slab) {
+    const sharding::Range& rows = place_.rows[slab];
+    const int owner = place_.owners[slab];
+    auto own = torch::empty({owns(slab) || rank == by ? rows.size() : 0, width()}, options());
+    if (rank == by) at::mm_out(own, basis.narrow(0, rows.begin, rows.size()), basis.t()).div_(prior_.l2);
+    if (place_.world != nullptr && owner != by) {
+      if (rank == by) place_.world->send(own, owner, "deal null spaces");
+      if (rank == owner) place_.world->receive(own, by, "deal null spaces");
+    }
+    if (owns(slab)) slabs_[slab] = own;
+  }
+  // N N^T x, which A = l2 I (on the null space) maps to l2 times itself.
+  probe_ = prior_.l2 * products(probe().unsqueeze(1)).squeeze(1);
+  image_ = prior_.l2 * probe_;
 }
 
-LowRankUpdate KeyCovariance::solve(const torch::Tensor& keys, const torch::Tensor& residuals) const {
-  const auto k = keys.to(inverse_.options());
-  const auto v = at::mm(inverse_, k);
-  const auto transposed = at::cholesky_solve(residuals.to(inverse_.options()).t(), factor_of_core(k, v));
-  return {.u = transposed.t(), .v = v};
+torch::Tensor KeyCovariance::own_products(const torch::Tensor& keys) const {
+  auto products = torch::empty({width(), keys.size(1)}, options());
+  for (const auto& [slab, own] : slabs_) {
+    const sharding::Range& rows = place_.rows[slab];
+    auto part = products.narrow(0, rows.begin, rows.size());
+    at::mm_out(part, own, keys);
+    for (const Waiting& change : waiting_) {
+      part.addmm_(change.factor.narrow(1, rows.begin, rows.size()).t(), at::mm(change.factor, keys), 1,
+                  -change.sign);
+    }
+  }
+  return products;
 }
 
-void KeyCovariance::absorb(const torch::Tensor& keys) {
-  const auto k = keys.to(inverse_.options());
-  const auto v = at::mm(inverse_, k);
-  const auto inside = basis_.defined() ? at::mm(basis_.t(), k) : k;  // N^T K
-  // Makes new tensors, so that earlier states stay as they are.
-  system_ = system_ + at::mm(inside, inside.t());
-  inverse_ = inverse_ - at::mm(v, at::cholesky_solve(v.t(), factor_of_core(k, v)));
-  inverse_ = (inverse_ + inverse_.t()) / 2;
-  if (drift() > tolerated_drift) factor();
+void KeyCovariance::share(const torch::Tensor& products) const {
+  for (std::size_t slab = 0; slab < place_.rows.size(); ++slab) {
+    const sharding::Range& rows = place_.rows[slab];
+    share_slab(products.narrow(0, rows.begin, rows.size()), slab, "broadcast products of slabs");
+  }
 }
 
-torch::Tensor KeyCovariance::directions_without(const torch::Tensor& keys) const {
-  const auto k = keys.to(inverse_.options());
-  const auto v = at::mm(inverse_, k);
-  const auto gram = at::mm(k.t(), v);
+torch::Tensor KeyCovariance::products(const torch::Tensor& keys) const {
+  auto products = own_products(keys);
+  share(products);
+  return products;
+}
+
+LowRankUpdate KeyCovariance::solve(const torch::Tensor& keys, const torch::Tensor& residuals,
+                                   const torch::Tensor& products) {
+  const auto lower = factor_of_core(keys, products, 1);
+  return {.u = at::cholesky_solve(residuals.to(keys.options()).t(), lower).t(), .v = products};
+}
+
+torch::Tensor KeyCovariance::directions_without(const torch::Tensor& keys, const torch::Tensor& products) {
   // I - K^T P K is positive definite for absorbed keys: P = (A' + K K^T)^-1 gives K^T P K = G' (I + G')^-1.
-  const auto core = torch::eye(k.size(1), k.options()) - (gram + gram.t()) / 2;
-  return at::linalg_solve(core, v.t()).t();
+  return at::linalg_solve(core_of(keys, products, -1), products.t()).t();
 }
 
-void KeyCovariance::release(const torch::Tensor& keys) {
-  const auto k = keys.to(inverse_.options());
-  const auto inside = basis_.defined() ? at::mm(basis_.t(), k) : k;  // N^T K
-  inverse_ = inverse_ + at::mm(directions_without(k), at::mm(inverse_, k).t());
-  inverse_ = (inverse_ + inverse_.t()) / 2;
-  system_ = system_ - at::mm(inside, inside.t());
-  if (drift() > tolerated_drift) factor();
+void KeyCovariance::absorb(const torch::Tensor& keys, const torch::Tensor& products) {
+  wait_for(keys, products, 1);
 }
 
-void KeyCovariance::restore(torch::Tensor system, torch::Tensor inverse) {
-  system_ = std::move(system);
-  inverse_ = std::move(inverse);
+void KeyCovariance::release(const torch::Tensor& keys, const torch::Tensor& products) {
+  wait_for(keys, products, -1);
 }
 
-double KeyCovariance::drift() const {
-  // A fixed probe without special entries: the sines of the whole numbers.
-  const auto probe = torch::arange(1, system_.size(0) + 1, system_.options()).sin();
-  const auto through =
-      basis_.defined() ? at::mv(basis_.t(), at::mv(inverse_, at::mv(basis_, probe))) : at::mv(inverse_, probe);
-  return ((at::mv(system_, through) - probe).norm() / probe.norm()).item<double>();
+void KeyCovariance::wait_for(const torch::Tensor& keys, const torch::Tensor& products, double sign) {
+  waiting_.push_back({.keys = keys, .factor = {}, .sign = sign});
+  if (slabs_.empty()) return;
+  waiting_.back().factor =
+      at::linalg_solve_triangular(factor_of_core(keys, products, sign), products.t(), /*upper=*/false);
+}
+
+void KeyCovariance::accept() {
+  for (const Waiting& change : waiting_) {
+    for (auto& [slab, own] : slabs_) {
+      const sharding::Range& rows = place_.rows[slab];
+      own.addmm_(change.factor.narrow(1, rows.begin, rows.size()).t(), change.factor, 1, -change.sign);
+    }
+    image_ = image_ + change.sign * at::mv(change.keys, at::mv(change.keys.t(), probe_));
+  }
+  waiting_.clear();
+}
+
+std::map<std::size_t, double> KeyCovariance::squared_errors() const {
+  std::map<std::size_t, double> squares;
+  for (const auto& [slab, own] : slabs_) {
+    const sharding::Range& rows = place_.rows[slab];
+    const auto error = at::mv(own, image_) - probe_.narrow(0, rows.begin, rows.size());
+    squares[slab] = error.square().sum().item<double>();
+  }
+  return squares;
+}
+
+double KeyCovariance::drift(double squares) const {
+  return std::sqrt(squares) / probe_.norm().item<double>();
+}
+
+bool KeyCovariance::needs_refresh(double drift) const {
+  return drift > std::max(tolerated_drift, worth_a_refresh * fresh_drift_);
+}
+
+torch::Tensor KeyCovariance::inverse() const {
+  auto inverse = torch::empty({width(), width()}, options());
+  for (std::size_t slab = 0; slab < place_.rows.size(); ++slab) {
+    const sharding::Range& rows = place_.rows[slab];
+    auto part = inverse.narrow(0, rows.begin, rows.size());
+    if (owns(slab)) part.copy_(slabs_.at(slab));
+    share_slab(part, slab, "gather an inverse");
+  }
+  return inverse;
+}
+
+void KeyCovariance::restore(const Carried& carried) {
+  image_ = carried.image.to(options());
+  fresh_drift_ = carried.fresh_drift;
+  waiting_.clear();
+}
+
+void KeyCovariance::restore(std::size_t slab, const torch::Tensor& rows) {
+  slabs_.at(slab).copy_(rows);
+}
+
+void KeyCovariance::move(std::size_t slab, int to) {
+  constexpr std::string_view operation = "move a slab to its new owner";
+  const int from = place_.owners[slab];
+  io::check(waiting_.empty() && place_.world != nullptr, "a slab moves between two batches");
+  if (place_.world->rank() == from) {
+    place_.world->send(slabs_.at(slab), to, operation);
+    slabs_.erase(slab);
+  } else if (place_.world->rank() == to) {
+    auto own = torch::empty({place_.rows[slab].size(), width()}, options());
+    place_.world->receive(own, from, operation);
+    slabs_[slab] = own;
+  }
+  place_.owners[slab] = to;
 }
 
 }  // namespace anchorage::worker

@@ -1,16 +1,22 @@
 #include "worker/editing/update/prior.hpp"
 
 #include "io/error.hpp"
+#include "worker/matrix_conversion.hpp"
 
 namespace anchorage::worker {
 
-KeyCovariance key_covariance_of(const Method& method, const io::Hparams& hparams,
-                                const torch::Tensor& second_moment) {
+KeyPrior key_prior_of(const Method& method, const io::Hparams& hparams, const io::StatisticsFile& statistics,
+                      std::int64_t layer) {
   const bool projected = method.update_transform == UpdateTransform::null_space;
-  if (method.prior == Prior::ridge && projected)
-    return KeyCovariance::from_null_space(second_moment, hparams.nullspace_threshold, hparams.L2);
-  io::check(method.prior == Prior::second_moment && !projected, "a prior and a projection that do not go together");
-  return KeyCovariance::from_second_moment(second_moment, hparams.mom2_update_weight);
+  io::check((method.prior == Prior::ridge) == projected, "a prior and a projection that do not go together");
+  return {.moment =
+              [&statistics, layer](sharding::Range rows) {
+                return to_tensor(statistics.moment_rows(layer, rows.begin, rows.end));
+              },
+          .weight = hparams.mom2_update_weight,
+          .null_space = projected,
+          .threshold = hparams.nullspace_threshold,
+          .l2 = hparams.L2};
 }
 
 }  // namespace anchorage::worker

@@ -1,18 +1,16 @@
-// The least squares of a layer before any edit.
+// What is known of a layer's keys before any edit.
 #pragma once
 
-#include <torch/types.h>
-
 #include "io/hparams/hparams.hpp"
+#include "io/statistics/statistics_file.hpp"
 #include "worker/editing/method.hpp"
 #include "worker/editing/update/least_squares.hpp"
 
 namespace anchorage::worker {
 
-// Makes the key covariance from the layer's second moment [f, f], by the method's prior and the transform of
-// its updates. Throws io::UserError where the second moment is singular, or lacks the null space that the
-// method needs.
-KeyCovariance key_covariance_of(const Method& method, const io::Hparams& hparams,
-                                const torch::Tensor& second_moment);
+// Makes the prior of a layer from its second moment, by the method's prior and the transform of its updates.
+// Borrows the statistics, of which it reads rows when they are needed.
+KeyPrior key_prior_of(const Method& method, const io::Hparams& hparams, const io::StatisticsFile& statistics,
+                      std::int64_t layer);
 
 }  // namespace anchorage::worker

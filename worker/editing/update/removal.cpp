@@ -102,20 +102,33 @@ RemovalTerms removal_terms(const sharding::Removal& removal, std::int64_t layer)
 }
 
 LowRankUpdate removal_update(const KeyCovariance& covariance, const RemovalTerms& terms) {
-  return {.u = terms.excess, .v = covariance.directions_without(terms.keys.t())};
+  const auto keys = terms.keys.to(torch::kDouble).t();
+  return {.u = terms.excess, .v = KeyCovariance::directions_without(keys, covariance.products(keys))};
 }
 
 KeyCovariance replayed_key_covariance(const Method& method, const io::Hparams& hparams,
                                       const io::StatisticsFile& statistics, std::int64_t layer,
                                       std::span<const std::string> live) {
-  KeyCovariance covariance = key_covariance_of(method, hparams, to_f64(statistics.moment(layer).moment));
+  const std::int64_t width = statistics.moment_rows(layer, 0, 0).columns;
+  KeyCovariance covariance(key_prior_of(method, hparams, statistics, layer), SlabPlace::alone(width));
   if (!method.carries_keys) return covariance;
-  for (const std::string& path : live) {
-    const io::SegmentReader segment(path);
-    if (has(segment.removed_layers(), layer)) covariance.release(to_tensor(segment.removed_layer(layer).keys).t());
-    if (has(segment.layers(), layer)) covariance.absorb(absorbed_keys(segment.layer(layer)).t());
+  for (const KeyChange& change : key_changes(layer, live)) {
+    const auto keys = change.keys.to(torch::kDouble).t(), products = covariance.products(keys);
+    change.sign > 0 ? covariance.absorb(keys, products) : covariance.release(keys, products);
+    covariance.accept();
   }
   return covariance;
+}
+
+std::vector<KeyChange> key_changes(std::int64_t layer, std::span<const std::string> live) {
+  std::vector<KeyChange> changes;
+  for (const std::string& path : live) {
+    const io::SegmentReader segment(path);
+    if (has(segment.removed_layers(), layer))
+      changes.push_back({.keys = to_tensor(segment.removed_layer(layer).keys), .sign = -1});
+    if (has(segment.layers(), layer)) changes.push_back({.keys = absorbed_keys(segment.layer(layer)), .sign = 1});
+  }
+  return changes;
 }
 
 torch::Tensor absorbed_keys(const io::LayerRecord& layer) {

@@ -43,11 +43,14 @@ void require_removable(const Method& method);
 RemovalTerms removal_terms(const sharding::Removal& removal, std::int64_t layer);
 
 // Returns u [d, r] and v [f, r] for these terms; `covariance` is that of the state from which the edits are
-// removed.
+// removed. Collective over its world.
 LowRankUpdate removal_update(const KeyCovariance& covariance, const RemovalTerms& terms);
 
+// Returns the keys that the segments added to the layer's least squares and took away, in their order.
+std::vector<KeyChange> key_changes(std::int64_t layer, std::span<const std::string> live);
+
 // Rebuilds the least squares of a layer after these segments from the statistics and the segments' keys, with
-// the same bits as a run that replays them.
+// the same bits as a run that replays them, on one rank.
 KeyCovariance replayed_key_covariance(const Method& method, const io::Hparams& hparams,
                                       const io::StatisticsFile& statistics, std::int64_t layer,
                                       std::span<const std::string> live);

@@ -42,6 +42,8 @@ std::vector<Command> commands() {
           .superseded = {.edits = {{.id = "old", .segment = large, .edit = 7}, {.id = "", .segment = 0, .edit = 0}},
                          .live = {"run/seg-00000001.h5", "run/with space/ü.h5"}},
           .batch = large},
+      AcceptBatch{},
+      RefreshLeastSquares{.live = {"a.h5", "b.h5"}},
       RevertBatch{},
       ReplaySegment{.path = "run/seg-00000001.h5"},
       ReplaySegment{.path = ""},

@@ -83,8 +83,10 @@ TEST_P(BatchEditorOfMethod, ReplayedBatchesLeaveTheEditorWhereItWasInAnyShape) {
         rank.editor.replay(update.layer, update.keys, update.u, update.v);
       for (const io::AnchorRecord& anchors : first.anchors)
         rank.editor.replay_anchors(anchors.layer, anchors.rolling);
+      rank.editor.accept();
       const auto edits = seven_edits();
       rank.editor.apply(std::span(edits).subspan(4));
+      rank.editor.accept();
       expect_weights(rank.weights, whole, name_of(shape));
     });
   }
@@ -95,14 +97,14 @@ TEST_P(BatchEditorOfMethod, AnUndoneBatchLeavesNothingBehindInAnyShape) {
   for (const sharding::Topology& shape : shapes) {
     on_ranks(GetParam(), shape, [&](const EditorRank& rank) {
       const auto edits = seven_edits();
-      const BatchEditor::State untouched = rank.editor.state();
       rank.editor.apply(std::span(edits).subspan(2, 5));
-      rank.editor.restore(untouched);
+      rank.editor.discard();
       rank.editor.apply(std::span(edits).first(4));
-      const BatchEditor::State between = rank.editor.state();
+      rank.editor.accept();
       rank.editor.apply(std::span(edits).first(3));
-      rank.editor.restore(between);
+      rank.editor.discard();
       rank.editor.apply(std::span(edits).subspan(4));
+      rank.editor.accept();
       expect_weights(rank.weights, whole, name_of(shape));
     });
   }
@@ -118,22 +120,41 @@ TEST_P(BatchEditorOfMethod, ACheckpointOfOneShapeGoesOnInAnother) {
     std::filesystem::create_directory(checkpoint);
     on_ranks(GetParam(), written, [&](const EditorRank& rank) {
       rank.editor.apply(std::span(edits).first(4));
-      CheckpointWriter().begin(rank.editor, checkpoint, 1, "digest");
+      rank.editor.accept();
+      CheckpointWriter().begin(rank.editor, {checkpoint, 1, "digest"});
     });
     on_ranks(GetParam(), read, [&](const EditorRank& rank) {
       load_checkpoint(rank.editor, checkpoint, 1);
       for (const io::AnchorRecord& anchors : whole.batches.front().anchors)
         rank.editor.replay_anchors(anchors.layer, anchors.rolling);
       rank.editor.apply(std::span(edits).subspan(4));
+      rank.editor.accept();
       expect_weights(rank.weights, whole, name_of(written) + ", then " + name_of(read));
     });
   }
 }
 
+// While a checkpoint is written from where it lies, the next batch is computed: it waits beside the state.
+TEST_P(BatchEditorOfMethod, ABatchThatWaitsIsInNoCheckpoint) {
+  const auto edits = seven_edits();
+  std::filesystem::create_directory(folder.path() / "c");
+  on_ranks(GetParam(), {1, 1}, [&](const EditorRank& rank) {
+    rank.editor.apply(std::span(edits).first(4));
+    rank.editor.accept();
+    const auto weight = rank.weights.master(1).clone(), inverse = rank.editor.solver().covariance(1).inverse();
+    rank.editor.apply(std::span(edits).subspan(4));
+    CheckpointWriter().begin(rank.editor, {folder.path() / "c", 1, "digest"});
+    rank.editor.discard();
+    load_checkpoint(rank.editor, folder.path() / "c", 1);
+    EXPECT_TRUE(at::equal(rank.weights.master(1), weight));
+    EXPECT_TRUE(at::equal(rank.editor.solver().covariance(1).inverse(), inverse));
+  });
+}
+
 // The disk refuses: the run continues without.
 TEST_F(BatchEditorTest, ACheckpointThatCannotBeWrittenIsNoError) {
   on_ranks("b-eac", {1, 1}, [&](const EditorRank& rank) {
-    EXPECT_NO_THROW(CheckpointWriter().begin(rank.editor, folder.path() / "nowhere", 1, "digest"));
+    EXPECT_NO_THROW(CheckpointWriter().begin(rank.editor, {folder.path() / "nowhere", 1, "digest"}));
   });
   EXPECT_FALSE(std::filesystem::exists(folder.path() / "nowhere"));
 }

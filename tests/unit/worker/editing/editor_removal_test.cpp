@@ -81,6 +81,7 @@ sharding::Removal three_batches(const std::filesystem::path& segments, const Edi
   for (const auto& [begin, count] : {std::pair{0U, 3U}, {3U, 3U}, {6U, 1U}}) {
     watch([&] {
       BatchResult result = rank.editor.apply(std::span(edits).subspan(begin, count));
+      rank.editor.accept();
       const std::int64_t number = std::ssize(request.live) + 1;
       if (rank.is_root()) write_batch(segments, number, result);
       request.live.push_back((segments / io::segment_file_name(number)).string());
@@ -108,6 +109,7 @@ TEST_P(EditorRemoval, ARemovalEqualsTheDenseSolutionThatNeverHadTheEdits) {
     }
     const auto with = change(1).clone();
     rank.editor.remove(request, seconds);
+    rank.editor.accept();
     EXPECT_GT((change(1) - with).norm().item<double>(), 1e-3 * with.norm().item<double>());
     if (method_named(GetParam()).update_transform == UpdateTransform::null_space)
       return;  // removal_test has a dense reference for that one
@@ -134,7 +136,9 @@ TEST_P(EditorRemoval, ARemovalAndTheBatchBehindItAreTheSameBitsInAnyShape) {
       sharding::BatchSeconds seconds;
       auto removals = rank.editor.remove(request, seconds);
       const auto edits = seven_edits();
-      rank.editor.apply(std::span(edits).first(2));
+      rank.editor.apply(
+          std::span(edits).first(2));  // with the removal still waiting, as where edits are superseded
+      rank.editor.accept();
       const std::scoped_lock lock(mutex);
       if (rank.is_root()) found.second = std::move(removals);
       found.first.keep(rank.weights);

@@ -111,7 +111,8 @@ class EditorTest : public testing::Test {
       worker::EditedWeights weights(model, directory, {options.layers.begin(), options.layers.end()});
       const worker::PromptBuilder prompts(tokenizer);
       worker::BatchEditor editor(model, weights, prompts, options, worker::method_named(method), statistics,
-                                 {.prefixes = {"", "It was said", "I know"}, .wanted = 2}, limits, {groups, world});
+                                 {.prefixes = {"", "It was said", "I know"}, .wanted = 2}, limits, {groups, world},
+                                 {.capacities = {}, .most_rows = most_slab_rows});
       const worker::LossProbe probe(model, prompts, {groups, world});
       work({editor, weights, probe, world, *groups.replica});
     };
@@ -127,6 +128,7 @@ class EditorTest : public testing::Test {
       for (std::size_t begin = 0; begin < edits.size(); begin += batch_size) {
         const auto count = std::min(batch_size, edits.size() - begin);
         auto result = rank.editor.apply(std::span(edits).subspan(begin, count));
+        rank.editor.accept();
         if (rank.is_root()) outcome.batches.push_back(std::move(result));
       }
       const std::scoped_lock lock(mutex);
@@ -149,6 +151,7 @@ class EditorTest : public testing::Test {
   const io::StatisticsFile statistics = statistics_in(folder.path() / "s.h5", directory);
   worker::SinkLimits limits = torch::full({2}, 1e9);
   io::Hparams options = editor_hparams();
+  std::int64_t most_slab_rows = 24;  // so that even these layers have several slabs
   sharding::Seconds deadline = sharding::default_deadline;
 };
 

@@ -115,6 +115,7 @@ TEST_P(ParityTest, ValuesKeysAndWeightsAreThoseOfAnIndependentImplementation) {
     const auto batches = setup.at("batches").get<std::vector<std::size_t>>();
     for (std::size_t batch = 0; batch < batches.size(); ++batch) {
       const BatchResult result = editor.apply(std::span(edits).subspan(begin, batches[batch]));
+      editor.accept();
       begin += batches[batch];
       for (const EditOutcome& edit : result.edits) ASSERT_EQ(edit.refusal, "");
       const auto of_batch = [&](const std::string& what) { return fmt::format("{}.{}.{}", method_, batch, what); };

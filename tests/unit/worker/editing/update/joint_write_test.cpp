@@ -48,6 +48,7 @@ class JointWriteTest : public tests::EditorTest {
       const auto measured_of_all = [&] { return std::vector{measured(1), measured(2)}; };
       JointWrite joint(weights, solver, values, {.of_layer = swept, .of_all = measured_of_all}, seconds);
       auto updates = joint.run({injected_keys(1), injected_keys(2)}, sweeps);
+      weights.accept();
       if (world.rank() != 0) return;
       result.updates = std::move(updates);
       for (const std::int64_t layer : layers) result.weights.push_back(weights.master(layer).clone());

@@ -40,50 +40,61 @@ std::vector<LayerUpdate> updates(const io::ModelConfig& model, std::int64_t batc
                        .keys = drawn(100 * batch + layer, {5, model.d_ff}),
                        .residuals = drawn(100 * batch + layer + 50, {5, model.d_model}),
                        .u = {},
-                       .v = {}});
+                       .v = {},
+                       .products = {}});
   }
   return updates;
 }
 
-TEST(LayerSolver, LayersThatMoveToAnotherOwnerAreSolvedToTheSameBits) {
+TEST(LayerSolver, SlabsThatMoveToAnotherOwnerAreSolvedToTheSameBits) {
   const tests::TemporaryDirectory folder;
   const auto directory = tests::golden_model("llama_tied").directory;
-  const auto statistics = statistics_in(folder.path() / "s.h5", directory.config().d_ff);
+  const std::int64_t width = directory.config().d_ff;
+  const auto statistics = statistics_in(folder.path() / "s.h5", width);
   tests::run_thread_world(2, [&](sharding::HostCommunicator& world) {
     torch::set_num_threads(1);
     const auto device = sharding::make_device_communicator(world, torch::kCPU);
     Transformer model = load_transformer(directory);
     EditedWeights weights(model, directory, layers);
-    LayerSolver solver(weights, {}, method_named("memit_seq"), statistics, {world, *device}, model.stages);
-    const auto owners = [&] {
-      std::vector<int> ranks;
-      for (const std::int64_t layer : layers) ranks.push_back(solver.owner(layer));
-      return ranks;
-    };
+    LayerSolver solver(weights, {}, method_named("memit_seq"), statistics, {world, *device}, model.stages,
+                       {.capacities = {}, .most_rows = (width + 1) / 2});
     sharding::BatchSeconds seconds;
-    for (const LayerUpdate& update : updates(model.config, 1)) solver.absorb(update.layer, update.keys);
-    const auto solved = [&] {
-      auto batch = updates(model.config, 2);
+    const auto solved = [&](std::int64_t number) {
+      auto batch = updates(model.config, number);
       solver.solve(batch, seconds);
       return batch;
     };
-    const auto before = solved();
-    const LayerSolver::State state = solver.state();
-    EXPECT_THAT(owners(), testing::ElementsAre(0, 1, 0, 1));
+    for (const LayerUpdate& update : solved(1)) solver.absorb(update);
+    EXPECT_FALSE(solver.accept());
+    const auto before = solved(2);
+    EXPECT_THAT(solver.owners(), testing::ElementsAre(0, 1, 0, 1, 0, 1, 0, 1));
 
-    solver.refresh_owners(std::vector<std::int64_t>{30, 10, 30, 10});
-    EXPECT_THAT(owners(), testing::ElementsAre(0, 1, 1, 0));
-    const auto expect_same = [&] {
-      const auto after = solved();
-      for (std::size_t i = 0; i < layers.size(); ++i) {
-        EXPECT_TRUE(at::equal(after[i].u, before[i].u)) << "layer " << i;
-        EXPECT_TRUE(at::equal(after[i].v, before[i].v)) << "layer " << i;
-      }
-    };
-    expect_same();
-    solver.restore(state);
-    EXPECT_THAT(owners(), testing::ElementsAre(0, 1, 0, 1));
-    expect_same();
+    solver.redeal(std::vector<std::int64_t>{60, 20, 0, 0});
+    EXPECT_THAT(solver.owners(), testing::ElementsAre(0, 1, 0, 1, 0, 1, 0, 1)) << "the load is even";
+    solver.redeal(std::vector<std::int64_t>{60, 21, 22, 23});
+    const auto after = solved(2);
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+      EXPECT_TRUE(at::equal(after[i].u, before[i].u)) << "layer " << i;
+      EXPECT_TRUE(at::equal(after[i].v, before[i].v)) << "layer " << i;
+    }
+  });
+}
+
+// More than half of the slabs do not fit one rank, and another has no room.
+TEST(LayerSolver, ARankHoldsNoMoreSlabsThanItHasPlacesFor) {
+  const tests::TemporaryDirectory folder;
+  const auto directory = tests::golden_model("llama_tied").directory;
+  const auto statistics = statistics_in(folder.path() / "s.h5", directory.config().d_ff);
+  tests::run_thread_world(3, [&](sharding::HostCommunicator& world) {
+    torch::set_num_threads(1);
+    const auto device = sharding::make_device_communicator(world, torch::kCPU);
+    Transformer model = load_transformer(directory);
+    EditedWeights weights(model, directory, layers);
+    LayerSolver solver(weights, {}, method_named("memit_seq"), statistics, {world, *device}, model.stages,
+                       {.capacities = {1, 0, 3}});
+    EXPECT_THAT(solver.owners(), testing::UnorderedElementsAre(0, 2, 2, 2));
+    solver.redeal(std::vector<std::int64_t>{1, 1, 1, 50});
+    EXPECT_THAT(solver.owners(), testing::UnorderedElementsAre(0, 2, 2, 2));
   });
 }
 

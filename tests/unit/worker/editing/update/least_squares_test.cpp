@@ -5,6 +5,8 @@
 #include <torch/utils.h>
 
 #include "io/error.hpp"
+#include "tests/support/message_of.hpp"
+#include "tests/support/thread_communicator.hpp"
 #include "tests/unit/worker/model/golden_model.hpp"
 
 namespace anchorage::worker {
@@ -35,126 +37,239 @@ torch::Tensor dense_solution(const torch::Tensor& a, const torch::Tensor& keys, 
   return at::linalg_solve(a + at::mm(keys, keys.t()), at::mm(keys, residuals.t())).t();
 }
 
-class LeastSquares : public testing::Test {
- protected:
-  void SetUp() override { torch::manual_seed(1); }
+// The covariance of one rank, whose batches are accepted at once.
+class Local {
+ public:
+  Local(KeyPrior prior, std::int64_t width, std::int64_t most_rows)
+      : covariance_(std::move(prior), SlabPlace::alone(width, most_rows)) {}
+
+  torch::Tensor solve(const torch::Tensor& keys, const torch::Tensor& residuals) const {
+    return dense(KeyCovariance::solve(keys, residuals, covariance_.products(keys)));
+  }
+  void absorb(const torch::Tensor& keys) {
+    covariance_.absorb(keys, covariance_.products(keys));
+    covariance_.accept();
+  }
+  void release(const torch::Tensor& keys) {
+    covariance_.release(keys, covariance_.products(keys));
+    covariance_.accept();
+  }
+  double drift() const {
+    double sum = 0;
+    for (const auto& [slab, squares] : covariance_.squared_errors()) sum += squares;
+    return covariance_.drift(sum);
+  }
+  torch::Tensor inverse() const { return covariance_.inverse(); }
+  KeyCovariance& operator*() { return covariance_; }
+  KeyCovariance* operator->() { return &covariance_; }
+
+ private:
+  KeyCovariance covariance_;
 };
 
-TEST_F(LeastSquares, WoodburyFormEqualsTheDenseSolve) {
-  const auto c = second_moment(), keys = random({f, 5}), residuals = random({d, 5});
-  const auto covariance = KeyCovariance::from_second_moment(c, 30.0);
-  expect_close(dense(covariance.solve(keys, residuals)), dense_solution(30.0 * c, keys, residuals), 1e-12);
+KeyPrior second_moment_prior(const torch::Tensor& c, double weight) {
+  return {.moment = [c](sharding::Range rows) { return c.narrow(0, rows.begin, rows.size()); }, .weight = weight};
 }
 
-TEST_F(LeastSquares, AbsorbedKeysStandInTheInverse) {
+KeyPrior null_space_prior(const torch::Tensor& c, double threshold, double l2) {
+  KeyPrior prior = second_moment_prior(c, 1);
+  prior.null_space = true;
+  prior.threshold = threshold;
+  prior.l2 = l2;
+  return prior;
+}
+
+// With one, two, and many slabs of rows, the last ones short.
+class LeastSquares : public testing::TestWithParam<std::int64_t> {
+ protected:
+  void SetUp() override { torch::manual_seed(1); }
+  static Local covariance(const torch::Tensor& c, double weight) {
+    return {second_moment_prior(c, weight), c.size(0), GetParam()};
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(RowsOfASlab, LeastSquares, testing::Values(f, 13, 5));
+
+TEST_P(LeastSquares, TheSlabsTogetherAreTheInverse) {
+  const auto c = second_moment();
+  const auto found = covariance(c, 30.0);
+  expect_close(found.inverse(), at::linalg_inv(30.0 * c), 1e-13);
+  EXPECT_LT(found.drift(), 1e-12);
+}
+
+TEST_P(LeastSquares, WoodburyFormEqualsTheDenseSolve) {
+  const auto c = second_moment(), keys = random({f, 5}), residuals = random({d, 5});
+  expect_close(covariance(c, 30.0).solve(keys, residuals), dense_solution(30.0 * c, keys, residuals), 1e-12);
+}
+
+TEST_P(LeastSquares, AbsorbedKeysStandInTheInverse) {
   const auto c = second_moment(), first = random({f, 4}), second = random({f, 3});
-  auto covariance = KeyCovariance::from_second_moment(c, 10.0);
-  covariance.absorb(first);
-  covariance.absorb(second);
+  auto found = covariance(c, 10.0);
+  found.absorb(first);
+  found.absorb(second);
   const auto a = 10.0 * c + at::mm(first, first.t()) + at::mm(second, second.t());
-  expect_close(covariance.inverse(), at::linalg_inv(a), 1e-11);
+  expect_close(found.inverse(), at::linalg_inv(a), 1e-11);
 }
 
 // The equivalence of sequential and one-time editing (arXiv 2605.26670): a second batch solved after the absorbed
 // keys of the first, for what the first has left of the targets, ends where one batch of all edits ends.
-TEST_F(LeastSquares, TwoBatchesBehindEachOtherEqualOneBigBatch) {
+TEST_P(LeastSquares, TwoBatchesBehindEachOtherEqualOneBigBatch) {
   const auto c = second_moment(), keys = random({f, 9}), targets = random({d, 9});
-  const auto whole = dense(KeyCovariance::from_second_moment(c, 20.0).solve(keys, targets));
-  auto covariance = KeyCovariance::from_second_moment(c, 20.0);
+  const auto whole = covariance(c, 20.0).solve(keys, targets);
+  auto found = covariance(c, 20.0);
   const auto first_keys = keys.narrow(1, 0, 4), second_keys = keys.narrow(1, 4, 5);
-  auto weight = dense(covariance.solve(first_keys, targets.narrow(1, 0, 4)));
-  covariance.absorb(first_keys);
-  weight = weight + dense(covariance.solve(second_keys, targets.narrow(1, 4, 5) - at::mm(weight, second_keys)));
+  auto weight = found.solve(first_keys, targets.narrow(1, 0, 4));
+  found.absorb(first_keys);
+  weight = weight + found.solve(second_keys, targets.narrow(1, 4, 5) - at::mm(weight, second_keys));
   expect_close(weight, whole, 1e-11);
 }
 
-// The drift of P by rounding over many batches is detected, and corrected only sometimes, since a
-// factorization is O(f^3). Keys like those of general text need no correction; far larger keys that are all
-// alike need some.
-TEST_F(LeastSquares, TheInverseStaysAccurateOverFiveHundredBatches) {
-  const auto factored_anew = [](const KeyCovariance& covariance) {
-    return at::equal(covariance.inverse(), KeyCovariance::from_second_moment(covariance.system(), 1.0).inverse());
-  };
+// A removal and the write behind it, as where an edit takes another's place: products see what waits, the slabs do
+// not, and accepting it gives the bits of a replay, which accepts one after the other.
+TEST_P(LeastSquares, WhatWaitsIsSeenByProductsAndByNothingElse) {
+  const auto c = second_moment(), old = random({f, 4}), fresh = random({f, 3}), asked = random({f, 2});
+  auto found = covariance(c, 10.0), one_by_one = covariance(c, 10.0);
+  for (Local* each : {&found, &one_by_one}) each->absorb(old);
+  const auto before = found.inverse();
+  const auto gone = old.narrow(1, 1, 2);
+  found->release(gone, found->products(gone));
+  found->absorb(fresh, found->products(fresh));
+  EXPECT_TRUE(at::equal(found.inverse(), before));
+  const auto a = 10.0 * c + at::mm(old, old.t()) - at::mm(gone, gone.t()) + at::mm(fresh, fresh.t());
+  expect_close(found->products(asked), at::linalg_solve(a, asked), 1e-11);
+  found->discard();
+  EXPECT_TRUE(at::equal(found->products(asked), at::mm(before, asked)));
+
+  found.release(gone);
+  found.absorb(fresh);
+  expect_close(found.inverse(), at::linalg_inv(a), 1e-11);
+  EXPECT_LT(found.drift(), 1e-12);
+}
+
+// The drift of P by rounding over many batches is detected, and corrected only sometimes, since an inversion is
+// O(f^3). Keys like those of general text need no correction; far larger keys that are all alike need some.
+TEST_P(LeastSquares, TheInverseStaysAccurateOverFiveHundredBatches) {
   struct Case {
     double weight, length, spread, tolerance;
-    testing::Matcher<int> factorizations;
+    testing::Matcher<int> refreshes;
   };
   for (const Case& one : {Case{20, 1, 1, 1e-11, 0}, Case{1e-2, 50, 1e-3, 1e-7, AllOf(Gt(0), Lt(400))}}) {
     const auto c = second_moment(), direction = random({f, 1});
-    auto covariance = KeyCovariance::from_second_moment(c, one.weight);
+    auto found = covariance(c, one.weight);
+    found->refreshed_at(found.drift());
     auto a = one.weight * c;
-    int factorizations = 0;
+    std::vector<KeyChange> changes;
+    int refreshes = 0;
     for (int batch = 0; batch < 500; ++batch) {
       const auto keys = one.length * (direction + one.spread * random({f, 3}));
-      covariance.absorb(keys);
+      found.absorb(keys);
+      changes.push_back({.keys = keys.t(), .sign = 1});
       a = a + at::mm(keys, keys.t());
-      ASSERT_LT(covariance.drift(), one.tolerance) << "batch " << batch;
-      factorizations += factored_anew(covariance) ? 1 : 0;
+      if (found->needs_refresh(found.drift())) {
+        found->refresh(changes);
+        found->refreshed_at(found.drift());
+        ++refreshes;
+      }
+      ASSERT_LT(found.drift(), one.tolerance) << "batch " << batch;
     }
     const auto fresh = at::linalg_inv(a);
-    EXPECT_LT(((covariance.inverse() - fresh).norm() / fresh.norm()).item<double>(), one.tolerance);
-    EXPECT_THAT(factorizations, one.factorizations);
+    EXPECT_LT(((found.inverse() - fresh).norm() / fresh.norm()).item<double>(), one.tolerance);
+    EXPECT_THAT(refreshes, one.refreshes);
   }
 }
 
-TEST_F(LeastSquares, AStateThatWasKeptIsUntouchedByWhatIsAbsorbedLater) {
-  auto covariance = KeyCovariance::from_second_moment(second_moment(), 10.0);
-  const KeyCovariance kept = covariance;
-  const auto inverse = covariance.inverse().clone();
-  covariance.absorb(random({f, 4}));
-  EXPECT_TRUE(at::equal(kept.inverse(), inverse));
-  EXPECT_FALSE(at::equal(covariance.inverse(), inverse));
+TEST_P(LeastSquares, ARefreshTakesOutWhatWasReleased) {
+  const auto c = second_moment(), first = random({f, 4}), second = random({f, 3});
+  auto found = covariance(c, 10.0);
+  found->refresh(std::vector<KeyChange>{{first.t(), 1}, {second.t(), 1}, {first.t(), -1}});
+  expect_close(found.inverse(), at::linalg_inv(10.0 * c + at::mm(second, second.t())), 1e-11);
+  EXPECT_LT(found.drift(), 1e-11);
 }
 
-// What a checkpoint holds, and what a new owner is sent.
-TEST_F(LeastSquares, ACopyOfItsMatricesGoesOnWithTheSameBits) {
-  constexpr std::int64_t width = 160;
-  const auto general = random({width, 4 * width}), first = random({width, 3}), second = random({width, 2});
-  auto covariance = KeyCovariance::from_second_moment(at::mm(general, general.t()), 1.0);
-  covariance.absorb(first);
-  const auto [system, inverse] = covariance.tensors();
-  EXPECT_TRUE(system.is_contiguous() && inverse.is_contiguous());
-  const auto row_by_row = [](const torch::Tensor& tensor) {
-    return torch::empty(tensor.sizes(), tensor.options()).copy_(tensor);
-  };
-  auto copy = KeyCovariance::from_tensors(row_by_row(system), row_by_row(inverse));
-  for (KeyCovariance* each : {&covariance, &copy}) {
+// What a checkpoint holds.
+TEST_P(LeastSquares, ACopyOfItsSlabsGoesOnWithTheSameBits) {
+  const auto c = second_moment(), first = random({f, 3}), second = random({f, 2});
+  auto found = covariance(c, 1.0), copy = covariance(c, 1.0);
+  found.absorb(first);
+  for (const auto& [slab, rows] : found->slabs()) copy->restore(slab, rows.clone());
+  copy->restore(found->carried());
+  for (Local* each : {&found, &copy}) {
     each->absorb(second);
     each->release(first);
   }
-  EXPECT_TRUE(at::equal(copy.inverse(), covariance.inverse()));
-  EXPECT_TRUE(at::equal(copy.directions_without(second), covariance.directions_without(second)));
+  EXPECT_TRUE(at::equal(copy.inverse(), found.inverse()));
+  EXPECT_EQ(copy.drift(), found.drift());
 }
 
-TEST_F(LeastSquares, NullSpaceUpdateLeavesTheKeptDirectionsAlone) {
+// Slabs on two and three ranks, some of which hold none: the bits of one rank, also after slabs have moved.
+TEST_P(LeastSquares, AreTheSameBitsOnAnyNumberOfRanks) {
+  const auto c = second_moment(), first = random({f, 3}), second = random({f, 2}), asked = random({f, 2});
+  for (const bool null_space : {false, true}) {
+    const auto prior = [&] { return null_space ? null_space_prior(c, 1.0, 3.0) : second_moment_prior(c, 5.0); };
+    Local alone(prior(), f, GetParam());
+    alone.absorb(first);
+    alone.absorb(second);
+    alone.release(first);
+    const auto products = alone->products(asked);
+    for (const int ranks : {2, 3}) {
+      tests::run_thread_world(ranks, [&](sharding::HostCommunicator& world) {
+        torch::set_num_threads(1);
+        const auto device = sharding::make_device_communicator(world, torch::kCPU);
+        SlabPlace place = SlabPlace::alone(f, GetParam());
+        place.world = device.get();
+        for (std::size_t slab = 0; slab < place.owners.size(); ++slab)
+          place.owners[slab] = static_cast<int>(slab) % ranks;
+        KeyPrior shared = prior();
+        shared.factored_by = 1;
+        KeyCovariance covariance(std::move(shared), std::move(place));
+        const auto take = [&](const torch::Tensor& keys, double sign) {
+          const auto of_keys = covariance.products(keys);
+          sign > 0 ? covariance.absorb(keys, of_keys) : covariance.release(keys, of_keys);
+          covariance.accept();
+        };
+        take(first, 1);
+        take(second, 1);
+        covariance.move(0, ranks - 1);
+        take(first, -1);
+        EXPECT_TRUE(at::equal(covariance.products(asked), products)) << ranks;
+        EXPECT_TRUE(at::equal(covariance.inverse(), alone.inverse())) << ranks;
+        EXPECT_EQ(covariance.free_dimensions(), alone->free_dimensions());
+      });
+    }
+  }
+}
+
+TEST_P(LeastSquares, NullSpaceUpdateLeavesTheKeptDirectionsAlone) {
   // A second moment with four directions that carry nothing.
   const auto basis = std::get<0>(at::linalg_qr(random({f, f})));
   auto values = torch::linspace(1, 2, f, torch::kDouble);
   values.narrow(0, 0, 4).fill_(1e-5);
   const auto c = at::mm(basis * values, basis.t());
-  const auto covariance = KeyCovariance::from_null_space(c, 0.02, 10.0);
+  Local found(null_space_prior(c, 0.02, 10.0), f, GetParam());
   const auto keys = random({f, 3}), residuals = random({d, 3});
-  const auto update = dense(covariance.solve(keys, residuals));
+  const auto update = found.solve(keys, residuals);
   expect_close(at::mm(update, basis.narrow(1, 4, f - 4)), torch::zeros({d, f - 4}, torch::kDouble), 1e-12);
 
   // AlphaEdit's own form: R K^T P (K K^T P + L2 I)^-1.
   const auto p = at::mm(basis.narrow(1, 0, 4), basis.narrow(1, 0, 4).t());
   const auto system = at::mm(p, at::mm(keys, keys.t())) + 10.0 * torch::eye(f, torch::kDouble);
   expect_close(update, at::linalg_solve(system, at::mm(p, at::mm(keys, residuals.t()))).t(), 1e-11);
+
+  found.absorb(keys);
+  EXPECT_LT(found.drift(), 1e-12);
+  const auto absorbed = found.inverse();
+  found->refresh(std::vector<KeyChange>{{keys.t(), 1}});
+  expect_close(found.inverse(), absorbed, 1e-12);
 }
 
-TEST_F(LeastSquares, SingularSecondMomentIsRefusedWithTheTokensItNeeds) {
+TEST_P(LeastSquares, SingularSecondMomentIsRefusedWithTheTokensItNeeds) {
   const auto keys = random({f, f / 2});
-  try {
-    KeyCovariance::from_second_moment(at::mm(keys, keys.t()), 1.0);
-    FAIL() << "no error";
-  } catch (const io::UserError& error) {
-    EXPECT_NE(std::string(error.what()).find("more tokens, at least 240"), std::string::npos) << error.what();
-  }
+  EXPECT_THAT(tests::message_of([&] { covariance(at::mm(keys, keys.t()), 1.0); }),
+              testing::HasSubstr("more tokens, at least 240"));
 }
 
-TEST_F(LeastSquares, ThresholdBelowEveryEigenvalueIsRefused) {
-  EXPECT_THROW(KeyCovariance::from_null_space(second_moment(), 1e-9, 10.0), io::UserError);
+TEST_P(LeastSquares, ThresholdBelowEveryEigenvalueIsRefused) {
+  EXPECT_THROW(Local(null_space_prior(second_moment(), 1e-9, 10.0), f, GetParam()), io::UserError);
 }
 
 }  // namespace
