@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "io/error.hpp"
+#include "io/log.hpp"
 #include "io/run/checkpoint.hpp"
 #include "io/run/journal/live_segments.hpp"
 
@@ -25,10 +26,13 @@ std::vector<io::JournalEntry> after(std::vector<io::JournalEntry> segments, std:
 
 // Returns the path of the last of the segments, up to this number, that has anchors; empty where there is
 // none.
-std::string last_with_anchors(const std::vector<io::JournalEntry>& segments, std::int64_t number) {
+std::string last_with_anchors(io::Journal& journal, const std::vector<io::JournalEntry>& segments,
+                              std::int64_t number) {
   for (auto entry = segments.rbegin(); entry != segments.rend(); ++entry) {
-    if (entry->header.batch > number) continue;
-    if (!io::SegmentReader(entry->path).anchor_layers().empty()) return entry->path.string();
+    const std::int64_t segment = entry->header.batch;
+    if (segment > number || !journal.has_anchors(segment)) continue;
+    journal.require_sound(segment);
+    return entry->path.string();
   }
   return "";
 }
@@ -100,11 +104,14 @@ void EditRun::begin() {
     choice = io::newest_checkpoint(directory_.checkpoint(), journal_, io::edited_layers(journal_));
   for (const io::DamagedCheckpoint& damaged : choice.damaged)
     observer_.checkpoint_ignored(damaged.path.string(), damaged.diagnostic);
+  save_index();
   to_replay_ = after(live, choice.segment.value_or(0));
+  since_checkpoint_ = std::ssize(to_replay_);
   if (!to_replay_.empty()) observer_.replaying(std::ssize(to_replay_));
+  for (const io::JournalEntry& entry : to_replay_) journal_.require_sound(entry.header.batch);
   if (!choice.segment) return replay(0);
   ask(sharding::LoadCheckpoint{directory_.checkpoint().string(), *choice.segment,
-                               last_with_anchors(live, *choice.segment)},
+                               last_with_anchors(journal_, live, *choice.segment)},
       [this](const sharding::Reply&) { replay(0); });
 }
 
@@ -136,7 +143,7 @@ void EditRun::close() {
 void EditRun::take_additions() {
   while (!additions_.empty()) {
     const std::int64_t before = queue_.edits();
-    const QueueFindings findings = queue_.add(additions_.front(), recorded_edits(journal_));
+    const QueueFindings findings = queue_.add(additions_.front(), recorded_.at_end_of(journal_));
     additions_.pop_front();
     result_.set_aside.insert(result_.set_aside.end(), findings.set_aside.begin(), findings.set_aside.end());
     observer_.added(queue_.edits() - before, findings);
@@ -161,7 +168,7 @@ void EditRun::edit() {
   });
 }
 
-sharding::ApplyBatch EditRun::command_for(const std::vector<QueuedEdit>& part) const {
+sharding::ApplyBatch EditRun::command_for(const std::vector<QueuedEdit>& part) {
   sharding::ApplyBatch command;
   command.batch = std::ssize(journal_.list());
   for (const QueuedEdit& queued : part) {
@@ -169,9 +176,11 @@ sharding::ApplyBatch EditRun::command_for(const std::vector<QueuedEdit>& part) c
     auto& superseded = command.superseded.edits;
     superseded.insert(superseded.end(), queued.supersedes.begin(), queued.supersedes.end());
   }
-  if (!command.superseded.edits.empty()) {
-    for (const io::JournalEntry& entry : io::live_segments(journal_))
-      command.superseded.live.push_back(entry.path.string());
+  if (command.superseded.edits.empty()) return command;
+  const auto first = std::ranges::min(command.superseded.edits, {}, &io::RecordedPlace::segment).segment;
+  for (const io::JournalEntry& entry : io::live_segments_from(journal_, first)) {
+    journal_.require_sound(entry.header.batch);
+    command.superseded.live.push_back(entry.path.string());
   }
   return command;
 }
@@ -227,10 +236,21 @@ void EditRun::retry(std::vector<QueuedEdit> part, sharding::BatchApplied reverte
 void EditRun::checkpoint() {
   if (options_.checkpoint_every == 0 || ++since_checkpoint_ < options_.checkpoint_every) return edit();
   since_checkpoint_ = 0;
+  save_index();
   io::remove_old_checkpoints(directory_.checkpoint(), io::edited_layers(journal_), checkpoints_kept);
   ask(sharding::SaveCheckpoint{directory_.checkpoint().string(), journal_.last().header.batch,
                                journal_.last().digest},
       [this](const sharding::Reply&) { edit(); });
+}
+
+// A run works without the index, as without checkpoints.
+void EditRun::save_index() {
+  if (options_.checkpoint_every == 0) return;
+  try {
+    journal_.save_index();
+  } catch (const io::SystemError& error) {
+    spdlog::warn("the journal's index could not be written, the run continues without it: {}", error.what());
+  }
 }
 
 void EditRun::finish() {
