@@ -19,20 +19,13 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t checkpoints_kept = 2;  // besides the one that is being written
 
-std::vector<io::JournalEntry> after(std::vector<io::JournalEntry> segments, std::int64_t number) {
-  std::erase_if(segments, [&](const io::JournalEntry& entry) { return entry.header.batch <= number; });
-  return segments;
-}
-
-// Returns the path of the last of the segments, up to this number, that has anchors; empty where there is
-// none.
-std::string last_with_anchors(io::Journal& journal, const std::vector<io::JournalEntry>& segments,
-                              std::int64_t number) {
-  for (auto entry = segments.rbegin(); entry != segments.rend(); ++entry) {
-    const std::int64_t segment = entry->header.batch;
-    if (segment > number || !journal.has_anchors(segment)) continue;
-    journal.require_sound(segment);
-    return entry->path.string();
+// Returns the path of the last segment with anchors of the state after segment `number`; empty where there is none.
+std::string last_with_anchors(io::Journal& journal, std::int64_t number) {
+  for (number = io::last_live_segment(journal, number); number > 0;
+       number = io::last_live_segment(journal, number - 1)) {
+    if (!journal.has_anchors(number)) continue;
+    journal.require_sound(number);
+    return journal.list()[static_cast<std::size_t>(number)].path.string();
   }
   return "";
 }
@@ -98,20 +91,19 @@ void EditRun::begin() {
     parts_.push_back(queue_.take(edits));
   std::erase_if(parts_, [](const auto& part) { return part.empty(); });
 
-  const auto live = io::live_segments(journal_);
   io::CheckpointChoice choice;
-  if (options_.checkpoint_every > 0 && !live.empty())
+  if (options_.checkpoint_every > 0 && io::last_live_segment(journal_, segments - 1) > 0)
     choice = io::newest_checkpoint(directory_.checkpoint(), journal_, io::edited_layers(journal_));
   for (const io::DamagedCheckpoint& damaged : choice.damaged)
     observer_.checkpoint_ignored(damaged.path.string(), damaged.diagnostic);
   save_index();
-  to_replay_ = after(live, choice.segment.value_or(0));
+  to_replay_ = io::live_segments_from(journal_, choice.segment.value_or(0) + 1);
   since_checkpoint_ = std::ssize(to_replay_);
   if (!to_replay_.empty()) observer_.replaying(std::ssize(to_replay_));
   for (const io::JournalEntry& entry : to_replay_) journal_.require_sound(entry.header.batch);
   if (!choice.segment) return replay(0);
   ask(sharding::LoadCheckpoint{directory_.checkpoint().string(), *choice.segment,
-                               last_with_anchors(journal_, live, *choice.segment)},
+                               last_with_anchors(journal_, *choice.segment)},
       [this](const sharding::Reply&) { replay(0); });
 }
 

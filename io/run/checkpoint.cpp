@@ -78,11 +78,12 @@ std::optional<DamagedCheckpoint> damage_of(const std::filesystem::path& director
   return std::nullopt;
 }
 
-// Whether the state that these segments make up continues from that after the segment.
-bool continues_from(const Journal& journal, std::int64_t segment, const std::vector<JournalEntry>& live) {
+// Whether the state at the journal's end continues from that of the segment.
+bool continues_from(const Journal& journal, std::int64_t segment) {
   const std::int64_t last = last_live_segment(journal, segment);
-  return last == 0 ||
-         std::ranges::binary_search(live, last, {}, [](const JournalEntry& entry) { return entry.header.batch; });
+  if (last == 0) return true;
+  const auto live = live_segments_from(journal, last);
+  return !live.empty() && live.front().header.batch == last;
 }
 
 }  // namespace
@@ -144,12 +145,11 @@ std::vector<std::int64_t> checkpointed_segments(const std::filesystem::path& dir
 CheckpointChoice newest_checkpoint(const std::filesystem::path& directory, const Journal& journal,
                                    const std::vector<std::int64_t>& layers) {
   CheckpointChoice choice;
-  const auto live = live_segments(journal);
   auto segments = checkpointed_segments(directory);
   std::ranges::reverse(segments);
   for (const std::int64_t segment : segments) {
     if (segment >= std::ssize(journal.list()) || !is_complete(directory, segment, layers)) continue;
-    if (!continues_from(journal, segment, live)) continue;
+    if (!continues_from(journal, segment)) continue;
     auto damage = damage_of(directory, journal.list()[static_cast<std::size_t>(segment)], layers);
     if (!damage) {
       choice.segment = segment;

@@ -29,18 +29,7 @@ class ResumedByIndex : public EditRunTest {
   void SetUp() override {
     run.reopen_with_index();
     const auto edit = [&](const io::EditsFile& file) {
-      ScriptedWorkers workers([](const sharding::Command& command) {
-        auto reply = keeping_checkpoints(command);
-        auto* applied = std::get_if<sharding::BatchApplied>(&reply);
-        if (applied != nullptr && applied->edits[0].id == "e2") {
-          applied->edits[0].state = io::EditState::set_aside;
-          applied->edits[0].reason = "at an attention sink";
-        }
-        if (applied != nullptr) applied->removal.edits = std::get<sharding::ApplyBatch>(command).superseded.edits;
-        for (std::size_t i = 0; applied != nullptr && !applied->removal.edits.empty() && i < 1; ++i)
-          applied->removal.layers.push_back(removed_layer());
-        return reply;
-      });
+      ScriptedWorkers workers(answer);
       run.edit(file, workers, {.batch_size = 1}, every_second);
     };
     edit(file_of(6));
@@ -54,6 +43,19 @@ class ResumedByIndex : public EditRunTest {
     run.journal().save_index();
   }
 
+  // Refuses e2, and removes what is superseded.
+  static sharding::Reply answer(const sharding::Command& command) {
+    sharding::Reply reply = keeping_checkpoints(command);
+    auto* applied = std::get_if<sharding::BatchApplied>(&reply);
+    if (applied == nullptr) return reply;
+    if (applied->edits[0].id == "e2") {
+      applied->edits[0].state = io::EditState::set_aside;
+      applied->edits[0].reason = "at an attention sink";
+    }
+    const auto& superseded = std::get<sharding::ApplyBatch>(command).superseded.edits;
+    if (!superseded.empty()) applied->removal = {.edits = superseded, .layers = {removed_layer()}};
+    return reply;
+  }
   static io::RemovedLayer removed_layer() {
     return {.layer = 4, .keys = {1, 2, {1, 2}}, .u = {3, 1, {1, 2, 3}}, .v = {2, 1, {1, 2}}, .norms = {1, 2, 8}};
   }
@@ -79,6 +81,11 @@ class ResumedByIndex : public EditRunTest {
     std::filesystem::remove_all(run.directory().path());
     std::filesystem::rename(copy, run.directory().path());
     return all;
+  }
+
+  // With one edit in it.
+  static io::EditsFile file_with(io::Edit edit) {
+    return {.format = io::Format::native, .edits = {std::move(edit)}, .rejected = {}, .places = {"line 1"}};
   }
 
   StoredRun run{folder_.path() / "run"};
@@ -133,21 +140,15 @@ TEST_F(ResumedByIndex, NoAlteredSegmentIsReplayed) {
 TEST_F(ResumedByIndex, NoAlteredSegmentIsReadToRemoveWhatIsSuperseded) {
   flip_a_byte(run.journal().list()[6].path);
   run.reopen_with_index();
-  io::EditsFile file = file_of(7);
-  file.edits[6].target = "Grace";  // new
+  io::Edit later = file_of(7).edits[6], of_segment_6 = file_of(7).edits[5];
   {
     ScriptedWorkers workers;
-    run.edit({.format = io::Format::native, .edits = {file.edits[6]}, .rejected = {}, .places = {"line 1"}},
-             workers, {1}, every_second);
+    run.edit(file_with(later), workers, {1}, every_second);
     EXPECT_THAT(texts(workers.commands()), testing::Contains("e6"));
   }
-  file.edits[5].target = "Grace";  // of segment 6
+  of_segment_6.target = "Grace";
   ScriptedWorkers workers;
-  EXPECT_THAT(tests::message_of([&] {
-                run.edit(
-                    {.format = io::Format::native, .edits = {file.edits[5]}, .rejected = {}, .places = {"line 1"}},
-                    workers, {1}, every_second);
-              }),
+  EXPECT_THAT(tests::message_of([&] { run.edit(file_with(of_segment_6), workers, {1}, every_second); }),
               HasSubstr(run.journal().list()[6].path.string()));
 }
 

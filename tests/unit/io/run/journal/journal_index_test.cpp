@@ -147,6 +147,24 @@ TEST_F(AJournalIndex, OfAnotherRunIsIgnored) {
             "segment 0 is another one than it describes; segments from 0 on are read instead");
 }
 
+TEST_F(AJournalIndex, ThatGivesAWrongDigestIsIgnored) {
+  const auto wrong = directory.path() / "wrong.index";
+  {
+    const JournalIndex right(index());
+    JournalIndex written(wrong);
+    for (std::int64_t number = 0; number < right.size(); ++number) {
+      IndexedSegment segment = right.segment(number);
+      if (number == 7) segment.digest.front() = segment.digest.front() == '0' ? '1' : '0';
+      written.add(segment, right.summary(number));
+    }
+    written.save();
+  }
+  std::filesystem::rename(wrong, index());
+  const Journal journal = opened();
+  EXPECT_THAT(journal.damaged_index()->diagnostic, HasSubstr("other digests"));
+  expect_what_reading_gives(journal);
+}
+
 TEST_F(AJournalIndex, OfSegmentsThatWereMovedAwayGoesOnWithOthers) {
   for (std::int64_t number = 5; number <= 7; ++number) std::filesystem::remove(segment(number));
   {
