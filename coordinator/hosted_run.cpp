@@ -78,7 +78,7 @@ io::Journal HostedRun::opened_journal() {
   if (options_.run.checkpoint_every == 0) return io::Journal::open(directory.journal(), append);
   auto journal = io::Journal::open(directory.journal(), append, directory.journal_index());
   if (const auto damaged = journal.damaged_index())
-    observers_.checkpoint_ignored(damaged->path.string(), damaged->diagnostic);
+    observers_.index_ignored(damaged->path.string(), damaged->diagnostic);
   return journal;
 }
 

@@ -42,7 +42,7 @@ double seconds_since(Clock::time_point begin) {
 }
 
 constexpr std::size_t most_numbers = 4;
-using Numbers = std::array<double, most_numbers>;  // what a measurement tells, seconds
+using Numbers = std::array<double, most_numbers>;  // seconds that a measurement returns
 
 struct Measured {
   Numbers numbers{};

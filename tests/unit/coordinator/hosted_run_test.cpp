@@ -164,7 +164,7 @@ TEST_F(HostedRunTest, KeepsAnIndexOfTheJournalWithItsCheckpointsAndWarnsOfADamag
     run(hosted, workers);
   }
   struct Warned : Observer {
-    void checkpoint_ignored(const std::string& file, const std::string& diagnostic) override {
+    void index_ignored(const std::string& file, const std::string& diagnostic) override {
       warnings.push_back(file + ": " + diagnostic);
     }
     std::vector<std::string> warnings;
