@@ -61,10 +61,12 @@ io::BatchSegment rollback_segment(std::int64_t to, std::int64_t number, const Pr
 }
 
 Drift drift_of(const io::Journal& journal) {
+  if (journal.empty()) return {};
   Drift drift;
-  const auto live = io::live_segments(journal);
-  for (auto entry = live.rbegin(); entry != live.rend() && drift.empty(); ++entry)
-    drift = drift_after(io::SegmentReader(entry->path));
+  for (auto number = io::last_live_segment(journal, std::ssize(journal.list()) - 1); number > 0 && drift.empty();
+       number = io::last_live_segment(journal, number - 1)) {
+    drift = drift_after(io::SegmentReader(journal.list()[static_cast<std::size_t>(number)].path));
+  }
   return drift;
 }
 

@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "io/error.hpp"
+#include "io/log.hpp"
 #include "io/run/checkpoint.hpp"
 #include "io/run/journal/live_segments.hpp"
 
@@ -18,17 +19,13 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t checkpoints_kept = 2;  // besides the one that is being written
 
-std::vector<io::JournalEntry> after(std::vector<io::JournalEntry> segments, std::int64_t number) {
-  std::erase_if(segments, [&](const io::JournalEntry& entry) { return entry.header.batch <= number; });
-  return segments;
-}
-
-// Returns the path of the last of the segments, up to this number, that has anchors; empty where there is
-// none.
-std::string last_with_anchors(const std::vector<io::JournalEntry>& segments, std::int64_t number) {
-  for (auto entry = segments.rbegin(); entry != segments.rend(); ++entry) {
-    if (entry->header.batch > number) continue;
-    if (!io::SegmentReader(entry->path).anchor_layers().empty()) return entry->path.string();
+// Returns the path of the last segment with anchors of the state after segment `number`; empty where there is none.
+std::string last_with_anchors(io::Journal& journal, std::int64_t number) {
+  for (number = io::last_live_segment(journal, number); number > 0;
+       number = io::last_live_segment(journal, number - 1)) {
+    if (!journal.has_anchors(number)) continue;
+    journal.require_sound(number);
+    return journal.list()[static_cast<std::size_t>(number)].path.string();
   }
   return "";
 }
@@ -94,17 +91,19 @@ void EditRun::begin() {
     parts_.push_back(queue_.take(edits));
   std::erase_if(parts_, [](const auto& part) { return part.empty(); });
 
-  const auto live = io::live_segments(journal_);
   io::CheckpointChoice choice;
-  if (options_.checkpoint_every > 0 && !live.empty())
+  if (options_.checkpoint_every > 0 && io::last_live_segment(journal_, segments - 1) > 0)
     choice = io::newest_checkpoint(directory_.checkpoint(), journal_, io::edited_layers(journal_));
   for (const io::DamagedCheckpoint& damaged : choice.damaged)
     observer_.checkpoint_ignored(damaged.path.string(), damaged.diagnostic);
-  to_replay_ = after(live, choice.segment.value_or(0));
+  save_index();
+  to_replay_ = io::live_segments_from(journal_, choice.segment.value_or(0) + 1);
+  since_checkpoint_ = std::ssize(to_replay_);
   if (!to_replay_.empty()) observer_.replaying(std::ssize(to_replay_));
+  for (const io::JournalEntry& entry : to_replay_) journal_.require_sound(entry.header.batch);
   if (!choice.segment) return replay(0);
   ask(sharding::LoadCheckpoint{directory_.checkpoint().string(), *choice.segment,
-                               last_with_anchors(live, *choice.segment)},
+                               last_with_anchors(journal_, *choice.segment)},
       [this](const sharding::Reply&) { replay(0); });
 }
 
@@ -136,11 +135,9 @@ void EditRun::close() {
 
 // Compares additions with the current journal, including what was written since the queue was filled.
 void EditRun::take_additions() {
-  if (additions_.empty()) return;
-  const auto recorded = recorded_edits(journal_);
   while (!additions_.empty()) {
     const std::int64_t before = queue_.edits();
-    const QueueFindings findings = queue_.add(additions_.front(), recorded);
+    const QueueFindings findings = queue_.add(additions_.front(), recorded_.at_end_of(journal_));
     additions_.pop_front();
     result_.set_aside.insert(result_.set_aside.end(), findings.set_aside.begin(), findings.set_aside.end());
     observer_.added(queue_.edits() - before, findings);
@@ -165,7 +162,7 @@ void EditRun::edit() {
   });
 }
 
-sharding::ApplyBatch EditRun::command_for(const std::vector<QueuedEdit>& part) const {
+sharding::ApplyBatch EditRun::command_for(const std::vector<QueuedEdit>& part) {
   sharding::ApplyBatch command;
   command.batch = std::ssize(journal_.list());
   for (const QueuedEdit& queued : part) {
@@ -173,9 +170,11 @@ sharding::ApplyBatch EditRun::command_for(const std::vector<QueuedEdit>& part) c
     auto& superseded = command.superseded.edits;
     superseded.insert(superseded.end(), queued.supersedes.begin(), queued.supersedes.end());
   }
-  if (!command.superseded.edits.empty()) {
-    for (const io::JournalEntry& entry : io::live_segments(journal_))
-      command.superseded.live.push_back(entry.path.string());
+  if (command.superseded.edits.empty()) return command;
+  const auto first = std::ranges::min(command.superseded.edits, {}, &io::RecordedPlace::segment).segment;
+  for (const io::JournalEntry& entry : io::live_segments_from(journal_, first)) {
+    journal_.require_sound(entry.header.batch);
+    command.superseded.live.push_back(entry.path.string());
   }
   return command;
 }
@@ -248,10 +247,21 @@ void EditRun::refresh_if(bool drifted, std::int64_t up_to, const std::function<v
 void EditRun::checkpoint() {
   if (options_.checkpoint_every == 0 || ++since_checkpoint_ < options_.checkpoint_every) return edit();
   since_checkpoint_ = 0;
+  save_index();
   io::remove_old_checkpoints(directory_.checkpoint(), io::edited_layers(journal_), checkpoints_kept);
   ask(sharding::SaveCheckpoint{directory_.checkpoint().string(), journal_.last().header.batch,
                                journal_.last().digest},
       [this](const sharding::Reply&) { edit(); });
+}
+
+// A run works without the index, as without checkpoints.
+void EditRun::save_index() {
+  if (options_.checkpoint_every == 0) return;
+  try {
+    journal_.save_index();
+  } catch (const io::SystemError& error) {
+    spdlog::warn("the journal's index could not be written, the run continues without it: {}", error.what());
+  }
 }
 
 void EditRun::finish() {

@@ -3,6 +3,9 @@
 //   load the newest checkpoint, if any -> replay the live segments after it -> apply a batch -> the guard
 //   judges it -> rename its segment into place (the commit) -> the next batch -> Stop
 //
+// A journal that was opened with its index has not read every segment. Those that the workers are to read are read
+// in full first, so that no altered one reaches the weights.
+//
 // A batch that the guard rejects is reverted and retried in halves, down to single edits, which are set
 // aside. A batch is also reverted where the workers refuse an edit that supersedes another: refused edits are
 // set aside, the earlier edits stay, and the rest is retried as one part.
@@ -40,7 +43,7 @@ namespace anchorage::coordinator {
 
 struct EditRunOptions {
   GuardLimits guard{};
-  std::int64_t checkpoint_every = 0;  // segments; 0: no checkpoint is written or read
+  std::int64_t checkpoint_every = 0;  // segments, also of earlier runs; 0: no checkpoint is written or read
   // Time for the current batch after a signal; none: as long as it takes.
   std::optional<std::chrono::duration<double>> grace{};
   bool waits = false;  // waits for more edits when the queue is empty instead of ending
@@ -89,12 +92,13 @@ class EditRun {
   void accept();
   void refresh_if(bool drifted, std::int64_t up_to, const std::function<void()>& then);
   void checkpoint();
+  void save_index();
   void finish();
 
   void ask(sharding::Command command, std::function<void(sharding::Reply)> then);
   void step(const std::function<void()>& action);
   void commit(sharding::BatchApplied applied, io::GuardRecord guard);
-  sharding::ApplyBatch command_for(const std::vector<QueuedEdit>& part) const;
+  sharding::ApplyBatch command_for(const std::vector<QueuedEdit>& part);
   void watch_signals();
   void limit_the_batch();
   void stop_watching();
@@ -109,12 +113,13 @@ class EditRun {
   Observer& observer_;
   EditRunOptions options_;
   std::vector<io::JournalEntry> to_replay_;
+  RecordedEdits recorded_;                                          // filled where edits are added
   std::deque<io::EditsFile> additions_;                             // not queued yet
   std::deque<std::vector<QueuedEdit>> parts_;                       // of the current batch, not tried yet
   std::optional<std::chrono::steady_clock::time_point> submitted_;  // when the first attempt since the last commit
                                                                     // began
   Seconds seconds_{};                                               // in the activities of these attempts
-  std::int64_t since_checkpoint_ = 0;                               // segments since the last checkpoint
+  std::int64_t since_checkpoint_ = 0;                               // live segments since the last checkpoint
   boost::asio::signal_set signals_;
   boost::asio::steady_timer grace_;
   bool watching_ = true;

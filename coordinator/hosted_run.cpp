@@ -71,8 +71,19 @@ void HostedRun::require_possible(const QueueFindings& findings) const {
   }
 }
 
+// Without checkpoints the index, a cache beside them, is not used either.
+io::Journal HostedRun::opened_journal() {
+  constexpr auto append = io::JournalAccess::append;
+  const io::RunDirectory& directory = inputs_.directory;
+  if (options_.run.checkpoint_every == 0) return io::Journal::open(directory.journal(), append);
+  auto journal = io::Journal::open(directory.journal(), append, directory.journal_index());
+  if (const auto damaged = journal.damaged_index())
+    observers_.index_ignored(damaged->path.string(), damaged->diagnostic);
+  return journal;
+}
+
 RunResult HostedRun::coordinate() {
-  auto journal = io::Journal::open(inputs_.directory.journal(), io::JournalAccess::append);
+  auto journal = opened_journal();
   if (journal.empty()) journal.append(base_segment(base_, options_.provenance));
   Queue queue(inputs_.edits, recorded_edits(journal), options_.queue);
   log_findings(queue.findings());

@@ -15,6 +15,7 @@
 #include "coordinator/queue.hpp"
 #include "io/edits/reader.hpp"
 #include "io/hparams/hparams.hpp"
+#include "io/run/journal/journal.hpp"
 #include "io/run/run_directory.hpp"
 #include "sharding/protocol/command.hpp"
 
@@ -76,6 +77,7 @@ class HostedRun {
 
  private:
   RunResult coordinate();
+  io::Journal opened_journal();
   void require_possible(const QueueFindings& findings) const;
 
   RunInputs& inputs_;

@@ -75,6 +75,10 @@ void Progress::checkpoint_ignored(const std::string& file, const std::string& di
   print(fmt::format("warning: the checkpoint {} is ignored: {}", file, diagnostic));
 }
 
+void Progress::index_ignored(const std::string& file, const std::string& diagnostic) {
+  print(fmt::format("warning: the index of the journal, {}, is not used: {}", file, diagnostic));
+}
+
 void Progress::replaying(std::int64_t segments) {
   print(fmt::format("replaying {} committed batches", segments));
 }

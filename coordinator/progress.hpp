@@ -57,6 +57,7 @@ class Progress : public Observer {
   ~Progress() override;
 
   void checkpoint_ignored(const std::string& file, const std::string& diagnostic) override;
+  void index_ignored(const std::string& file, const std::string& diagnostic) override;
   void replaying(std::int64_t segments) override;
   void editing(std::int64_t edits, std::int64_t batches) override;
   void reverted(std::int64_t edits, const std::string& why) override;

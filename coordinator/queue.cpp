@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
+#include <unordered_set>
 #include <utility>
 
 #include "io/edits/edit_ids.hpp"
@@ -25,10 +26,13 @@ Question question_of(const io::Edit& edit) {
 
 using LiveIds = std::multimap<std::string_view, const RecordedEdit*>;
 
-LiveIds live_ids(std::span<const RecordedEdit> recorded) {
+// Returns those that the edits have.
+LiveIds live_ids(std::span<const RecordedEdit> recorded, std::span<const io::Edit> edits) {
+  std::unordered_set<std::string_view> ids;
+  for (const io::Edit& edit : edits) ids.insert(edit.id);
   LiveIds live;
   for (const RecordedEdit& record : recorded) {
-    if (record.is_live()) live.emplace(record.edit.id, &record);
+    if (record.is_live() && ids.contains(record.edit.id)) live.emplace(record.edit.id, &record);
   }
   return live;
 }
@@ -43,7 +47,7 @@ const RecordedEdit* holder_of_id(const LiveIds& live, const io::Edit& edit) {
 // Returns those of the file's first `count` edits whose id no live edit uses for another question.
 std::vector<io::Edit> with_own_ids(const io::EditsFile& file, std::size_t count,
                                    std::span<const RecordedEdit> recorded, bool strict, QueueFindings& findings) {
-  const LiveIds live = live_ids(recorded);
+  const LiveIds live = live_ids(recorded, std::span(file.edits).first(count));
   std::vector<io::Edit> edits;
   for (std::size_t i = 0; i < count; ++i) {
     const RecordedEdit* holder = holder_of_id(live, file.edits[i]);
@@ -105,10 +109,15 @@ struct QuestionHistory {
   std::map<std::string_view, const RecordedEdit*> latest{};  // newest record of each answer, live or not
 };
 
-// Where a live answer replaces others, the earlier records no longer count: those answers may be given again.
-std::map<Question, QuestionHistory> history_of(std::span<const RecordedEdit> recorded, OnConflict policy) {
+// Returns that of the edits' questions, and of others about their subjects. Where a live answer replaces others,
+// the earlier records no longer count: those answers may be given again.
+std::map<Question, QuestionHistory> history_of(std::span<const RecordedEdit> recorded,
+                                               std::span<const io::Edit> edits, OnConflict policy) {
+  std::unordered_set<std::string_view> subjects;
+  for (const io::Edit& edit : edits) subjects.insert(edit.subject);
   std::map<Question, QuestionHistory> history;
   for (const RecordedEdit& record : recorded) {
+    if (!subjects.contains(record.edit.subject)) continue;
     QuestionHistory& now = history[question_of(record.edit)];
     if (record.is_live()) {
       now.committed.push_back(&record);
@@ -179,7 +188,7 @@ Queue::Queue(const io::EditsFile& file, std::span<const RecordedEdit> recorded, 
   const std::size_t count =
       options.limit ? std::min(file.edits.size(), static_cast<std::size_t>(*options.limit)) : file.edits.size();
   const auto edits = with_own_ids(file, count, recorded, options.strict, findings_);
-  const auto history = history_of(recorded, options.on_conflict);
+  const auto history = history_of(recorded, edits, options.on_conflict);
   for (const io::Edit& edit : settle(edits, options.on_conflict, findings_)) {
     const auto entry = history.find(question_of(edit));
     const QuestionHistory found = entry == history.end() ? QuestionHistory{} : entry->second;

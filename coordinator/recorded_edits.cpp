@@ -1,47 +1,56 @@
 #include "coordinator/recorded_edits.hpp"
 
-#include <map>
+#include <algorithm>
+#include <span>
 #include <utility>
 
 #include "io/error.hpp"
 #include "io/run/journal/live_segments.hpp"
 
 namespace anchorage::coordinator {
-namespace {
 
-std::vector<RecordedEdit> edits_of(const std::vector<io::JournalEntry>& live) {
-  std::vector<RecordedEdit> recorded;
-  std::map<std::pair<std::int64_t, std::int32_t>, std::size_t> places;
-  for (const io::JournalEntry& entry : live) {
-    const io::SegmentReader segment(entry.path);
-    for (const io::RecordedPlace& place : segment.removed()) {
-      const auto found = places.find({place.segment, place.edit});
-      io::check(found != places.end(), fmt::format("segment {} removes edit {} of segment {}, which is not live",
-                                                   entry.header.batch, place.id, place.segment));
-      RecordedEdit& edit = recorded[found->second];
-      (entry.header.kind == io::SegmentKind::batch ? edit.superseded_in : edit.removed_in) = entry.header.batch;
-    }
-    std::int32_t row = 0;
-    for (io::EditRecord& record : segment.edits()) {
-      places[{entry.header.batch, row}] = recorded.size();
-      recorded.push_back({.edit = io::edit_from_json(record.request, entry.path.string()),
-                          .batch = entry.header.batch,
-                          .row = row++,
-                          .state = record.state,
-                          .reason = std::move(record.reason)});
-    }
+void RecordedEdits::add(const io::Journal& journal, const io::JournalEntry& entry) {
+  const std::int64_t number = entry.header.batch;
+  io::SegmentSummary segment = journal.summary(number);
+  for (const io::RecordedPlace& place : segment.removed) {
+    const auto first = first_of_.find(place.segment);
+    const std::size_t row = static_cast<std::size_t>(place.edit);
+    const bool is_live = first != first_of_.end() && first->second + row < edits_.size() &&
+                         edits_[first->second + row].batch == place.segment;
+    io::check(is_live, fmt::format("segment {} removes edit {} of segment {}, which is not live", number, place.id,
+                                   place.segment));
+    RecordedEdit& edit = edits_[first->second + row];
+    (entry.header.kind == io::SegmentKind::batch ? edit.superseded_in : edit.removed_in) = number;
   }
-  return recorded;
+  first_of_[number] = edits_.size();
+  std::int32_t row = 0;
+  for (io::EditSummary& one : segment.edits) {
+    edits_.push_back({.edit = std::move(one.edit),
+                      .batch = number,
+                      .row = row++,
+                      .state = one.state,
+                      .reason = std::move(one.reason)});
+  }
 }
 
-}  // namespace
+const std::vector<RecordedEdit>& RecordedEdits::at_end_of(const io::Journal& journal) {
+  const auto appended = std::span(journal.list()).subspan(static_cast<std::size_t>(segments_));
+  if (std::ranges::any_of(appended, [](const auto& entry) { return entry.header.rollback_to.has_value(); }))
+    *this = {};
+  for (const io::JournalEntry& entry : io::live_segments_from(journal, segments_)) add(journal, entry);
+  segments_ = std::ssize(journal.list());
+  return edits_;
+}
 
 std::vector<RecordedEdit> recorded_edits(const io::Journal& journal, std::int64_t number) {
-  return edits_of(io::live_segments(journal, number));
+  RecordedEdits recorded;
+  for (const io::JournalEntry& entry : io::live_segments(journal, number)) recorded.add(journal, entry);
+  return std::move(recorded.edits_);
 }
 
 std::vector<RecordedEdit> recorded_edits(const io::Journal& journal) {
-  return edits_of(io::live_segments(journal));
+  if (journal.empty()) return {};
+  return recorded_edits(journal, std::ssize(journal.list()) - 1);
 }
 
 }  // namespace anchorage::coordinator

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "io/edits/edit.hpp"
@@ -12,7 +13,7 @@
 namespace anchorage::coordinator {
 
 struct RecordedEdit {
-  io::Edit edit;
+  io::Edit edit;           // id, subject, prompt and target alone
   std::int64_t batch = 0;  // the number of its segment; `row` is its row there
   std::int32_t row = 0;
   io::EditState state = io::EditState::committed;
@@ -22,6 +23,7 @@ struct RecordedEdit {
 
   // Whether the weights contain it.
   bool is_live() const { return state == io::EditState::committed && !removed_in && !superseded_in; }
+  bool operator==(const RecordedEdit&) const = default;
   io::RecordedPlace place() const { return {.id = edit.id, .segment = batch, .edit = row}; }
 };
 
@@ -29,5 +31,20 @@ struct RecordedEdit {
 // those that were rolled back.
 std::vector<RecordedEdit> recorded_edits(const io::Journal& journal, std::int64_t number);
 std::vector<RecordedEdit> recorded_edits(const io::Journal& journal);  // at the journal's end
+
+// The recorded edits of a journal that grows: each segment is read once, or again after a rollback.
+class RecordedEdits {
+ public:
+  // Brings them up to date with what was appended to the journal since the last call.
+  const std::vector<RecordedEdit>& at_end_of(const io::Journal& journal);
+
+ private:
+  friend std::vector<RecordedEdit> recorded_edits(const io::Journal& journal, std::int64_t number);
+  void add(const io::Journal& journal, const io::JournalEntry& entry);
+
+  std::vector<RecordedEdit> edits_;
+  std::unordered_map<std::int64_t, std::size_t> first_of_;  // the place in `edits_` of each segment's first edit
+  std::int64_t segments_ = 0;                               // of the journal, taken so far
+};
 
 }  // namespace anchorage::coordinator

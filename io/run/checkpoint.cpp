@@ -114,9 +114,10 @@ std::optional<DamagedCheckpoint> damage_of(const JournalEntry& entry,
 
 // Whether the state at the journal's end continues from that of the segment.
 bool continues_from(const Journal& journal, std::int64_t segment) {
-  const auto then = live_segments(journal, segment), now = live_segments(journal);
-  return then.size() <= now.size() &&
-         std::ranges::equal(then, std::span(now).first(then.size()), {}, &JournalEntry::path, &JournalEntry::path);
+  const std::int64_t last = last_live_segment(journal, segment);
+  if (last == 0) return true;
+  const auto live = live_segments_from(journal, last);
+  return !live.empty() && live.front().header.batch == last;
 }
 
 }  // namespace

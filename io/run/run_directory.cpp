@@ -1,16 +1,13 @@
 #include "io/run/run_directory.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "io/error.hpp"
+#include "io/files/appended_text.hpp"
 #include "io/files/atomic_file.hpp"
 #include "io/files/mapped_file.hpp"
 #include "io/text/strict_json.hpp"
@@ -76,21 +73,6 @@ void cut_torn_line(const std::filesystem::path& path) {
   std::filesystem::resize_file(path, static_cast<std::uintmax_t>(end));
 }
 
-// A file descriptor for the length of a function.
-class Descriptor {
- public:
-  explicit Descriptor(int descriptor) : descriptor_(descriptor) {}
-  ~Descriptor() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return descriptor_; }
-
- private:
-  int descriptor_;
-};
-
 }  // namespace
 
 RunDirectory::RunDirectory(std::filesystem::path path, RunRecord record, std::optional<RunLock> lock,
@@ -141,16 +123,8 @@ void RunDirectory::write_record(const RunRecord& record) {
 void RunDirectory::append_metrics(std::string_view json) {
   check(lock_.has_value(), "metrics written to a run that is only viewed");
   check(json.find('\n') == std::string_view::npos, "metrics of more than one line");
-  const std::string line = std::string(json) + "\n";
-  const Descriptor file(::open(metrics().c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
-  if (file.get() < 0) throw SystemError::from_errno(errno, "open", metrics().string());
-  const off_t size = ::lseek(file.get(), 0, SEEK_END);
-  const ssize_t count = ::write(file.get(), line.data(), line.size());
-  if (count == static_cast<ssize_t>(line.size()) && ::fsync(file.get()) == 0) return;
-  const int error = count >= 0 && count < static_cast<ssize_t>(line.size()) ? ENOSPC : errno;
-  static_cast<void>(::ftruncate(file.get(), size) == 0);  // leaves no half line; if this fails, `resume` cuts it
-                                                          // off
-  throw SystemError::from_errno(error, "write", metrics().string());
+  append_durably(metrics(),
+                 std::string(json) + "\n");  // if half a line stays after a failure, `resume` cuts it off
 }
 
 void RunDirectory::write_contexts(const std::vector<Context>& contexts) {

@@ -41,6 +41,8 @@ class RunDirectory {
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path journal() const { return path_ / "journal"; }
   std::filesystem::path checkpoint() const { return path_ / "checkpoint"; }
+  // What the journal's segments say, in one file (io/run/journal/journal_index.hpp); a cache like the checkpoints.
+  std::filesystem::path journal_index() const { return checkpoint() / "journal.index"; }
   std::filesystem::path metrics() const { return path_ / "metrics.jsonl"; }
   const RunRecord& record() const { return record_; }
 

@@ -59,7 +59,7 @@ nlohmann::json describe_model(const io::ModelDirectory& model) {
 
 nlohmann::json describe_run(const std::filesystem::path& path) {
   const auto directory = io::RunDirectory::view(path);
-  const auto journal = io::Journal::open(directory.journal());
+  const auto journal = io::Journal::open(directory.journal(), io::JournalAccess::read, directory.journal_index());
   std::int64_t committed = 0, set_aside = 0, removed = 0;
   for (const auto& recorded : coordinator::recorded_edits(journal)) {
     const bool is_set_aside = recorded.state == io::EditState::set_aside;

@@ -22,19 +22,13 @@ struct Options {
   std::int64_t to = 0;
 };
 
-// Whether the same segments make up both states.
-bool is_same_state(const io::Journal& journal, std::int64_t one, std::int64_t other) {
-  const auto a = io::live_segments(journal, one), b = io::live_segments(journal, other);
-  return std::ranges::equal(a, b, {}, &io::JournalEntry::path, &io::JournalEntry::path);
-}
-
 int run(const Options& options, Session& session) {
   if (!session.is_root()) return done;
   const auto directory = io::RunDirectory::resume(options.run);
-  auto journal = io::Journal::open(directory.journal(), io::JournalAccess::append);
+  auto journal = io::Journal::open(directory.journal(), io::JournalAccess::append, directory.journal_index());
   io::require_segment(journal, options.to, options.run.string());
   const std::int64_t before = std::ssize(journal.list()) - 1;
-  if (is_same_state(journal, options.to, before)) {
+  if (io::last_live_segment(journal, options.to) == io::last_live_segment(journal, before)) {
     throw io::UserError({.expected = "a batch whose state is another than the run's",
                          .found = fmt::format("batch {}, which is the run's state already", options.to),
                          .where = options.run.string(),

@@ -19,7 +19,8 @@ namespace anchorage::sharding {
 // Remove edits from the weights as if they had never been made.
 struct Removal {
   std::vector<io::RecordedPlace> edits{};
-  std::vector<std::string> live{};  // paths of the segments that make up the state, in their order
+  // Paths of the segments that make up the state, in their order, from that of the earliest edit on at least.
+  std::vector<std::string> live{};
 
   bool operator==(const Removal&) const = default;
 };

@@ -27,6 +27,12 @@ std::string status_of(const coordinator::RecordedEdit& edit) {
   return "live";
 }
 
+// Opens it with its index, which spares reading every segment.
+io::Journal journal_of(const JournalOptions& options) {
+  const auto directory = io::RunDirectory::view(options.run);
+  return io::Journal::open(directory.journal(), io::JournalAccess::read, directory.journal_index());
+}
+
 // Returns the statuses of the edits, by row, for each segment that is live at the journal's end.
 std::map<std::int64_t, std::vector<std::string>> statuses_in(const io::Journal& journal) {
   std::map<std::int64_t, std::vector<std::string>> statuses;
@@ -35,12 +41,13 @@ std::map<std::int64_t, std::vector<std::string>> statuses_in(const io::Journal& 
   return statuses;
 }
 
-nlohmann::json entry_of(const io::JournalEntry& entry, const std::vector<std::string>* statuses) {
-  const io::SegmentReader segment(entry.path);
+nlohmann::json entry_of(const io::Journal& journal, const io::JournalEntry& entry,
+                        const std::vector<std::string>* statuses) {
+  const io::SegmentSummary segment = journal.summary(entry.header.batch);
   auto edits = nlohmann::json::array();
   std::size_t row = 0;
-  for (const io::EditRecord& edit : segment.edits()) {
-    nlohmann::json one = {{"id", edit.id},
+  for (const io::EditSummary& edit : segment.edits) {
+    nlohmann::json one = {{"id", edit.edit.id},
                           {"state", io::name_of(edit.state)},
                           {"now", statuses == nullptr ? "rolled back" : statuses->at(row)}};
     if (!edit.reason.empty()) one["reason"] = edit.reason;
@@ -48,7 +55,7 @@ nlohmann::json entry_of(const io::JournalEntry& entry, const std::vector<std::st
     ++row;
   }
   auto removed = nlohmann::json::array();
-  for (const io::RecordedPlace& place : segment.removed()) {
+  for (const io::RecordedPlace& place : segment.removed) {
     removed.push_back({{"id", place.id}, {"batch", place.segment}});
     if (entry.header.kind == io::SegmentKind::removal) edits.push_back({{"id", place.id}, {"state", "removed"}});
   }
@@ -152,7 +159,7 @@ std::string text_of(const nlohmann::json& segment) {
 }  // namespace
 
 int list_journal(const JournalOptions& options, Session& session) {
-  const auto journal = io::Journal::open(io::RunDirectory::view(options.run).journal());
+  const auto journal = journal_of(options);
   const auto statuses = statuses_in(journal);
   nlohmann::json document = {{"run", options.run.string()}, {"batches", nlohmann::json::array()}};
   std::string text = fmt::format("{:>6}  {:<9} {:<21} {:<7} {}\n", "batch", "kind", "utc", "live", "what");
@@ -162,7 +169,7 @@ int list_journal(const JournalOptions& options, Session& session) {
       continue;
     }
     const auto found = statuses.find(entry.header.batch);
-    const auto one = entry_of(entry, found == statuses.end() ? nullptr : &found->second);
+    const auto one = entry_of(journal, entry, found == statuses.end() ? nullptr : &found->second);
     const bool counts = one["live"] == true || entry.header.rollback_to.has_value();
     text += fmt::format("{:>6}  {:<9} {:<21} {:<7} {}\n", entry.header.batch, io::name_of(entry.header.kind),
                         entry.header.utc, counts ? "yes" : "no", what_it_did(one));
@@ -173,13 +180,14 @@ int list_journal(const JournalOptions& options, Session& session) {
 }
 
 int show_segment(const JournalOptions& options, Session& session) {
-  const auto journal = io::Journal::open(io::RunDirectory::view(options.run).journal());
+  auto journal = journal_of(options);
   const std::int64_t number = options.batch.value_or(std::ssize(journal.list()) - 1);
   io::require_segment(journal, number, options.run.string());
+  journal.require_sound(number);
   const io::JournalEntry& entry = journal.list()[static_cast<std::size_t>(number)];
   const auto statuses = statuses_in(journal);
   const auto found = statuses.find(number);
-  nlohmann::json document = entry_of(entry, found == statuses.end() ? nullptr : &found->second);
+  nlohmann::json document = entry_of(journal, entry, found == statuses.end() ? nullptr : &found->second);
   document["version"] = entry.header.version;
   document["world"] = entry.header.world;
   document["seed"] = entry.header.seed;

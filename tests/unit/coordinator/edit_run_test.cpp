@@ -8,7 +8,6 @@
 #include <thread>
 
 #include "io/error.hpp"
-#include "io/run/checkpoint.hpp"
 #include "tests/support/small_disk.hpp"
 #include "tests/unit/coordinator/stored_run.hpp"
 
@@ -312,16 +311,19 @@ TEST_F(EditRunTest, LeastSquaresThatDriftAreComputedAnewAtTheSamePlaceWhenTheRun
               ElementsAre("seg-00000001.h5", "seg-00000002.h5", "refresh 2", "seg-00000003.h5", "e3", "stop"));
 }
 
-// As the workers do, but at once.
-sharding::Reply keeping_checkpoints(const sharding::Command& command) {
-  if (const auto* save = std::get_if<sharding::SaveCheckpoint>(&command)) {
-    const io::CheckpointName checkpoint{save->directory, save->segment, save->digest};
-    io::write_checkpoint_slab(checkpoint, 4, 0, std::vector<double>{1, 2, 3, 4}, 2);
-    io::write_checkpoint_layer(
-        checkpoint,
-        {.layer = 4, .weight = {3, 2, {1, 2, 3, 4, 5, 6}}, .image = {1, 2}, .fresh_drift = 0, .slabs = {0}});
+TEST_F(EditRunTest, AnEditThatSupersedesIsSentWithTheSegmentsFromThatOfTheOtherOnAlone) {
+  StoredRun run(folder_.path() / "run");
+  {
+    ScriptedWorkers workers;
+    run.edit(file_of(6), workers);
   }
-  return ScriptedWorkers::answer(command);
+  io::EditsFile file = file_of(6);
+  file.edits[3].target = "Grace";
+  ScriptedWorkers workers;
+  run.edit(file, workers);
+  const auto command = std::get<ApplyBatch>(workers.commands().at(3));
+  EXPECT_EQ(command.superseded.live,
+            (std::vector<std::string>{run.journal().list()[2].path, run.journal().list()[3].path}));
 }
 
 TEST_F(EditRunTest, SavesCheckpointsAndResumesFromTheNewest) {
@@ -340,16 +342,17 @@ TEST_F(EditRunTest, SavesCheckpointsAndResumesFromTheNewest) {
   {
     ScriptedWorkers workers(keeping_checkpoints);
     run.edit(file_of(8), workers, {.batch_size = 1}, {.checkpoint_every = 2});
-    EXPECT_THAT(texts(workers.commands()), ElementsAre("load 6", "seg-00000007.h5", "e7", "stop"));
+    EXPECT_THAT(texts(workers.commands()), ElementsAre("load 6", "seg-00000007.h5", "e7", "save 8", "stop"))
+        << "the second segment after the checkpoint";
   }
   run.reopen();
-  const auto newest = run.directory().checkpoint() / "seg-00000006-layer-4.h5";
+  const auto newest = run.directory().checkpoint() / "seg-00000008-layer-4.h5";
   std::filesystem::resize_file(newest, 100);
   {
     IgnoredCheckpoints observer;
     ScriptedWorkers workers(keeping_checkpoints);
     run.edit(file_of(9), workers, observer, {.batch_size = 1}, {.checkpoint_every = 2});
-    EXPECT_EQ(texts(workers.commands()).front(), "load 4");
+    EXPECT_EQ(texts(workers.commands()).front(), "load 6");
     EXPECT_THAT(observer.files, ElementsAre(newest.string()));
   }
   run.reopen();

@@ -154,6 +154,47 @@ TEST_F(HostedRunTest, WhereTheMethodCannotRemoveAConflictWithACommittedEditIsRef
   EXPECT_THAT(texts(workers.commands()), ElementsAre("stop")) << "the workers are not left waiting";
 }
 
+TEST_F(HostedRunTest, KeepsAnIndexOfTheJournalWithItsCheckpointsAndWarnsOfADamagedOne) {
+  HostedRunOptions wanted = options();
+  wanted.run.checkpoint_every = 1;
+  {
+    RunInputs begun = inputs(file_of(4));
+    ScriptedWorkers workers(keeping_checkpoints);
+    HostedRun hosted(begun, {}, base, wanted, workers);
+    run(hosted, workers);
+  }
+  struct Warned : Observer {
+    void index_ignored(const std::string& file, const std::string& diagnostic) override {
+      warnings.push_back(file + ": " + diagnostic);
+    }
+    std::vector<std::string> warnings;
+  };
+  const auto index = folder_.path() / "run" / "checkpoint" / "journal.index";
+  ASSERT_EQ(io::JournalIndex(index).size(), 3);
+  for (const bool damaged : {false, true}) {
+    if (damaged) std::filesystem::resize_file(index, std::filesystem::file_size(index) - 10);
+    RunInputs resumed = RunInputs::open(folder_.path() / "run", true, file_of(4));
+    ScriptedWorkers workers;
+    HostedRun hosted(resumed, {.record = resumed.directory.record(), .hparams = {}}, base, wanted, workers);
+    Warned warned;
+    hosted.observe(warned);
+    EXPECT_EQ(run(hosted, workers).committed, 0);
+    ASSERT_EQ(warned.warnings.size(), damaged ? 1U : 0U);
+    if (damaged) {
+      EXPECT_EQ(warned.warnings[0],
+                index.string() + ": it is cut off or altered; segments from 2 on are read instead");
+    }
+  }
+}
+
+TEST_F(HostedRunTest, WithoutCheckpointsThereIsNoIndexEither) {
+  RunInputs begun = inputs(file_of(4));
+  ScriptedWorkers workers;
+  HostedRun hosted(begun, {}, base, options(), workers);
+  run(hosted, workers);
+  EXPECT_TRUE(std::filesystem::is_empty(begun.directory.checkpoint()));
+}
+
 TEST_F(HostedRunTest, AFailureOfTheWorkersEndsTheCoordinatorAndIsThrown) {
   RunInputs begun = inputs(file_of(2));
   ScriptedWorkers workers;

@@ -77,9 +77,9 @@ class ScriptedWorkers : public sharding::Workers {
   }
 
   // Waits until the workers have been told to stop; false when that does not happen.
-  bool stopped() {
+  bool stopped(std::chrono::seconds within = std::chrono::seconds(30)) {
     std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, std::chrono::seconds(30), [this] { return stopped_; });
+    return changed_.wait_for(lock, within, [this] { return stopped_; });
   }
 
   // All commands so far, the last one after `stopped`.

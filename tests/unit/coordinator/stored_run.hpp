@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "coordinator/edit_run.hpp"
+#include "io/run/checkpoint.hpp"
 #include "tests/support/temporary_directory.hpp"
 #include "tests/unit/coordinator/scripted_workers.hpp"
 
@@ -56,6 +57,18 @@ inline std::vector<std::string> texts(const std::vector<sharding::Command>& comm
   return all;
 }
 
+// Writes checkpoints as the workers do, but at once.
+inline sharding::Reply keeping_checkpoints(const sharding::Command& command) {
+  if (const auto* save = std::get_if<sharding::SaveCheckpoint>(&command)) {
+    const io::CheckpointName checkpoint{save->directory, save->segment, save->digest};
+    io::write_checkpoint_slab(checkpoint, 4, 0, std::vector<double>{1, 2, 3, 4}, 2);
+    io::write_checkpoint_layer(
+        checkpoint,
+        {.layer = 4, .weight = {3, 2, {1, 2, 3, 4, 5, 6}}, .image = {1, 2}, .fresh_drift = 0, .slabs = {0}});
+  }
+  return ScriptedWorkers::answer(command);
+}
+
 struct SilentObserver : Observer {};
 
 // A new run in a directory of its own, with its base segment.
@@ -72,10 +85,12 @@ class StoredRun {
 
   // As after the death of the process.
   void reopen() {
-    const auto path = directory_->path();
-    directory_.reset();
-    directory_ = io::RunDirectory::resume(path);
+    take_directory();
     journal_ = io::Journal::open(directory_->journal(), io::JournalAccess::append);
+  }
+  void reopen_with_index() {
+    take_directory();
+    journal_ = io::Journal::open(directory_->journal(), io::JournalAccess::append, directory_->journal_index());
   }
 
   RunResult edit(const io::EditsFile& file, ScriptedWorkers& workers, Observer& observer,
@@ -108,6 +123,12 @@ class StoredRun {
   static Provenance provenance() { return {.version = "0.1.0", .world = 3, .seed = 42}; }
 
  private:
+  void take_directory() {
+    const auto path = directory_->path();
+    directory_.reset();
+    directory_ = io::RunDirectory::resume(path);
+  }
+
   std::optional<io::RunDirectory> directory_;
   std::optional<io::Journal> journal_;
 };

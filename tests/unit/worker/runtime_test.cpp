@@ -97,6 +97,7 @@ TEST_F(CommandLoop, ABatchThatIsUndoneWasNeverThereInAnyShape) {
 TEST_F(CommandLoop, SlabsMoveToOtherOwnersAndTheBitsStayTheSame) {
   options.layers = {0, 1, 2};
   limits = torch::full({3}, 1e9);
+  most_slab_rows = 1000;  // a slab a layer
   const std::vector<sharding::Command> script = {batch(0, 4), sharding::AcceptBatch{},
                                                  batch(4, 2), sharding::RevertBatch{},
                                                  batch(4, 3), sharding::AcceptBatch{}};

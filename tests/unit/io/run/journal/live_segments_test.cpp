@@ -53,5 +53,28 @@ TEST_F(LiveSegments, ARollbackBehindARollbackBringsBackWhatThatTook) {
   EXPECT_THAT(after(7), ElementsAre(1, 2, 3));
 }
 
+TEST_F(LiveSegments, EndWithTheLastOneAndTwoStatesAreTheSameWhereThatIsTheSame) {
+  journal.append(tests::sample_rollback(4, 1));
+  journal.append(tests::sample_rollback(5, 0));
+  journal.append(tests::sample_rollback(6, 4));
+  journal.append(tests::sample_batch(7));
+  for (std::int64_t number = 0; number <= 7; ++number) {
+    const auto live = after(number);
+    EXPECT_EQ(last_live_segment(journal, number), live.empty() ? 0 : live.back()) << number;
+  }
+  EXPECT_EQ(last_live_segment(journal, 6), last_live_segment(journal, 1));
+}
+
+TEST_F(LiveSegments, FromOneOnAreTheEndOfAll) {
+  journal.append(tests::sample_rollback(4, 2));
+  journal.append(tests::sample_batch(5));
+  for (std::int64_t first = 0; first <= 6; ++first) {
+    std::vector<std::int64_t> expected = after(5), found;
+    std::erase_if(expected, [&](std::int64_t number) { return number < first; });
+    for (const JournalEntry& entry : live_segments_from(journal, first)) found.push_back(entry.header.batch);
+    EXPECT_EQ(found, expected) << first;
+  }
+}
+
 }  // namespace
 }  // namespace anchorage::io
