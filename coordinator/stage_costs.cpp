@@ -51,7 +51,7 @@ StageCosts::StageCosts(Workload workload, Machine machine, int stages, int repli
       .on_gpu = machine_.is_gpu, .width = workload_.model.d_model, .weight_bytes = workload_.weight_bytes};
   group_ = std::min(sharding::edits_per_group(hparams.group, hparams.contexts, step), workload_.batch);
   groups_ = ceil_divided(ceil_divided(workload_.batch, group_), replicas_);
-  in_flight_ = std::min<std::int64_t>(groups_, sharding::groups_in_flight(stages_));
+  in_flight_ = sharding::groups_in_flight(groups_, stages_);
   rows_ = group_ * (hparams.contexts + 1);
   // The first context is the bare prompt; one spare is tried.
   const std::int64_t contexts = hparams.contexts, prefixes = (contexts - 1) * hparams.context_length;

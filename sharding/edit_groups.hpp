@@ -29,9 +29,11 @@ struct StepArithmetic {
 // number of ranks.
 [[nodiscard]] std::int64_t edits_per_group(int asked, int contexts, const StepArithmetic& step);
 
-// Returns the number of groups that one replica has in flight: two per stage keep the stages busy most
-// of the time. With one stage, one at a time, to save memory for the caches.
-[[nodiscard]] std::int64_t groups_in_flight(int stages);
+// Returns the number of groups that a replica of `groups` groups has in flight at a time (sharding/stage_turns.hpp). With
+// one stage, one, to save memory for the caches. With several, at least one a stage, which keeps all at work, and less
+// than two: as many as make the windows in which they go through even, since stages rest in a window of fewer groups
+// than stages. All of them where they are fewer than that.
+[[nodiscard]] std::int64_t groups_in_flight(std::int64_t groups, int stages);
 
 class EditGroups {
  public:

@@ -39,16 +39,20 @@ coordinator::Workload workload_of(const io::ModelConfig& model, const Session& s
   return {.model = model, .hparams = {}, .weight_bytes = weight_bytes(model, session.dtype()), .batch = 1};
 }
 
-std::vector<sharding::Range> choose_stages(const coordinator::Workload& workload, Session& session) {
-  auto ends = nlohmann::json::array();
+std::vector<sharding::StageLayers> choose_stages(const coordinator::Workload& workload, Session& session) {
+  auto chosen = nlohmann::json::array();  // of each stage the begin and the end of each of its ranges
   if (session.is_root()) {
     const auto plan = coordinator::plan_ranks(request_of(workload, session));
-    for (const sharding::Range& stage : plan.stages) ends.push_back(stage.end);
+    for (const sharding::Range& stage : plan.stages)
+      chosen.push_back(nlohmann::json::array({nlohmann::json::array({stage.begin, stage.end})}));
   }
-  std::vector<sharding::Range> stages;
-  std::int64_t begin = 0;
-  const std::string text = broadcast_text(ends.dump(), session.host(), "broadcast stages");
-  for (const std::int64_t end : nlohmann::json::parse(text)) stages.push_back({std::exchange(begin, end), end});
+  std::vector<sharding::StageLayers> stages;
+  const std::string text = broadcast_text(chosen.dump(), session.host(), "broadcast stages");
+  for (const auto& stage : nlohmann::json::parse(text)) {
+    std::vector<sharding::Range> ranges;
+    for (const auto& range : stage) ranges.push_back({range[0], range[1]});
+    stages.emplace_back(ranges);
+  }
   return stages;
 }
 

@@ -8,7 +8,7 @@
 #include "io/hparams/hparams.hpp"
 #include "io/model/model_config.hpp"
 #include "launch/program/session.hpp"
-#include "sharding/range.hpp"
+#include "sharding/stage_layers.hpp"
 #include "worker/editing/method.hpp"
 
 namespace anchorage::launch {
@@ -21,6 +21,6 @@ coordinator::Workload workload_of(const io::ModelConfig& model, const Session& s
 // Chooses as many stages as --stages requests; without the option, on GPUs as few as fit their memory, on
 // CPUs one. Throws io::UserError where that is impossible, and says what is possible. Collective: rank 0
 // decides.
-std::vector<sharding::Range> choose_stages(const coordinator::Workload& workload, Session& session);
+std::vector<sharding::StageLayers> choose_stages(const coordinator::Workload& workload, Session& session);
 
 }  // namespace anchorage::launch

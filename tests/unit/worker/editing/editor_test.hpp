@@ -105,7 +105,7 @@ class EditorTest : public testing::Test {
     const auto body = [&](sharding::HostCommunicator& world) {
       torch::set_num_threads(1);
       auto groups = sharding::form_rank_groups(world, topology, torch::kCPU);
-      const worker::Stages stages(even_stages(4, topology.stages()), *groups.replica);
+      const worker::Stages stages(cut_stages(4, topology.stages(), cut, 1), *groups.replica);
       worker::Transformer model =
           worker::load_transformer(directory, {.device = torch::kCPU, .dtype = std::nullopt, .stages = stages});
       worker::EditedWeights weights(model, directory, {options.layers.begin(), options.layers.end()});
@@ -150,6 +150,7 @@ class EditorTest : public testing::Test {
   worker::SinkLimits limits = torch::full({2}, 1e9);
   io::Hparams options = editor_hparams();
   sharding::Seconds deadline = sharding::default_deadline;
+  Cut cut = Cut::one_range;  // of the model into stages
 };
 
 // Ranks in the shapes in which a replica is whole, is cut, and both.
