@@ -101,7 +101,7 @@ BatchEditor::Groups BatchEditor::make_groups(std::span<const io::Edit> edits) co
 }
 
 std::vector<EditGroup::GroupSpan> BatchEditor::in_flight(Groups& groups) const {
-  const auto most = static_cast<std::size_t>(sharding::groups_in_flight(model_.stages.count()));
+  const auto most = static_cast<std::size_t>(sharding::groups_in_flight(std::ssize(groups), model_.stages.count()));
   std::vector<EditGroup::GroupSpan> parts;
   for (std::size_t begin = 0; begin < groups.size(); begin += most) {
     parts.push_back(std::span(groups).subspan(begin, std::min(most, groups.size() - begin)));
