@@ -15,7 +15,7 @@ using sharding::Range;
 using sharding::StageLayers;
 
 // Seconds are less accurate than this; memory decides between cuts that differ by less.
-constexpr double slack = 0.02;
+constexpr double slack = 0.025;
 
 class Arranger {
  public:
@@ -26,21 +26,13 @@ class Arranger {
         memory_(workload, machine, topology.stages(), topology.replicas()) {}
 
   std::optional<LayerCut> cut(std::int64_t bytes) const {
-    const auto work = [](double seconds) { return std::llround(1e9 * seconds); };
-    const sharding::LayerCosts costs = {
-        .lower =
-            [&](Range layers) {
-              return sharding::StageCost{.bytes = weight_bytes_of(workload_, StageLayers({layers})),
-                                         .work = work(costs_.lower_seconds(layers.size()))};
-            },
-        .upper =
-            [&](int stage, Range range) {
-              const StageLayers layers({range});
-              return sharding::StageCost{.bytes = memory_.bytes(stage, layers, 0).total(),
-                                         .work = work(costs_.upper_seconds(layers))};
-            }};
-    return sharding::layer_partition(workload_.model.layers, workload_.lower_layers(), topology_.stages(), costs,
-                                     bytes, slack);
+    return sharding::layer_partition(workload_.model.layers, workload_.lower_layers(), topology_.stages(),
+                                     layer_costs(), bytes, slack);
+  }
+
+  bool can_cut(std::int64_t bytes) const {
+    return sharding::layers_fit(workload_.model.layers, workload_.lower_layers(), topology_.stages(), layer_costs(),
+                                bytes);
   }
 
   std::int64_t slabs() const {
@@ -73,6 +65,21 @@ class Arranger {
   }
 
  private:
+  sharding::LayerCosts layer_costs() const {
+    const auto work = [](double seconds) { return std::llround(1e9 * seconds); };
+    return {.lower =
+                [this, work](Range layers) {
+                  return sharding::StageCost{.bytes = weight_bytes_of(workload_, StageLayers({layers})),
+                                             .work = work(costs_.lower_seconds(layers.size()))};
+                },
+            .upper =
+                [this, work](int stage, Range range) {
+                  const StageLayers layers({range});
+                  return sharding::StageCost{.bytes = memory_.bytes(stage, layers, 0).total(),
+                                             .work = work(costs_.upper_seconds(layers))};
+                }};
+  }
+
   std::size_t topology_size() const { return static_cast<std::size_t>(topology_.size()); }
 
   const Workload& workload_;
@@ -81,13 +88,17 @@ class Arranger {
   RankMemory memory_;
 };
 
+bool may_fit(const Workload& workload, const sharding::Topology& topology, double memory_bytes) {
+  const auto weights = static_cast<double>(weight_bytes_of(workload, StageLayers(0, workload.model.layers)));
+  return weights / topology.stages() <= memory_bytes;
+}
+
 }  // namespace
 
 std::optional<Arrangement> arrange(const Workload& workload, const Machine& machine,
                                    const sharding::Topology& topology, double memory_bytes) {
-  const std::int64_t bytes = std::llround(memory_bytes),
-                     weights = weight_bytes_of(workload, StageLayers(0, workload.model.layers));
-  if (weights / topology.stages() > bytes) return std::nullopt;
+  if (!may_fit(workload, topology, memory_bytes)) return std::nullopt;
+  const std::int64_t bytes = std::llround(memory_bytes);
   const Arranger arranger(workload, machine, topology);
   const auto fastest = arranger.cut(bytes);
   if (!fastest) return std::nullopt;
@@ -97,6 +108,15 @@ std::optional<Arrangement> arrange(const Workload& workload, const Machine& mach
     return arranger.with_slabs(*even, bytes);
   if (auto found = arranger.with_slabs(*fastest, bytes)) return found;
   return even ? arranger.with_slabs(*even, bytes) : std::nullopt;
+}
+
+bool can_arrange(const Workload& workload, const Machine& machine, const sharding::Topology& topology,
+                 double memory_bytes) {
+  if (!may_fit(workload, topology, memory_bytes)) return false;
+  const std::int64_t bytes = std::llround(memory_bytes);
+  const Arranger arranger(workload, machine, topology);
+  if (arranger.can_cut(arranger.beside_even_shares(bytes))) return true;
+  return arranger.can_cut(bytes) && arrange(workload, machine, topology, memory_bytes).has_value();
 }
 
 }  // namespace anchorage::coordinator

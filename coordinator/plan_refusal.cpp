@@ -14,7 +14,7 @@ namespace anchorage::coordinator {
 namespace {
 
 bool fits(const PlanRequest& request, int stages, int replicas, double memory_bytes) {
-  return arrange(request.workload, request.machine, {stages, replicas}, memory_bytes).has_value();
+  return can_arrange(request.workload, request.machine, {stages, replicas}, memory_bytes);
 }
 
 // Rounds up, so that the stated memory suffices.

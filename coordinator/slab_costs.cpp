@@ -56,14 +56,15 @@ double SlabCosts::broadcast() const {
   return slabs_of_layer_ * machine_.link_latency + 8 * width_ * batch_ / machine_.link_bytes;
 }
 
+// Of each pivot slab: its pivot's inverse and its row panel, by its owner; then all other slabs, by theirs.
 double SlabCosts::first_inverses() const {
+  const double update = products(2 * rows_ * rows_ * width_) + reading(2), pivot = update;
+  const double panel = ranks_ == 1 ? 0 : machine_.link_latency + 8 * rows_ * width_ / machine_.link_bytes;
   double seconds = 0;
   for (const auto& owned_by : of_layer_) {
     const auto owned = static_cast<double>(std::ranges::max(owned_by));
-    const double update = products(2 * rows_ * rows_ * width_) + reading(2);
-    const double pivot = products(4 * rows_ * rows_ * rows_) + products(2 * rows_ * rows_ * width_);
-    const double panel = ranks_ == 1 ? 0 : machine_.link_latency + 8 * rows_ * width_ / machine_.link_bytes;
-    seconds += slabs_of_layer_ * (owned * update + pivot + panel);
+    const double updated = owned < slabs_of_layer_ ? owned : owned - 1;
+    seconds += slabs_of_layer_ * (pivot + panel + updated * update);
   }
   return seconds;
 }

@@ -27,11 +27,17 @@ class Search {
     for (std::int64_t begin = 0; begin < first_; ++begin) {
       for (std::int64_t end = begin + 1; end <= first_; ++end) lower_.push_back(costs.lower({begin, end}));
     }
+  }
+
+  bool fits(std::int64_t memory) const { return cut({.memory = memory}).has_value(); }
+
+  // Lists what the slowest stage's work can be. Call it before `fastest`.
+  void list_works() {
     for (const StageCost& cost : lower_) lower_works_.push_back(cost.work);
     lower_works_.push_back(0);
     for (std::int64_t begin = first_; begin < layers_; ++begin) {
       for (std::int64_t end = begin + 1; end <= layers_; ++end)
-        upper_works_.push_back(costs.upper(0, {begin, end}).work);
+        upper_works_.push_back(costs_.upper(0, {begin, end}).work);
     }
     for (auto* works : {&lower_works_, &upper_works_}) {
       std::ranges::sort(*works);
@@ -146,16 +152,28 @@ class Search {
   std::vector<std::int64_t> lower_works_, upper_works_;  // that occur, ascending
 };
 
+void check_stages(std::int64_t layers, std::int64_t first_edited, int stages) {
+  io::check(stages > 0 && 0 <= first_edited && first_edited < layers,
+            fmt::format("{} layers, from {} on edited, in {} stages", layers, first_edited, stages));
+}
+
 }  // namespace
+
+bool layers_fit(std::int64_t layers, std::int64_t first_edited, int stages, const LayerCosts& costs,
+                std::int64_t memory) {
+  check_stages(layers, first_edited, stages);
+  return layers >= stages && Search(layers, first_edited, stages, costs).fits(memory);
+}
 
 std::optional<LayerCut> layer_partition(std::int64_t layers, std::int64_t first_edited, int stages,
                                         const LayerCosts& costs, std::int64_t memory, double slack) {
-  io::check(stages > 0 && slack >= 0 && 0 <= first_edited && first_edited < layers,
-            fmt::format("{} layers, from {} on edited, in {} stages", layers, first_edited, stages));
+  io::check(slack >= 0, "a slack below 0");
+  check_stages(layers, first_edited, stages);
   if (layers < stages) return std::nullopt;
-  const Search search(layers, first_edited, stages, costs);
+  Search search(layers, first_edited, stages, costs);
+  if (!search.fits(memory)) return std::nullopt;
+  search.list_works();
   auto found = search.fastest(memory, no_limit);
-  if (!found) return std::nullopt;
   const std::int64_t most = found->work + static_cast<std::int64_t>(slack * static_cast<double>(found->work));
   std::int64_t too_little = 0;
   while (found->bytes - too_little > 1 + found->bytes / 200) {

@@ -47,6 +47,10 @@ struct LayerCut {
                                                       const LayerCosts& costs, std::int64_t memory,
                                                       double slack = 0);
 
+// Returns whether there is such a cut at all, which takes far less time to find out. Throws as above.
+[[nodiscard]] bool layers_fit(std::int64_t layers, std::int64_t first_edited, int stages, const LayerCosts& costs,
+                              std::int64_t memory);
+
 // Returns the stage that holds `layer`; throws InternalError where none does.
 [[nodiscard]] int stage_of(std::int64_t layer, const std::vector<Range>& stages);
 

@@ -5,13 +5,15 @@
 // next group when its own is done. Evaluation q of slot j is forward through all stages and backward through all of
 // them; the next one begins when it has ended. Every stage alternates between the forward pass of one slot and the
 // backward pass of another: in the order that they would have in a pipeline whose stages all take one unit of time for
-// either. There evaluation q of slot j begins at
+// either, and whose messages take h. There evaluation q of slot j begins at
 //
 //   T(q, j) = 2 j + 2 q max(G, S)        S: stages, G: slots
 //
-// goes forward through stage s at T + s and backward at T + 2 S - 1 - s. The order is fixed, so stages wait for
-// messages and never choose, and the bits stay; and since it is that of a pipeline, they never wait for each other in a
-// circle, whatever their passes take. The last stage goes backward as soon as it has gone forward.
+// goes forward through stage s at T + s (1 + h) and backward at T + 2 S - 1 - s + (2 S - 2 - s) h. With h = 1 / (S - 1)
+// one group more than stages is under way where there are that many slots, so that a stage that is a little late keeps
+// no other waiting; otherwise h = 0. The order is fixed, so stages wait for messages and never choose, and the bits
+// stay; and since it is that of a pipeline, they never wait for each other in a circle, whatever their passes take. The
+// last stage goes backward as soon as it has gone forward.
 #pragma once
 
 #include <cstdint>
@@ -33,12 +35,12 @@ class StageTurns {
   // Throws InternalError unless 0 <= stage < stages and 1 <= slots.
   StageTurns(int stage, int stages, std::int64_t slots);
 
-  // Returns the next turn, without end. A slot that has no group left is passed over by whoever takes the turns.
+  // Returns the next turn, without end. Whoever takes the turns passes over a slot that has no group left.
   Turn next();
 
  private:
-  int stage_, stages_;
   std::int64_t slots_;
+  std::int64_t unit_ = 1, forward_delay_ = 0, backward_delay_ = 0, period_ = 0;
   std::int64_t forward_ = 0, backward_ = 0;  // evaluations of all slots so far: q G + j
 };
 

@@ -99,10 +99,11 @@ TEST(Planner, NoOtherNumberOfStagesIsFasterByMoreThanANearTie) {
   EXPECT_EQ(plan_ranks(request(smollm2_135m(), {4, 5, 6}, 4, 80)).topology.stages(), 1);
 }
 
-// Eight groups on 16 ranks: eight replicas of two stages have work, 16 replicas of one do not.
+// Twelve groups on eight ranks: eight replicas have one or two each, four of two stages have three each.
 TEST(Planner, MoreStagesThanFitAreTakenWhereTheyAreFaster) {
-  auto wanted = request(llama2_13b(), {6, 7, 8, 9, 10}, 16, 200);
+  auto wanted = request(llama2_13b(), {6, 7, 8, 9, 10}, 8, 200);
   wanted.workload.hparams.group = 8;
+  wanted.workload.batch = 96;
   EXPECT_GT(plan_ranks(wanted).topology.stages(), 1);
 }
 
@@ -147,7 +148,7 @@ TEST(Planner, ARankOfTwoStagesHoldsAtMostTwoThirdsOfTheDemoModel) {
   for (const int contexts : {3, 6}) {
     wanted.workload.hparams.contexts = contexts;
     for (const RankPlan& rank : plan_ranks(wanted).ranks) {
-      EXPECT_LE(static_cast<double>(rank.bytes.weights), 0.65 * 4 * 134'515'008) << contexts << " contexts";
+      EXPECT_LE(static_cast<double>(rank.bytes.weights), 2.0 / 3 * 4 * 134'515'008) << contexts << " contexts";
     }
   }
 }
@@ -197,7 +198,7 @@ TEST(Planner, ModelsThatDoNotFitAreToldWhatWould) {
 
 TEST(Planner, WhoeverDoesWhatARefusalSaysIsNotRefusedAgain) {
   int memory_advice = 0, stage_advice = 0, group_advice = 0;
-  for (double gigabytes = 12; gigabytes < 90; gigabytes += 1.7) {
+  for (double gigabytes = 3; gigabytes < 90; gigabytes *= 1.35) {
     for (const int ranks : {1, 2, 3, 5, 8, 41}) {
       for (const int group : {0, 2048}) {
         auto wanted = request(llama2_13b(), {6, 7, 8, 9, 10}, ranks, gigabytes);

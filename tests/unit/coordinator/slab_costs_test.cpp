@@ -37,7 +37,7 @@ TEST(SlabCosts, NothingIsExchangedByOneRank) {
   EXPECT_GT(SlabCosts(wanted.workload, wanted.machine, {4, 3}).broadcast(), 0);
 }
 
-// 2 f^3 operations for each layer, and the pivots.
+// 2 f^3 operations for each layer, and reading the slabs.
 TEST(SlabCosts, FirstInversesAreMadeByAllRanksAtOnce) {
   const auto wanted = request(llama2_70b(), {10, 11, 12, 13, 14}, 14, 80);
   const double f = 28672;

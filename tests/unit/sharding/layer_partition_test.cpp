@@ -88,8 +88,9 @@ void in_all_cuts(const Model& model, int stages, const std::function<void(const 
   const auto upper_may = [&](int stage) { return stage < without_upper; };
   in_all_cuts(0, model.first_edited, stages, lower, lower_may, [&](const std::vector<Range>& below) {
     in_all_cuts(model.first_edited, model.layers, stages, upper, upper_may, [&](const std::vector<Range>& above) {
-      for (int stage = 0; stage < without_upper; ++stage) {
-        if (above[static_cast<std::size_t>(stage)].size() > 0) return;
+      for (std::size_t stage = 0; stage < above.size(); ++stage) {
+        const bool without = static_cast<std::int64_t>(stage) < without_upper;
+        if (without && (above[stage].size() > 0 || below[stage].size() == 0)) return;
       }
       body({below, above});
     });
