@@ -21,9 +21,9 @@ enum class Activity : std::size_t {
   exchange   // gathers and broadcasts between all ranks
 };
 
-inline constexpr std::array<std::string_view, 11> activity_names = {"score",    "contexts", "pass", "setup",
-                                                                    "forward",  "backward", "keys", "products",
-                                                                    "factor",   "accept",   "exchange"};
+inline constexpr std::array<std::string_view, 11> activity_names = {"score",   "contexts", "pass",    "setup",
+                                                                    "forward", "backward", "keys",    "products",
+                                                                    "factor",  "accept",   "exchange"};
 
 constexpr std::string_view name_of(Activity activity) {
   return activity_names[static_cast<std::size_t>(activity)];

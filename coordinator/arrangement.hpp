@@ -1,4 +1,5 @@
-// Finds what fits: which layers each stage holds and how many slabs of the least squares each rank, within a memory.
+// Finds what fits: which layers each stage holds and how many slabs of the least squares each rank, within a
+// memory.
 #pragma once
 
 #include <cstdint>

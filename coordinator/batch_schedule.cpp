@@ -10,6 +10,12 @@ namespace {
 
 using sharding::StageLayers;
 
+// Evaluations of each group between two waits for all ranks.
+struct StepPhase {
+  std::int64_t evaluations = 0;
+  bool ends_forward = false;
+};
+
 // The clock of all ranks. Replicas with the same number of groups do the same; their numbers differ by at most one.
 class Clock {
  public:
@@ -26,13 +32,14 @@ class Clock {
   }
 
   // Steps of all groups. Work on the stages ends when the slowest replica is done.
-  void steps(std::int64_t evaluations, double PlanSeconds::* part) {
+  void steps(const StepPhase& phase, double PlanSeconds::*part) {
     StepPipeline pipeline{.stages = {},
                           .hop = shape_.costs.hop(tokens().steps),
                           .setup_hop = shape_.costs.hop(tokens().whole),
                           .groups = 0,
                           .in_flight = 1,
-                          .evaluations = evaluations};
+                          .evaluations = phase.evaluations,
+                          .ends_forward = phase.ends_forward};
     for (const StageLayers& stage : shape_.stages) pipeline.stages.push_back(shape_.costs.step(stage));
     each_replica(part, [&](std::int64_t groups) {
       pipeline.groups = groups;
@@ -41,11 +48,10 @@ class Clock {
     });
   }
 
-  // A pass of all groups, with so many seconds a group on each stage.
+  // A pass of all groups, with so many seconds per group on each stage.
   template <typename Seconds>
-  void pass(Activity activity, std::int64_t tokens, double PlanSeconds::* part, Seconds seconds_of) {
-    PassPipeline pipeline{
-        .stages = {}, .hop = shape_.costs.hop(tokens), .groups = 0, .activity = activity};
+  void pass(Activity activity, std::int64_t tokens, double PlanSeconds::*part, Seconds seconds_of) {
+    PassPipeline pipeline{.stages = {}, .hop = shape_.costs.hop(tokens), .groups = 0, .activity = activity};
     for (const StageLayers& stage : shape_.stages) pipeline.stages.push_back(seconds_of(stage));
     each_replica(part, [&](std::int64_t groups) {
       pipeline.groups = groups;
@@ -53,13 +59,13 @@ class Clock {
     });
   }
 
-  void pass_lower(Activity activity, std::int64_t tokens, double PlanSeconds::* part) {
+  void pass_lower(Activity activity, std::int64_t tokens, double PlanSeconds::*part) {
     pass(activity, tokens, part, [&](const StageLayers& stage) {
       return shape_.costs.layers(stage.below(shape_.workload.lower_layers()), tokens);
     });
   }
 
-  void pass_upper(Activity activity, std::int64_t tokens, std::int64_t predicted, double PlanSeconds::* part) {
+  void pass_upper(Activity activity, std::int64_t tokens, std::int64_t predicted, double PlanSeconds::*part) {
     pass(activity, tokens, part, [&](const StageLayers& stage) {
       const double head = has_head(shape_.workload.model, stage) ? shape_.costs.head(predicted) : 0;
       return head + shape_.costs.layers(stage.size() - stage.below(shape_.workload.lower_layers()), tokens);
@@ -86,7 +92,7 @@ class Clock {
 
   // Each rank works for its own number of seconds.
   template <typename Seconds>
-  void each_rank(Activity activity, double PlanSeconds::* part, Seconds seconds_of) {
+  void each_rank(Activity activity, double PlanSeconds::*part, Seconds seconds_of) {
     double longest = 0;
     for (int rank = 0; rank < shape_.topology.size(); ++rank) {
       const double seconds = seconds_of(rank);
@@ -98,20 +104,20 @@ class Clock {
     advance(part, longest);
   }
 
-  void all_ranks(Activity activity, double PlanSeconds::* part, double seconds) {
+  void all_ranks(Activity activity, double PlanSeconds::*part, double seconds) {
     each_rank(activity, part, [seconds](int) { return seconds; });
   }
 
  private:
   const GroupTokens& tokens() const { return shape_.costs.tokens(); }
 
-  void advance(double PlanSeconds::* part, double seconds) {
+  void advance(double PlanSeconds::*part, double seconds) {
     schedule_.seconds.*part += seconds;
     now_ += seconds;
   }
 
   template <typename Run>
-  void each_replica(double PlanSeconds::* part, Run run) {
+  void each_replica(double PlanSeconds::*part, Run run) {
     double longest = 0;
     Timeline timeline;
     std::int64_t simulated = -1;  // groups of `timeline`
@@ -161,9 +167,8 @@ class Batch {
       choose_contexts();
       find_values();
       workload_.joint ? write_jointly() : write_in_turn();
-      clock_.each_rank(Activity::accept, solve, [&](int rank) {
-        return static_cast<double>(slabs_.owned(rank)) * slabs_.acceptance();
-      });
+      clock_.each_rank(Activity::accept, solve,
+                       [&](int rank) { return static_cast<double>(slabs_.owned(rank)) * slabs_.acceptance(); });
       clock_.probe();
       score();
     }
@@ -176,7 +181,8 @@ class Batch {
     clock_.pass_upper(Activity::score, tokens_.bare, tokens_.targets, evaluate);
   }
 
-  // The prefixes of candidates up to the last edited layer, then those in use up to the first, where the keys begin.
+  // The prefixes of candidates up to the last edited layer, then those in use up to the first, where the keys
+  // begin.
   void choose_contexts() {
     clock_.pass_lower(Activity::contexts, tokens_.candidates, values);
     clock_.pass_edited(Activity::contexts, tokens_.candidates, workload_.hparams.layers.back());
@@ -184,13 +190,13 @@ class Batch {
   }
 
   void find_values() {
-    const auto optimize = [&](std::int64_t evaluations) {
-      if (evaluations == 0) return;
+    const auto optimize = [&](const StepPhase& phase) {
+      if (phase.evaluations == 0) return;
       clock_.pass_lower(Activity::pass, tokens_.whole, values);
-      clock_.steps(evaluations, values);
+      clock_.steps(phase, values);
     };
-    if (workload_.locate_evaluations > 0) optimize(workload_.locate_evaluations);
-    optimize(workload_.evaluations - workload_.locate_evaluations);
+    optimize({.evaluations = workload_.locate_evaluations, .ends_forward = false});
+    optimize({.evaluations = workload_.evaluations - workload_.locate_evaluations, .ends_forward = true});
   }
 
   // All layers at once, at the keys of the injected forward pass; then upward, in sweeps.
@@ -200,9 +206,8 @@ class Batch {
     clock_.pass_edited(Activity::keys, tokens_.steps, workload_.hparams.layers.back());
     const auto layers = static_cast<double>(workload_.edited_layers());
     clock_.all_ranks(Activity::exchange, communicate, layers * slabs_.gather());
-    clock_.each_rank(Activity::products, solve, [&](int rank) {
-      return static_cast<double>(slabs_.owned(rank)) * slabs_.product();
-    });
+    clock_.each_rank(Activity::products, solve,
+                     [&](int rank) { return static_cast<double>(slabs_.owned(rank)) * slabs_.product(); });
     clock_.all_ranks(Activity::exchange, communicate, layers * slabs_.broadcast());
     clock_.all_ranks(Activity::factor, solve, layers * slabs_.factor());
     if (workload_.hparams.correction_sweeps == 0) return;
@@ -216,9 +221,8 @@ class Batch {
     for (std::int64_t i = 0; i < workload_.edited_layers(); ++i) {
       clock_.pass_edited(Activity::keys, tokens_.prefix, workload_.hparams.layers[static_cast<std::size_t>(i)]);
       clock_.all_ranks(Activity::exchange, communicate, slabs_.gather());
-      clock_.each_rank(Activity::products, solve, [&](int rank) {
-        return static_cast<double>(slabs_.owned_of(i, rank)) * slabs_.product();
-      });
+      clock_.each_rank(Activity::products, solve,
+                       [&](int rank) { return static_cast<double>(slabs_.owned_of(i, rank)) * slabs_.product(); });
       clock_.all_ranks(Activity::exchange, communicate, slabs_.broadcast());
       clock_.all_ranks(Activity::factor, solve, slabs_.factor());
     }

@@ -13,10 +13,10 @@ struct Machine {
   // Operations per second sustained in a block of the model, counted as two for each weight and token: norms,
   // attention and activations take time but are not counted.
   double flops = 150e12;
-  double double_flops = 20e12;   // per second, in f64 products
-  double memory_rate = 1.5e12;   // bytes per second of matrices that are read and written as a whole
-  double link_bytes = 25e9;      // bytes per second between two ranks
-  double link_latency = 20e-6;   // seconds of a message without bytes
+  double double_flops = 20e12;  // per second, in f64 products
+  double memory_rate = 1.5e12;  // bytes per second of matrices that are read and written as a whole
+  double link_bytes = 25e9;     // bytes per second between two ranks
+  double link_latency = 20e-6;  // seconds of a message without bytes
   // Of the process: CUDA's context, libraries and their workspaces.
   std::int64_t runtime_bytes = 1'200'000'000;
   // Of what moves tensors. On GPUs NCCL's channels, taken as 100 MB for each of the three groups of ranks (world,

@@ -14,8 +14,8 @@ using sharding::Direction;
 using sharding::StageTurns;
 using sharding::Turn;
 
-// Runs all stages, each through its own turns, as soon as what it waits for is there. Evaluation n E + e of slot j is
-// evaluation e of the slot's n-th group, which is group n G + j of the replica. There is at least one group.
+// Runs all stages, each through its own turns, as soon as what it waits for is there. Evaluation n E + e of slot j
+// is evaluation e of the slot's n-th group, which is group n G + j of the replica. There is at least one group.
 class Simulation {
  public:
   Simulation(const StepPipeline& pipeline, Boxes boxes)
@@ -102,8 +102,10 @@ class Simulation {
     std::optional<double> from = own.now;
     if (stage + 1 < stages_) from = arrival(worker(stage + 1).backward_end[at], pipeline_.hop);
     if (!from) return false;
-    work(stage, Activity::backward, *from, pipeline_.stages[static_cast<std::size_t>(stage)].backward,
-         own.backward_end[at]);
+    const bool last = turn.evaluation % pipeline_.evaluations == pipeline_.evaluations - 1;
+    const double seconds =
+        last && pipeline_.ends_forward ? 0 : pipeline_.stages[static_cast<std::size_t>(stage)].backward;
+    work(stage, Activity::backward, *from, seconds, own.backward_end[at]);
     return true;
   }
 
@@ -133,7 +135,8 @@ class Simulation {
   Timeline timeline_;
 };
 
-// Returns the makespan of `groups` groups, of which some windows are simulated and the others take as long as those.
+// Returns the makespan of `groups` groups, of which some windows are simulated and the others take as long as
+// those.
 double extended_makespan(StepPipeline pipeline) {
   const std::int64_t groups = pipeline.groups, window = pipeline.in_flight;
   const std::int64_t some = groups % window + 2 * window, more = some + 2 * window;
@@ -158,13 +161,13 @@ Timeline run_steps(const StepPipeline& pipeline, Boxes boxes) {
   } else if (pipeline.groups > 0) {
     timeline.makespan = extended_makespan(pipeline);
   }
-  const auto groups = static_cast<double>(pipeline.groups),
-             evaluations = static_cast<double>(pipeline.evaluations * pipeline.groups);
+  const auto groups = static_cast<double>(pipeline.groups), evaluations = static_cast<double>(pipeline.evaluations),
+             backward = evaluations - (pipeline.ends_forward ? 1 : 0);
   for (const StepSeconds& stage : pipeline.stages) {
     timeline.busy.emplace_back();
     timeline.busy.back()[Activity::setup] = groups * stage.setup;
-    timeline.busy.back()[Activity::forward] = evaluations * stage.forward;
-    timeline.busy.back()[Activity::backward] = evaluations * stage.backward;
+    timeline.busy.back()[Activity::forward] = groups * evaluations * stage.forward;
+    timeline.busy.back()[Activity::backward] = groups * backward * stage.backward;
   }
   return timeline;
 }

@@ -16,11 +16,12 @@ struct StepSeconds {
 };
 
 struct StepPipeline {
-  std::vector<StepSeconds> stages;   // at least one; the last one's with the head
-  double hop = 0, setup_hop = 0;     // seconds of a message to the next stage: of a step, of a setup
-  std::int64_t groups = 1;           // of the replica
-  std::int64_t in_flight = 1;        // G
-  std::int64_t evaluations = 1;      // forward and backward passes of each group
+  std::vector<StepSeconds> stages;  // at least one; the last one's with the head
+  double hop = 0, setup_hop = 0;    // seconds of a message to the next stage: of a step, of a setup
+  std::int64_t groups = 1;          // of the replica
+  std::int64_t in_flight = 1;       // G
+  std::int64_t evaluations = 1;     // forward and backward passes of each group
+  bool ends_forward = false;  // a group's last evaluation has no backward pass: its values are those evaluated
 };
 
 struct PassPipeline {

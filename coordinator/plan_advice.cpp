@@ -17,7 +17,7 @@ double seconds_per_edit(const Plan& plan, const PlanRequest& request) {
 }
 
 std::string gain(double before, double after) {
-  return fmt::format("{:.3g} s an edit, {:.0f} % less", after, 100 * (1 - after / before));
+  return fmt::format("{:.3g} s per edit, {:.0f} % less", after, 100 * (1 - after / before));
 }
 
 // Takes a larger batch where it gains enough over the smaller ones.
@@ -75,9 +75,9 @@ std::vector<std::string> advice_for(const Plan& plan, const PlanRequest& request
   std::vector<std::string> advice;
   if (request.workload.edited_layers() == 0) return advice;
   if (const std::int64_t idle = idle_replicas(plan, request); idle > 0) {
-    advice.push_back(
-        fmt::format("{} of {} replicas get no group of edits: a smaller 'group' or a larger --batch gives them work",
-                    idle, plan.topology.replicas()));
+    advice.push_back(fmt::format(
+        "{} of {} replicas get no group of edits: a smaller 'group' or a larger --batch gives them work", idle,
+        plan.topology.replicas()));
   }
   const double now = seconds_per_edit(plan, request);
   for (auto& found : {other_stages(request, now), larger_batch(request, now), smaller_groups(plan, request, now)}) {

@@ -22,8 +22,8 @@ std::string gigabytes(double bytes) {
   return fmt::format("{:.1f} GB", std::ceil(bytes / 1e8) / 10);
 }
 
-// Returns the fewest stages, at most `most`, that fit in `replicas_of(stages)` replicas; skips numbers of stages for
-// which that is 0.
+// Returns the fewest stages, at most `most`, that fit in `replicas_of(stages)` replicas; skips numbers of stages
+// for which that is 0.
 template <class ReplicasOf>
 std::optional<int> fewest_stages(const PlanRequest& request, int most, ReplicasOf replicas_of) {
   for (int stages = 1; stages <= most; ++stages) {

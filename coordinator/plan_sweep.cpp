@@ -60,17 +60,16 @@ std::vector<SweepRow> sweep(const PlanRequest& request, std::span<const int> ran
 }
 
 double seconds_of(const SweepRow& row, std::int64_t edits) {
-  return row.inverse_seconds + row.seconds_per_batch * std::ceil(static_cast<double>(edits) /
-                                                                 static_cast<double>(row.batch));
+  return row.inverse_seconds +
+         row.seconds_per_batch * std::ceil(static_cast<double>(edits) / static_cast<double>(row.batch));
 }
 
 std::optional<SweepRow> smallest_machine(const PlanRequest& request, const Night& night,
                                          std::span<const std::int64_t> batches) {
   PlanRequest one = request;
   for (one.ranks = 1; one.ranks <= most_night_ranks; one.ranks += one.ranks < 16 ? 1 : 8) {
-    const std::vector<std::int64_t> tried = batches.empty()
-                                                ? batches_for(one, night.edits)
-                                                : std::vector(batches.begin(), batches.end());
+    const std::vector<std::int64_t> tried =
+        batches.empty() ? batches_for(one, night.edits) : std::vector(batches.begin(), batches.end());
     std::optional<SweepRow> fastest;
     for (const std::int64_t batch : tried) {
       one.workload.batch = std::min(batch, night.edits);

@@ -1,4 +1,5 @@
-// Plans many machines: a table over numbers of ranks and sizes of batches, and the smallest machine for a night's work.
+// Plans many machines: a table over numbers of ranks and sizes of batches, and the smallest machine for a night's
+// work.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +17,8 @@ struct SweepRow {
   std::int64_t batch = 1;  // edits
   int stages = 0, replicas = 0;
   double seconds_per_batch = 0;
-  double efficiency = 0;           // seconds of one rank whose memory has no limit, by the seconds of all these ranks
-  double inverse_seconds = 0;      // once a run
+  double efficiency = 0;       // seconds of one rank whose memory has no limit, by the seconds of all these ranks
+  double inverse_seconds = 0;  // once a run
   std::int64_t fullest_bytes = 0;  // of the rank that holds most
   std::string refusal;             // why it does not fit, with all other results 0; else empty
 
@@ -37,8 +38,9 @@ struct Night {
 inline constexpr int most_night_ranks = 4096;
 
 // Returns the fewest ranks that write the edits in that time, the first inverses included, and of the batches the
-// fastest. Without batches, tries those that give each rank 1, 2, 4 and 8 groups. Up to 16 ranks it tries all numbers,
-// above them multiples of 8, which are whole machines. Returns nothing where `most_night_ranks` do not suffice.
+// fastest. Without batches, tries those that give each rank 1, 2, 4 and 8 groups. Up to 16 ranks it tries all
+// numbers, above them multiples of 8, which are whole machines. Returns nothing where `most_night_ranks` do not
+// suffice.
 [[nodiscard]] std::optional<SweepRow> smallest_machine(const PlanRequest& request, const Night& night,
                                                        std::span<const std::int64_t> batches);
 

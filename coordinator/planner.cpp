@@ -27,18 +27,15 @@ Plan plan_of(const PlanRequest& request, const Topology& topology, const Arrange
   const StageCosts costs(workload, request.machine);
   const SlabCosts slabs(workload, request.machine, arrangement.slabs);
   const RankMemory memory(workload, request.machine, topology.stages(), topology.replicas());
-  const BatchSchedule schedule = schedule_batch({.workload = workload,
-                                                 .costs = costs,
-                                                 .slabs = slabs,
-                                                 .topology = topology,
-                                                 .stages = arrangement.stages});
+  const BatchSchedule schedule = schedule_batch(
+      {.workload = workload, .costs = costs, .slabs = slabs, .topology = topology, .stages = arrangement.stages});
   const sharding::EditGroups groups(workload.batch, costs.tokens().edits, topology.replicas());
   Plan plan{.topology = topology,
             .stages = arrangement.stages,
             .ranks = {},
             .group = costs.tokens().edits,
-            .groups_in_flight = sharding::groups_in_flight(
-                groups.groups_of_replica(topology.replicas() - 1).size(), topology.stages()),
+            .groups_in_flight = sharding::groups_in_flight(groups.groups_of_replica(topology.replicas() - 1).size(),
+                                                           topology.stages()),
             .seconds = schedule.seconds,
             .inverse_seconds = slabs.first_inverses() + slabs.eigenvectors()};
   for (int rank = 0; rank < topology.size(); ++rank) {

@@ -1,5 +1,5 @@
-// Plans which rank holds which layers and how many slabs of the least squares, and what a batch takes, from the model's
-// config.json and the hyper-parameters alone, before anything is loaded.
+// Plans which rank holds which layers and how many slabs of the least squares, and what a batch takes, from the
+// model's config.json and the hyper-parameters alone, before anything is loaded.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ struct PlanRequest {
   Workload workload;
   Machine machine;
   int ranks = 1;
-  int stages = 0;                      // 0: the number that makes a batch fastest, of those that fit and divide the ranks
+  int stages = 0;  // 0: the number that makes a batch fastest, of those that fit and divide the ranks
   std::string ranks_from = "--ranks";  // where their number comes from, for messages
 };
 
@@ -40,9 +40,9 @@ struct Plan {
   double inverse_seconds = 0;                    // once a run: the first inverses, with AlphaEdit's eigenvectors
 };
 
-// Plans the ranks. Simulates a batch for each number of stages that fits and divides the ranks, and takes the fastest;
-// of those within 2 % of it the one of fewest stages. Throws io::UserError where nothing fits, or where the stages
-// do not divide the ranks; the message says what would fit.
+// Plans the ranks. Simulates a batch for each number of stages that fits and divides the ranks, and takes the
+// fastest; of those within 2 % of it the one of fewest stages. Throws io::UserError where nothing fits, or where
+// the stages do not divide the ranks; the message says what would fit.
 [[nodiscard]] Plan plan_ranks(const PlanRequest& request);
 
 // Returns what `plan_ranks` would; nothing where it would throw because nothing fits or nothing divides the ranks.

@@ -31,8 +31,8 @@ RankMemory::RankMemory(const Workload& workload, const Machine& machine, int sta
   slab_bytes_ = f64 * rows * workload_.model.d_ff;
 }
 
-// Of every edited layer: keys [b, f] f32, products [f, b] f64, factor [b, f] f64, residuals [b, d] f32, the update's
-// u [d, b] and v [f, b] f32. Of one at a time: K^T V, its factor and its inverse [b, b] f64, a slab.
+// Of every edited layer: keys [b, f] f32, products [f, b] f64, factor [b, f] f64, residuals [b, d] f32, the
+// update's u [d, b] and v [f, b] f32. Of one at a time: K^T V, its factor and its inverse [b, b] f64, a slab.
 std::int64_t RankMemory::batch_bytes() const {
   const std::int64_t d = workload_.model.d_model, f = workload_.model.d_ff, b = workload_.batch;
   const std::int64_t layer = b * (f * (2 * f32 + 2 * f64) + d * 2 * f32);

@@ -1,6 +1,6 @@
 // Computes the seconds of the least squares, whose slabs of rows are dealt over all ranks (sharding/slabs.hpp).
-// Estimates, from what a machine sustains in f64 products and in reading matrices: batches are small compared with a
-// slab's width, so both count.
+// Estimates, from what a machine sustains in f64 products and in reading matrices: batches are small compared with
+// a slab's width, so both count.
 #pragma once
 
 #include <cstdint>

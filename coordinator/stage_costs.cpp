@@ -21,8 +21,7 @@ double StageCosts::hop(std::int64_t tokens) const {
 StepSeconds StageCosts::step(const sharding::StageLayers& stage) const {
   const bool last = has_head(workload_.model, stage);
   const std::int64_t upper = stage.size() - stage.below(workload_.lower_layers());
-  const double forward =
-      layers(workload_.step_layers(stage), tokens_.steps) + (last ? head(tokens_.predicted) : 0);
+  const double forward = layers(workload_.step_layers(stage), tokens_.steps) + (last ? head(tokens_.predicted) : 0);
   return {.setup = layers(upper, tokens_.whole) + (last ? head(tokens_.edits) : 0),
           .forward = forward,
           .backward = forward};
@@ -35,7 +34,7 @@ double StageCosts::upper_seconds(const sharding::StageLayers& upper) const {
              setups = static_cast<double>(optimizations() + (workload_.joint ? 1 : 0));
   const double scores =
       layers(upper.size(), tokens_.bare) + (has_head(workload_.model, upper) ? head(tokens_.targets) : 0);
-  return evaluations * (one.forward + one.backward) + setups * one.setup + 2 * scores;
+  return evaluations * one.forward + (evaluations - 1) * one.backward + setups * one.setup + 2 * scores;
 }
 
 double StageCosts::lower_seconds(std::int64_t count) const {

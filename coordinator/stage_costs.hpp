@@ -1,5 +1,5 @@
-// Computes the seconds of what a stage does for one group of edits. Estimates, from prompts of typical length and from
-// what a machine sustains. Pure functions of config and hyper-parameters; no weights are needed.
+// Computes the seconds of what a stage does for one group of edits. Estimates, from prompts of typical length and
+// from what a machine sustains. Pure functions of config and hyper-parameters; no weights are needed.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,8 @@ class StageCosts {
 
   [[nodiscard]] const GroupTokens& tokens() const { return tokens_; }
 
-  // Return the seconds of a forward pass of `tokens` through so many layers; of the head for `predicted` of them; and
-  // of their hidden states on their way to the next stage.
+  // Return the seconds of a forward pass of `tokens` through so many layers; of the head for `predicted` of them;
+  // and of their hidden states on their way to the next stage.
   [[nodiscard]] double layers(std::int64_t count, std::int64_t tokens) const;
   [[nodiscard]] double head(std::int64_t predicted) const;
   [[nodiscard]] double hop(std::int64_t tokens) const;
@@ -29,8 +29,8 @@ class StageCosts {
   // forward pass, since frozen weights need no gradients.
   [[nodiscard]] StepSeconds step(const sharding::StageLayers& stage) const;
 
-  // Return the seconds of a group from its prompts to its values, without the layers below the first edited one; and
-  // of its passes through those, all over the batch. What cuts are compared by.
+  // Return the seconds of a group from its prompts to its values, without the layers below the first edited one;
+  // and of its passes through those, all over the batch. What cuts are compared by.
   [[nodiscard]] double upper_seconds(const sharding::StageLayers& upper) const;
   [[nodiscard]] double lower_seconds(std::int64_t layers) const;
 

@@ -68,18 +68,17 @@ GroupTokens group_tokens(const Workload& workload, const Machine& machine) {
   // The first context is the bare prompt; one spare is tried.
   const std::int64_t contexts = hparams.contexts, prefixes = (contexts - 1) * hparams.context_length,
                      rows = edits * (contexts + 1);
-  return {
-      .edits = edits,
-      .rows = rows,
-      .steps = edits * (contexts * (row_tokens - subject_end + 1) + kl_prompt_tokens - kl_prompt_end + 1),
-      .predicted = edits * (contexts * target_tokens + 1),
-      .whole = edits * (contexts * row_tokens + prefixes + kl_prompt_tokens),
-      .prefix = edits * (contexts * subject_end + prefixes),
-      .candidates = edits * ((contexts + 1) * subject_end + prefixes + hparams.context_length + kl_prompt_end),
-      .bare = edits * row_tokens,
-      .targets = edits * target_tokens,
-      .longest_whole = rows * (longest_row_tokens + hparams.context_length),
-      .longest_steps = rows * sharding::typical_suffix_tokens};
+  return {.edits = edits,
+          .rows = rows,
+          .steps = edits * (contexts * (row_tokens - subject_end + 1) + kl_prompt_tokens - kl_prompt_end + 1),
+          .predicted = edits * (contexts * target_tokens + 1),
+          .whole = edits * (contexts * row_tokens + prefixes + kl_prompt_tokens),
+          .prefix = edits * (contexts * subject_end + prefixes),
+          .candidates = edits * ((contexts + 1) * subject_end + prefixes + hparams.context_length + kl_prompt_end),
+          .bare = edits * row_tokens,
+          .targets = edits * target_tokens,
+          .longest_whole = rows * (longest_row_tokens + hparams.context_length),
+          .longest_steps = rows * sharding::typical_suffix_tokens};
 }
 
 }  // namespace anchorage::coordinator

@@ -1,4 +1,4 @@
-// What a batch asks of the ranks: the model, the edits, and how many tokens a group of them has in each pass.
+// What a batch asks of the ranks: the model, the edits, and how many tokens one of its groups has in each pass.
 //
 // Numbers of tokens are estimates, from prompts of a typical length; everything else is exact.
 #pragma once
@@ -15,10 +15,10 @@ namespace anchorage::coordinator {
 
 struct Workload {
   io::ModelConfig model;
-  io::Hparams hparams;            // without layers nothing is edited
-  std::int64_t weight_bytes = 2;  // per weight, as loaded
-  std::int64_t batch = 32;        // edits
-  std::int64_t evaluations = 20;  // of an edit's loss and gradient; early stops are not counted
+  io::Hparams hparams;                  // without layers nothing is edited
+  std::int64_t weight_bytes = 2;        // per weight, as loaded
+  std::int64_t batch = 32;              // edits
+  std::int64_t evaluations = 20;        // of an edit's loss and gradient; early stops are not counted
   std::int64_t locate_evaluations = 0;  // of these, before the anchors of the whole batch are selected
   bool joint = true;        // layers write their own values at once (B-EAC), or one value in turn (MEMIT)
   bool null_space = false;  // updates are projected (AlphaEdit)

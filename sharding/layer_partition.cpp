@@ -80,8 +80,8 @@ class Search {
     });
   }
 
-  // How far the lower layers are dealt out after some stages that hold the upper ones up to a layer, at most: further
-  // is never worse, since what is left only becomes less.
+  // How far the lower layers are dealt out after some stages that hold the upper ones up to a layer, at most:
+  // further is never worse, since what is left only becomes less.
   struct Reach {
     std::int64_t lower_end = -1;  // -1: impossible
     std::int64_t upper_begin = 0, lower_begin = 0;
@@ -135,8 +135,7 @@ class Search {
     for (int stage = stages_; stage > 0; --stage) {
       const Reach& found = reach[static_cast<std::size_t>(stage)][static_cast<std::size_t>(end - first_)];
       const Range upper{found.upper_begin, end}, below{found.lower_begin, found.lower_end};
-      const std::int64_t bytes =
-          costs_.upper(stage - 1, upper).bytes + (below.size() > 0 ? lower(below).bytes : 0);
+      const std::int64_t bytes = costs_.upper(stage - 1, upper).bytes + (below.size() > 0 ? lower(below).bytes : 0);
       cut.bytes = std::max(cut.bytes, bytes);
       cut.stages.insert(cut.stages.begin(), StageLayers({below, upper}));
       end = found.upper_begin;
@@ -148,7 +147,7 @@ class Search {
   int stages_;
   const LayerCosts& costs_;
   std::int64_t without_upper_;
-  std::vector<StageCost> lower_;  // of all ranges, by begin and then by end
+  std::vector<StageCost> lower_;                         // of all ranges, by begin and then by end
   std::vector<std::int64_t> lower_works_, upper_works_;  // that occur, ascending
 };
 

@@ -1,5 +1,5 @@
-// Decides which layers each stage holds: cuts the layers below the first edited one, and those from it on, apart from
-// each other.
+// Decides which layers each stage holds: cuts the layers below the first edited one, and those from it on, apart
+// from each other.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +22,8 @@ struct LayerCosts {
   // Of layers below the first edited one. The range with layer 0 pays for the embedding.
   std::function<StageCost(Range)> lower;
   // Of layers from the first edited one on, on a stage, with what a stage needs besides layers; also of no layers.
-  // The range with the last layer pays for the head, one with layer 0 for the embedding. The work must not depend on
-  // the stage.
+  // The range with the last layer pays for the head, one with layer 0 for the embedding. The work must not depend
+  // on the stage.
   std::function<StageCost(int stage, Range)> upper;
 };
 
@@ -33,9 +33,9 @@ struct LayerCut {
   std::int64_t bytes = 0;  // of the fullest stage
 };
 
-// Cuts the layers [0, `layers`) into `stages` stages within `memory` bytes each. A stage holds a range of the layers
-// [0, `first_edited`), which may be empty on all but the first, and a range of the others, not empty: but where there
-// are fewer of those than stages, the first stages hold lower layers alone.
+// Cuts the layers [0, `layers`) into `stages` stages within `memory` bytes each. A stage holds a range of the
+// layers [0, `first_edited`), which may be empty on all but the first, and a range of the others, not empty: but
+// where there are fewer of those than stages, the first stages hold lower layers alone.
 //
 // Passes through the lower and through the upper layers alternate with waits for all groups, so each is as slow as
 // its slowest stage: the cut has the least sum of the two. Among the cuts whose sum is at most a share of `slack`

@@ -1,6 +1,7 @@
-// `anchorage plan`: says which rank would hold what, its memory and the time of a batch, from config.json alone; with
-// --sweep that of many machines, with --hours the smallest that does a night's work. Prints a table, one JSON document
-// with --json. Exit codes: 0; 2 for bad input or where nothing fits; 1 for any other failure.
+// `anchorage plan`: says which rank would hold what, its memory and the time of a batch, from config.json alone;
+// with
+// --sweep that of many machines, with --hours the smallest that does a night's work. Prints a table, one JSON
+// document with --json. Exit codes: 0; 2 for bad input or where nothing fits; 1 for any other failure.
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -83,12 +84,12 @@ const char* speed_of(const Options& options) {
 void check_request(const Options& options) {
   const int asked = (options.ranks > 0 ? 1 : 0) + (options.sweep.empty() ? 0 : 1) + (options.hours ? 1 : 0);
   if (asked == 1 && (options.batches.size() < 2 || options.ranks == 0)) return;
-  throw io::UserError({.expected = asked == 1 ? "one size of a batch with --ranks"
-                                              : "one of --ranks, --sweep, and --hours with --edits",
-                       .found = asked == 1 ? std::to_string(options.batches.size())
-                                           : (asked == 0 ? "none" : "several"),
-                       .where = asked == 1 ? "--batch" : "the command line",
-                       .remedy = asked == 1 ? "--sweep takes several" : ""});
+  throw io::UserError(
+      {.expected =
+           asked == 1 ? "one size of a batch with --ranks" : "one of --ranks, --sweep, and --hours with --edits",
+       .found = asked == 1 ? std::to_string(options.batches.size()) : (asked == 0 ? "none" : "several"),
+       .where = asked == 1 ? "--batch" : "the command line",
+       .remedy = asked == 1 ? "--sweep takes several" : ""});
 }
 
 void print_night(const coordinator::PlanRequest& request, const Options& options, Session& session) {
@@ -166,7 +167,8 @@ void add_plan_command(CommandLine& line) {
           "for the time, find out how fast this machine is: takes seconds; a rank's cores are taken for its own")
       ->needs(cpu);
   command
-      ->add_option("--batch", options->batches, "edits per batch; several, separated by commas, with --sweep or --hours")
+      ->add_option("--batch", options->batches,
+                   "edits per batch; several, separated by commas, with --sweep or --hours")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(whole_number(1, most_edits))

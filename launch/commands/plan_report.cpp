@@ -23,12 +23,12 @@ double gigabytes(std::int64_t bytes) {
 struct Kind {
   const char* name;   // in JSON
   const char* title;  // in the table
-  std::int64_t RankBytes::* bytes;
+  std::int64_t RankBytes::*bytes;
 };
 
 constexpr Kind kinds[] = {{"weights", "weights", &RankBytes::weights},
                           {"masters", "masters", &RankBytes::masters},
-                          {"least_squares", "slabs", &RankBytes::least_squares},
+                          {"least_squares", "inverses", &RankBytes::least_squares},
                           {"starting", "starting", &RankBytes::starting},
                           {"activations", "activat.", &RankBytes::activations},
                           {"caches", "caches", &RankBytes::caches},
@@ -147,14 +147,16 @@ std::string text_of(const Plan& plan, const PlanRequest& request, const char* sp
   for (const std::string& advice : coordinator::advice_for(plan, request)) text += advice + '\n';
   const auto& seconds = plan.seconds;
   text += fmt::format(
-      "about {:.3g} s per batch, {:.3g} s per edit: values {:.3g}, solve {:.3g}, communicate {:.3g}, evaluate {:.3g} "
+      "about {:.3g} s per batch, {:.3g} s per edit: values {:.3g}, solve {:.3g}, communicate {:.3g}, evaluate "
+      "{:.3g} "
       "(at {:.3g} Tflop/s per rank, {})\n",
       seconds.total(), seconds.total() / static_cast<double>(request.workload.batch), seconds.values, seconds.solve,
       seconds.communicate, seconds.evaluate, request.machine.flops / 1e12, speed);
-  return text + fmt::format("{:.2f} of what one rank whose memory has no limit would do, times {}; {:.3g} s once a "
-                            "run for the inverses\n",
-                            coordinator::seconds_of_one_rank(request) / (request.ranks * seconds.total()),
-                            request.ranks, plan.inverse_seconds);
+  return text + fmt::format(
+                    "{:.2f} of what one rank whose memory has no limit would do, times {}; {:.3g} s once a "
+                    "run for the inverses\n",
+                    coordinator::seconds_of_one_rank(request) / (request.ranks * seconds.total()), request.ranks,
+                    plan.inverse_seconds);
 }
 
 nlohmann::json document_of(const std::vector<coordinator::SweepRow>& rows) {

@@ -22,11 +22,8 @@ struct TraceRow {
 void write_rows(const std::filesystem::path& path, const std::vector<TraceRow>& rows) {
   auto events = nlohmann::json::array();
   for (std::size_t row = 0; row < rows.size(); ++row) {
-    events.push_back({{"ph", "M"},
-                      {"name", "thread_name"},
-                      {"pid", 0},
-                      {"tid", row},
-                      {"args", {{"name", rows[row].name}}}});
+    events.push_back(
+        {{"ph", "M"}, {"name", "thread_name"}, {"pid", 0}, {"tid", row}, {"args", {{"name", rows[row].name}}}});
     for (const TraceBox& box : rows[row].boxes) {
       events.push_back({{"ph", "X"},
                         {"name", box.activity},
@@ -48,13 +45,12 @@ void write_trace(const std::filesystem::path& path, const coordinator::Plan& pla
   std::vector<TraceRow> rows;
   for (std::size_t rank = 0; rank < plan.ranks.size(); ++rank) {
     const sharding::Place& place = plan.ranks[rank].place;
-    rows.push_back({.name = fmt::format("rank {} (stage {}, replica {})", rank, place.stage, place.replica),
-                    .boxes = {}});
+    rows.push_back(
+        {.name = fmt::format("rank {} (stage {}, replica {})", rank, place.stage, place.replica), .boxes = {}});
   }
   for (const coordinator::RankBox& box : coordinator::trace_of(plan, request)) {
-    rows[static_cast<std::size_t>(box.rank)].boxes.push_back({.activity = std::string(name_of(box.activity)),
-                                                              .start = box.start,
-                                                              .duration = box.duration});
+    rows[static_cast<std::size_t>(box.rank)].boxes.push_back(
+        {.activity = std::string(name_of(box.activity)), .start = box.start, .duration = box.duration});
   }
   write_rows(path, rows);
 }

@@ -147,8 +147,8 @@ TEST_F(ProgramTest, PlansManyMachinesAndTheSmallestForANight) {
   EXPECT_EQ(night["ranks"], 1);
   EXPECT_LE(night["hours"], 8);
   EXPECT_THAT(program(plan + "--sweep 1,4").out, HasSubstr("rank-s per edit"));
-  for (const char* wrong : {"", "--ranks 1 --sweep 2", "--ranks 1 --batch 2,3", "--hours 1", "--sweep 1,x",
-                            "--sweep 1 --trace t.json"})
+  for (const char* wrong :
+       {"", "--ranks 1 --sweep 2", "--ranks 1 --batch 2,3", "--hours 1", "--sweep 1,x", "--sweep 1 --trace t.json"})
     EXPECT_EQ(program(plan + wrong).exit_code, 2) << wrong;
 }
 

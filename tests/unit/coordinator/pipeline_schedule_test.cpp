@@ -25,8 +25,11 @@ double sum_of_one_stage(const StepPipeline& pipeline, std::size_t stage) {
 }
 
 TEST(PipelineSchedule, OneStageTakesTheSumOfItsWork) {
-  const StepPipeline pipeline{
-      .stages = {{.setup = 5, .forward = 2, .backward = 3}}, .hop = 9, .groups = 4, .in_flight = 1, .evaluations = 7};
+  const StepPipeline pipeline{.stages = {{.setup = 5, .forward = 2, .backward = 3}},
+                              .hop = 9,
+                              .groups = 4,
+                              .in_flight = 1,
+                              .evaluations = 7};
   const Timeline timeline = run_steps(pipeline);
   EXPECT_DOUBLE_EQ(timeline.makespan, 4 * (5 + 7 * (2 + 3)));
   EXPECT_DOUBLE_EQ(timeline.busy[0].busy(), timeline.makespan);
@@ -71,6 +74,13 @@ TEST(PipelineSchedule, RoundsAreBeaten) {
     EXPECT_GT(share, 0.95);
     EXPECT_GT(share, static_cast<double>(in_flight) / static_cast<double>(in_flight + stages - 1));
   }
+}
+
+TEST(PipelineSchedule, TheLastEvaluationOfAGroupMayEndForward) {
+  StepPipeline pipeline = even_stages(1, 3, 1, 4);
+  pipeline.ends_forward = true;
+  EXPECT_DOUBLE_EQ(run_steps(pipeline).makespan, 3 * (4 + 3));
+  EXPECT_DOUBLE_EQ(run_steps(pipeline).busy[0].busy(), 3 * (4 + 3));
 }
 
 TEST(PipelineSchedule, MessagesTakeTimeBetweenStages) {

@@ -32,7 +32,7 @@ TEST(PlanAdvice, WhoeverTakesTheLargerBatchGetsTheGain) {
   std::smatch found;
   bool advised = false;
   for (const std::string& line : advice(wanted)) {
-    if (!std::regex_search(line, found, std::regex("a --batch of ([0-9]+): ([0-9.]+) s an edit"))) continue;
+    if (!std::regex_search(line, found, std::regex("a --batch of ([0-9]+): ([0-9.]+) s per edit"))) continue;
     advised = true;
     auto larger = wanted;
     larger.workload.batch = std::stol(found[1]);

@@ -21,7 +21,8 @@ TEST(Sweep, HasARowForEveryNumberOfRanksAndSizeOfABatch) {
     EXPECT_EQ(row.stages * row.replicas, row.ranks);
     EXPECT_EQ(row.refusal, "");
     EXPECT_LE(row.efficiency, 1.0);
-    EXPECT_NEAR(row.rank_seconds_per_edit(), row.ranks * row.seconds_per_batch / static_cast<double>(row.batch), 1e-9);
+    EXPECT_NEAR(row.rank_seconds_per_edit(), row.ranks * row.seconds_per_batch / static_cast<double>(row.batch),
+                1e-9);
     EXPECT_LE(row.fullest_bytes, 40'000'000'000);
   }
 }
@@ -54,8 +55,7 @@ TEST(Night, TheSmallestMachineIsInTimeAndOneLessIsNot) {
 }
 
 TEST(Night, BatchesThatAreGivenAreTheOnlyOnesTried) {
-  const auto machine =
-      smallest_machine(of_13b(), {.hours = 1, .edits = 10'000}, std::vector<std::int64_t>{50});
+  const auto machine = smallest_machine(of_13b(), {.hours = 1, .edits = 10'000}, std::vector<std::int64_t>{50});
   ASSERT_TRUE(machine.has_value());
   EXPECT_EQ(machine->batch, 50);
 }

@@ -62,7 +62,8 @@ TEST(Planner, InAllSmallWorldsEveryRankFitsAndEveryLayerAndSlabHasItsPlace) {
         EXPECT_EQ(plan->topology.size(), ranks);
         ASSERT_EQ(std::ssize(plan->ranks), ranks);
         for (std::int64_t layer = 0; layer < 40; ++layer) {
-          EXPECT_EQ(std::ranges::count_if(plan->stages, [&](const auto& stage) { return stage.contains(layer); }), 1);
+          EXPECT_EQ(std::ranges::count_if(plan->stages, [&](const auto& stage) { return stage.contains(layer); }),
+                    1);
         }
         std::int64_t places = 0;
         for (int rank = 0; rank < ranks; ++rank) {

@@ -37,8 +37,8 @@ TEST(RankMemory, RanksWithoutEditedLayersHoldNoMastersButTheBatch) {
 TEST(RankMemory, ABatchIsHeldWithoutCopies) {
   const auto wanted = request(llama2_13b(), {6, 7, 8}, 1, 80);
   constexpr std::int64_t d = 5120, f = 13824, b = 64;
-  EXPECT_EQ(whole_model(wanted).batch,
-            3 * (4 * b * f + 8 * f * b + 8 * b * f + 4 * b * d + 4 * d * b + 4 * f * b) + 3 * 8 * b * b + 8 * 1975 * f);
+  EXPECT_EQ(whole_model(wanted).batch, 3 * (4 * b * f + 8 * f * b + 8 * b * f + 4 * b * d + 4 * d * b + 4 * f * b) +
+                                           3 * 8 * b * b + 8 * 1975 * f);
 }
 
 TEST(RankMemory, OfWhatIsHeldAtDifferentTimesTheLargestCounts) {
@@ -55,7 +55,9 @@ TEST(RankMemory, OfWhatIsHeldAtDifferentTimesTheLargestCounts) {
 TEST(RankMemory, EigenvectorsAreFoundByTheFirstRanksOneLayerEach) {
   auto wanted = request(llama2_13b(), {6, 7}, 4, 80);
   const auto starting = [&](int stage) {
-    return RankMemory(wanted.workload, wanted.machine, 4, 1).bytes(stage, {10 * stage, 10 * stage + 10}, 1).starting;
+    return RankMemory(wanted.workload, wanted.machine, 4, 1)
+        .bytes(stage, {10 * stage, 10 * stage + 10}, 1)
+        .starting;
   };
   const std::int64_t without = starting(0);
   EXPECT_EQ(starting(3), without);
@@ -71,8 +73,8 @@ TEST(RankMemory, CheckpointsTakeMemoryOfTheRankWhereThatIsTheHosts) {
   EXPECT_EQ(whole_model(wanted).checkpoint, 2 * 8 * 1536 * 1536);
 }
 
-// A stage holds the activations of the groups that it has taken forward and not yet backward: of eight in flight the
-// first of four stages those of five, the last of one.
+// A stage holds the activations of the groups that it has taken forward and not yet backward: of eight in flight
+// the first of four stages those of five, the last of one.
 TEST(RankMemory, LaterStagesHoldTheActivationsOfFewerGroups) {
   auto wanted = request(llama2_13b(), {0}, 4, 80);
   wanted.workload.hparams.group = 4;

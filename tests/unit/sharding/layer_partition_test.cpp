@@ -173,8 +173,14 @@ TEST(LayerPartition, StagesHoldEveryLayerOnceAndTheFirstOneTheEmbedding) {
 }
 
 TEST(LayerPartition, EqualLayersAreSpreadEvenlyBelowAndFromTheFirstEditedOneOn) {
-  const LayerCosts equal{.lower = [](Range range) { return StageCost{range.size(), range.size()}; },
-                         .upper = [](int, Range range) { return StageCost{range.size(), range.size()}; }};
+  const LayerCosts equal{.lower =
+                             [](Range range) {
+                               return StageCost{range.size(), range.size()};
+                             },
+                         .upper =
+                             [](int, Range range) {
+                               return StageCost{range.size(), range.size()};
+                             }};
   for (const std::int64_t first : {0, 5, 17}) {
     for (int stages = 1; stages <= 16; ++stages) {
       const std::int64_t upper = 60 - first;
@@ -185,7 +191,10 @@ TEST(LayerPartition, EqualLayersAreSpreadEvenlyBelowAndFromTheFirstEditedOneOn) 
 }
 
 TEST(LayerPartition, AStageWithoutRoomForItsUpperLayersGetsFewerLowerOnes) {
-  const LayerCosts costs{.lower = [](Range range) { return StageCost{10 * range.size(), range.size()}; },
+  const LayerCosts costs{.lower =
+                             [](Range range) {
+                               return StageCost{10 * range.size(), range.size()};
+                             },
                          .upper =
                              [](int stage, Range range) {
                                return StageCost{10 * range.size() + (stage == 0 ? 20 : 0), 100 * range.size()};
