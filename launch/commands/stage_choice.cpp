@@ -17,7 +17,8 @@ coordinator::PlanRequest request_of(const coordinator::Workload& workload, Sessi
                                    .stages = session.asked_stages(),
                                    .ranks_from = "mpirun -n"};
   if (!session.is_on_gpu()) request.machine = coordinator::Machine::cpu(session.threads());
-  // Ranks on the CPU have no limit, since they share the machine's memory.
+  // Ranks on the CPU share the machine's memory, so they have no limit, and one stage unless asked for more.
+  if (!session.is_on_gpu() && request.stages == 0) request.stages = 1;
   const auto memory = session.device_memory();
   request.machine.memory_bytes = memory ? static_cast<double>(*memory) : 1e18;
   return request;
@@ -32,7 +33,9 @@ coordinator::Workload workload_of(const io::ModelConfig& model, const io::Hparam
           .weight_bytes = weight_bytes(model, session.dtype()),
           .batch = batch,
           .evaluations = worker::evaluations_of(method, hparams),
-          .joint = method.solve == worker::Solve::joint};
+          .locate_evaluations = worker::selects_anchors(method, hparams) ? hparams.eac_locate_steps : 0,
+          .joint = method.solve == worker::Solve::joint,
+          .null_space = method.update_transform == worker::UpdateTransform::null_space};
 }
 
 coordinator::Workload workload_of(const io::ModelConfig& model, const Session& session) {
@@ -43,8 +46,12 @@ std::vector<sharding::StageLayers> choose_stages(const coordinator::Workload& wo
   auto chosen = nlohmann::json::array();  // of each stage the begin and the end of each of its ranges
   if (session.is_root()) {
     const auto plan = coordinator::plan_ranks(request_of(workload, session));
-    for (const sharding::Range& stage : plan.stages)
-      chosen.push_back(nlohmann::json::array({nlohmann::json::array({stage.begin, stage.end})}));
+    for (const sharding::StageLayers& stage : plan.stages) {
+      auto ranges = nlohmann::json::array();
+      for (const sharding::Range& range : stage.ranges())
+        ranges.push_back(nlohmann::json::array({range.begin, range.end}));
+      chosen.push_back(std::move(ranges));
+    }
   }
   std::vector<sharding::StageLayers> stages;
   const std::string text = broadcast_text(chosen.dump(), session.host(), "broadcast stages");

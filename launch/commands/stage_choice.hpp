@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "coordinator/stage_costs.hpp"
+#include "coordinator/workload.hpp"
 #include "io/hparams/hparams.hpp"
 #include "io/model/model_config.hpp"
 #include "launch/program/session.hpp"
@@ -18,7 +18,7 @@ coordinator::Workload workload_of(const io::ModelConfig& model, const io::Hparam
                                   const worker::Method& method, std::int64_t batch, const Session& session);
 coordinator::Workload workload_of(const io::ModelConfig& model, const Session& session);
 
-// Chooses as many stages as --stages requests; without the option, on GPUs as few as fit their memory, on
+// Chooses as many stages as --stages requests; without the option, on GPUs as many as make a batch fastest, on
 // CPUs one. Throws io::UserError where that is impossible, and says what is possible. Collective: rank 0
 // decides.
 std::vector<sharding::StageLayers> choose_stages(const coordinator::Workload& workload, Session& session);

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+#include <set>
+#include <tuple>
 #include <vector>
 
 #include "io/error.hpp"
@@ -9,81 +12,99 @@
 namespace anchorage::sharding {
 namespace {
 
-std::vector<Turn> turns_of(int stage, int stages, std::int64_t slots, int count) {
+std::vector<Turn> first_turns(int stage, int stages, std::int64_t slots, int count) {
   StageTurns turns(stage, stages, slots);
-  std::vector<Turn> all;
-  for (int i = 0; i < count; ++i) all.push_back(turns.next());
-  return all;
+  std::vector<Turn> first;
+  while (std::ssize(first) < count) first.push_back(turns.next());
+  return first;
 }
 
-TEST(StageTurns, TheFirstOfTwoStagesIsAheadByAllSlotsAndTheLastGoesBackAtOnce) {
-  using enum Direction;
-  EXPECT_EQ(turns_of(0, 2, 3, 7),
-            (std::vector<Turn>{{forward, 0, 0}, {forward, 1, 0}, {forward, 2, 0}, {backward, 0, 0}, {forward, 0, 1},
-                               {backward, 1, 0}, {forward, 1, 1}}));
-  EXPECT_EQ(turns_of(1, 2, 3, 4),
-            (std::vector<Turn>{{forward, 0, 0}, {backward, 0, 0}, {forward, 1, 0}, {backward, 1, 0}}));
+template <typename Body>
+void in_all_small_pipelines(Body body) {
+  for (int stages = 1; stages <= 6; ++stages) {
+    for (std::int64_t slots = 1; slots <= 13; ++slots) body(stages, slots);
+  }
 }
 
-// Each stage waits for its neighbors' messages alone; whatever the order of their arrival, all get through, and a
-// slot's evaluations follow each other.
+TEST(StageTurns, TheLastStageGoesBackwardAsSoonAsItHasGoneForward) {
+  in_all_small_pipelines([](int stages, std::int64_t slots) {
+    const auto turns = first_turns(stages - 1, stages, slots, 40);
+    for (std::size_t i = 0; i < turns.size(); i += 2) {
+      EXPECT_EQ(turns[i].direction, Direction::forward);
+      EXPECT_EQ(turns[i + 1], (Turn{Direction::backward, turns[i].slot, turns[i].evaluation}));
+    }
+  });
+}
+
+TEST(StageTurns, SlotsComeInTheSameCyclicOrderOnEveryStage) {
+  in_all_small_pipelines([](int stages, std::int64_t slots) {
+    for (int stage = 0; stage < stages; ++stage) {
+      std::map<Direction, std::int64_t> done;
+      for (const Turn& turn : first_turns(stage, stages, slots, 60)) {
+        std::int64_t& position = done[turn.direction];
+        EXPECT_EQ(turn.slot, position % slots);
+        EXPECT_EQ(turn.evaluation, position / slots);
+        ++position;
+      }
+    }
+  });
+}
+
+// Whoever waits, waits for a turn that comes without waiting for him: all turns of some evaluations are taken.
 TEST(StageTurns, StagesNeverWaitForEachOtherInACircle) {
-  for (int stages = 1; stages <= 6; ++stages) {
-    for (std::int64_t slots = 1; slots <= 9; ++slots) {
-      constexpr std::int64_t rounds = 4;
-      std::vector<StageTurns> order;
-      std::vector<Turn> next;
-      const std::vector<std::int64_t> none(static_cast<std::size_t>(slots), 0);
-      std::vector<std::vector<std::int64_t>> forward(static_cast<std::size_t>(stages), none), backward = forward;
-      for (int stage = 0; stage < stages; ++stage) {
-        order.emplace_back(stage, stages, slots);
-        next.push_back(order.back().next());
-      }
-      bool progress = true;
-      while (progress) {
-        progress = false;
-        for (std::size_t stage = 0; stage < order.size(); ++stage) {
-          const Turn turn = next[stage];
-          const auto slot = static_cast<std::size_t>(turn.slot);
-          if (turn.evaluation == rounds) continue;
-          auto& done = turn.direction == Direction::forward ? forward : backward;
-          EXPECT_EQ(done[stage][slot], turn.evaluation);
-          if (turn.direction == Direction::forward) {
-            EXPECT_EQ(backward[stage][slot], turn.evaluation) << "the one before has not ended";
-            if (stage > 0 && forward[stage - 1][slot] <= turn.evaluation) continue;
-          } else {
-            EXPECT_EQ(forward[stage][slot], turn.evaluation + 1);
-            if (stage + 1 < order.size() && backward[stage + 1][slot] <= turn.evaluation) continue;
-          }
-          ++done[stage][slot];
-          next[stage] = order[stage].next();
-          progress = true;
-        }
-      }
-      for (const auto& of_stage : backward)
-        EXPECT_EQ(of_stage, std::vector<std::int64_t>(static_cast<std::size_t>(slots), rounds))
-            << stages << " stages, " << slots << " slots";
+  in_all_small_pipelines([](int stages, std::int64_t slots) {
+    constexpr std::int64_t evaluations = 5;
+    std::vector<StageTurns> turns;
+    std::vector<Turn> next;
+    for (int stage = 0; stage < stages; ++stage) {
+      turns.emplace_back(stage, stages, slots);
+      next.push_back(turns.back().next());
     }
-  }
-}
-
-TEST(StageTurns, AStageHoldsAsManyGroupsAsItIsAhead) {
-  for (int stages = 1; stages <= 6; ++stages) {
-    for (std::int64_t slots = 1; slots <= 9; ++slots) {
+    std::set<std::tuple<int, Direction, std::int64_t, std::int64_t>> taken;
+    const auto was_taken = [&](int stage, Direction direction, std::int64_t slot, std::int64_t evaluation) {
+      return evaluation < 0 || taken.contains({stage, direction, slot, evaluation});
+    };
+    const auto may_take = [&](int stage, const Turn& turn) {
+      if (turn.direction == Direction::backward) {
+        return stage + 1 == stages ? was_taken(stage, Direction::forward, turn.slot, turn.evaluation)
+                                   : was_taken(stage + 1, Direction::backward, turn.slot, turn.evaluation);
+      }
+      return stage == 0 ? was_taken(0, Direction::backward, turn.slot, turn.evaluation - 1)
+                        : was_taken(stage - 1, Direction::forward, turn.slot, turn.evaluation);
+    };
+    for (bool progress = true; progress;) {
+      progress = false;
       for (int stage = 0; stage < stages; ++stage) {
-        std::int64_t held = 0, most = 0;
-        for (const Turn& turn : turns_of(stage, stages, slots, 60)) {
-          held += turn.direction == Direction::forward ? 1 : -1;
-          most = std::max(most, held);
-        }
-        EXPECT_EQ(most, groups_held(stage, stages, slots));
-        EXPECT_LE(most, slots);
+        Turn& turn = next[static_cast<std::size_t>(stage)];
+        if (turn.evaluation >= evaluations || !may_take(stage, turn)) continue;
+        taken.insert({stage, turn.direction, turn.slot, turn.evaluation});
+        turn = turns[static_cast<std::size_t>(stage)].next();
+        progress = true;
       }
     }
-  }
+    for (int stage = 0; stage < stages; ++stage) {
+      for (std::int64_t slot = 0; slot < slots; ++slot) {
+        EXPECT_TRUE(was_taken(stage, Direction::backward, slot, evaluations - 2))
+            << "stage " << stage << " of " << stages << ", slot " << slot << " of " << slots;
+      }
+    }
+  });
 }
 
-TEST(StageTurns, AStageThatIsNotThereIsAnInternalError) {
+TEST(StageTurns, AStageHoldsNoMoreGroupsThanItIsSaidTo) {
+  in_all_small_pipelines([](int stages, std::int64_t slots) {
+    for (int stage = 0; stage < stages; ++stage) {
+      std::int64_t held = 0, most = 0;
+      for (const Turn& turn : first_turns(stage, stages, slots, 100)) {
+        held += turn.direction == Direction::forward ? 1 : -1;
+        most = std::max(most, held);
+      }
+      EXPECT_EQ(most, groups_held(stage, stages, slots)) << stage << " of " << stages << ", " << slots << " slots";
+    }
+  });
+}
+
+TEST(StageTurns, StagesAndSlotsThatAreNotThereAreInternalErrors) {
   EXPECT_THROW(StageTurns(2, 2, 1), io::InternalError);
   EXPECT_THROW(StageTurns(0, 1, 0), io::InternalError);
 }
