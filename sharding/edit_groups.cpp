@@ -26,8 +26,10 @@ std::int64_t edits_per_group(int asked, int contexts, const StepArithmetic& step
   return std::clamp<std::int64_t>(tokens_per_step(step) / (typical_suffix_tokens * (contexts + 1)), 1, 128);
 }
 
-std::int64_t groups_in_flight(int stages) {
-  return stages == 1 ? 1 : 2 * std::int64_t{stages};
+std::int64_t groups_in_flight(std::int64_t groups, int stages) {
+  if (stages == 1) return std::min<std::int64_t>(groups, 1);
+  const std::int64_t windows = std::max<std::int64_t>(1, (groups + stages) / (2 * stages));
+  return (groups + windows - 1) / windows;
 }
 
 EditGroups::EditGroups(std::int64_t edits, std::int64_t group_size, int replicas)

@@ -29,9 +29,12 @@ struct StepArithmetic {
 // number of ranks.
 [[nodiscard]] std::int64_t edits_per_group(int asked, int contexts, const StepArithmetic& step);
 
-// Returns the number of groups that one replica has in flight: two per stage keep the stages busy most
-// of the time. With one stage, one at a time, to save memory for the caches.
-[[nodiscard]] std::int64_t groups_in_flight(int stages);
+// Returns the number of groups that a replica of `groups` groups has in flight at a time
+// (sharding/stage_turns.hpp). With one stage, one, to save memory for the caches. With several, about two a stage,
+// at least one and less than three: one keeps all stages at work in the steps, and the second halves what they wait
+// while the next groups' caches are filled. As many as make the windows in which the groups go through even, since
+// stages rest in a window of few. All of them where they are fewer than that.
+[[nodiscard]] std::int64_t groups_in_flight(std::int64_t groups, int stages);
 
 class EditGroups {
  public:

@@ -1,4 +1,4 @@
-// Assigns the edited layers to the ranks that solve them.
+// Assigns layers to the ranks of a stage that sum their keys.
 #pragma once
 
 #include <cstdint>
@@ -7,19 +7,12 @@
 
 namespace anchorage::sharding {
 
-// Returns the owner, 0 to `owners` - 1, of each edited layer, given the layers' costs (>= 0, any unit).
+// Returns the owner, 0 to `owners` - 1, of each layer, given the layers' costs (>= 0, any unit).
 //
 // Balances the load: layers, from the most expensive to the cheapest, each go to the owner with the least
 // load so far (R. L. Graham, "Bounds on multiprocessing timing anomalies", 1969: the fullest owner has at
 // most 4/3 - 1/(3 owners) of the least possible). Ties go to the owner with fewer layers, then by index, so
 // every rank computes the same owners.
 [[nodiscard]] std::vector<int> layer_owners(std::span<const std::int64_t> costs, int owners);
-
-// Returns the owners after costs have changed: those in `owner_of`, unless a new assignment takes more than
-// the share `tolerance` off the fullest owner's load, since moving a layer moves its state. Where the new
-// assignment leaves a choice, a layer stays with its owner.
-[[nodiscard]] std::vector<int> refreshed_layer_owners(std::span<const std::int64_t> costs,
-                                                      std::span<const int> owner_of, int owners,
-                                                      double tolerance = 0.1);
 
 }  // namespace anchorage::sharding

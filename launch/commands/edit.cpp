@@ -159,8 +159,9 @@ int run(EditOptions options, Session& session) {
   const coordinator::RunPlan plan =
       earlier ? plan_resume(options, *earlier, base, session) : plan_edit(options, base, session);
   const worker::Method method = worker::method_named(plan.record.method);
-  session.arrange(
-      choose_stages(workload_of(base.config(), plan.hparams, method, plan.record.batch_size, session), session));
+  const StageChoice choice =
+      choose_stages(workload_of(base.config(), plan.hparams, method, plan.record.batch_size, session), session);
+  session.arrange(choice.stages);
   std::optional<coordinator::RunInputs> inputs;
   if (session.is_root()) {
     inputs = coordinator::RunInputs::open(options.run, options.resume, read_all_edits(plan.record, options.strict));
@@ -174,7 +175,8 @@ int run(EditOptions options, Session& session) {
   const auto statistics = io::StatisticsFile::load(plan.record.statistics);
   const auto contexts = run_contexts(model, plan, inputs ? &inputs->directory : nullptr, session);
   worker::BatchEditor editor(model.transformer, weights, prompts, plan.hparams, method, statistics, contexts,
-                             sink_limits(statistics, plan.hparams), session.communicators());
+                             sink_limits(statistics, plan.hparams), session.communicators(),
+                             {.capacities = choice.slabs});
   session.host().barrier("wait for the least squares of all layers", sharding::Timeout::steps(std::ssize(layers)));
   const NullSpaces null_spaces{.free = editor.null_spaces(), .dimensions = weights.key_width()};
   const worker::LossProbe probe(model.transformer, prompts, session.communicators());

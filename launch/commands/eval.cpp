@@ -184,7 +184,7 @@ int run(const Options& options, Session& session) {
   render_all_prompts(file, argument.base, options.chat_template, session.host());
   const auto config = io::ModelDirectory::open(argument.base).config();
   const std::int64_t length = sequence_length(options.sequence_length, config);
-  session.arrange(choose_stages(workload_of(config, session), session));
+  session.arrange(choose_stages(workload_of(config, session), session).stages);
   const OpenedModel model = open_model(argument, session);
   const worker::PromptBuilder prompts(model.tokenizer, config.vocabulary);
   Report report;

@@ -68,7 +68,8 @@ int run(Options options, Session& session) {
   const auto texts = options.chat_template.empty()
                          ? options.prompts
                          : rendered(argument.base, options.chat_template, options.prompts, session.host());
-  session.arrange(choose_stages(workload_of(io::ModelDirectory::open(argument.base).config(), session), session));
+  session.arrange(
+      choose_stages(workload_of(io::ModelDirectory::open(argument.base).config(), session), session).stages);
   const auto opened = open_in_first_replica(argument, session);
   if (!opened) return done;
   const OpenedModel& model = *opened;

@@ -1,13 +1,15 @@
-// `anchorage plan`: says which rank would hold what, its memory and the time of a batch, from config.json alone.
-// Prints a table, one JSON document with --json. Exit codes: 0; 2 for bad input or where nothing fits; 1 for any
-// other failure.
+// `anchorage plan`: says which rank would hold what, its memory and the time of a batch, from config.json alone;
+// with
+// --sweep that of many machines, with --hours the smallest that does a night's work. Prints a table, one JSON
+// document with --json. Exit codes: 0; 2 for bad input or where nothing fits; 1 for any other failure.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <nlohmann/json.hpp>
 
+#include "coordinator/plan_sweep.hpp"
 #include "coordinator/planner.hpp"
 #include "io/error.hpp"
+#include "launch/commands/plan_report.hpp"
 #include "launch/commands/requested_hparams.hpp"
 #include "launch/commands/stage_choice.hpp"
 #include "launch/program/command_line.hpp"
@@ -24,11 +26,16 @@ struct Options {
   std::string hparams;
   std::vector<std::string> assignments;
   std::string method = "b-eac";
-  int ranks = 1, stages = 0;
-  std::int64_t batch = 32;
-  std::optional<double> memory, teraflops;
+  int ranks = 0, stages = 0;  // 0: not given
+  std::vector<int> sweep;
+  std::vector<std::int64_t> batches;
+  std::optional<double> memory, teraflops, hours;
+  std::int64_t edits = 0;
+  std::filesystem::path trace;
   bool cpu = false, measure = false;
 };
+
+constexpr std::int64_t default_batch = 32;
 
 // Reads only config.json, in a directory or by its own path: the weights need not be here.
 io::ModelConfig read_config(const std::filesystem::path& model) {
@@ -45,8 +52,8 @@ io::ModelConfig read_config(const std::filesystem::path& model) {
 }
 
 void measure(coordinator::PlanRequest& request) {
-  const coordinator::StageCosts costs(request.workload, request.machine, 1, 1);
-  request.machine.flops = worker::measured_block_flops(request.workload.model, costs.step_tokens());
+  const auto tokens = coordinator::group_tokens(request.workload, request.machine);
+  request.machine.flops = worker::measured_block_flops(request.workload.model, tokens.steps);
   request.machine.double_flops = worker::measured_double_flops(request.workload.model, request.workload.batch);
 }
 
@@ -55,9 +62,10 @@ coordinator::PlanRequest request_of(const Options& options, const Session& sessi
   const worker::Method method = worker::method_named(options.method);
   const io::Hparams hparams = requested_hparams(options.hparams, options.assignments, method, model, session);
   coordinator::PlanRequest request{
-      .workload = workload_of(model, hparams, method, options.batch, session),
+      .workload = workload_of(model, hparams, method,
+                              options.batches.empty() ? default_batch : options.batches.front(), session),
       .machine = options.cpu ? coordinator::Machine::cpu(session.threads()) : coordinator::Machine::gpu(),
-      .ranks = options.ranks,
+      .ranks = std::max(1, options.ranks),
       .stages = options.stages};
   if (options.memory) request.machine.memory_bytes = 1e9 * *options.memory;
   if (options.measure) measure(request);
@@ -65,95 +73,56 @@ coordinator::PlanRequest request_of(const Options& options, const Session& sessi
   return request;
 }
 
-nlohmann::json document_of(const coordinator::RankBytes& bytes) {
-  return {{"weights", bytes.weights},
-          {"masters", bytes.masters},
-          {"second_moments", bytes.second_moments},
-          {"solving", bytes.solving},
-          {"activations", bytes.activations},
-          {"caches", bytes.caches},
-          {"runtime", bytes.runtime},
-          {"total", bytes.total()}};
+const char* speed_of(const Options& options) {
+  return options.teraflops ? "as given"
+         : options.measure ? "as measured now"
+         : options.cpu     ? "as of an AMD EPYC"
+                           : "assumed";
 }
 
-// Counts the replicas that get no group of edits.
-std::int64_t idle_replicas(const coordinator::Plan& plan, const coordinator::PlanRequest& request) {
-  const std::int64_t groups = (request.workload.batch + plan.group - 1) / plan.group;
-  return std::max<std::int64_t>(0, plan.topology.replicas() - groups);
+// One of several things is planned: so many ranks, a table of them, or a night.
+void check_request(const Options& options) {
+  const int asked = (options.ranks > 0 ? 1 : 0) + (options.sweep.empty() ? 0 : 1) + (options.hours ? 1 : 0);
+  if (asked == 1 && (options.batches.size() < 2 || options.ranks == 0)) return;
+  throw io::UserError(
+      {.expected =
+           asked == 1 ? "one size of a batch with --ranks" : "one of --ranks, --sweep, and --hours with --edits",
+       .found = asked == 1 ? std::to_string(options.batches.size()) : (asked == 0 ? "none" : "several"),
+       .where = asked == 1 ? "--batch" : "the command line",
+       .remedy = asked == 1 ? "--sweep takes several" : ""});
 }
 
-nlohmann::json document_of(const coordinator::Plan& plan, const coordinator::PlanRequest& request) {
-  auto ranks = nlohmann::json::array();
-  for (std::size_t rank = 0; rank < plan.ranks.size(); ++rank) {
-    const auto& own = plan.ranks[rank];
-    ranks.push_back({{"rank", rank},
-                     {"stage", own.place.stage},
-                     {"replica", own.place.replica},
-                     {"layers", {own.layers.begin, own.layers.end - 1}},
-                     {"owns", own.owns},
-                     {"bytes", document_of(own.bytes)}});
+void print_night(const coordinator::PlanRequest& request, const Options& options, Session& session) {
+  const coordinator::Night night{.hours = *options.hours, .edits = options.edits};
+  const auto machine = coordinator::smallest_machine(request, night, options.batches);
+  if (!machine) {
+    throw io::UserError({.expected = fmt::format("at most {} ranks for {} edits in {:g} hours",
+                                                 coordinator::most_night_ranks, night.edits, night.hours),
+                         .found = "more, or no number on which the model fits",
+                         .where = "--hours",
+                         .remedy = "give it more hours, or ranks of more --memory"});
   }
-  return {{"stages", plan.topology.stages()},
-          {"replicas", plan.topology.replicas()},
-          {"ranks", ranks},
-          {"batch", request.workload.batch},
-          {"group", plan.group},
-          {"groups_in_flight", plan.groups_in_flight},
-          {"idle_replicas", idle_replicas(plan, request)},
-          {"memory_bytes", request.machine.memory_bytes},
-          {"flops", request.machine.flops},
-          {"seconds_per_batch",
-           {{"total", plan.seconds.total()},
-            {"values", plan.seconds.values},
-            {"solve", plan.seconds.solve},
-            {"communicate", plan.seconds.communicate},
-            {"evaluate", plan.seconds.evaluate}}}};
-}
-
-// `speed` says where the machine's speed is known from.
-std::string text_of(const coordinator::Plan& plan, const coordinator::PlanRequest& request, const char* speed) {
-  std::string text = fmt::format(
-      "{} ranks: {} stages x {} replicas, {:.0f} GB each; batches of {} edits in groups of {}, {} in flight in a "
-      "replica\n",
-      request.ranks, plan.topology.stages(), plan.topology.replicas(), request.machine.memory_bytes / 1e9,
-      request.workload.batch, plan.group, plan.groups_in_flight);
-  text += fmt::format("{:>5} {:>6} {:>8} {:>9}  {:<12}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}  GB\n", "rank",
-                      "stage", "replica", "layers", "owns", "weights", "masters", "moments", "solving", "activat.",
-                      "caches", "runtime", "total");
-  for (std::size_t rank = 0; rank < plan.ranks.size(); ++rank) {
-    const auto& own = plan.ranks[rank];
-    const auto& bytes = own.bytes;
-    text += fmt::format("{:>5} {:>6} {:>8} {:>9}  {:<12}", rank, own.place.stage, own.place.replica,
-                        fmt::format("{}-{}", own.layers.begin, own.layers.end - 1),
-                        own.owns.empty() ? "-" : fmt::format("{}", fmt::join(own.owns, ",")));
-    for (const std::int64_t kind : {bytes.weights, bytes.masters, bytes.second_moments, bytes.solving,
-                                    bytes.activations, bytes.caches, bytes.runtime, bytes.total()}) {
-      text += fmt::format("{:>9.2f}", static_cast<double>(kind) / 1e9);
-    }
-    text += '\n';
-  }
-  if (const std::int64_t idle = idle_replicas(plan, request); idle > 0) {
-    text += fmt::format(
-        "{} of {} replicas get no group of edits: a smaller 'group' or a larger --batch gives them work\n", idle,
-        plan.topology.replicas());
-  }
-  const auto& seconds = plan.seconds;
-  return text + fmt::format(
-                    "about {:.3g} s per batch, {:.3g} s per edit: values {:.3g}, solve {:.3g}, communicate {:.3g}, "
-                    "evaluate {:.3g} (at {:.3g} Tflop/s per rank, {})\n",
-                    seconds.total(), seconds.total() / static_cast<double>(request.workload.batch), seconds.values,
-                    seconds.solve, seconds.communicate, seconds.evaluate, request.machine.flops / 1e12, speed);
+  session.json() ? session.print(document_of(*machine, night)) : session.print(text_of(*machine, night));
 }
 
 int run(const Options& options, Session& session) {
   if (!session.is_root()) return done;
+  check_request(options);
   const coordinator::PlanRequest request = request_of(options, session);
+  if (options.hours) {
+    print_night(request, options, session);
+    return done;
+  }
+  if (!options.sweep.empty()) {
+    const auto batches = options.batches.empty() ? std::vector{default_batch} : options.batches;
+    const auto rows = coordinator::sweep(request, options.sweep, batches);
+    session.json() ? session.print(document_of(rows)) : session.print(text_of(rows));
+    return done;
+  }
   const coordinator::Plan plan = coordinator::plan_ranks(request);
-  const char* speed = options.teraflops ? "as given"
-                      : options.measure ? "as measured now"
-                      : options.cpu     ? "as of an AMD EPYC"
-                                        : "assumed";
-  session.json() ? session.print(document_of(plan, request)) : session.print(text_of(plan, request, speed));
+  session.json() ? session.print(document_of(plan, request))
+                 : session.print(text_of(plan, request, speed_of(options)));
+  if (!options.trace.empty()) write_trace(options.trace, plan, request);
   return done;
 }
 
@@ -166,10 +135,25 @@ void add_plan_command(CommandLine& line) {
   command->add_option("model", options->model, "MODEL; its config.json is enough")->required();
   add_hparams_options(*command, options->hparams, options->assignments);
   command->get_option("--hparams")->required();
-  command->add_option("--ranks", options->ranks, "ranks to plan for")
-      ->required()
-      ->check(whole_number(1, most_ranks));
-  command->add_option("--stages", options->stages, "ranks that share a model; auto: as few as fit")
+  command->add_option("--ranks", options->ranks, "ranks to plan for")->check(whole_number(1, most_ranks));
+  auto* sweep = command->add_option("--sweep", options->sweep,
+                                    "numbers of ranks, separated by commas: a table of them and of the sizes of "
+                                    "--batch");
+  sweep->delimiter(',')->allow_extra_args(false)->check(whole_number(1, most_ranks));
+  auto* hours = command->add_option("--hours", options->hours,
+                                    "the fewest ranks that write --edits in so many hours, and the size of their "
+                                    "batches");
+  hours->check(number_above_zero());
+  auto* edits = command->add_option("--edits", options->edits, "edits of --hours");
+  edits->check(whole_number(1, most_edits))->needs(hours);
+  hours->needs(edits);
+  command
+      ->add_option("--trace", options->trace,
+                   "write the planned batch to this file in Chrome's trace format: what each rank does, and when")
+      ->excludes(sweep)
+      ->excludes(hours);
+  command
+      ->add_option("--stages", options->stages, "ranks that share a model; auto: as many as make a batch fastest")
       ->check(whole_number(1, most_ranks))
       ->default_str("auto");
   command->add_option("--memory", options->memory, "GB of a rank: 80 where not given, 8 with --cpu")
@@ -182,7 +166,13 @@ void add_plan_command(CommandLine& line) {
           "--measure", options->measure,
           "for the time, find out how fast this machine is: takes seconds; a rank's cores are taken for its own")
       ->needs(cpu);
-  command->add_option("--batch", options->batch, "edits per batch")->check(whole_number(1, most_edits));
+  command
+      ->add_option("--batch", options->batches,
+                   "edits per batch; several, separated by commas, with --sweep or --hours")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(whole_number(1, most_edits))
+      ->default_str("32");
   add_method_option(*command, options->method);
   add_session_options(*command, line.session);
   command->callback([&line, options] {

@@ -71,7 +71,8 @@ std::vector<worker::Completion> completions_of(const std::vector<Request>& reque
 int run(const Options& options, Session& session) {
   const auto requests = read_requests(options.requests);
   const ModelArgument argument = parse_model_argument(options.model);
-  session.arrange(choose_stages(workload_of(io::ModelDirectory::open(argument.base).config(), session), session));
+  session.arrange(
+      choose_stages(workload_of(io::ModelDirectory::open(argument.base).config(), session), session).stages);
   const auto opened = open_in_first_replica(argument, session);
   if (!opened) return done;
   const OpenedModel& model = *opened;

@@ -17,7 +17,8 @@ coordinator::PlanRequest request_of(const coordinator::Workload& workload, Sessi
                                    .stages = session.asked_stages(),
                                    .ranks_from = "mpirun -n"};
   if (!session.is_on_gpu()) request.machine = coordinator::Machine::cpu(session.threads());
-  // Ranks on the CPU have no limit, since they share the machine's memory.
+  // Ranks on the CPU share the machine's memory, so they have no limit, and one stage unless asked for more.
+  if (!session.is_on_gpu() && request.stages == 0) request.stages = 1;
   const auto memory = session.device_memory();
   request.machine.memory_bytes = memory ? static_cast<double>(*memory) : 1e18;
   return request;
@@ -32,24 +33,37 @@ coordinator::Workload workload_of(const io::ModelConfig& model, const io::Hparam
           .weight_bytes = weight_bytes(model, session.dtype()),
           .batch = batch,
           .evaluations = worker::evaluations_of(method, hparams),
-          .joint = method.solve == worker::Solve::joint};
+          .locate_evaluations = worker::selects_anchors(method, hparams) ? hparams.eac_locate_steps : 0,
+          .joint = method.solve == worker::Solve::joint,
+          .null_space = method.update_transform == worker::UpdateTransform::null_space};
 }
 
 coordinator::Workload workload_of(const io::ModelConfig& model, const Session& session) {
   return {.model = model, .hparams = {}, .weight_bytes = weight_bytes(model, session.dtype()), .batch = 1};
 }
 
-std::vector<sharding::Range> choose_stages(const coordinator::Workload& workload, Session& session) {
-  auto ends = nlohmann::json::array();
+StageChoice choose_stages(const coordinator::Workload& workload, Session& session) {
+  auto chosen = nlohmann::json::array();  // of each stage the begin and the end of each of its ranges
+  auto slabs = nlohmann::json::array();
   if (session.is_root()) {
     const auto plan = coordinator::plan_ranks(request_of(workload, session));
-    for (const sharding::Range& stage : plan.stages) ends.push_back(stage.end);
+    for (const sharding::StageLayers& stage : plan.stages) {
+      auto ranges = nlohmann::json::array();
+      for (const sharding::Range& range : stage.ranges())
+        ranges.push_back(nlohmann::json::array({range.begin, range.end}));
+      chosen.push_back(std::move(ranges));
+    }
+    for (const coordinator::RankPlan& rank : plan.ranks) slabs.push_back(rank.slabs);
   }
-  std::vector<sharding::Range> stages;
-  std::int64_t begin = 0;
-  const std::string text = broadcast_text(ends.dump(), session.host(), "broadcast stages");
-  for (const std::int64_t end : nlohmann::json::parse(text)) stages.push_back({std::exchange(begin, end), end});
-  return stages;
+  const auto everywhere = nlohmann::json::parse(broadcast_text(
+      nlohmann::json{{"stages", chosen}, {"slabs", slabs}}.dump(), session.host(), "broadcast stages"));
+  StageChoice choice{.stages = {}, .slabs = everywhere.at("slabs").get<std::vector<std::int64_t>>()};
+  for (const auto& stage : everywhere.at("stages")) {
+    std::vector<sharding::Range> ranges;
+    for (const auto& range : stage) ranges.push_back({range[0], range[1]});
+    choice.stages.emplace_back(ranges);
+  }
+  return choice;
 }
 
 }  // namespace anchorage::launch

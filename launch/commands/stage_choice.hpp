@@ -4,11 +4,11 @@
 #include <cstdint>
 #include <vector>
 
-#include "coordinator/stage_costs.hpp"
+#include "coordinator/workload.hpp"
 #include "io/hparams/hparams.hpp"
 #include "io/model/model_config.hpp"
 #include "launch/program/session.hpp"
-#include "sharding/range.hpp"
+#include "sharding/stage_layers.hpp"
 #include "worker/editing/method.hpp"
 
 namespace anchorage::launch {
@@ -18,9 +18,15 @@ coordinator::Workload workload_of(const io::ModelConfig& model, const io::Hparam
                                   const worker::Method& method, std::int64_t batch, const Session& session);
 coordinator::Workload workload_of(const io::ModelConfig& model, const Session& session);
 
-// Chooses as many stages as --stages requests; without the option, on GPUs as few as fit their memory, on
+// Which layers each stage holds, and how many slabs of the least squares each rank at most.
+struct StageChoice {
+  std::vector<sharding::StageLayers> stages;
+  std::vector<std::int64_t> slabs;
+};
+
+// Chooses as many stages as --stages requests; without the option, on GPUs as many as make a batch fastest, on
 // CPUs one. Throws io::UserError where that is impossible, and says what is possible. Collective: rank 0
 // decides.
-std::vector<sharding::Range> choose_stages(const coordinator::Workload& workload, Session& session);
+StageChoice choose_stages(const coordinator::Workload& workload, Session& session);
 
 }  // namespace anchorage::launch

@@ -129,7 +129,7 @@ int run(Options options, Session& session) {
 
   worker::StatisticsSummary summary{.tokens = wanted.tokens, .tokens_resumed = wanted.tokens};
   if (!is_finished(wanted, fingerprint)) {
-    session.arrange(choose_stages(workload_of(directory.config(), session), session));
+    session.arrange(choose_stages(workload_of(directory.config(), session), session).stages);
     const OpenedModel model = open_model(argument, session);
     const auto progress = [&](std::int64_t tokens) { spdlog::info("{} of {} tokens", tokens, wanted.tokens); };
     summary = worker::collect_key_statistics(model.transformer, model.tokenizer, fingerprint, wanted,

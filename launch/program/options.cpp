@@ -26,10 +26,9 @@ void add_session_options(CLI::App& command, SessionOptions& options) {
 
 void add_stages_option(CLI::App& command, SessionOptions& options) {
   command
-      .add_option(
-          "--stages", options.stages,
-          "ranks that share a model, each with some of its layers; auto: as few as the GPUs' memory allows, "
-          "and one on CPUs")
+      .add_option("--stages", options.stages,
+                  "ranks that share a model, each with some of its layers; auto: on GPUs as many as make a "
+                  "batch fastest, and one on CPUs")
       ->check(whole_number(1, most_ranks))
       ->default_str("auto");
 }

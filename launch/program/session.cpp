@@ -143,7 +143,7 @@ void Session::continue_as(const io::RunRecord& run) {
   dtype_ = dtype_named(run.dtype);
 }
 
-void Session::arrange(std::vector<sharding::Range> layers_of) {
+void Session::arrange(std::vector<sharding::StageLayers> layers_of) {
   const auto stages = static_cast<int>(layers_of.size());
   layers_of_ = std::move(layers_of);
   form_groups(stages);

@@ -14,7 +14,7 @@
 #include "io/model/dtype.hpp"
 #include "sharding/activities.hpp"
 #include "sharding/collective/traffic.hpp"
-#include "sharding/range.hpp"
+#include "sharding/stage_layers.hpp"
 #include "sharding/topology.hpp"
 
 namespace c10 {
@@ -64,7 +64,7 @@ class Session {
 
   // Divides the ranks into stages x replicas; stage s holds layers_of[s]. Call it once, before a model is
   // loaded. Collective.
-  void arrange(std::vector<sharding::Range> layers_of);
+  void arrange(std::vector<sharding::StageLayers> layers_of);
 
   sharding::HostCommunicator& host() const;
   // Returns the communicators. Where the ranks have not been arranged, the first call is collective and each
@@ -109,7 +109,7 @@ class Session {
   std::function<void(int)> abandon_job_;
   std::optional<io::DType> dtype_;
   int threads_ = 1;
-  std::vector<sharding::Range> layers_of_;
+  std::vector<sharding::StageLayers> layers_of_;
   std::unique_ptr<Placement> placement_;
 };
 

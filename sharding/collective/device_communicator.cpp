@@ -62,30 +62,6 @@ void DeviceCommunicator::broadcast(const torch::Tensor& tensor, int root, std::s
   });
 }
 
-// Sends messages from the root: a communicator for each part of a world would cost memory on every device.
-void DeviceCommunicator::broadcast_among(Range ranks, const torch::Tensor& tensor, int root,
-                                         std::string_view operation) {
-  if (ranks == Range{0, size()}) return broadcast(tensor, root, operation);
-  check_place(tensor, operation);
-  io::check(Range{0, size()}.contains(ranks.begin) && ranks.end <= size() && ranks.contains(root) &&
-                ranks.contains(rank()),
-            fmt::format("'{}' goes from rank {} to ranks {} to {} of {}, called by rank {}", operation, root,
-                        ranks.begin, ranks.end - 1, size(), rank()));
-  count(operation, [&] {
-    if (tensor.numel() == 0 || ranks.size() == 1) return tensor;
-    if (root != rank()) {
-      receive_from(root, tensor, operation);
-      return tensor;
-    }
-    std::vector<int> others;
-    for (auto other = static_cast<int>(ranks.begin); other < ranks.end; ++other) {
-      if (other != root) others.push_back(other);
-    }
-    send_to(others, tensor, operation);
-    return tensor;
-  });
-}
-
 torch::Tensor DeviceCommunicator::all_gather(const torch::Tensor& mine, std::string_view operation,
                                              Timeout timeout) {
   io::check(mine.dim() > 0, fmt::format("'{}' gathers rows, but rank {} has a scalar", operation, rank()));
@@ -149,7 +125,7 @@ void DeviceCommunicator::send(const torch::Tensor& tensor, int to, std::string_v
   check_place(own, operation);
   check_peer(to, operation);
   count(operation, [&] {
-    if (own.numel() > 0) send_to(std::span(&to, 1), own, operation);
+    if (own.numel() > 0) send_to(to, own, operation);
     return own;
   });
 }
@@ -160,6 +136,33 @@ void DeviceCommunicator::receive(const torch::Tensor& tensor, int from, std::str
   count(operation, [&] {
     if (tensor.numel() > 0) receive_from(from, tensor, operation);
     return tensor;
+  });
+}
+
+void DeviceCommunicator::post(const torch::Tensor& tensor, int to, std::string_view operation) {
+  const torch::Tensor own = tensor.contiguous();
+  check_place(own, operation);
+  check_peer(to, operation);
+  count(operation, [&] {
+    if (own.numel() > 0) post_to(to, own, operation);
+    return own;
+  });
+}
+
+void DeviceCommunicator::receive_posted(const torch::Tensor& tensor, int from, std::string_view operation) {
+  check_place(tensor, operation);
+  check_peer(from, operation);
+  count(operation, [&] {
+    if (tensor.numel() > 0) receive_posted_from(from, tensor, operation);
+    return tensor;
+  });
+}
+
+void DeviceCommunicator::deliver_posts(std::string_view operation) {
+  if (size() == 1) return;
+  count(operation, [&] {
+    wait_for_posts(operation);
+    return torch::empty({0});
   });
 }
 

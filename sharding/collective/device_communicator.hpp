@@ -20,7 +20,6 @@
 #include <vector>
 
 #include "sharding/collective/host_communicator.hpp"
-#include "sharding/range.hpp"
 
 namespace anchorage::sharding {
 
@@ -39,8 +38,6 @@ class DeviceCommunicator {
   // Overwrites `tensor` with root's; it has the same shape and dtype on every rank.
   void broadcast(const torch::Tensor& tensor, int root, std::string_view operation,
                  Timeout timeout = Timeout::until_deadline);
-  // Broadcasts among `ranks`, which include root; only these ranks make the call.
-  void broadcast_among(Range ranks, const torch::Tensor& tensor, int root, std::string_view operation);
 
   // Concatenates the ranks' tensors along the first dimension, in rank order, on every rank. First dimensions
   // may differ and be 0; a difference in dtype or in another dimension is an InternalError on every rank.
@@ -54,6 +51,15 @@ class DeviceCommunicator {
   void send(const torch::Tensor& tensor, int to, std::string_view operation);
   void receive(const torch::Tensor& tensor, int from, std::string_view operation);
 
+  // Sends without waiting for the receiver, which calls `receive_posted`: messages both ways can be under way
+  // between two ranks. The tensor stays alive until it is delivered, and must not be written to. Between two ranks
+  // posted messages arrive in the order of the calls; on the CPU they keep that order with those of `send` too. A
+  // message that is not delivered within the deadline surfaces as CollectiveError with its own operation's name, at
+  // a later post or at the latest in `deliver_posts`, which waits until all that was posted is delivered.
+  void post(const torch::Tensor& tensor, int to, std::string_view operation);
+  void receive_posted(const torch::Tensor& tensor, int from, std::string_view operation);
+  void deliver_posts(std::string_view operation);
+
  protected:
   // `host` has the same ranks and belongs to this communicator alone.
   DeviceCommunicator(std::unique_ptr<HostCommunicator> host, torch::Device device);
@@ -66,9 +72,11 @@ class DeviceCommunicator {
   virtual void copy_from(std::span<const int> roots, std::span<const torch::Tensor> tensors,
                          std::string_view operation, Timeout timeout) = 0;
   virtual void sum(const torch::Tensor& tensor, std::string_view operation) = 0;
-  // Sends to each rank in `to`, at least one.
-  virtual void send_to(std::span<const int> to, const torch::Tensor& tensor, std::string_view operation) = 0;
+  virtual void send_to(int to, const torch::Tensor& tensor, std::string_view operation) = 0;
   virtual void receive_from(int from, const torch::Tensor& tensor, std::string_view operation) = 0;
+  virtual void post_to(int to, const torch::Tensor& tensor, std::string_view operation) = 0;
+  virtual void receive_posted_from(int from, const torch::Tensor& tensor, std::string_view operation) = 0;
+  virtual void wait_for_posts(std::string_view operation) = 0;
 
   // Waits for what a GPU still computes when a call begins, where activities are counted: that is work, and the
   // call would wait for it anyway.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "io/error.hpp"
 
@@ -138,6 +139,22 @@ void HostCommunicator::receive(std::span<std::byte> bytes, int from, std::string
   call(operation, Timeout::until_deadline, [&](const Deadline& deadline) {
     receive_bytes(bytes, from, deadline);
     return static_cast<std::int64_t>(bytes.size());
+  });
+}
+
+void HostCommunicator::post(std::span<const std::byte> bytes, std::shared_ptr<const void> owner, int to,
+                            std::string_view operation) {
+  check_peer(to, operation);
+  call(operation, Timeout::until_deadline, [&](const Deadline& deadline) {
+    post_bytes(bytes, std::move(owner), to, deadline);
+    return static_cast<std::int64_t>(bytes.size());
+  });
+}
+
+void HostCommunicator::deliver_posts(std::string_view operation) {
+  call(operation, Timeout::until_deadline, [&](const Deadline& deadline) {
+    if (size_ > 1) wait_for_posts(deadline);
+    return 0;
   });
 }
 

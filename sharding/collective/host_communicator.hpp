@@ -64,6 +64,15 @@ class HostCommunicator {
   void send(std::span<const std::byte> bytes, int to, std::string_view operation);
   void receive(std::span<std::byte> bytes, int from, std::string_view operation);
 
+  // Sends without waiting for the receiver, which calls `receive`; between two ranks, messages arrive in the order
+  // of the calls, posted or not. `owner` keeps the bytes alive until they are delivered. A message that is not
+  // delivered within the deadline surfaces as CollectiveError with its own operation's name, at a later call of
+  // these two.
+  void post(std::span<const std::byte> bytes, std::shared_ptr<const void> owner, int to,
+            std::string_view operation);
+  // Waits until all that was posted is delivered.
+  void deliver_posts(std::string_view operation);
+
   // Makes a communicator for the ranks that give the same `color` (>= 0), in the order of their ranks here.
   // Its messages never mix with those of this one.
   [[nodiscard]] std::unique_ptr<HostCommunicator> split(int color, std::string_view operation);
@@ -81,6 +90,9 @@ class HostCommunicator {
   virtual void sum(std::span<std::int64_t> values, const Deadline& deadline) = 0;
   virtual void send_bytes(std::span<const std::byte> bytes, int to, const Deadline& deadline) = 0;
   virtual void receive_bytes(std::span<std::byte> bytes, int from, const Deadline& deadline) = 0;
+  virtual void post_bytes(std::span<const std::byte> bytes, std::shared_ptr<const void> owner, int to,
+                          const Deadline& deadline) = 0;
+  virtual void wait_for_posts(const Deadline& deadline) = 0;
   virtual std::unique_ptr<HostCommunicator> split_by(int color, const Deadline& deadline) = 0;
 
   // Runs `body`, which returns the payload's bytes, as one counted call with a deadline.

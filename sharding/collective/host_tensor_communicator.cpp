@@ -33,13 +33,25 @@ void HostTensorCommunicator::sum(const torch::Tensor& tensor, std::string_view o
   host().all_reduce_sum({tensor.data_ptr<std::int64_t>(), static_cast<std::size_t>(tensor.numel())}, operation);
 }
 
-void HostTensorCommunicator::send_to(std::span<const int> to, const torch::Tensor& tensor,
-                                     std::string_view operation) {
-  for (const int rank : to) host().send(bytes_of(tensor), rank, operation);
+void HostTensorCommunicator::send_to(int to, const torch::Tensor& tensor, std::string_view operation) {
+  host().send(bytes_of(tensor), to, operation);
 }
 
 void HostTensorCommunicator::receive_from(int from, const torch::Tensor& tensor, std::string_view operation) {
   host().receive(bytes_of(tensor), from, operation);
+}
+
+void HostTensorCommunicator::post_to(int to, const torch::Tensor& tensor, std::string_view operation) {
+  host().post(bytes_of(tensor), std::make_shared<torch::Tensor>(tensor), to, operation);
+}
+
+void HostTensorCommunicator::receive_posted_from(int from, const torch::Tensor& tensor,
+                                                 std::string_view operation) {
+  receive_from(from, tensor, operation);
+}
+
+void HostTensorCommunicator::wait_for_posts(std::string_view operation) {
+  host().deliver_posts(operation);
 }
 
 }  // namespace anchorage::sharding

@@ -15,8 +15,11 @@ class HostTensorCommunicator final : public DeviceCommunicator {
   void copy_from(std::span<const int> roots, std::span<const torch::Tensor> tensors, std::string_view operation,
                  Timeout timeout) override;
   void sum(const torch::Tensor& tensor, std::string_view operation) override;
-  void send_to(std::span<const int> to, const torch::Tensor& tensor, std::string_view operation) override;
+  void send_to(int to, const torch::Tensor& tensor, std::string_view operation) override;
   void receive_from(int from, const torch::Tensor& tensor, std::string_view operation) override;
+  void post_to(int to, const torch::Tensor& tensor, std::string_view operation) override;
+  void receive_posted_from(int from, const torch::Tensor& tensor, std::string_view operation) override;
+  void wait_for_posts(std::string_view operation) override;
 };
 
 }  // namespace anchorage::sharding

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <utility>
 
 #include "sharding/collective/mpi_check.hpp"
 #include "sharding/collective/watchdog.hpp"
@@ -96,6 +97,38 @@ void MpiCommunicator::receive_bytes(std::span<std::byte> bytes, int from, const 
         MPI_Irecv(piece.data(), count_of(piece), MPI_BYTE, from, message_tag, communicator_, &request));
     finish(request, deadline, fmt::format("rank {} to send", from));
   });
+}
+
+void MpiCommunicator::post_bytes(std::span<const std::byte> bytes, std::shared_ptr<const void> owner, int to,
+                                 const Deadline& deadline) {
+  drop_delivered();
+  auto post = std::make_unique<Post>(Post{.operation = std::string(deadline.operation()),
+                                          .deadline = deadline,
+                                          .owner = std::move(owner),
+                                          .to = to,
+                                          .requests = {}});
+  post->deadline = Deadline(post->operation, rank(), this->deadline());
+  in_pieces(bytes, options_.largest_message_bytes, [&](std::span<const std::byte> piece) {
+    ANCHORAGE_CHECK_MPI(deadline.operation(), rank(),
+                        MPI_Isend(piece.data(), count_of(piece), MPI_BYTE, to, message_tag, communicator_,
+                                  &post->requests.emplace_back(MPI_REQUEST_NULL)));
+  });
+  posts_.push_back(std::move(post));
+}
+
+void MpiCommunicator::drop_delivered() {
+  std::erase_if(posts_, [&](const std::unique_ptr<Post>& post) {
+    int done = 0;
+    ANCHORAGE_CHECK_MPI(
+        post->operation, rank(),
+        MPI_Testall(count_of(std::span(post->requests)), post->requests.data(), &done, MPI_STATUSES_IGNORE));
+    if (done == 0) post->deadline.check(fmt::format("rank {} to receive", post->to));
+    return done != 0;
+  });
+}
+
+void MpiCommunicator::wait_for_posts(const Deadline& deadline) {
+  for (drop_delivered(); !posts_.empty(); drop_delivered()) pause_between_polls(deadline.elapsed());
 }
 
 // MPI 3.1 has no split that can be polled: the barrier ensures that all ranks have arrived when it is called,

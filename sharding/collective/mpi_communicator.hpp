@@ -3,6 +3,11 @@
 
 #include <mpi.h>
 
+#include <list>
+#include <memory>
+#include <string>
+#include <vector>
+
 #include "sharding/collective/host_communicator.hpp"
 #include "sharding/collective/mpi_session.hpp"
 
@@ -24,10 +29,25 @@ class MpiCommunicator final : public HostCommunicator {
   void sum(std::span<std::int64_t> values, const Deadline& deadline) override;
   void send_bytes(std::span<const std::byte> bytes, int to, const Deadline& deadline) override;
   void receive_bytes(std::span<std::byte> bytes, int from, const Deadline& deadline) override;
+  void post_bytes(std::span<const std::byte> bytes, std::shared_ptr<const void> owner, int to,
+                  const Deadline& deadline) override;
+  void wait_for_posts(const Deadline& deadline) override;
   std::unique_ptr<HostCommunicator> split_by(int color, const Deadline& deadline) override;
+
+  // A message that may be under way; stays where it is, since the deadline borrows the name.
+  struct Post {
+    std::string operation;
+    Deadline deadline;
+    std::shared_ptr<const void> owner;
+    int to;
+    std::vector<MPI_Request> requests;
+  };
+  // Drops posts that are delivered; throws where one is past its deadline.
+  void drop_delivered();
 
   MPI_Comm communicator_;
   MpiOptions options_;
+  std::list<std::unique_ptr<Post>> posts_;
 };
 
 }  // namespace anchorage::sharding

@@ -63,7 +63,8 @@ torch::Tensor one_at_a_time(const Transformer& model, const EditPrompts& edit, c
   double norm = 0;
   {
     const torch::NoGradGuard no_gradients;
-    const InjectedForward group(model, {edit}, {.layers = {layer}, .loss_layer = model.layers() - 1});
+    InjectedForward group(model, {edit}, {.layers = {layer}, .loss_layer = model.layers() - 1});
+    group.fill();
     norm = group.norms().item<double>();
     const ForwardPass pass(model, lay_out(std::span(&edit.kl_prompt.ids, 1), {}, model.device()));
     const auto hidden = pass.blocks(0, model.layers(), pass.embed());
@@ -96,11 +97,12 @@ double seconds_in_groups(const Transformer& model, const std::vector<EditPrompts
   for (std::size_t begin = 0; begin < prompts.size(); begin += size) {
     const auto end = std::min(prompts.size(), begin + size);
     const auto start = std::chrono::steady_clock::now();
-    const InjectedForward forward(
-        model,
-        {prompts.begin() + static_cast<std::ptrdiff_t>(begin), prompts.begin() + static_cast<std::ptrdiff_t>(end)},
-        {.layers = layers, .loss_layer = model.layers() - 1});
-    const auto values = optimize_values({forward}, hparams).front();
+    std::vector<InjectedForward> groups;
+    groups.emplace_back(model,
+                        std::vector<EditPrompts>{prompts.begin() + static_cast<std::ptrdiff_t>(begin),
+                                                 prompts.begin() + static_cast<std::ptrdiff_t>(end)},
+                        InjectionOptions{.layers = layers, .loss_layer = model.layers() - 1});
+    const auto values = optimize_values(std::move(groups), hparams).front();
     seconds += seconds_since(start);
     look(values, begin);
   }

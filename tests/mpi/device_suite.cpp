@@ -44,32 +44,6 @@ TEST_P(DeviceCollectives, BroadcastGivesEveryRankTheTensorOfAnyRootInEveryDtype)
   });
 }
 
-TEST_P(DeviceCollectives, BroadcastAmongSomeRanksLeavesTheOthersAlone) {
-  run([](DeviceCommunicator& world) {
-    for (int begin = 0; begin < world.size(); ++begin) {
-      for (int end = begin + 1; end <= world.size(); ++end) {
-        for (int root = begin; root < end; ++root) {
-          const torch::Tensor tensor = rows_of(world.rank(), 5, torch::kFloat32, world.device());
-          if (world.rank() < begin || world.rank() >= end) continue;
-          world.broadcast_among({begin, end}, tensor, root, "broadcast");
-          expect_equal(tensor, rows_of(root, 5, torch::kFloat32, world.device()));
-        }
-      }
-    }
-  });
-}
-
-TEST_P(DeviceCollectives, BroadcastAmongRanksWithoutItsRootOrThisRankIsAnInternalError) {
-  run([](DeviceCommunicator& world) {
-    if (world.size() < 3) GTEST_SKIP() << "a part of two ranks needs three";
-    const torch::Tensor tensor = rows_of(0, 1, torch::kFloat32, world.device());
-    EXPECT_THROW(world.broadcast_among({0, 2}, tensor, 2, "broadcast"), io::InternalError);
-    const Range others = world.rank() == 0 ? Range{1, 3} : Range{0, world.rank()};
-    EXPECT_THROW(world.broadcast_among(others, tensor, static_cast<int>(others.begin), "broadcast"),
-                 io::InternalError);
-  });
-}
-
 TEST_P(DeviceCollectives, AllGatherPutsRowsInRankOrderInEveryDtype) {
   run([](DeviceCommunicator& world) {
     for (const torch::ScalarType dtype : dtypes) {
@@ -126,6 +100,36 @@ TEST_P(DeviceCollectives, TensorsGoRoundARingInEveryDtype) {
   });
 }
 
+// Blocking messages would wait for each other here.
+TEST_P(DeviceCollectives, PostedMessagesGoBothWaysAtOnceInTheirOrderAndOutliveTheirSendersTensors) {
+  run([](DeviceCommunicator& world) {
+    if (world.size() == 1) GTEST_SKIP() << "a message needs two ranks";
+    const int next = (world.rank() + 1) % world.size();
+    const int previous = (world.rank() + world.size() - 1) % world.size();
+    constexpr std::int64_t messages = 5, rows = 5000;  // longer than what MPI sends without being asked
+    for (std::int64_t i = 0; i < messages; ++i) {
+      world.post(rows_of(10 * world.rank() + static_cast<int>(i), rows + i, torch::kFloat32, world.device()), next,
+                 "up");
+      world.post(rows_of(100 + world.rank(), rows + i, torch::kInt64, world.device()), previous, "down");
+    }
+    for (std::int64_t i = 0; i < messages; ++i) {
+      const auto up = rows_of(10 * previous + static_cast<int>(i), rows + i, torch::kFloat32, world.device());
+      const auto down = rows_of(100 + next, rows + i, torch::kInt64, world.device());
+      const auto from_previous = torch::empty_like(up), from_next = torch::empty_like(down);
+      if (world.size() > 2) {
+        world.receive_posted(from_next, next, "down");
+        world.receive_posted(from_previous, previous, "up");
+      } else {  // one way between two ranks: in the order of the posts
+        world.receive_posted(from_previous, previous, "up");
+        world.receive_posted(from_next, next, "down");
+      }
+      expect_equal(from_previous, up);
+      expect_equal(from_next, down);
+    }
+    world.deliver_posts("deliver");
+  });
+}
+
 TEST_P(DeviceCollectives, GatherOfDifferentDtypesIsAnInternalErrorOnEveryRank) {
   run([](DeviceCommunicator& world) {
     if (world.size() == 1) GTEST_SKIP() << "one rank agrees with itself";
@@ -169,8 +173,10 @@ TEST_P(DeviceCollectives, TrafficIsCountedByTheOperationsName) {
     if (world.rank() == 0) world.send(tensor, last, "states");
     if (world.rank() == last) world.receive(tensor, 0, "states");
     EXPECT_EQ(world.traffic().contains("states"), world.rank() == 0 || world.rank() == last);
-    if (world.rank() > 0) world.broadcast_among({1, world.size()}, tensor, 1, "losses");
-    EXPECT_EQ(world.traffic().contains("losses"), world.rank() > 0);
+    if (world.rank() == last) world.post(tensor, 0, "gradients");
+    if (world.rank() == 0) world.receive_posted(tensor, last, "gradients");
+    EXPECT_EQ(world.traffic().contains("gradients"), world.rank() == 0 || world.rank() == last);
+    world.deliver_posts("updates");
     for (const auto& [operation, traffic] : world.traffic()) {
       EXPECT_GE(traffic.seconds, 0) << operation;
       EXPECT_GE(traffic.bytes, 10 * 3 * 2) << operation;
@@ -206,12 +212,6 @@ TEST_P(DeviceCollectives, BroadcastWithoutItsRootEndsAtTheDeadline) {
   });
 }
 
-TEST_P(DeviceCollectives, BroadcastAmongRanksWithoutItsRootEndsAtTheDeadline) {
-  expect_deadline(GetParam(), [](DeviceCommunicator& world, const torch::Tensor& rows) {
-    world.broadcast_among({world.rank(), world.size()}, rows, world.size() - 1, "gather keys");
-  });
-}
-
 TEST_P(DeviceCollectives, AllGatherWithoutOneRankEndsAtTheDeadline) {
   expect_deadline(GetParam(), [](DeviceCommunicator& world, const torch::Tensor& rows) {
     (void)world.all_gather(rows, "gather keys");
@@ -227,6 +227,19 @@ TEST_P(DeviceCollectives, SumWithoutOneRankEndsAtTheDeadline) {
 TEST_P(DeviceCollectives, ReceiveWithoutASenderEndsAtTheDeadline) {
   expect_deadline(GetParam(), [](DeviceCommunicator& world, const torch::Tensor& rows) {
     world.receive(rows, world.size() - 1, "gather keys");
+  });
+}
+
+TEST_P(DeviceCollectives, ReceiveOfWhatIsNotPostedEndsAtTheDeadline) {
+  expect_deadline(GetParam(), [](DeviceCommunicator& world, const torch::Tensor& rows) {
+    world.receive_posted(rows, world.size() - 1, "gather keys");
+  });
+}
+
+TEST_P(DeviceCollectives, APostThatNobodyReceivesIsReportedAtTheDeadlineByItsName) {
+  expect_deadline(GetParam(), [](DeviceCommunicator& world, const torch::Tensor& rows) {
+    world.post(rows.repeat({5000, 1}), world.size() - 1, "gather keys");
+    world.deliver_posts("gather keys");
   });
 }
 

@@ -106,6 +106,31 @@ TEST_P(HostCollectives, MessagesGoRoundARing) {
   });
 }
 
+TEST_P(HostCollectives, PostedMessagesGoRoundBothWaysAtOnceInTheirOrder) {
+  run([](HostCommunicator& world) {
+    if (world.size() == 1) GTEST_SKIP() << "a message needs two ranks";
+    const int next = (world.rank() + 1) % world.size();
+    const int previous = (world.rank() + world.size() - 1) % world.size();
+    const auto post = [&](int number, int to) {
+      const auto bytes = std::make_shared<const Bytes>(bytes_of(number, 20'000));
+      world.post(*bytes, bytes, to, "post");
+    };
+    for (const int number : {0, 1, 2}) {
+      post(10 * world.rank() + number, next);
+      if (world.size() > 2) post(10 * world.rank() + number + 5, previous);
+    }
+    Bytes received(20'000);
+    for (const int number : {0, 1, 2}) {
+      world.receive(received, previous, "post");
+      EXPECT_EQ(received, bytes_of(10 * previous + number, 20'000));
+      if (world.size() == 2) continue;
+      world.receive(received, next, "post");
+      EXPECT_EQ(received, bytes_of(10 * next + number + 5, 20'000));
+    }
+    world.deliver_posts("deliver");
+  });
+}
+
 TEST_P(HostCollectives, BarrierHoldsEveryRankUntilTheLastHasCome) {
   run([](HostCommunicator& world) {
     const auto now = [] { return std::chrono::steady_clock::now().time_since_epoch().count(); };  // one machine's
@@ -264,6 +289,18 @@ TEST_P(HostCollectives, ReceiveWithoutASenderEndsAtTheDeadline) {
       [](HostCommunicator& world) {
         Bytes bytes(10);
         expect_deadline(world, [&] { world.receive(bytes, world.size() - 1, "gather keys"); });
+      },
+      short_deadline);
+}
+
+TEST_P(HostCollectives, APostThatNobodyReceivesIsReportedAtTheDeadlineByItsName) {
+  run(
+      [](HostCommunicator& world) {
+        expect_deadline(world, [&] {
+          const auto bytes = std::make_shared<const Bytes>(100'000);
+          world.post(*bytes, bytes, world.size() - 1, "gather keys");
+          world.deliver_posts("gather keys");
+        });
       },
       short_deadline);
 }

@@ -64,8 +64,8 @@ TEST_F(ProgramTest, TellsWhatEachRankOfTwoStagesDidAndWaitedFor) {
     const double total = rank["seconds"], busy = sum_of(rank["activities"]), waits = sum_of(rank["waits"]);
     EXPECT_NEAR(busy + waits + rank["idle"].get<double>(), total, 0.01 * total);
     EXPECT_NEAR(rank["busy"], busy / total, 0.01);
-    for (const char* activity : {"values", "values: forward", "values: backward", "keys", "solve", "absorb",
-                                 "anchors", "contexts", "evaluate", "apply batch"}) {
+    for (const char* activity : {"values", "pass", "setup", "forward", "backward", "keys", "products", "factor",
+                                 "accept", "anchors", "contexts", "score", "apply batch"}) {
       EXPECT_TRUE(rank["activities"].contains(activity)) << activity;
     }
     EXPECT_GT(waits, 0);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <deque>
 #include <exception>
 #include <map>
 #include <mutex>
@@ -53,24 +54,44 @@ class Rendezvous {
 
   void send(std::span<const std::byte> bytes, int to, const Deadline& deadline) {
     std::unique_lock lock(mutex_);
-    const std::pair way(deadline.rank(), to);
-    mailbox_[way] = bytes;
+    const auto message = std::make_shared<Message>(Message{.bytes = bytes, .owner = nullptr});
+    mailbox_[{deadline.rank(), to}].push_back(message);
     changed_.notify_all();
     wait(
-        lock, deadline, [&] { return !mailbox_.contains(way); }, [&] { return fmt::format("rank {}", to); });
+        lock, deadline, [&] { return message->taken; }, [&] { return fmt::format("rank {}", to); });
+  }
+
+  void post(std::span<const std::byte> bytes, std::shared_ptr<const void> owner, const std::pair<int, int>& way) {
+    const std::scoped_lock lock(mutex_);
+    const auto message = std::make_shared<Message>(Message{.bytes = bytes, .owner = std::move(owner)});
+    mailbox_[way].push_back(message);
+    posted_[way.first].push_back(message);
+    changed_.notify_all();
+  }
+
+  void wait_for_posts(const Deadline& deadline) {
+    std::unique_lock lock(mutex_);
+    auto& posted = posted_[deadline.rank()];
+    const auto all_taken = [&] {
+      std::erase_if(posted, [](const auto& message) { return message->taken; });
+      return posted.empty();
+    };
+    wait(lock, deadline, all_taken, [] { return "the receivers"; });
   }
 
   void receive(std::span<std::byte> bytes, int from, const Deadline& deadline) {
     std::unique_lock lock(mutex_);
     const std::pair way(from, deadline.rank());
     wait(
-        lock, deadline, [&] { return mailbox_.contains(way); }, [&] { return fmt::format("rank {}", from); });
-    const std::span<const std::byte> message = mailbox_[way];
-    io::check(message.size() == bytes.size(),
+        lock, deadline, [&] { return !mailbox_[way].empty(); }, [&] { return fmt::format("rank {}", from); });
+    const auto message = mailbox_[way].front();
+    io::check(message->bytes.size() == bytes.size(),
               fmt::format("'{}' expects {} bytes from rank {}, which sends {}", deadline.operation(), bytes.size(),
-                          from, message.size()));
-    std::ranges::copy(message, bytes.begin());
-    mailbox_.erase(way);
+                          from, message->bytes.size()));
+    std::ranges::copy(message->bytes, bytes.begin());
+    mailbox_[way].pop_front();
+    message->taken = true;
+    message->owner.reset();
     changed_.notify_all();
   }
 
@@ -134,13 +155,20 @@ class Rendezvous {
     return fmt::format("rank {}", fmt::join(ranks, ", "));
   }
 
+  struct Message {
+    std::span<const std::byte> bytes;
+    std::shared_ptr<const void> owner;  // of posted bytes
+    bool taken = false;
+  };
+
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<Posted> posts_;
   std::set<int> present_;
   std::int64_t round_ = 0;
-  std::map<std::pair<int, int>, std::span<const std::byte>> mailbox_;
-  std::map<int, std::shared_ptr<Rendezvous>> parts_;  // being split, by color
+  std::map<std::pair<int, int>, std::deque<std::shared_ptr<Message>>> mailbox_;  // by sender and receiver
+  std::map<int, std::vector<std::shared_ptr<Message>>> posted_;                  // by sender
+  std::map<int, std::shared_ptr<Rendezvous>> parts_;                             // being split, by color
   std::vector<std::weak_ptr<Rendezvous>> all_parts_;
   std::string failure_;
 };
@@ -181,6 +209,13 @@ class ThreadCommunicator final : public HostCommunicator {
   void receive_bytes(std::span<std::byte> bytes, int from, const Deadline& deadline) override {
     rendezvous_->receive(bytes, from, deadline);
   }
+
+  void post_bytes(std::span<const std::byte> bytes, std::shared_ptr<const void> owner, int to,
+                  const Deadline&) override {
+    rendezvous_->post(bytes, std::move(owner), {rank(), to});
+  }
+
+  void wait_for_posts(const Deadline& deadline) override { rendezvous_->wait_for_posts(deadline); }
 
   std::unique_ptr<HostCommunicator> split_by(int color, const Deadline& deadline) override {
     rendezvous_->meet({.operation = std::string(deadline.operation()), .bytes = {}, .color = color}, deadline);

@@ -1,7 +1,7 @@
 // Ranks as threads of one process: for tests of multi-rank logic without MPI, and for nothing else.
 //
 // Stricter than MPI: ranks that are in differing operations, or name differing lengths, get an InternalError that
-// names both; `send` always waits for its `receive`.
+// names both; `send` always waits for its `receive`, and `post` never does.
 #pragma once
 
 #include <functional>

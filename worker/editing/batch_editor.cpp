@@ -93,34 +93,22 @@ BatchEditor::BatchEditor(Transformer& model, EditedWeights& weights, const Promp
 // Makes this replica's groups.
 BatchEditor::Groups BatchEditor::make_groups(std::span<const io::Edit> edits) const {
   const auto activity = communicators_.world.activity("contexts");
-  Groups groups;
+  std::vector<std::vector<io::Edit>> members;
   for (const auto& range : own_groups(communicators_, std::ssize(edits), group_size_)) {
-    const auto members = part_of(edits, range);
-    groups.emplace_back(model_, prompts_, contexts_, limits_, hparams_,
-                        std::vector(members.begin(), members.end()));
+    const auto part = part_of(edits, range);
+    members.emplace_back(part.begin(), part.end());
   }
-  return groups;
-}
-
-std::vector<EditGroup::GroupSpan> BatchEditor::in_flight(Groups& groups) const {
-  const auto most = static_cast<std::size_t>(sharding::groups_in_flight(model_.stages.count()));
-  std::vector<EditGroup::GroupSpan> parts;
-  for (std::size_t begin = 0; begin < groups.size(); begin += most) {
-    parts.push_back(std::span(groups).subspan(begin, std::min(most, groups.size() - begin)));
-  }
-  return parts;
+  return EditGroup::make(model_, prompts_, contexts_, limits_, hparams_, std::move(members));
 }
 
 void BatchEditor::find_values(Groups& groups, sharding::BatchSeconds& seconds) const {
   const auto activity = communicators_.world.activity("values");
   if (!selects_anchors(method_, hparams_)) {
     const Stopwatch watch(seconds.values);
-    for (const auto part : in_flight(groups)) {
-      if (method_.values == ValueRule::every_layer) {
-        EditGroup::find_joint_values(part);
-      } else {
-        EditGroup::find_values(part, method_.value_transform == ValueTransform::top_saliency);
-      }
+    if (method_.values == ValueRule::every_layer) {
+      EditGroup::find_joint_values(groups);
+    } else {
+      EditGroup::find_values(groups, method_.value_transform == ValueTransform::top_saliency);
     }
     return;
   }
@@ -128,7 +116,7 @@ void BatchEditor::find_values(Groups& groups, sharding::BatchSeconds& seconds) c
   std::vector<torch::Tensor> saliency{torch::empty({0, layers, width})};
   {
     const Stopwatch watch(seconds.values);
-    for (const auto part : in_flight(groups)) EditGroup::locate_anchors(part);
+    EditGroup::locate_anchors(groups);
     for (const EditGroup& group : groups) saliency.push_back(group.saliency().cpu());
   }
   torch::Tensor anchors;
@@ -138,13 +126,7 @@ void BatchEditor::find_values(Groups& groups, sharding::BatchSeconds& seconds) c
                                         communicators_.host, timeout_);
   }
   const Stopwatch watch(seconds.values);
-  std::int64_t begin = 0;
-  for (const auto part : in_flight(groups)) {
-    std::int64_t count = 0;
-    for (const EditGroup& group : part) count += group.saliency().size(0);
-    EditGroup::compress_to_anchors(part, anchors.narrow(0, begin, count));
-    begin += count;
-  }
+  EditGroup::compress_to_anchors(groups, anchors);
 }
 
 // Gathers the rows of all ranks' groups, in the order of edits: [b, width].
@@ -297,7 +279,7 @@ io::LayerNorms BatchEditor::norms_of(std::int64_t layer, const torch::Tensor& u,
 // Returns nll and match of each edit's bare prompt, on the current weights: [edits, 2] f64 on the CPU;
 // io::not_measured and 0 for a prompt that cannot be scored.
 torch::Tensor BatchEditor::scores(std::span<const io::Edit> edits, sharding::BatchSeconds& seconds) const {
-  const auto activity = communicators_.world.activity("evaluate");
+  const auto activity = communicators_.world.activity("score");
   std::vector<torch::Tensor> own{torch::empty({0, 2}, torch::TensorOptions(model_.device()).dtype(torch::kDouble))};
   {
     const Stopwatch watch(seconds.evaluate);
@@ -305,7 +287,8 @@ torch::Tensor BatchEditor::scores(std::span<const io::Edit> edits, sharding::Bat
     for (const auto& range : own_groups(communicators_, std::ssize(edits), group_size_)) {
       pending.push_back(score_bare_prompts(model_, prompts_, part_of(edits, range)));
     }
-    for (const PendingScores& group : pending) own.push_back(table_of(group.take()).to(model_.device()));
+    for (PendingScores& group : pending) group.finish();
+    for (PendingScores& group : pending) own.push_back(table_of(group.take()).to(model_.device()));
   }
   return gather(own, 2, "gather scores", seconds).cpu();
 }

@@ -95,7 +95,6 @@ class BatchEditor {
   Groups make_groups(std::span<const io::Edit> edits) const;
   void absorb(LayerUpdate& update);
   void find_values(Groups& groups, sharding::BatchSeconds& seconds) const;
-  std::vector<EditGroup::GroupSpan> in_flight(Groups& groups) const;
   std::vector<LayerUpdate> write_in_turn(const Groups& groups, sharding::BatchSeconds& seconds);
   std::vector<LayerUpdate> write_jointly(const Groups& groups, sharding::BatchSeconds& seconds);
   std::vector<io::AnchorRecord> refresh_anchors(const Groups& groups, std::int64_t written);

@@ -151,6 +151,7 @@ EditMetrics evaluate_edits(const Transformer& model, const PromptBuilder& prompt
   const auto groups = own_groups(ranks, std::ssize(edits), edits_per_pass);
   std::vector<PendingScores> pending;
   for (const auto& group : groups) pending.push_back(ask(model, prompts, questions_of(part_of(edits, group))));
+  for (PendingScores& pass : pending) pass.finish();
   for (std::size_t i = 0; i < groups.size(); ++i) {
     const auto members = part_of(edits, groups[i]);
     own.push_back(tally(members, questions_of(members), pending[i].take()));

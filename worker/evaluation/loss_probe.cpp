@@ -37,7 +37,7 @@ LossProbe::LossProbe(const Transformer& model, const PromptBuilder& prompts, con
 }
 
 double LossProbe::loss() const {
-  const auto activity = communicators_.world.activity("evaluate");
+  const auto activity = communicators_.world.activity("score");
   return loss_on_sequences(model_, sentences_, communicators_).loss.value_or(io::not_measured);
 }
 

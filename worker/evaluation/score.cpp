@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <functional>
 #include <numeric>
+#include <utility>
 
 #include "worker/model/embedding_rows.hpp"
-#include "worker/model/forward.hpp"
 
 namespace anchorage::worker {
 
@@ -62,20 +62,29 @@ PendingScores::PendingScores(const Transformer& model, std::span<const Completio
     rows.push_back(std::move(row));
     lengths_.push_back(completion.completion.size());
   }
-  const ForwardPass pass(model, lay_out(rows, {}, model.device()));
-  std::vector<std::int64_t> predicting, targets;
+  pass_ = std::make_unique<const ForwardPass>(model, lay_out(rows, {}, model.device()));
   for (std::size_t row = 0; row < completions.size(); ++row) {
     for (std::size_t t = 0; t < completions[row].completion.size(); ++t) {
       const auto position = static_cast<std::int64_t>(completions[row].prompt.size() + t) - 1;
-      predicting.push_back(pass.layout().packed(static_cast<std::int64_t>(row), position));
-      targets.push_back(completions[row].completion[t]);
+      predicting_.push_back(pass_->layout().packed(static_cast<std::int64_t>(row), position));
+      targets_.push_back(completions[row].completion[t]);
     }
   }
-  const auto hidden = pass.blocks(0, model.layers(), pass.embed());
-  if (!model.stages.is_last()) return;
-  const auto index = torch::tensor(predicting).to(model.device());
-  const auto target = torch::tensor(targets).to(model.device());
-  const auto log_probabilities = next_token_log_probabilities(model, hidden.index_select(0, index));
+  const std::int64_t second_pass = model.stages.second_pass(model.layers());
+  hidden_ = pass_->blocks(0, second_pass, pass_->embed());
+  if (second_pass == model.layers()) finish();
+}
+
+void PendingScores::finish() {
+  if (!pass_) return;
+  const torch::NoGradGuard no_gradients;
+  const std::int64_t layers = model_.layers();
+  const auto pass = std::exchange(pass_, nullptr);
+  const auto hidden = pass->blocks(model_.stages.second_pass(layers), layers, std::exchange(hidden_, {}));
+  if (!model_.stages.is_last()) return;
+  const auto index = torch::tensor(predicting_).to(model_.device());
+  const auto target = torch::tensor(targets_).to(model_.device());
+  const auto log_probabilities = next_token_log_probabilities(model_, hidden.index_select(0, index));
   chosen_ = log_probabilities.gather(1, target.unsqueeze(1)).squeeze(1).to(torch::kFloat);
   best_ = log_probabilities.argmax(-1).eq(target);
 }
@@ -93,7 +102,8 @@ PendingScores PendingScores::where_possible(const Transformer& model, std::span<
   return pending;
 }
 
-std::vector<CompletionScore> PendingScores::take() const {
+std::vector<CompletionScore> PendingScores::take() {
+  finish();
   std::vector<CompletionScore> scores(lengths_.size());
   const auto predicted =
       static_cast<std::int64_t>(std::accumulate(lengths_.begin(), lengths_.end(), std::size_t{0}));

@@ -1,6 +1,7 @@
 // Computes log-probabilities of completions after prompts.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -8,6 +9,7 @@
 
 #include "io/error.hpp"
 #include "io/tokenizer/tokenizer.hpp"
+#include "worker/model/forward.hpp"
 #include "worker/model/token_layout.hpp"
 #include "worker/model/transformer.hpp"
 
@@ -39,22 +41,29 @@ void require_scorable(const Transformer& model, const io::Tokenizer& tokenizer, 
 // work on different ones at the same time.
 class PendingScores {
  public:
-  // Runs all completions as the rows of one pass. Collective over the model's stages. Throws io::UserError where
-  // one cannot be scored (require_scorable). Borrows the model.
+  // Runs all completions as the rows of one pass, through the layers below the stages' second pass
+  // (Stages::second_pass), through all where there is none. Collective over the model's stages. Throws
+  // io::UserError where one cannot be scored (require_scorable). Borrows the model.
   PendingScores(const Transformer& model, std::span<const Completion> completions);
 
   // Runs the completions that can be scored; the score of any other has no tokens. Collective over the
   // model's stages.
   static PendingScores where_possible(const Transformer& model, std::span<const Completion> completions);
 
-  // Returns the scores in the order of completions, on every stage. Collective over the stages, in the order
-  // of the passes.
-  std::vector<CompletionScore> take() const;
+  // Runs the other layers, for several passes one after another. Collective over the stages.
+  void finish();
+
+  // Returns the scores in the order of completions, on every stage; finishes a pass that is not. Collective over
+  // the stages, in the order of the passes.
+  std::vector<CompletionScore> take();
 
  private:
   const Transformer& model_;
-  std::vector<std::size_t> lengths_;  // tokens of each completion; zero where it is not scored
-  torch::Tensor chosen_, best_;       // [predicted] f32 and bool, on the last stage
+  std::unique_ptr<const ForwardPass> pass_;         // until it is finished
+  torch::Tensor hidden_;                            // [tokens, d]: before the layers that are left
+  std::vector<std::int64_t> predicting_, targets_;  // packed tokens that predict, and what
+  std::vector<std::size_t> lengths_;                // tokens of each completion; zero where it is not scored
+  torch::Tensor chosen_, best_;                     // [predicted] f32 and bool, on the last stage
 };
 
 // Runs one pass and returns its scores.

@@ -31,7 +31,8 @@ TextLoss loss_on_sequences(const Transformer& model, std::span<const TokenIds> s
   std::vector<PendingScores> pending;
   for (const auto& share : own_groups(ranks, std::ssize(possible), 1))
     pending.emplace_back(model, part_of(std::span<const Completion>(possible), share));
-  for (const PendingScores& sequence : pending) {
+  for (PendingScores& sequence : pending) sequence.finish();
+  for (PendingScores& sequence : pending) {
     const CompletionScore score = sequence.take().front();
     const auto predicted = static_cast<double>(score.argmax.size());
     own.push_back(torch::tensor({{score.mean_nll() * predicted, predicted}}, torch::kDouble));

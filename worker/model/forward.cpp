@@ -113,12 +113,19 @@ torch::Tensor ForwardPass::to_last_stage(std::int64_t layer, const torch::Tensor
   return to_stage(hidden, model_.stages.stage_of(layer), model_.stages.last());
 }
 
+torch::Tensor ForwardPass::enter(std::int64_t layer, const torch::Tensor& hidden) const {
+  const Stages& stages = model_.stages;
+  return to_stage(hidden, stages.stage_of(std::max<std::int64_t>(0, layer - 1)), stages.stage_of(layer));
+}
+
 BlockOutput ForwardPass::block(std::int64_t layer, const torch::Tensor& entering,
                                const AttentionCache* cache) const {
-  const Stages& stages = model_.stages;
-  const auto hidden =
-      to_stage(entering, stages.stage_of(std::max<std::int64_t>(0, layer - 1)), stages.stage_of(layer));
-  if (!stages.holds(layer)) return {.hidden = hidden, .key = {}, .attention_keys = {}, .attention_values = {}};
+  return block_here(layer, enter(layer, entering), cache);
+}
+
+BlockOutput ForwardPass::block_here(std::int64_t layer, const torch::Tensor& hidden,
+                                    const AttentionCache* cache) const {
+  if (!model_.holds(layer)) return {.hidden = hidden, .key = {}, .attention_keys = {}, .attention_values = {}};
   io::check(cache != nullptr || layout_.past == 0, "a suffix needs the cache of what stands before it");
   const auto& config = model_.config;
   const Block& block = model_.block(layer);

@@ -193,8 +193,7 @@ Transformer load_transformer(const io::ModelDirectory& directory, const LoadOpti
   }
   if (traits.positions == io::PositionKind::rotary)
     model.rotary_frequencies = rotary_frequencies(config).to(options.device);
-  const sharding::Range own = model.stages.own_layers(config.layers);
-  for (std::int64_t layer = own.begin; layer < own.end; ++layer) {
+  for (const std::int64_t layer : model.stages.own_layers(config.layers).layers()) {
     model.blocks.push_back(read_block(reader, config, layer));
   }
   if (model.stages.is_last()) {

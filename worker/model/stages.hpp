@@ -1,11 +1,12 @@
-// How the ranks of a replica share one model: each rank is a *stage* that holds a contiguous range of its
-// layers.
+// How the ranks of a replica share one model: each rank is a *stage* that holds some of its layers: a contiguous
+// range, or where the model is edited two, one of the layers below the first edited one and one of those from it
+// on. Hidden states go through the lower layers from the first stage to the last, then through the upper ones
+// again.
 //
-// All stages of a replica make the same calls in the same order, each computing its own layers. A tensor
-// lives on one stage at a time: on the others it is undefined, or empty where it carries the graph for the
-// gradient's way back. The stage that has what all stages need (tokens, scores, keys) broadcasts it; what
-// only the stages from some layer on need (an optimizer's losses and gradients) is broadcast among these, and
-// the stages before them do not make these calls.
+// All stages of a replica make the same calls in the same order, each computing its own layers. A tensor lives on
+// one stage at a time: on the others it is undefined. The stage that has what all stages need (tokens, scores,
+// keys, values) broadcasts it. The optimizer's steps alone go another way:
+// worker/editing/values/value_pipeline.hpp.
 #pragma once
 
 #include <torch/types.h>
@@ -15,7 +16,7 @@
 #include <vector>
 
 #include "sharding/collective/device_communicator.hpp"
-#include "sharding/range.hpp"
+#include "sharding/stage_layers.hpp"
 
 namespace anchorage::worker {
 
@@ -24,8 +25,9 @@ class Stages {
   // One stage that holds the whole model.
   Stages() = default;
 
-  // Stage s holds layers `layers_of[s]` and is rank s of `replica`. Borrows `replica`.
-  Stages(std::vector<sharding::Range> layers_of, sharding::DeviceCommunicator& replica);
+  // Stage s holds layers `layers_of[s]` and is rank s of `replica`. Borrows `replica`. Throws InternalError unless
+  // hidden states can go through all layers as described above.
+  Stages(std::vector<sharding::StageLayers> layers_of, sharding::DeviceCommunicator& replica);
 
   int count() const { return replica_ == nullptr ? 1 : replica_->size(); }
   int index() const { return replica_ == nullptr ? 0 : replica_->rank(); }
@@ -35,8 +37,14 @@ class Stages {
 
   int stage_of(std::int64_t layer) const;  // the stage that holds it
   bool holds(std::int64_t layer) const { return stage_of(layer) == index(); }
-  // Returns the range that this stage holds of a model's `layers`.
-  sharding::Range own_layers(std::int64_t layers) const;
+  // Returns what this stage holds of a model's `layers`.
+  sharding::StageLayers own_layers(std::int64_t layers) const;
+  // Returns the layer with which hidden states begin to go through the stages once more; `layers` where they go
+  // through them once. In passes of several groups, do the layers below it for all groups first: stages then work
+  // on different groups, and the first one does not wait for the last.
+  std::int64_t second_pass(std::int64_t layers) const;
+  // Returns the communicator between the stages; there must be several.
+  sharding::DeviceCommunicator& replica() const { return *replica_; }
 
   // Opens an activity of this rank, for as long as the scope lasts (sharding/activities.hpp).
   sharding::Activities::Scope activity(std::string_view name) const {
@@ -44,8 +52,7 @@ class Stages {
   }
 
   // Moves the tensor from stage `from` to stage `to`; does nothing where they are the same. `shape` and
-  // `dtype` are the tensor's. While gradients are recorded, backward() on the returned tensors sends the
-  // gradient back; call it on all stages.
+  // `dtype` are the tensor's. Without gradients.
   torch::Tensor move(const torch::Tensor& tensor, int from, int to, torch::IntArrayRef shape,
                      torch::ScalarType dtype, std::string_view operation) const;
 
@@ -54,22 +61,18 @@ class Stages {
                           std::string_view operation,
                           sharding::Timeout timeout = sharding::Timeout::until_deadline) const;
 
-  // Returns it on the stages from `first` on; only these make the call.
-  torch::Tensor broadcast_from(int first, const torch::Tensor& tensor, int from, torch::IntArrayRef shape,
-                               torch::ScalarType dtype, std::string_view operation) const;
-
-  // Broadcasts tensors among the stages from `first` on; the i-th lives on the stage of `layers[i]`
-  // (ascending), and all have this shape and dtype. Takes one broadcast per stage that has some.
-  std::vector<torch::Tensor> broadcast_layers_from(int first, std::span<const std::int64_t> layers,
-                                                   std::vector<torch::Tensor> tensors, torch::IntArrayRef shape,
-                                                   torch::ScalarType dtype, std::string_view operation) const;
+  // Broadcasts tensors; the i-th lives on the stage of `layers[i]` (ascending), and all have this shape and dtype.
+  // Takes one broadcast per stage that has some.
+  std::vector<torch::Tensor> broadcast_layers(std::span<const std::int64_t> layers,
+                                              std::vector<torch::Tensor> tensors, torch::IntArrayRef shape,
+                                              torch::ScalarType dtype, std::string_view operation) const;
 
  private:
   // Returns the buffer of a broadcast: the tensor on stage `from`, an empty one elsewhere.
   torch::Tensor place_for(const torch::Tensor& tensor, int from, torch::IntArrayRef shape, torch::ScalarType dtype,
                           std::string_view operation) const;
 
-  std::vector<sharding::Range> layers_of_;
+  std::vector<sharding::StageLayers> layers_of_;
   sharding::DeviceCommunicator* replica_ = nullptr;
 };
 

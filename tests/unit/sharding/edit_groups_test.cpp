@@ -111,5 +111,25 @@ TEST(EditGroups, WhatIsOutsideTheBatchIsAnInternalError) {
   EXPECT_THROW((void)groups.groups_of_replica(2), io::InternalError);
 }
 
+TEST(GroupsInFlight, OneStageTakesOneGroupAtATime) {
+  EXPECT_EQ(groups_in_flight(0, 1), 0);
+  EXPECT_EQ(groups_in_flight(7, 1), 1);
+}
+
+TEST(GroupsInFlight, KeepStagesAtWorkInEvenWindows) {
+  for (int stages = 2; stages <= 16; ++stages) {
+    for (std::int64_t groups = 0; groups <= 200; ++groups) {
+      const std::int64_t slots = groups_in_flight(groups, stages);
+      EXPECT_LE(slots, groups);
+      EXPECT_LT(slots, 3 * stages);
+      EXPECT_GE(slots, std::min<std::int64_t>(groups, stages));
+      if (groups < 3 * stages) EXPECT_EQ(slots, groups);
+      if (groups == 0) continue;
+      const std::int64_t in_last = (groups - 1) % slots + 1, windows = (groups + slots - 1) / slots;
+      EXPECT_GT(in_last, slots - windows) << groups << " groups, " << stages << " stages";
+    }
+  }
+}
+
 }  // namespace
 }  // namespace anchorage::sharding

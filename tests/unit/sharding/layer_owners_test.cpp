@@ -71,36 +71,6 @@ TEST(LayerOwners, DearLayersAreKeptApartAndTiesGoByIndex) {
   EXPECT_THAT(layer_owners(std::vector<std::int64_t>{1, 9, 1, 9}, 2), testing::ElementsAre(0, 0, 1, 1));
 }
 
-TEST(LayerOwners, OwnersOfUnchangedCostsStayAlsoWhereAnotherShareIsAsGood) {
-  for (int owners = 1; owners <= 4; ++owners) {
-    for (int seed = 0; seed < 20; ++seed) {
-      const auto costs = costs_of(6, seed);
-      auto owner_of = layer_owners(costs, owners);
-      for (int& owner : owner_of) owner = (owner + 1) % owners;
-      EXPECT_EQ(refreshed_layer_owners(costs, owner_of, owners), owner_of);
-    }
-  }
-}
-
-TEST(LayerOwners, OwnersMoveOnceTheGainPassesTheTolerance) {
-  const std::vector<int> owner_of = {0, 0, 1, 1};
-  EXPECT_THAT(refreshed_layer_owners(std::vector<std::int64_t>{10, 12, 10, 10}, owner_of, 2),
-              testing::ElementsAreArray(owner_of));
-  EXPECT_THAT(refreshed_layer_owners(std::vector<std::int64_t>{30, 30, 10, 10}, owner_of, 2),
-              testing::ElementsAre(0, 1, 1, 0));
-}
-
-TEST(LayerOwners, FullestOwnerAfterARefreshIsWithinTheToleranceOfASharingAnew) {
-  for (int owners = 1; owners <= 4; ++owners) {
-    for (int seed = 0; seed < 20; ++seed) {
-      const auto before = costs_of(6, seed), after = costs_of(6, seed + 7);
-      const auto moved = refreshed_layer_owners(after, layer_owners(before, owners), owners, 0.1);
-      EXPECT_GE(static_cast<double>(fullest(after, layer_owners(after, owners), owners)),
-                0.9 * static_cast<double>(fullest(after, moved, owners)) - 1e-9);
-    }
-  }
-}
-
 TEST(LayerOwners, NoOwnersAndCostsBelowZeroAreInternalErrors) {
   EXPECT_THROW((void)layer_owners(std::vector<std::int64_t>{1}, 0), io::InternalError);
   EXPECT_THROW((void)layer_owners(std::vector<std::int64_t>{-1}, 1), io::InternalError);

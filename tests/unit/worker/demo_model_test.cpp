@@ -64,7 +64,8 @@ TEST_F(DemoModel, ASubjectAtTheFirstPositionIsEditedBehindAPrefix) {
   const Contexts contexts{.prefixes = {"", "It was a long day", "The people of the city"}, .wanted = 2};
   // Clamp, target and residual of an edit are of this length.
   const auto length = [&](const SinkLimits& any, const io::Edit& edit) {
-    return EditGroup(model, builder, contexts, any, hparams, {edit}).residual_stream().norm().item<double>();
+    const auto groups = EditGroup::make(model, builder, contexts, any, hparams, {{edit}});
+    return groups.front().residual_stream().norm().item<double>();
   };
   const double with_rule = length(limits, sink), usual = length(limits, plain);
   const double without_rule = length(torch::full({5}, 1e9), sink);

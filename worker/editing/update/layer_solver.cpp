@@ -86,8 +86,8 @@ torch::Tensor LayerSolver::keys_of(const torch::Tensor& rows) const {
 }
 
 void LayerSolver::solve(std::span<LayerUpdate> updates, sharding::BatchSeconds& seconds) const {
-  const auto activity = communicators_.world.activity("solve");
   {
+    const auto activity = communicators_.world.activity("products");
     const Stopwatch watch(seconds.solve);
     for (LayerUpdate& update : updates)
       update.products = covariances_.at(update.layer).own_products(keys_of(update.keys));
@@ -96,6 +96,7 @@ void LayerSolver::solve(std::span<LayerUpdate> updates, sharding::BatchSeconds& 
     const Stopwatch watch(seconds.communicate);
     for (const LayerUpdate& update : updates) covariances_.at(update.layer).share(update.products);
   }
+  const auto activity = communicators_.world.activity("factor");
   for (LayerUpdate& update : updates) {
     const Stopwatch watch(seconds.solve);
     update.v = update.products.to(torch::kFloat);
@@ -109,7 +110,7 @@ void LayerSolver::solve(std::span<LayerUpdate> updates, sharding::BatchSeconds& 
 
 std::vector<LayerRemoval> LayerSolver::solve_removal(const sharding::Removal& removal,
                                                      sharding::BatchSeconds& seconds) const {
-  const auto activity = communicators_.world.activity("solve");
+  const auto activity = communicators_.world.activity("products");
   require_removable(method_);
   std::vector<LayerRemoval> removals;
   for (const std::int64_t layer : layers_) {
@@ -134,12 +135,12 @@ std::vector<LayerRemoval> LayerSolver::solve_removal(const sharding::Removal& re
 }
 
 void LayerSolver::absorb(const LayerUpdate& update) {
-  const auto activity = communicators_.world.activity("absorb");
+  const auto activity = communicators_.world.activity("accept");
   if (method_.carries_keys) covariances_.at(update.layer).absorb(keys_of(update.keys), update.products);
 }
 
 void LayerSolver::release(const LayerRemoval& removal) {
-  const auto activity = communicators_.world.activity("absorb");
+  const auto activity = communicators_.world.activity("accept");
   if (method_.carries_keys) covariances_.at(removal.layer).release(keys_of(removal.keys), removal.products);
 }
 
@@ -182,7 +183,7 @@ std::map<std::int64_t, double> LayerSolver::drifts() const {
 }
 
 bool LayerSolver::accept() {
-  const auto activity = communicators_.world.activity("absorb");
+  const auto activity = communicators_.world.activity("accept");
   if (!method_.carries_keys) return false;
   for (auto& [layer, covariance] : covariances_) covariance.accept();
   const auto found = drifts();

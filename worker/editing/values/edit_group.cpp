@@ -7,92 +7,32 @@
 
 namespace anchorage::worker {
 
-EditGroup::EditGroup(const Transformer& model, const PromptBuilder& builder, const Contexts& contexts,
-                     const SinkLimits& limits, const io::Hparams& hparams, std::vector<io::Edit> edits)
+EditGroup::EditGroup(const Transformer& model, const io::Hparams& hparams, std::vector<io::Edit> edits)
     : model_(model),
       hparams_(hparams),
       layers_(hparams.layers.begin(), hparams.layers.end()),
-      edits_(std::move(edits)),
-      refusals_(edits_.size()) {
-  choose_contexts(builder, contexts, limits);
-  capture_subjects();
-}
+      edits_(std::move(edits)) {}
 
-// Tries all prefixes, including the spares, up to the last edited layer; keeps the prompts in the contexts
-// that pass.
-void EditGroup::choose_contexts(const PromptBuilder& builder, const Contexts& contexts, const SinkLimits& limits) {
-  const std::int64_t positions = model_.config.max_positions;
-  std::vector<EditPrompts> candidates;
-  for (const io::Edit& edit : edits_) candidates.push_back(builder.build(edit, contexts.prefixes, "", positions));
-  std::vector<TriedRow> tried;
-  for (std::size_t edit = 0; edit < edits_.size(); ++edit) {
-    auto& [rewrites, kl_prompt, target] = candidates[edit];
-    if (std::ranges::none_of(rewrites, &PromptRow::is_usable)) continue;
-    for (PromptRow& row : rewrites) tried.push_back({&row, edit});
-    tried.push_back({&kl_prompt, edit});
+std::vector<EditGroup> EditGroup::make(const Transformer& model, const PromptBuilder& builder,
+                                       const Contexts& contexts, const SinkLimits& limits,
+                                       const io::Hparams& hparams, std::vector<std::vector<io::Edit>> edits) {
+  std::vector<EditGroup> groups;
+  std::vector<ContextChoice> choices;
+  for (std::vector<io::Edit>& of_group : edits) groups.push_back(EditGroup(model, hparams, std::move(of_group)));
+  for (const EditGroup& group : groups)
+    choices.emplace_back(model, builder, contexts, limits, group.layers_, group.edits_);
+  for (ContextChoice& choice : choices) choice.compute();
+  for (ContextChoice& choice : choices) choice.choose();
+  for (ContextChoice& choice : choices) choice.compute();
+  for (ContextChoice& choice : choices) choice.settle();
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    auto chosen = choices[i].take();
+    groups[i].refusals_ = std::move(chosen.refusals);
+    groups[i].accepted_ = std::move(chosen.accepted);
+    groups[i].prompts_ = std::move(chosen.prompts);
+    groups[i].capture_subjects();
   }
-  reject_attention_sinks(tried, limits);
-
-  std::vector<EditPrompts> chosen;
-  std::vector<std::size_t> last_used(edits_.size());
-  for (std::size_t edit = 0; edit < edits_.size(); ++edit) {
-    const std::vector<PromptRow>& rewrites = candidates[edit].rewrites;
-    chosen.push_back({.rewrites = {}, .kl_prompt = candidates[edit].kl_prompt, .target = candidates[edit].target});
-    for (std::size_t i = 0; i < rewrites.size() && chosen[edit].rewrites.size() < contexts.wanted; ++i) {
-      if (!rewrites[i].is_usable()) continue;
-      chosen[edit].rewrites.push_back(rewrites[i]);
-      last_used[edit] = i;
-    }
-    // Where no context can be used, reports the bare prompt's rejection.
-    if (chosen[edit].rewrites.empty()) refusals_[edit] = rewrites.front().rejection;
-  }
-  move_kl_prompts(chosen, last_used, builder, contexts, limits);
-  for (std::size_t edit = 0; edit < edits_.size(); ++edit) {
-    if (refusals_[edit].empty()) refusals_[edit] = chosen[edit].kl_prompt.rejection;
-    if (!refusals_[edit].empty()) continue;
-    accepted_.push_back(static_cast<std::int64_t>(edit));
-    prompts_.push_back(std::move(chosen[edit]));
-  }
-}
-
-// Moves a KL prompt that cannot be used bare after the prefix of the edit's last context, or else after the
-// first prefix with which it can be used.
-void EditGroup::move_kl_prompts(std::vector<EditPrompts>& chosen, const std::vector<std::size_t>& last_used,
-                                const PromptBuilder& builder, const Contexts& contexts,
-                                const SinkLimits& limits) const {
-  std::vector<std::vector<PromptRow>> moved(chosen.size());  // after every prefix but the empty one
-  std::vector<TriedRow> tried;
-  for (std::size_t edit = 0; edit < chosen.size(); ++edit) {
-    if (!refusals_[edit].empty() || chosen[edit].kl_prompt.is_usable()) continue;
-    auto order = contexts.prefixes;
-    std::swap(order.front(), order[last_used[edit]]);
-    for (const std::string& prefix : order) {
-      if (!prefix.empty())
-        moved[edit].push_back(builder.build(edits_[edit], {}, prefix, model_.config.max_positions).kl_prompt);
-    }
-    for (PromptRow& row : moved[edit]) tried.push_back({&row, edit});
-  }
-  reject_attention_sinks(tried, limits);
-  for (std::size_t edit = 0; edit < chosen.size(); ++edit) {
-    const auto usable = std::ranges::find_if(moved[edit], &PromptRow::is_usable);
-    if (usable != moved[edit].end()) chosen[edit].kl_prompt = std::move(*usable);
-  }
-}
-
-// Rejects rows whose subject ends at an attention sink of an edited layer; skips rows that are rejected
-// already. Collective over the stages unless all rows are skipped.
-void EditGroup::reject_attention_sinks(std::vector<TriedRow> tried, const SinkLimits& limits) const {
-  std::erase_if(tried, [](const TriedRow& one) { return !one.row->is_usable(); });
-  if (tried.empty()) return;
-  std::vector<PromptRow> rows;
-  for (const TriedRow& one : tried) rows.push_back(*one.row);
-  const auto norms = SubjectActivations(model_, rows, layers_).residual_norms();
-  const torch::Tensor passes = norms.le(limits.to(norms.device())).all(1).cpu();
-  for (std::size_t i = 0; i < tried.size(); ++i) {
-    if (passes.data_ptr<bool>()[i]) continue;
-    tried[i].row->rejection = fmt::format(
-        "the last token of its subject '{}' is an attention sink in every context", edits_[tried[i].edit].subject);
-  }
+  return groups;
 }
 
 void EditGroup::capture_subjects() {
@@ -145,8 +85,8 @@ void EditGroup::find_values(GroupSpan groups, bool anchored) {
   const io::Hparams& hparams = some.front()->hparams_;
   std::vector<InjectedForward> forwards;
   for (const EditGroup* group : some) forwards.push_back(group->forward_with({group->layers_.back()}));
-  take(some,
-       anchored ? optimize_anchored_values(forwards, hparams) : optimize_values(std::move(forwards), hparams));
+  take(some, anchored ? optimize_anchored_values(std::move(forwards), hparams)
+                      : optimize_values(std::move(forwards), hparams));
 }
 
 void EditGroup::find_joint_values(GroupSpan groups) {

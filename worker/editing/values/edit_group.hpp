@@ -11,38 +11,26 @@
 #include <string>
 #include <vector>
 
-#include "io/edits/edit.hpp"
 #include "io/hparams/hparams.hpp"
-#include "worker/editing/values/subject_activations.hpp"
+#include "worker/editing/values/context_choice.hpp"
 #include "worker/editing/values/value_optimizer.hpp"
 
 namespace anchorage::worker {
 
-// The prefixes to put before the prompts (the empty one first), and after these, spares for contexts that
-// cannot be used.
-struct Contexts {
-  std::vector<std::string> prefixes;
-  std::size_t wanted = 1;  // contexts per edit; the others are spares
-};
-
-// |residual stream| above which a position counts as an attention sink, for each edited layer: [layers] f32.
-// Nothing is edited at a sink (docs/method.md section 1).
-using SinkLimits = torch::Tensor;
-
 class EditGroup {
  public:
-  // Chooses the contexts of each edit: the first `wanted` in which its prompt is a usable row of the model and the
-  // subject's last token is no attention sink. The KL prompt is bare, or follows a prefix where its subject
-  // would end at a sink. Borrows all but the edits. Collective over the stages.
-  EditGroup(const Transformer& model, const PromptBuilder& builder, const Contexts& contexts,
-            const SinkLimits& limits, const io::Hparams& hparams, std::vector<io::Edit> edits);
+  // Makes the groups of a replica, each of these edits, with their contexts chosen (context_choice.hpp). Borrows
+  // all but the edits. Collective over the stages.
+  static std::vector<EditGroup> make(const Transformer& model, const PromptBuilder& builder,
+                                     const Contexts& contexts, const SinkLimits& limits, const io::Hparams& hparams,
+                                     std::vector<std::vector<io::Edit>> edits);
 
   // Returns the accepted edits as indices into the given ones. An edit without a usable context, or whose
   // value is not finite, is refused with a reason.
   const std::vector<std::int64_t>& accepted() const { return accepted_; }
   const std::vector<std::string>& refusals() const { return refusals_; }  // one per given edit; empty when accepted
 
-  // Values are found for several groups at once, so that the stages of a replica always have one to work on.
+  // Values are found for all groups of a replica at once, so that its stages always have one to work on.
   using GroupSpan = std::span<EditGroup>;
 
   // Finds one value vector per edit, injected after the last edited layer; `anchored`: compressed to its
@@ -73,14 +61,7 @@ class EditGroup {
   torch::Tensor residual_stream() const;         // [accepted, d] f32, after the last edited layer
 
  private:
-  void choose_contexts(const PromptBuilder& builder, const Contexts& contexts, const SinkLimits& limits);
-  void move_kl_prompts(std::vector<EditPrompts>& chosen, const std::vector<std::size_t>& last_used,
-                       const PromptBuilder& builder, const Contexts& contexts, const SinkLimits& limits) const;
-  struct TriedRow {
-    PromptRow* row;    // borrowed
-    std::size_t edit;  // whose row it is
-  };
-  void reject_attention_sinks(std::vector<TriedRow> tried, const SinkLimits& limits) const;
+  EditGroup(const Transformer& model, const io::Hparams& hparams, std::vector<io::Edit> edits);
   void capture_subjects();
   InjectedForward forward_with(std::vector<std::int64_t> injected_layers) const;
   static std::vector<EditGroup*> those_with_edits(GroupSpan groups);

@@ -2,7 +2,6 @@
 
 #include <torch/utils.h>
 #include <algorithm>
-#include <numeric>
 
 #include "io/error.hpp"
 
@@ -37,8 +36,14 @@ InjectedForward::InjectedForward(const Transformer& model, std::vector<EditPromp
   io::check(!options_.layers.empty() && options_.loss_layer >= options_.layers.back(),
             "the loss lies after the injection");
   list_rows();
-  cache_prefixes();
-  lay_out_suffixes();
+}
+
+sharding::Range InjectedForward::own_slots() const {
+  const auto slots_before = [this](int stage) {
+    return std::ranges::count_if(options_.layers,
+                                 [&](std::int64_t layer) { return model_.stages.stage_of(layer) < stage; });
+  };
+  return {slots_before(model_.stages.index()), slots_before(model_.stages.index() + 1)};
 }
 
 void InjectedForward::list_rows() {
@@ -53,77 +58,110 @@ void InjectedForward::list_rows() {
   }
 }
 
-// Runs the one pass over whole rows: fills the attention caches before the subject's last token, the residual
-// stream that enters the suffixes, and the model's distribution p_0 after each KL prompt.
-void InjectedForward::cache_prefixes() {
+void InjectedForward::begin() {
   const torch::NoGradGuard no_gradients;
   std::vector<TokenIds> ids;
-  std::vector<std::int64_t> lengths;
-  std::int64_t past = 0;
-  for (const Row& row : rows_) {
-    ids.push_back(row.ids);
-    lengths.push_back(row.subject_last);
-    past = std::max(past, row.subject_last);
-  }
-  const ForwardPass whole(model_, lay_out(ids, {}, model_.device()));
-  const BlockOutput first =
-      whole.block(options_.layers.front(), whole.blocks(0, options_.layers.front(), whole.embed()));
-  auto hidden = first.hidden;
+  for (const Row& row : rows_) ids.push_back(row.ids);
+  whole_ = std::make_unique<const ForwardPass>(model_, lay_out(ids, {}, model_.device()));
+  next_ = std::min(options_.layers.front(), model_.stages.second_pass(model_.layers()));
+  arriving_ = whole_->blocks(0, next_, whole_->embed());
+}
 
-  std::vector<std::int64_t> suffix_tokens, kl_prompt_tokens, subjects, first_subjects;
-  std::int64_t edit_seen = -1;
+void InjectedForward::arrive() {
+  const torch::NoGradGuard no_gradients;
+  const std::int64_t first = options_.layers.front();
+  arriving_ = whole_->enter(first, whole_->blocks(next_, first, arriving_));
+  arrived_ = true;
+}
+
+torch::Tensor InjectedForward::fill_caches(const torch::Tensor& entering) {
+  const torch::NoGradGuard no_gradients;
+  auto hidden = entering.defined() ? entering : arriving_;
+  for (std::int64_t layer = options_.layers.front(); layer <= options_.loss_layer; ++layer) {
+    if (model_.holds(layer)) hidden = cache_block(layer, hidden);
+  }
+  if (model_.stages.is_last()) cache_distribution(hidden);
+  lay_out_suffixes();
+  whole_.reset();
+  arriving_.reset();
+  return hidden;
+}
+
+void InjectedForward::fill_until(std::int64_t last_layer) {
+  const torch::NoGradGuard no_gradients;
+  if (!whole_) begin();
+  if (!arrived_) arrive();
+  auto hidden = arriving_;
+  for (std::int64_t layer = options_.layers.front(); layer <= last_layer; ++layer) {
+    if (layer > options_.layers.front()) hidden = whole_->enter(layer, hidden);
+    if (model_.holds(layer)) hidden = cache_block(layer, hidden);
+  }
+  if (last_layer == options_.loss_layer) {
+    hidden = whole_->to_last_stage(last_layer, hidden);
+    if (model_.stages.is_last()) cache_distribution(hidden);
+  }
+  lay_out_suffixes();
+  whole_.reset();
+  arriving_.reset();
+}
+
+void InjectedForward::fill() {
+  fill_until(options_.loss_layer);
+}
+
+// Keeps of the first injected layer the residual stream that enters the suffixes, and its keys; of those above the
+// attention before the subject's last token.
+torch::Tensor InjectedForward::cache_block(std::int64_t layer, const torch::Tensor& hidden) {
+  const BlockOutput output = whole_->block_here(layer, hidden);
+  if (layer == options_.layers.front()) {
+    cache_first(output);
+  } else {
+    std::vector<std::int64_t> lengths;
+    for (const Row& row : rows_) lengths.push_back(row.subject_last);
+    const std::int64_t past = std::ranges::max(lengths);
+    caches_.resize(static_cast<std::size_t>(options_.loss_layer - options_.layers.front()));
+    caches_[static_cast<std::size_t>(layer - options_.layers.front() - 1)] = {
+        prefixes(output.attention_keys, whole_->layout(), lengths, past),
+        prefixes(output.attention_values, whole_->layout(), lengths, past)};
+  }
+  if (layer == options_.layers.back()) {
+    std::vector<std::int64_t> first_subjects;
+    std::int64_t edit_seen = -1;
+    for (std::size_t r = 0; r < rows_.size(); ++r) {
+      const auto row = static_cast<std::int64_t>(r);
+      if (rows_[r].edit != edit_seen) first_subjects.push_back(whole_->layout().packed(row, rows_[r].subject_last));
+      edit_seen = rows_[r].edit;
+    }
+    norms_ =
+        output.hidden.index_select(0, index_tensor(first_subjects, model_.device())).to(torch::kFloat).norm(2, -1);
+  }
+  return output.hidden;
+}
+
+void InjectedForward::cache_first(const BlockOutput& first) {
+  std::vector<std::int64_t> suffix_tokens, subjects;
   for (std::size_t r = 0; r < rows_.size(); ++r) {
     const auto row = static_cast<std::int64_t>(r);
     const auto end = static_cast<std::int64_t>(rows_[r].ids.size());
     for (auto position = rows_[r].subject_last; position < end; ++position) {
-      suffix_tokens.push_back(whole.layout().packed(row, position));
+      suffix_tokens.push_back(whole_->layout().packed(row, position));
     }
-    if (rows_[r].kl_prompt) kl_prompt_tokens.push_back(whole.layout().packed(row, end - 1));
-    subjects.push_back(whole.layout().packed(row, rows_[r].subject_last));
-    if (rows_[r].edit != edit_seen) first_subjects.push_back(subjects.back());
-    edit_seen = rows_[r].edit;
+    subjects.push_back(whole_->layout().packed(row, rows_[r].subject_last));
   }
-  if (model_.holds(options_.layers.front())) {
-    after_first_ = hidden.index_select(0, index_tensor(suffix_tokens, model_.device()));
-    first_keys_ = first.key.index_select(0, index_tensor(subjects, model_.device()));
-  }
-
-  const auto note_norms = [&](std::int64_t layer) {
-    if (layer != options_.layers.back() || !model_.holds(layer)) return;
-    norms_ = hidden.index_select(0, index_tensor(first_subjects, model_.device())).to(torch::kFloat).norm(2, -1);
-  };
-  note_norms(options_.layers.front());
-  for (std::int64_t layer = options_.layers.front() + 1; layer <= options_.loss_layer; ++layer) {
-    const BlockOutput output = whole.block(layer, hidden);
-    hidden = output.hidden;
-    caches_.emplace_back();
-    if (!model_.holds(layer)) continue;
-    caches_.back() = {prefixes(output.attention_keys, whole.layout(), lengths, past),
-                      prefixes(output.attention_values, whole.layout(), lengths, past)};
-    note_norms(layer);
-  }
-  hidden = whole.to_last_stage(options_.loss_layer, hidden);
-  if (!model_.stages.is_last()) return;
-  kl_before_ =
-      next_token_log_probabilities(model_, hidden.index_select(0, index_tensor(kl_prompt_tokens, model_.device())));
+  after_first_ = first.hidden.index_select(0, index_tensor(suffix_tokens, model_.device()));
+  first_keys_ = first.key.index_select(0, index_tensor(subjects, model_.device()));
 }
 
-void InjectedForward::share_norms(std::span<InjectedForward* const> groups) {
-  const InjectedForward& first = *groups.front();
-  const Stages& stages = first.model_.stages;
-  const int from = stages.stage_of(first.options_.layers.back());
-  std::vector<torch::Tensor> norms;
-  std::vector<std::int64_t> edits;
-  for (const InjectedForward* group : groups) {
-    if (stages.index() == from) norms.push_back(group->norms_);
-    edits.push_back(group->edits());
+// The model's distribution p_0 after each KL prompt.
+void InjectedForward::cache_distribution(const torch::Tensor& hidden) {
+  std::vector<std::int64_t> kl_prompt_tokens;
+  for (std::size_t r = 0; r < rows_.size(); ++r) {
+    const auto end = static_cast<std::int64_t>(rows_[r].ids.size());
+    if (rows_[r].kl_prompt)
+      kl_prompt_tokens.push_back(whole_->layout().packed(static_cast<std::int64_t>(r), end - 1));
   }
-  const auto shared = stages
-                          .broadcast_from(first.first_stage(), norms.empty() ? torch::Tensor() : at::cat(norms),
-                                          from, {std::accumulate(edits.begin(), edits.end(), std::int64_t{0})},
-                                          torch::kFloat, "broadcast norms at subjects")
-                          .split_with_sizes(edits);
-  for (std::size_t i = 0; i < groups.size(); ++i) groups[i]->norms_ = shared[i];
+  kl_before_ =
+      next_token_log_probabilities(model_, hidden.index_select(0, index_tensor(kl_prompt_tokens, model_.device())));
 }
 
 void InjectedForward::lay_out_suffixes() {
@@ -166,48 +204,61 @@ void InjectedForward::lay_out_suffixes() {
                   .row_averages = row_averages.to(device)};
 }
 
-torch::Tensor InjectedForward::hidden_after(std::int64_t last_layer, const torch::Tensor& injected,
-                                            const Capture& capture) const {
-  const auto in_dtype = injected.to(model_.dtype());
-  const auto inject = [&](const torch::Tensor& hidden, std::int64_t slot) {
-    if (!model_.holds(options_.layers[static_cast<std::size_t>(slot)])) return hidden;
-    const auto vectors = in_dtype.select(1, slot).index_select(0, predictions_.row_edit);
-    return hidden.index_add(0, predictions_.subject_index, vectors);
-  };
-  auto hidden = inject(after_first_, 0);
-  std::int64_t slot = 1;
-  for (std::int64_t layer = options_.layers.front() + 1; layer <= last_layer; ++layer) {
-    const auto& cache = caches_[static_cast<std::size_t>(layer - options_.layers.front() - 1)];
-    const BlockOutput output = suffixes_->block(layer, hidden, &cache);
-    if (capture && model_.holds(layer)) capture(layer, output);
-    hidden = output.hidden;
-    if (slot < std::ssize(options_.layers) && options_.layers[static_cast<std::size_t>(slot)] == layer) {
-      hidden = inject(hidden, slot++);
-    }
+// `vectors` are those of this stage's slots.
+torch::Tensor InjectedForward::inject(std::int64_t layer, const torch::Tensor& hidden,
+                                      const torch::Tensor& vectors) const {
+  const auto place = std::ranges::find(options_.layers, layer);
+  if (place == options_.layers.end()) return hidden;
+  const auto of_slot = vectors.select(1, place - options_.layers.begin() - own_slots().begin);
+  return hidden.index_add(0, predictions_.subject_index, of_slot.index_select(0, predictions_.row_edit));
+}
+
+BlockOutput InjectedForward::suffix_block(std::int64_t layer, const torch::Tensor& hidden) const {
+  const auto& cache = caches_[static_cast<std::size_t>(layer - options_.layers.front() - 1)];
+  return suffixes_->block_here(layer, hidden, &cache);
+}
+
+torch::Tensor InjectedForward::forward(const torch::Tensor& entering, const torch::Tensor& vectors) const {
+  const auto in_dtype = vectors.to(model_.dtype());
+  const std::int64_t first = options_.layers.front();
+  auto hidden = entering;
+  if (model_.holds(first)) hidden = inject(first, after_first_, in_dtype);
+  for (std::int64_t layer = first + 1; layer <= options_.loss_layer; ++layer) {
+    if (model_.holds(layer)) hidden = inject(layer, suffix_block(layer, hidden).hidden, in_dtype);
   }
   return hidden;
 }
 
-std::vector<torch::Tensor> InjectedForward::subject_keys(const torch::Tensor& injected) const {
+std::vector<torch::Tensor> InjectedForward::subject_keys(const torch::Tensor& injected) {
   const torch::NoGradGuard no_gradients;
   const auto mean_over_contexts = [&](const torch::Tensor& rows) {
     return at::mm(predictions_.row_averages, rows.to(torch::kFloat));
   };
+  const std::int64_t first = options_.layers.front();
+  if (!suffixes_) fill_until(options_.layers.back());
+  const auto own = own_slots();
+  const auto in_dtype = injected.narrow(1, own.begin, own.size()).to(model_.dtype());
   std::vector<torch::Tensor> keys(options_.layers.size());
-  if (first_keys_.defined()) keys.front() = mean_over_contexts(first_keys_);
-  hidden_after(options_.layers.back(), injected, [&](std::int64_t layer, const BlockOutput& output) {
+  torch::Tensor hidden;
+  if (model_.holds(first)) {
+    keys.front() = mean_over_contexts(first_keys_);
+    hidden = inject(first, after_first_, in_dtype);
+  }
+  for (std::int64_t layer = first + 1; layer <= options_.layers.back(); ++layer) {
+    hidden = suffixes_->enter(layer, hidden);
+    if (!model_.holds(layer)) continue;
+    const BlockOutput output = suffix_block(layer, hidden);
     const auto place = std::ranges::find(options_.layers, layer);
-    if (place == options_.layers.end()) return;
-    keys[static_cast<std::size_t>(place - options_.layers.begin())] =
-        mean_over_contexts(output.key.index_select(0, predictions_.subject_index));
-  });
-  return model_.stages.broadcast_layers_from(0, options_.layers, std::move(keys), {edits(), model_.config.d_ff},
-                                             torch::kFloat, "broadcast injected keys");
+    if (place != options_.layers.end())
+      keys[static_cast<std::size_t>(place - options_.layers.begin())] =
+          mean_over_contexts(output.key.index_select(0, predictions_.subject_index));
+    hidden = inject(layer, output.hidden, in_dtype);
+  }
+  return model_.stages.broadcast_layers(options_.layers, std::move(keys), {edits(), model_.config.d_ff},
+                                        torch::kFloat, "broadcast injected keys");
 }
 
-InjectedLoss InjectedForward::loss(const torch::Tensor& injected) const {
-  const auto hidden = suffixes_->to_last_stage(options_.loss_layer, hidden_after(options_.loss_layer, injected));
-  if (!model_.stages.is_last()) return {.nll = hidden, .kl = {}, .matches = {}};
+InjectedLoss InjectedForward::loss_of(const torch::Tensor& hidden) const {
   const std::int64_t predicted = predictions_.target_index.size(0);
   const auto index = at::cat({predictions_.target_index, predictions_.kl_index});
   const auto log_probabilities = next_token_log_probabilities(model_, hidden.index_select(0, index));

@@ -6,7 +6,9 @@
 // layers after the first injected one, and the head only where something is predicted; gradients flow only to
 // the injected vectors.
 //
-// Where the model is cut into stages, each stage caches what its layers need, and all make the same calls.
+// Where the model is cut into stages, each stage caches what its layers need. Stages from that of the first
+// injected layer to the last one take part in the loss, each with its own layers: what leaves one enters the next
+// (value_pipeline.hpp).
 //
 // Notation: E edits, m injected layers, d = d_model, f = d_ff.
 #pragma once
@@ -26,19 +28,16 @@ struct InjectionOptions {
   std::int64_t loss_layer = 0;       // the block whose output goes through final norm and head (`v_loss_layer`)
 };
 
-// The loss of the edits' prompts with vectors injected. All [E], on the last stage. On other stages, `nll`
-// holds what remains there of hidden states that moved to the next stage (stages.hpp); the rest is undefined.
+// The loss of the edits' prompts with vectors injected. All [E].
 struct InjectedLoss {
   torch::Tensor nll;      // mean over the contexts of the mean over target tokens of -log p
   torch::Tensor kl;       // KL(p_0 || p) of the next token of "{subject} is a"; p_0 without injection
   torch::Tensor matches;  // bool: every target token is the most probable one, in every context
 };
 
-// Copies share their tensors.
 class InjectedForward {
  public:
-  // Runs the whole rows once, without gradients, to fill the caches. Borrows the model. Collective over the
-  // stages.
+  // Lists the rows; runs nothing yet. Borrows the model.
   InjectedForward(const Transformer& model, std::vector<EditPrompts> edits, InjectionOptions options);
 
   std::int64_t edits() const { return static_cast<std::int64_t>(edits_.size()); }
@@ -47,26 +46,47 @@ class InjectedForward {
   std::int64_t d_model() const { return model_.config.d_model; }
   const std::vector<std::int64_t>& layers() const { return options_.layers; }
   const Transformer& model() const { return model_; }
-  torch::ScalarType loss_dtype() const { return model_.dtype() == torch::kDouble ? torch::kDouble : torch::kFloat; }
 
-  // Stages before that of the first injected layer take part only in filling the caches, not in the loss.
+  // Stages before that of the first injected layer take part only in the pass to it.
   int first_stage() const { return model_.stages.stage_of(options_.layers.front()); }
   bool takes_part() const { return model_.stages.index() >= first_stage(); }
+  // Returns which of the injected layers this stage holds, as indices into them; all of those from its end on are
+  // on the stages after this one.
+  sharding::Range own_slots() const;
 
-  // Returns |residual stream| at the subject's last token of the first context, after the last injected
-  // layer: [E] f32, on that layer's stage, and after `share_norms` on all stages that take part.
+  // Run whole rows through the layers up to the first injected one, of which the output is cached: through those
+  // below the stages' second pass (Stages::second_pass), and through the others and to the stage of the first
+  // injected layer. Where there are several groups, each for all of them. Collective over the stages, without
+  // gradients.
+  void begin();
+  void arrive();
+
+  // Runs whole rows through this stage's layers from the first injected one on and fills the caches. `entering` is
+  // what left the stage before, undefined on the first that takes part; the number of its rows is whole_tokens().
+  // Returns what leaves this stage.
+  torch::Tensor fill_caches(const torch::Tensor& entering);
+  std::int64_t whole_tokens() const { return whole_->layout().tokens(); }
+  // Does all of that at once. Collective over the stages.
+  void fill();
+
+  // Returns |residual stream| at the subject's last token of the first context, after the last injected layer: [E]
+  // f32. Known on that layer's stage when the caches are filled, and where it is set.
   const torch::Tensor& norms() const { return norms_; }
-  // Broadcasts the norms of groups with the same injected layers.
-  static void share_norms(std::span<InjectedForward* const> groups);
+  void set_norms(torch::Tensor norms) { norms_ = std::move(norms); }
 
-  // Computes the loss with `injected` [E, m, d] added. Differentiable with respect to `injected`; over
-  // stages, see LossEvaluation.
-  InjectedLoss loss(const torch::Tensor& injected) const;
+  // Runs the suffixes through this stage's layers, with `vectors` [E, own slots, d] added. `entering` [tokens(), d]
+  // is what left the stage before, undefined on the first that takes part. Differentiable with respect to both.
+  torch::Tensor forward(const torch::Tensor& entering, const torch::Tensor& vectors) const;
+  std::int64_t tokens() const { return suffixes_->layout().tokens(); }
+  // Returns the loss, of what leaves the last stage. Differentiable.
+  InjectedLoss loss_of(const torch::Tensor& hidden) const;
+  // Both, of a model that is one stage: with `injected` [E, m, d] added.
+  InjectedLoss loss(const torch::Tensor& injected) const { return loss_of(forward({}, injected)); }
 
   // Returns the keys of the injected layers at the subject's last token with `injected` added, averaged over
   // each edit's contexts: m tensors [E, f] f32, without gradients. The first layer's key comes before any
-  // injection. Collective over the stages.
-  std::vector<torch::Tensor> subject_keys(const torch::Tensor& injected) const;
+  // injection. Fills the caches as far as it needs them, unless they are filled. Collective over the stages.
+  std::vector<torch::Tensor> subject_keys(const torch::Tensor& injected);
 
   // Drops all edits but `kept` (indices into the current ones, ascending).
   void keep(std::span<const std::int64_t> kept);
@@ -90,18 +110,26 @@ class InjectedForward {
     torch::Tensor row_averages;    // [E, rows] f32: 1 / contexts of the edit at its rewriting prompts
   };
 
+  torch::ScalarType loss_dtype() const { return model_.dtype() == torch::kDouble ? torch::kDouble : torch::kFloat; }
   void list_rows();
-  void cache_prefixes();
+  void fill_until(std::int64_t last_layer);
+  // Runs a whole-row block that this stage holds and caches what is needed of it.
+  torch::Tensor cache_block(std::int64_t layer, const torch::Tensor& hidden);
+  void cache_first(const BlockOutput& first);
+  void cache_distribution(const torch::Tensor& hidden);
   void lay_out_suffixes();
-  // Called with each layer after the first injected one and its output before the injection.
-  using Capture = std::function<void(std::int64_t layer, const BlockOutput& output)>;
-  torch::Tensor hidden_after(std::int64_t last_layer, const torch::Tensor& injected,
-                             const Capture& capture = {}) const;
+  torch::Tensor inject(std::int64_t layer, const torch::Tensor& hidden, const torch::Tensor& vectors) const;
+  // Runs a suffix block that this stage holds, without what is injected after it.
+  BlockOutput suffix_block(std::int64_t layer, const torch::Tensor& hidden) const;
 
   const Transformer& model_;
   InjectionOptions options_;
   std::vector<EditPrompts> edits_;
   std::vector<Row> rows_;
+  std::unique_ptr<const ForwardPass> whole_;  // whole rows, until the caches are filled
+  torch::Tensor arriving_;                    // [whole tokens, d]: the residual stream before block `next_`
+  std::int64_t next_ = 0;
+  bool arrived_ = false;                // arriving_ is on the stage of the first injected layer
   std::vector<AttentionCache> caches_;  // one per layer after the first injected one, in order
   torch::Tensor after_first_;           // [tokens, d]: residual stream after the first injected layer
   torch::Tensor first_keys_;            // [rows, f]: key of the first injected layer at the subject's last token

@@ -2,6 +2,7 @@
 
 #include <torch/utils.h>
 #include <algorithm>
+#include <utility>
 
 namespace anchorage::worker {
 namespace {
@@ -24,45 +25,62 @@ SubjectActivations::SubjectActivations(const Transformer& model, std::span<const
   const torch::NoGradGuard no_gradients;
   const auto& ends = pass_.layout().row_begin;
   subject_index_ = (torch::tensor(std::vector<std::int64_t>(ends.begin() + 1, ends.end())) - 1).to(model.device());
-  entering_ = pass_.blocks(0, edited_layers_.front(), pass_.embed());
+  next_ = std::min(edited_layers_.front(), model.stages.second_pass(model.layers()));
+  entering_ = pass_.blocks(0, next_, pass_.embed());
 }
 
-torch::Tensor SubjectActivations::keys(std::int64_t layer) const {
+const torch::Tensor& SubjectActivations::entering() {
+  if (entered_) return entering_;
+  const std::int64_t first = edited_layers_.front();
+  entering_ = pass_.enter(first, pass_.blocks(next_, first, entering_));
+  entered_ = true;
+  return entering_;
+}
+
+torch::Tensor SubjectActivations::before(std::int64_t layer) {
+  auto hidden = entering();
+  for (std::int64_t below = edited_layers_.front(); below < layer; ++below)
+    hidden = pass_.enter(below + 1, pass_.block_here(below, hidden).hidden);
+  return hidden;
+}
+
+torch::Tensor SubjectActivations::keys(std::int64_t layer) {
   const torch::NoGradGuard no_gradients;
-  const auto key = pass_.block(layer, pass_.blocks(edited_layers_.front(), layer, entering_)).key;
+  const auto key = pass_.block_here(layer, before(layer)).key;
   return on_all_stages(key.defined() ? key.index_select(0, subject_index_) : key, layer, model_.config.d_ff,
                        model_.dtype());
 }
 
-std::vector<torch::Tensor> SubjectActivations::keys() const {
-  return at_edited_layers(model_.config.d_ff, model_.dtype(), [](const BlockOutput& output) { return output.key; });
+std::vector<torch::Tensor> SubjectActivations::keys() {
+  return shared(at_edited_layers([](const BlockOutput& output) { return output.key; }), model_.config.d_ff,
+                model_.dtype());
 }
 
-torch::Tensor SubjectActivations::residual_stream() const {
+torch::Tensor SubjectActivations::residual_stream() {
   const torch::NoGradGuard no_gradients;
   const std::int64_t last = edited_layers_.back();
-  const auto hidden = pass_.blocks(edited_layers_.front(), last + 1, entering_);
+  const auto hidden = pass_.block_here(last, before(last)).hidden;
   return on_all_stages(model_.holds(last) ? hidden.index_select(0, subject_index_) : hidden, last,
                        model_.config.d_model, model_.dtype());
 }
 
-torch::Tensor SubjectActivations::residual_norms() const {
-  return at::cat(at_edited_layers(1, torch::kFloat,
-                                  [](const BlockOutput& output) {
-                                    return output.hidden.to(torch::kFloat).norm(2, -1, /*keepdim=*/true);
-                                  }),
-                 1);
+void SubjectActivations::compute_residual_norms() {
+  norms_ = at_edited_layers(
+      [](const BlockOutput& output) { return output.hidden.to(torch::kFloat).norm(2, -1, /*keepdim=*/true); });
 }
 
-// Stages broadcast what they captured only when everything is computed, so that earlier stages do not wait
-// for later ones.
-std::vector<torch::Tensor> SubjectActivations::at_edited_layers(std::int64_t width, torch::ScalarType dtype,
-                                                                const Capture& capture) const {
+torch::Tensor SubjectActivations::residual_norms() {
+  if (norms_.empty()) compute_residual_norms();
+  return at::cat(shared(std::exchange(norms_, {}), 1, torch::kFloat), 1);
+}
+
+std::vector<torch::Tensor> SubjectActivations::at_edited_layers(const Capture& capture) {
   const torch::NoGradGuard no_gradients;
   std::vector<torch::Tensor> captured;
-  auto hidden = entering_;
+  auto hidden = entering();
   for (std::int64_t layer = edited_layers_.front(); layer <= edited_layers_.back(); ++layer) {
-    const BlockOutput output = pass_.block(layer, hidden);
+    if (layer > edited_layers_.front()) hidden = pass_.enter(layer, hidden);
+    const BlockOutput output = pass_.block_here(layer, hidden);
     hidden = output.hidden;
     if (!std::ranges::count(edited_layers_, layer)) continue;
     captured.emplace_back();
@@ -72,8 +90,15 @@ std::vector<torch::Tensor> SubjectActivations::at_edited_layers(std::int64_t wid
                                .attention_keys = {},
                                .attention_values = {}});
   }
-  return model_.stages.broadcast_layers_from(0, edited_layers_, std::move(captured), {pass_.layout().rows, width},
-                                             dtype, captured_operation);
+  return captured;
+}
+
+// Stages broadcast what they captured only when everything is computed, so that earlier stages do not wait
+// for later ones.
+std::vector<torch::Tensor> SubjectActivations::shared(std::vector<torch::Tensor> captured, std::int64_t width,
+                                                      torch::ScalarType dtype) const {
+  return model_.stages.broadcast_layers(edited_layers_, std::move(captured), {pass_.layout().rows, width}, dtype,
+                                        captured_operation);
 }
 
 torch::Tensor SubjectActivations::on_all_stages(const torch::Tensor& rows, std::int64_t layer, std::int64_t width,

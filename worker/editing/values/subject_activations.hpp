@@ -11,9 +11,9 @@
 
 namespace anchorage::worker {
 
-// Runs the prefixes of rows, up to the subject's last token. Construction computes everything before the
-// first edited layer once; each call computes what depends on edited weights. Collective over the model's
-// stages, all of which get the results.
+// Runs the prefixes of rows, up to the subject's last token. Everything before the first edited layer is computed
+// once: below the stages' second pass (Stages::second_pass) by the construction, the rest by the first call. Each
+// call computes what depends on edited weights. Collective over the model's stages, all of which get the results.
 class SubjectActivations {
  public:
   // Borrows the model. `edited_layers` ascending.
@@ -21,31 +21,40 @@ class SubjectActivations {
                      std::span<const std::int64_t> edited_layers);
 
   // Returns the key of edited layer `layer` at the subject's last token of each row, [rows, f].
-  torch::Tensor keys(std::int64_t layer) const;
+  torch::Tensor keys(std::int64_t layer);
 
   // Returns the keys of every edited layer, [rows, f] each, in one pass.
-  std::vector<torch::Tensor> keys() const;
+  std::vector<torch::Tensor> keys();
 
   // Returns the residual stream after the last edited layer, [rows, d].
-  torch::Tensor residual_stream() const;
+  torch::Tensor residual_stream();
 
-  // Returns |residual stream| after each edited layer, [rows, layers] f32.
-  torch::Tensor residual_norms() const;
+  // Returns |residual stream| after each edited layer, [rows, layers] f32. What takes time of it can be had before,
+  // for several objects one after another, so that stages do not wait for each other's results.
+  void compute_residual_norms();
+  torch::Tensor residual_norms();
 
  private:
   // Returns what `capture` takes from each edited layer's output at the subjects' last tokens: [rows, width]
   // each.
   using Capture = std::function<torch::Tensor(const BlockOutput& at_subjects)>;
-  std::vector<torch::Tensor> at_edited_layers(std::int64_t width, torch::ScalarType dtype,
-                                              const Capture& capture) const;
+  std::vector<torch::Tensor> at_edited_layers(const Capture& capture);
+  std::vector<torch::Tensor> shared(std::vector<torch::Tensor> captured, std::int64_t width,
+                                    torch::ScalarType dtype) const;
   torch::Tensor on_all_stages(const torch::Tensor& rows, std::int64_t layer, std::int64_t width,
                               torch::ScalarType dtype) const;
+  // Return the residual stream before the first edited layer, and before another one, on its stage.
+  const torch::Tensor& entering();
+  torch::Tensor before(std::int64_t layer);
 
   const Transformer& model_;
   ForwardPass pass_;
   std::vector<std::int64_t> edited_layers_;
   torch::Tensor subject_index_;  // [rows] i64: index of the subject's last token in the packed tokens
-  torch::Tensor entering_;       // [tokens, d]: the residual stream before the first edited layer
+  torch::Tensor entering_;       // [tokens, d]: the residual stream before block `next_`
+  std::int64_t next_ = 0;
+  bool entered_ = false;              // entering_ is on the stage of the first edited layer
+  std::vector<torch::Tensor> norms_;  // computed: [rows, 1] of each edited layer that this stage holds
 };
 
 }  // namespace anchorage::worker

@@ -12,6 +12,7 @@
 namespace anchorage::worker {
 namespace {
 
+using tests::Cut;
 using tests::EditorOutcome;
 using tests::EditorRank;
 using tests::name_of;
@@ -38,14 +39,19 @@ INSTANTIATE_TEST_SUITE_P(Methods, BatchEditorOfMethod, tests::every_method(),
 TEST_P(BatchEditorOfMethod, GivesTheSameBitsOnOneToFourRanksInAnyShape) {
   const EditorOutcome one = edit(GetParam(), {1, 1});
   for (const auto& [stages, replicas] : {std::pair{1, 2}, {2, 1}, {1, 3}, {3, 1}, {2, 2}, {4, 1}}) {
-    const EditorOutcome several = edit(GetParam(), {stages, replicas});
-    for (const std::int64_t layer : {1, 2}) {
-      EXPECT_TRUE(at::equal(several.weights.at(layer), one.weights.at(layer)))
-          << stages << " stages x " << replicas << " replicas, layer " << layer;
-      EXPECT_FALSE(at::equal(one.weights.at(layer), read_down_projection(directory, layer)));
+    for (const Cut each : {Cut::one_range, Cut::two_ranges}) {
+      if (stages == 1 && each == Cut::two_ranges) continue;
+      cut = each;
+      const EditorOutcome several = edit(GetParam(), {stages, replicas});
+      for (const std::int64_t layer : {1, 2}) {
+        EXPECT_TRUE(at::equal(several.weights.at(layer), one.weights.at(layer)))
+            << stages << " stages x " << replicas << " replicas, layer " << layer << ", "
+            << (cut == Cut::one_range ? "one range a stage" : "two ranges a stage");
+        EXPECT_FALSE(at::equal(one.weights.at(layer), read_down_projection(directory, layer)));
+      }
+      for (std::size_t i = 0; i < one.batches.size(); ++i)
+        EXPECT_EQ(several.batches[i].anchors, one.batches[i].anchors) << name_of({stages, replicas});
     }
-    for (std::size_t i = 0; i < one.batches.size(); ++i)
-      EXPECT_EQ(several.batches[i].anchors, one.batches[i].anchors) << name_of({stages, replicas});
   }
 }
 
@@ -240,23 +246,6 @@ TEST_F(BatchEditorTest, EveryPartOfBEacCanBeSwitchedOff) {
   EXPECT_FALSE(at::equal(without_refresh, whole));
   EXPECT_FALSE(at::equal(without_anchors, whole));
   EXPECT_FALSE(at::equal(without_anchors, without_selection));
-}
-
-// One answer of the last stage serves all groups that are in flight; one after the other, each would wait for its
-// own.
-TEST_F(BatchEditorTest, StagesHaveSeveralGroupsUnderWay) {
-  options.early_stop_loss = 0;
-  const auto all = seven_edits();
-  const auto waits = [&](int group) {
-    options.group = group;
-    std::int64_t calls = 0;
-    on_ranks("b-eac", {2, 1}, [&](const EditorRank& rank) {
-      (void)rank.editor.apply(std::span(all).first(4));
-      if (rank.is_root()) calls = rank.replica.traffic().at("broadcast losses").calls;
-    });
-    return calls;
-  };
-  EXPECT_EQ(waits(1), waits(4));
 }
 
 }  // namespace

@@ -73,7 +73,10 @@ TEST_F(EditRefusal, AnEssenceThatIsAnAttentionSinkMovesBehindAPrefix) {
         .squeeze(0);
   };
   const auto refusal = [&](const io::Edit& edit, const std::vector<std::string>& in) {
-    return EditGroup(model, prompts, {.prefixes = in, .wanted = 1}, limits, options, {edit}).refusals().front();
+    return EditGroup::make(model, prompts, {.prefixes = in, .wanted = 1}, limits, options, {{edit}})
+        .front()
+        .refusals()
+        .front();
   };
   int cases = 0;
   for (const io::Edit& edit : seven_edits()) {
@@ -103,10 +106,10 @@ TEST_F(EditRefusal, ContextsBehindWhichAPromptIsTooLongAreNotUsed) {
   for (const char* name : {"gpt2", "llama_tied"}) {
     const Transformer model = load_transformer(tests::golden_model(name).directory);
     const auto value_in = [&](const Contexts& contexts) {
-      EditGroup group(model, prompts, contexts, limits, options, {edit});
-      EXPECT_EQ(group.refusals().front(), "");
-      EditGroup::find_values(std::span(&group, 1), /*anchored=*/false);
-      return group.values();
+      auto groups = EditGroup::make(model, prompts, contexts, limits, options, {{edit}});
+      EXPECT_EQ(groups.front().refusals().front(), "");
+      EditGroup::find_values(groups, /*anchored=*/false);
+      return groups.front().values();
     };
     const auto bare = value_in({.prefixes = {""}, .wanted = 1});
     EXPECT_EQ(bare.size(0), 1);

@@ -105,7 +105,7 @@ class EditorTest : public testing::Test {
     const auto body = [&](sharding::HostCommunicator& world) {
       torch::set_num_threads(1);
       auto groups = sharding::form_rank_groups(world, topology, torch::kCPU);
-      const worker::Stages stages(even_stages(4, topology.stages()), *groups.replica);
+      const worker::Stages stages(cut_stages(4, topology.stages(), cut, 1), *groups.replica);
       worker::Transformer model =
           worker::load_transformer(directory, {.device = torch::kCPU, .dtype = std::nullopt, .stages = stages});
       worker::EditedWeights weights(model, directory, {options.layers.begin(), options.layers.end()});
@@ -153,6 +153,7 @@ class EditorTest : public testing::Test {
   io::Hparams options = editor_hparams();
   std::int64_t most_slab_rows = 24;  // so that even these layers have several slabs
   sharding::Seconds deadline = sharding::default_deadline;
+  Cut cut = Cut::one_range;  // of the model into stages
 };
 
 // Ranks in the shapes in which a replica is whole, is cut, and both.

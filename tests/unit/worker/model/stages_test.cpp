@@ -4,15 +4,13 @@
 #include <gtest/gtest.h>
 #include <torch/utils.h>
 
-#include <deque>
 #include <mutex>
 
 #include "io/error.hpp"
 #include "tests/support/temporary_directory.hpp"
 #include "tests/unit/worker/model/golden_model.hpp"
 #include "tests/unit/worker/model/stage_world.hpp"
-#include "worker/editing/values/loss_evaluation.hpp"
-#include "worker/editing/values/value_optimizer.hpp"
+#include "worker/editing/values/injected_forward.hpp"
 #include "worker/evaluation/score.hpp"
 #include "worker/model/forward.hpp"
 #include "worker/model/generate.hpp"
@@ -21,7 +19,10 @@
 namespace anchorage::worker {
 namespace {
 
+using tests::Cut;
+using tests::cut_stages;
 using tests::golden_model;
+using tests::on_cut_stages;
 using tests::on_stages;
 
 class StagesOfFamily : public testing::TestWithParam<std::string> {
@@ -38,13 +39,15 @@ TEST_P(StagesOfFamily, ScoresAreTheSameBitsOnEveryStage) {
   std::vector<CompletionScore> whole;
   on_stages(4, 1, [&](const Stages& stages) { whole = score_completions(load(stages), completions); });
   for (const int count : {2, 3, 4}) {
-    on_stages(4, count, [&](const Stages& stages) {
-      const auto scores = score_completions(load(stages), completions);
-      for (std::size_t i = 0; i < scores.size(); ++i) {
-        EXPECT_EQ(scores[i].log_probabilities, whole[i].log_probabilities);
-        EXPECT_EQ(scores[i].argmax, whole[i].argmax);
-      }
-    });
+    for (const Cut cut : {Cut::one_range, Cut::two_ranges}) {
+      on_cut_stages(cut_stages(4, count, cut, 2), [&](const Stages& stages) {
+        const auto scores = score_completions(load(stages), completions);
+        for (std::size_t i = 0; i < scores.size(); ++i) {
+          EXPECT_EQ(scores[i].log_probabilities, whole[i].log_probabilities);
+          EXPECT_EQ(scores[i].argmax, whole[i].argmax);
+        }
+      });
+    }
   }
 }
 
@@ -72,95 +75,37 @@ std::vector<EditPrompts> two_edits() {
   return {first, second};
 }
 
-// Also where the head's stage is not that of the loss layer, and where the last injected layer is the loss layer.
-TEST_P(StagesOfFamily, LossesGradientsKeysAndNormsAreTheSameBitsOnEveryStage) {
-  for (const InjectionOptions& options :
-       {InjectionOptions{{1, 2}, 3}, InjectionOptions{{0, 1, 3}, 3}, InjectionOptions{{0, 1}, 2}}) {
+// Also where the last injected layer is the last one, and on stages of two ranges.
+TEST_P(StagesOfFamily, KeysWithVectorsInjectedAreTheSameBitsOnEveryStage) {
+  for (const InjectionOptions& options : {InjectionOptions{{1, 2}, 3}, InjectionOptions{{0, 1, 3}, 3}}) {
     torch::manual_seed(3);
     const auto slots = std::ssize(options.layers);
     const auto injected = 0.3 * torch::randn({2, slots, directory.config().d_model});
     std::vector<torch::Tensor> whole;
-    const auto evaluated = [&](const Stages& stages) {
+    const auto keys = [&](const Stages& stages) {
       const Transformer model = load(stages);
-      std::vector<InjectedForward> groups(3, InjectedForward(model, two_edits(), options));
-      std::vector<torch::Tensor> found = groups.front().subject_keys(injected);
-      if (!groups.front().takes_part()) return found;  // only the keys: later stages take the steps
-      std::vector<InjectedForward*> forwards;
-      for (InjectedForward& group : groups) forwards.push_back(&group);
-      InjectedForward::share_norms(forwards);
-      std::deque<LossEvaluation> evaluations;
-      std::vector<LossEvaluation*> together;
-      for (std::size_t i = 0; i < groups.size(); ++i) {
-        evaluations.emplace_back(groups[i], static_cast<double>(i + 1) * injected);
-        together.push_back(&evaluations.back());
-      }
-      for (const InjectedLoss& loss : LossEvaluation::losses(together))
-        found.insert(found.end(), {loss.nll, loss.kl, loss.matches});
-      for (auto& evaluation : evaluations) evaluation.backward(0.7);
-      for (const auto& gradient : LossEvaluation::gradients(together)) found.push_back(gradient);
-      for (const InjectedForward& group : groups) found.push_back(group.norms());
-      return found;
+      return InjectedForward(model, two_edits(), options).subject_keys(injected);
     };
-    on_stages(4, 1, [&](const Stages& stages) { whole = evaluated(stages); });
-    EXPECT_GT(whole[static_cast<std::size_t>(slots) + 9].abs().max().item<double>(), 0) << "no gradient";
+    on_stages(4, 1, [&](const Stages& stages) { whole = keys(stages); });
     for (const int count : {2, 3, 4}) {
-      on_stages(4, count, [&](const Stages& stages) {
-        const auto found = evaluated(stages);
-        const bool takes_part = stages.index() >= stages.stage_of(options.layers.front());
-        ASSERT_EQ(std::ssize(found), takes_part ? std::ssize(whole) : slots);
-        for (std::size_t i = 0; i < found.size(); ++i) {
-          EXPECT_TRUE(at::equal(found[i], whole[i])) << i << " on stage " << stages.index() << " of " << count;
-        }
-      });
+      for (const Cut cut : {Cut::one_range, Cut::two_ranges}) {
+        on_cut_stages(cut_stages(4, count, cut, 1), [&](const Stages& stages) {
+          const auto found = keys(stages);
+          for (std::size_t i = 0; i < found.size(); ++i)
+            EXPECT_TRUE(at::equal(found[i], whole[i])) << i << " on stage " << stages.index() << " of " << count;
+        });
+      }
     }
   }
 }
 
-// The steps go over the stages from the first injected layer on, in one call a step and kind for all groups; the
-// stages before are told the values once.
-TEST_P(StagesOfFamily, BeforeTheFirstInjectedLayerHaveNoPartInTheStepsAndLearnTheValues) {
-  io::Hparams hparams;
-  hparams.layers = {2, 3};
-  hparams.v_loss_layer = 3;
-  hparams.v_num_grad_steps = 5;
-  hparams.eac_locate_steps = 4;
-  hparams.early_stop = io::EarlyStop::loss;
-  hparams.early_stop_loss = -1;
-  const auto found = [&](const Stages& stages) {
-    const Transformer model = load(stages);
-    const std::vector<InjectedForward> groups(3, InjectedForward(model, two_edits(), {{2, 3}, 3}));
-    std::vector<torch::Tensor> tensors = optimize_values(groups, hparams);
-    for (const LocatedValues& values : locate_anchors(groups, hparams))
-      tensors.insert(tensors.end(), {values.dense, values.saliency});
-    return tensors;
-  };
-  std::vector<torch::Tensor> whole;
-  on_stages(4, 1, [&](const Stages& stages) { whole = found(stages); });
-  const std::vector<std::vector<sharding::Range>> cuts = {
-      {{0, 2}, {2, 4}}, {{0, 2}, {2, 3}, {3, 4}}, {{0, 1}, {1, 2}, {2, 3}, {3, 4}}};
-  for (const auto& cut : cuts) {
-    tests::run_thread_world(static_cast<int>(cut.size()), [&](sharding::HostCommunicator& world) {
-      torch::set_num_threads(1);
-      const auto replica = sharding::make_device_communicator(world, torch::kCPU);
-      const Stages stages(cut, *replica);
-      const auto tensors = found(stages);
-      ASSERT_EQ(tensors.size(), whole.size());
-      for (std::size_t i = 0; i < tensors.size(); ++i) {
-        EXPECT_TRUE(at::equal(tensors[i], whole[i])) << i << " on stage " << stages.index() << " of " << cut.size();
-        EXPECT_EQ(tensors[i].scalar_type(), whole[i].scalar_type());
-      }
-      const auto calls = [&](const char* operation) {
-        const auto traffic = replica->traffic().find(operation);
-        return traffic == replica->traffic().end() ? 0 : traffic->second.calls;
-      };
-      const bool takes_part = stages.index() >= stages.stage_of(2), several = stages.stage_of(2) < stages.last();
-      EXPECT_EQ(calls("broadcast losses"), takes_part && several ? 5 + 4 : 0);
-      // A call a stage with injected layers; none after the last evaluation of dense values.
-      EXPECT_EQ(calls("broadcast gradients"), takes_part && several ? 2 * (4 + 4) : 0);
-      EXPECT_EQ(calls("broadcast values"), 2);
-      EXPECT_EQ(calls("receive gradient") + calls("send gradient") > 0, takes_part && several);
-    });
-  }
+TEST_P(StagesOfFamily, HiddenStatesThatWouldPassMoreThanTwiceAreAnInternalError) {
+  const std::vector<sharding::StageLayers> cut = {sharding::StageLayers({{0, 1}, {2, 3}}),
+                                                  sharding::StageLayers({{1, 2}, {3, 4}})};
+  EXPECT_NO_THROW(on_cut_stages(cut, [&](const Stages& stages) { EXPECT_EQ(stages.second_pass(4), 2); }));
+  const std::vector<sharding::StageLayers> tangled = {sharding::StageLayers({{0, 1}, {2, 3}, {4, 5}}),
+                                                      sharding::StageLayers({{1, 2}, {3, 4}})};
+  EXPECT_THROW(on_cut_stages(tangled, [](const Stages&) {}), io::InternalError);
 }
 
 TEST_P(StagesOfFamily, HoldTheirOwnLayersAndTogetherTheWholeModel) {

@@ -26,6 +26,12 @@ std::vector<EditPrompts> two_edits() {
   return {first, second};
 }
 
+InjectedForward filled(const Transformer& model, const InjectionOptions& options) {
+  InjectedForward forward(model, two_edits(), options);
+  forward.fill();
+  return forward;
+}
+
 Transformer model_in_f64(const std::string& name) {
   return load_transformer(tests::golden_model(name).directory, {.device = torch::kCPU, .dtype = torch::kDouble});
 }
@@ -77,7 +83,7 @@ class InjectedForwardOfFamily : public testing::TestWithParam<std::string> {
 TEST_P(InjectedForwardOfFamily, SuffixesGiveTheLossOfWholeRows) {
   for (const InjectionOptions& options :
        {InjectionOptions{{1, 2}, 3}, InjectionOptions{{0, 3}, 3}, InjectionOptions{{0, 1}, 2}}) {
-    const InjectedLoss loss = InjectedForward(model, two_edits(), options).loss(injected);
+    const InjectedLoss loss = filled(model, options).loss(injected);
     for (std::int64_t edit = 0; edit < 2; ++edit) {
       const SlowLoss expected =
           slow_loss(model, two_edits()[static_cast<std::size_t>(edit)], options, injected[edit]);
@@ -88,7 +94,7 @@ TEST_P(InjectedForwardOfFamily, SuffixesGiveTheLossOfWholeRows) {
 }
 
 TEST_P(InjectedForwardOfFamily, GradientEqualsFiniteDifferences) {
-  const InjectedForward forward(model, two_edits(), {{1, 2}, 3});
+  const InjectedForward forward = filled(model, {{1, 2}, 3});
   const auto objective = [&](const torch::Tensor& point) {
     const InjectedLoss loss = forward.loss(point);
     return (loss.nll + 0.7 * loss.kl).sum();
@@ -108,7 +114,7 @@ TEST_P(InjectedForwardOfFamily, GradientEqualsFiniteDifferences) {
 
 TEST_P(InjectedForwardOfFamily, NormsAreThoseOfTheFirstContextsSubject) {
   const InjectionOptions options{{1, 2}, 3};
-  const InjectedForward forward(model, two_edits(), options);
+  const InjectedForward forward = filled(model, options);
   const auto edits = two_edits();
   for (std::int64_t edit = 0; edit < 2; ++edit) {
     const PromptRow& row = edits[static_cast<std::size_t>(edit)].rewrites.front();
@@ -119,7 +125,7 @@ TEST_P(InjectedForwardOfFamily, NormsAreThoseOfTheFirstContextsSubject) {
 }
 
 TEST_P(InjectedForwardOfFamily, AnEditThatStaysSeesNothingOfOneThatLeaves) {
-  InjectedForward forward(model, two_edits(), {{1, 2}, 3});
+  InjectedForward forward = filled(model, {{1, 2}, 3});
   const InjectedLoss before = forward.loss(injected);
   const std::vector<std::int64_t> kept = {1};
   forward.keep(kept);
@@ -129,7 +135,7 @@ TEST_P(InjectedForwardOfFamily, AnEditThatStaysSeesNothingOfOneThatLeaves) {
 }
 
 TEST_P(InjectedForwardOfFamily, WithoutInjectionNothingDiverges) {
-  const InjectedForward forward(model, two_edits(), {{1, 2}, 3});
+  const InjectedForward forward = filled(model, {{1, 2}, 3});
   EXPECT_LT(forward.loss(torch::zeros_like(injected)).kl.abs().max().item<double>(), 1e-12);
 }
 

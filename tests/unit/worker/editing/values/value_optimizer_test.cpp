@@ -46,6 +46,20 @@ class ValueOptimizer : public testing::Test {
     return {model, std::move(edits), {.layers = {2}, .loss_layer = 3}};
   }
 
+  InjectedForward filled(std::vector<EditPrompts> edits) const {
+    InjectedForward group = forward(std::move(edits));
+    group.fill();
+    return group;
+  }
+
+  // The values of one group.
+  template <class Optimize>
+  torch::Tensor values_of(Optimize optimize, std::vector<EditPrompts> edits, const io::Hparams& options) const {
+    std::vector<InjectedForward> groups;
+    groups.push_back(forward(std::move(edits)));
+    return optimize(std::move(groups), options).front();
+  }
+
   const Transformer model = load_transformer(tests::golden_model("llama_tied").directory);
 };
 
@@ -72,8 +86,8 @@ torch::Tensor by_torch_adam(const InjectedForward& forward, const io::Hparams& h
 
 TEST_F(ValueOptimizer, TakesTheStepsOfTorchsAdam) {
   for (const auto& edit : three_edits()) {
-    const auto values = optimize_values({forward({edit})}, hparams()).front();
-    expect_close(values, by_torch_adam(forward({edit}), hparams()), 2e-4);
+    const auto values = values_of(optimize_values, {edit}, hparams());
+    expect_close(values, by_torch_adam(filled({edit}), hparams()), 2e-4);
   }
 }
 
@@ -81,10 +95,9 @@ TEST_F(ValueOptimizer, ABatchGivesWhatEachOfItsEditsGivesAlone) {
   for (const auto optimizer : {io::ValueOptimizer::adam, io::ValueOptimizer::ngd}) {
     auto options = hparams();
     options.v_optimizer = optimizer;
-    const auto together = optimize_values({forward(three_edits())}, options).front();
+    const auto together = values_of(optimize_values, three_edits(), options);
     for (std::int64_t edit = 0; edit < 3; ++edit) {
-      const auto alone =
-          optimize_values({forward({three_edits()[static_cast<std::size_t>(edit)]})}, options).front();
+      const auto alone = values_of(optimize_values, {three_edits()[static_cast<std::size_t>(edit)]}, options);
       expect_close(together[edit], alone[0], 1e-3);
     }
   }
@@ -94,9 +107,9 @@ TEST_F(ValueOptimizer, LowersTheLossOfEveryEdit) {
   for (const auto optimizer : {io::ValueOptimizer::adam, io::ValueOptimizer::ngd}) {
     auto options = hparams();
     options.v_optimizer = optimizer;
-    const auto values = optimize_values({forward(three_edits())}, options).front();
+    const auto values = values_of(optimize_values, three_edits(), options);
     const torch::NoGradGuard no_gradients;
-    const auto nll = [&](const torch::Tensor& injected) { return forward(three_edits()).loss(injected).nll; };
+    const auto nll = [&](const torch::Tensor& injected) { return filled(three_edits()).loss(injected).nll; };
     EXPECT_TRUE(nll(values).lt(nll(torch::zeros_like(values))).all().item<bool>());
   }
 }
@@ -104,8 +117,8 @@ TEST_F(ValueOptimizer, LowersTheLossOfEveryEdit) {
 TEST_F(ValueOptimizer, StaysInTheBall) {
   auto options = hparams();
   options.clamp_norm_factor = 0.05;
-  const auto limits = options.clamp_norm_factor * forward(three_edits()).norms();
-  const auto lengths = optimize_values({forward(three_edits())}, options).front().flatten(1).norm(2, 1);
+  const auto limits = options.clamp_norm_factor * filled(three_edits()).norms();
+  const auto lengths = values_of(optimize_values, three_edits(), options).flatten(1).norm(2, 1);
   EXPECT_TRUE(lengths.le(limits * 1.00001).all().item<bool>());
   EXPECT_TRUE(lengths.ge(limits * 0.99).any().item<bool>())
       << "the limit was never reached: the test proves nothing";
@@ -126,14 +139,14 @@ TEST_F(ValueOptimizer, StopsAnEditAsSoonAsItsTargetIsTheArgmaxWhenAskedTo) {
   // An edit that has stopped is where it was with more steps left.
   const auto values_after = [&](int steps) {
     options.v_num_grad_steps = steps;
-    return optimize_values({forward(edits)}, options).front();
+    return values_of(optimize_values, edits, options);
   };
   const auto stopped_before = [&](int steps) {
     return values_after(steps).eq(values_after(steps + 1)).flatten(1).all(1);
   };
   const auto matches_after = [&](int steps) {
     const torch::NoGradGuard no_gradients;
-    return forward(edits).loss(values_after(steps)).matches;
+    return filled(edits).loss(values_after(steps)).matches;
   };
   EXPECT_TRUE(matches_after(80).any().item<bool>());
   for (const int steps : {1, 5, 20, 80})
@@ -143,7 +156,7 @@ TEST_F(ValueOptimizer, StopsAnEditAsSoonAsItsTargetIsTheArgmaxWhenAskedTo) {
 }
 
 TEST_F(ValueOptimizer, AnchoredValuesLieOnAsManyAnchorsAsTheRatioSays) {
-  const auto values = optimize_anchored_values({forward(three_edits())}, hparams()).front();
+  const auto values = values_of(optimize_anchored_values, three_edits(), hparams());
   const auto anchors = values.flatten(1).ne(0).sum(1);
   EXPECT_TRUE(anchors.eq(model.config.d_model / 4).all().item<bool>()) << anchors;
 }
@@ -151,11 +164,11 @@ TEST_F(ValueOptimizer, AnchoredValuesLieOnAsManyAnchorsAsTheRatioSays) {
 TEST_F(ValueOptimizer, AnchorsAreTheEntriesOfHighestSaliency) {
   auto options = hparams();
   options.eac_compress_steps = 1;  // the anchors of the dense vector, before any step on them
-  const auto anchored = optimize_anchored_values({forward({three_edits()[0]})}, options).front().flatten();
+  const auto anchored = values_of(optimize_anchored_values, {three_edits()[0]}, options).flatten();
   // The dense steps again, with the gradient by torch's own backward pass.
   auto delta = torch::zeros({1, 1, model.config.d_model});
   auto gradient = torch::zeros_like(delta), first = torch::zeros_like(delta), second = torch::zeros_like(delta);
-  const InjectedForward group = forward({three_edits()[0]});
+  const InjectedForward group = filled({three_edits()[0]});
   const double norm = group.norms().item<double>();
   for (int step = 1; step <= options.eac_locate_steps; ++step) {
     auto point = delta.clone().requires_grad_(true);
@@ -179,9 +192,9 @@ TEST_F(ValueOptimizer, AnchorsAreTheEntriesOfHighestSaliency) {
 TEST_F(ValueOptimizer, TheScoredElasticNetChangesTheResult) {
   auto options = hparams();
   options.eac_l1 = 0;
-  const auto without = optimize_anchored_values({forward(three_edits())}, options).front();
+  const auto without = values_of(optimize_anchored_values, three_edits(), options);
   options.eac_l1 = 1e-3;
-  const auto with = optimize_anchored_values({forward(three_edits())}, options).front();
+  const auto with = values_of(optimize_anchored_values, three_edits(), options);
   EXPECT_LT(with.abs().sum().item<double>(), 0.9 * without.abs().sum().item<double>());
 }
 

@@ -1,0 +1,83 @@
+#include "coordinator/rank_memory.hpp"
+
+#include "sharding/edit_groups.hpp"
+#include "sharding/slabs.hpp"
+#include "sharding/stage_turns.hpp"
+
+namespace anchorage::coordinator {
+namespace {
+
+constexpr std::int64_t f32 = 4, f64 = 8;
+constexpr std::int64_t master_scratch_rows = 1024;  // of a master, while an update is added to it
+constexpr std::int64_t eigenvector_matrices = 4;    // [f, f] f64: the matrix, its vectors and LAPACK's workspace
+
+std::int64_t most_groups(std::int64_t batch, std::int64_t group, int replicas) {
+  return sharding::EditGroups(batch, group, replicas).groups_of_replica(replicas - 1).size();
+}
+
+}  // namespace
+
+RankMemory::RankMemory(const Workload& workload, const Machine& machine, int stages, int replicas)
+    : workload_(workload),
+      machine_(machine),
+      stages_(stages),
+      ranks_(stages * replicas),
+      tokens_(group_tokens(workload, machine)),
+      groups_(most_groups(workload.batch, tokens_.edits, replicas)),
+      in_flight_(sharding::groups_in_flight(groups_, stages)) {
+  if (workload_.edited_layers() == 0) return;
+  std::int64_t rows = 0;
+  for (const sharding::Range& slab : sharding::slab_rows(workload_.model.d_ff)) rows = std::max(rows, slab.size());
+  slab_bytes_ = f64 * rows * workload_.model.d_ff;
+}
+
+// Of every edited layer: keys [b, f] f32, products [f, b] f64, factor [b, f] f64, residuals [b, d] f32, the
+// update's u [d, b] and v [f, b] f32. Of one at a time: K^T V, its factor and its inverse [b, b] f64, a slab.
+std::int64_t RankMemory::batch_bytes() const {
+  const std::int64_t d = workload_.model.d_model, f = workload_.model.d_ff, b = workload_.batch;
+  const std::int64_t layer = b * (f * (2 * f32 + 2 * f64) + d * 2 * f32);
+  return workload_.edited_layers() * layer + 3 * f64 * b * b + slab_bytes_;
+}
+
+// The eigenvectors of AlphaEdit's layers are dealt to the first ranks, which are the stages of the first replica.
+std::int64_t RankMemory::starting_bytes(int stage) const {
+  const std::int64_t f = workload_.model.d_ff;
+  const std::int64_t inverting = 2 * slab_bytes_ + slab_bytes_ / f64 * f32;
+  const bool diagonalizes = workload_.null_space && stage < workload_.edited_layers();
+  return std::max(inverting, diagonalizes ? eigenvector_matrices * f64 * f * f : 0);
+}
+
+RankBytes RankMemory::bytes(int stage, const sharding::StageLayers& layers, std::int64_t slabs) const {
+  const io::ModelConfig& model = workload_.model;
+  const std::int64_t d = model.d_model, f = model.d_ff, w = workload_.weight_bytes,
+                     attention = model.heads * model.head_dim, past = workload_.hparams.context_length + 6,
+                     seen = past + sharding::typical_suffix_tokens, after = workload_.step_layers(layers);
+  // Kept per token and layer: both norms' inputs in f32, queries, keys and values, the softmax, the MLP's gate.
+  const std::int64_t kept = 16 * d + 3 * attention * w * 2 + 3 * f * w + model.heads * seen * (4 + w);
+  // Of the layer that is being computed on whole rows.
+  const std::int64_t passing = tokens_.longest_whole * ((4 * f + 8 * d) * w + 8 * d);
+  RankBytes bytes{.weights = weight_bytes_of(workload_, layers),
+                  .activations = passing,
+                  .runtime = machine_.runtime_bytes + (ranks_ > 1 ? machine_.exchange_bytes : 0)};
+  if (has_head(model, layers)) bytes.caches = 3 * tokens_.predicted * model.vocabulary * f32;
+  if (workload_.edited_layers() == 0) return bytes;
+
+  const std::int64_t edited = workload_.edited_in(layers), master = f32 * d * f;
+  bytes.masters = edited * master + (edited > 0 ? f32 * std::min(d, master_scratch_rows) * f : 0);
+  bytes.least_squares = slabs * slab_bytes_;
+  bytes.starting = starting_bytes(stage);
+  bytes.activations += sharding::groups_held(stage, stages_, in_flight_) * after * tokens_.longest_steps * kept;
+  bytes.caches += in_flight_ * after * tokens_.rows * past * 2 * model.kv_heads * model.head_dim * w;
+  if (has_head(model, layers)) bytes.caches += in_flight_ * tokens_.edits * model.vocabulary * f32;
+  if (layers.contains(workload_.lower_layers())) {
+    bytes.caches += groups_ * tokens_.longest_whole * d * w;
+    bytes.subjects = groups_ * tokens_.prefix * d * w;
+  }
+  // Values, and with anchors their saliency and where they were located.
+  bytes.subjects += 3 * groups_ * tokens_.edits * workload_.edited_layers() * d * f32;
+  bytes.batch = batch_bytes();
+  bytes.checkpoint = machine_.is_gpu ? 0 : 2 * slab_bytes_;
+  return bytes;
+}
+
+}  // namespace anchorage::coordinator

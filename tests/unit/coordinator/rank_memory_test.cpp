@@ -1,0 +1,103 @@
+#include "coordinator/rank_memory.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/coordinator/planned_models.hpp"
+
+namespace anchorage::coordinator {
+namespace {
+
+using sharding::StageLayers;
+
+RankBytes whole_model(const PlanRequest& wanted, std::int64_t slabs = 0) {
+  return RankMemory(wanted.workload, wanted.machine, 1, 1).bytes(0, {0, wanted.workload.model.layers}, slabs);
+}
+
+TEST(RankMemory, ARankHoldsItsSlabsWholeAndOneMasterOfEachEditedLayer) {
+  const auto wanted = request(llama2_13b(), {6, 7, 8}, 1, 80);
+  constexpr std::int64_t d = 5120, f = 13824;  // 7 slabs of 1,974 or 1,975 rows
+  EXPECT_EQ(whole_model(wanted, 0).least_squares, 0);
+  EXPECT_EQ(whole_model(wanted, 4).least_squares, 4 * 8 * 1975 * f);
+  EXPECT_EQ(whole_model(wanted).masters, 3 * 4 * d * f + 4 * 1024 * f);
+  auto in_f32 = wanted;
+  in_f32.workload.weight_bytes = 4;
+  EXPECT_EQ(whole_model(in_f32).masters, whole_model(wanted).masters);
+}
+
+TEST(RankMemory, RanksWithoutEditedLayersHoldNoMastersButTheBatch) {
+  const auto wanted = request(llama2_13b(), {6, 7, 8}, 2, 80);
+  const RankMemory memory(wanted.workload, wanted.machine, 2, 1);
+  const RankBytes first = memory.bytes(0, {0, 20}, 1), second = memory.bytes(1, {20, 40}, 1);
+  EXPECT_EQ(second.masters, 0);
+  EXPECT_EQ(second.batch, first.batch);
+  EXPECT_EQ(second.least_squares, first.least_squares);
+}
+
+// Keys, products, factor, residuals, u and v of three layers; three [b, b] and a slab.
+TEST(RankMemory, ABatchIsHeldWithoutCopies) {
+  const auto wanted = request(llama2_13b(), {6, 7, 8}, 1, 80);
+  constexpr std::int64_t d = 5120, f = 13824, b = 64;
+  EXPECT_EQ(whole_model(wanted).batch, 3 * (4 * b * f + 8 * f * b + 8 * b * f + 4 * b * d + 4 * d * b + 4 * f * b) +
+                                           3 * 8 * b * b + 8 * 1975 * f);
+}
+
+TEST(RankMemory, OfWhatIsHeldAtDifferentTimesTheLargestCounts) {
+  RankBytes bytes{.weights = 1, .masters = 2, .least_squares = 3, .starting = 10, .activations = 4, .caches = 3};
+  EXPECT_EQ(bytes.total(), 1 + 2 + 3 + 10);
+  bytes.subjects = 5;
+  EXPECT_EQ(bytes.total(), 1 + 2 + 3 + 12);
+  bytes.batch = 9;
+  EXPECT_EQ(bytes.total(), 1 + 2 + 3 + 14);
+  bytes.checkpoint = bytes.runtime = 100;
+  EXPECT_EQ(bytes.total(), 1 + 2 + 3 + 14 + 200);
+}
+
+TEST(RankMemory, EigenvectorsAreFoundByTheFirstRanksOneLayerEach) {
+  auto wanted = request(llama2_13b(), {6, 7}, 4, 80);
+  const auto starting = [&](int stage) {
+    return RankMemory(wanted.workload, wanted.machine, 4, 1)
+        .bytes(stage, {10 * stage, 10 * stage + 10}, 1)
+        .starting;
+  };
+  const std::int64_t without = starting(0);
+  EXPECT_EQ(starting(3), without);
+  wanted.workload.null_space = true;
+  EXPECT_EQ(starting(1), 4 * 8 * std::int64_t{13824} * 13824);
+  EXPECT_EQ(starting(2), without);
+}
+
+TEST(RankMemory, CheckpointsTakeMemoryOfTheRankWhereThatIsTheHosts) {
+  auto wanted = request(smollm2_135m(), {4, 5}, 1, 80);
+  EXPECT_EQ(whole_model(wanted).checkpoint, 0);
+  wanted.machine = Machine::cpu(1);
+  EXPECT_EQ(whole_model(wanted).checkpoint, 2 * 8 * 1536 * 1536);
+}
+
+// A stage holds the activations of the groups that it has taken forward and not yet backward: of eight in flight
+// the first of four stages those of five, the last of one.
+TEST(RankMemory, LaterStagesHoldTheActivationsOfFewerGroups) {
+  auto wanted = request(llama2_13b(), {0}, 4, 80);
+  wanted.workload.hparams.group = 4;
+  const RankMemory memory(wanted.workload, wanted.machine, 4, 1);
+  const auto activations = [&](int stage, std::int64_t begin, std::int64_t end) {
+    return memory.bytes(stage, {begin, end}, 0).activations;
+  };
+  const std::int64_t passing = activations(3, 10, 20) - (activations(3, 10, 30) - activations(3, 10, 20));
+  EXPECT_EQ(activations(0, 10, 20) - passing, 5 * (activations(3, 10, 20) - passing));
+}
+
+TEST(RankMemory, OnlyLayersBehindTheFirstEditedOneKeepActivations) {
+  const auto wanted = request(llama2_13b(), {20, 21}, 4, 80);
+  const RankMemory memory(wanted.workload, wanted.machine, 4, 1);
+  const auto activations = [&](const StageLayers& layers) { return memory.bytes(0, layers, 0).activations; };
+  EXPECT_EQ(activations({0, 10}), activations({10, 21}));
+  EXPECT_LT(activations({10, 21}), activations({10, 22}));
+}
+
+TEST(RankMemory, AModelThatIsOnlyRunHoldsNothingOfEdits) {
+  const RankBytes bytes = whole_model(request(llama2_13b(), {}, 1, 80));
+  EXPECT_EQ(bytes.masters + bytes.least_squares + bytes.starting + bytes.batch + bytes.subjects, 0);
+}
+
+}  // namespace
+}  // namespace anchorage::coordinator

@@ -1,0 +1,205 @@
+// Searches of several groups over the stages of a replica, as threads of this process.
+#include "worker/editing/values/value_pipeline.hpp"
+
+#include <gtest/gtest.h>
+#include <torch/utils.h>
+
+#include "tests/unit/worker/model/golden_model.hpp"
+#include "tests/unit/worker/model/stage_world.hpp"
+#include "worker/editing/values/value_optimizer.hpp"
+
+namespace anchorage::worker {
+namespace {
+
+using tests::Cut;
+using tests::cut_stages;
+using tests::golden_model;
+using tests::on_cut_stages;
+
+EditPrompts edit_of(std::int32_t subject, TokenIds target) {
+  EditPrompts edit;
+  TokenIds bare = {subject, 7, 8}, after = {20, 21, 22, subject, 7, 8};
+  bare.insert(bare.end(), target.begin(), target.end());
+  after.insert(after.end(), target.begin(), target.end());
+  edit.rewrites = {{bare, 0, 2}, {after, 3, 5}};
+  edit.kl_prompt = {{6, subject, 30, 31}, 1, 3};
+  edit.target = std::move(target);
+  return edit;
+}
+
+// Seven groups of one to three edits, of different lengths.
+std::vector<std::vector<EditPrompts>> seven_groups() {
+  std::vector<std::vector<EditPrompts>> groups;
+  for (std::int32_t group = 0; group < 7; ++group) {
+    groups.emplace_back();
+    for (std::int32_t edit = 0; edit <= group % 3; ++edit) {
+      TokenIds target = {50 + group};
+      if (group % 2 == 1) target.push_back(60 + edit);
+      groups.back().push_back(edit_of(9 + 3 * group + edit, target));
+    }
+  }
+  return groups;
+}
+
+io::Hparams hparams() {
+  io::Hparams hparams;
+  hparams.v_num_grad_steps = 12;
+  hparams.v_lr = 0.5;
+  hparams.clamp_norm_factor = 20;
+  hparams.v_weight_decay = 1e-3;
+  hparams.early_stop = io::EarlyStop::loss;
+  hparams.early_stop_loss = 4;  // some edits get there early, some late, some not at all
+  hparams.eac_locate_steps = 4;
+  hparams.eac_compress_steps = 6;
+  hparams.eac_anchor_ratio = 0.25;
+  return hparams;
+}
+
+class ValuePipeline : public testing::Test {
+ protected:
+  Transformer load(const Stages& stages) const {
+    return load_transformer(directory, {.device = torch::kCPU, .dtype = std::nullopt, .stages = stages});
+  }
+
+  static std::vector<InjectedForward> forwards(const Transformer& model, const InjectionOptions& options,
+                                               const std::vector<std::vector<EditPrompts>>& groups) {
+    std::vector<InjectedForward> all;
+    for (const auto& group : groups) all.emplace_back(model, group, options);
+    return all;
+  }
+
+  // What all searches find, in one list.
+  std::vector<torch::Tensor> found(const Stages& stages, const InjectionOptions& options,
+                                   const std::vector<std::vector<EditPrompts>>& groups) const {
+    const torch::NoGradGuard no_gradients;
+    const Transformer model = load(stages);
+    std::vector<torch::Tensor> all = optimize_values(forwards(model, options, groups), hparams());
+    std::vector<torch::Tensor> anchors;
+    const auto located = locate_anchors(forwards(model, options, groups), hparams());
+    for (const LocatedValues& values : located) {
+      all.insert(all.end(), {values.dense, values.saliency});
+      anchors.push_back(values.saliency.gt(values.saliency.median()).to(torch::kFloat));
+    }
+    for (const auto& values : compress_to_anchors(forwards(model, options, groups), hparams(), located, anchors))
+      all.push_back(values);
+    for (const auto& values : optimize_anchored_values(forwards(model, options, groups), hparams()))
+      all.push_back(values);
+    return all;
+  }
+
+  const io::ModelDirectory directory = golden_model("llama_tied").directory;
+};
+
+TEST_F(ValuePipeline, FindsTheBitsOfEachGroupAloneOnStagesOfEveryCut) {
+  for (const InjectionOptions& options : {InjectionOptions{{1, 2}, 3}, InjectionOptions{{2}, 3},
+                                          InjectionOptions{{1, 3}, 3}, InjectionOptions{{1}, 2}}) {
+    std::vector<torch::Tensor> whole;
+    const auto groups = seven_groups();
+    on_cut_stages(cut_stages(4, 1, Cut::one_range, 1), [&](const Stages& stages) {
+      const auto together = found(stages, options, groups);
+      whole = together;
+      for (std::size_t i = 0; i < groups.size(); ++i)
+        EXPECT_TRUE(at::equal(found(stages, options, {groups[i]}).front(), together[i])) << "group " << i;
+    });
+    for (const int count : {2, 3, 4}) {
+      for (const Cut cut : {Cut::one_range, Cut::two_ranges}) {
+        on_cut_stages(cut_stages(4, count, cut, 1), [&](const Stages& stages) {
+          const auto several = found(stages, options, groups);
+          ASSERT_EQ(several.size(), whole.size());
+          for (std::size_t i = 0; i < whole.size(); ++i) {
+            EXPECT_TRUE(at::equal(several[i], whole[i]))
+                << i << " on stage " << stages.index() << " of " << count << ", cut "
+                << (cut == Cut::one_range ? "in one range each" : "in two ranges each");
+            EXPECT_EQ(several[i].scalar_type(), torch::kFloat);
+          }
+        });
+      }
+    }
+  }
+}
+
+// Otherwise the test above would prove less than it says.
+TEST_F(ValuePipeline, SomeEditsOfTheTestConvergeEarlyAndSomeNever) {
+  const Transformer model = load({});
+  const auto after = [&](int evaluations) {
+    const torch::NoGradGuard no_gradients;
+    auto options = hparams();
+    options.v_num_grad_steps = evaluations;
+    return at::cat(optimize_values(forwards(model, {{1, 2}, 3}, seven_groups()), options));
+  };
+  const auto moved = [&](int evaluations) {
+    return after(evaluations).ne(after(evaluations + 1)).flatten(1).any(1).sum().item<std::int64_t>();
+  };
+  const std::int64_t edits = after(1).size(0), early = edits - moved(4), late = edits - moved(11);
+  EXPECT_GT(early, 0);
+  EXPECT_GT(late, early);
+  EXPECT_LT(late, edits);
+}
+
+// The stages from the first injected layer on send each other a message up and one down for each evaluation; those
+// before wait for the values.
+TEST_F(ValuePipeline, StagesBeforeTheFirstInjectedLayerHaveNoPartInTheSteps) {
+  auto options = hparams();
+  options.early_stop_loss = -1;
+  const std::vector<sharding::StageLayers> cut = {{0, 2}, {2, 3}, {3, 4}};
+  tests::run_thread_world(3, [&](sharding::HostCommunicator& world) {
+    torch::set_num_threads(1);
+    const torch::NoGradGuard no_gradients;
+    const auto replica = sharding::make_device_communicator(world, torch::kCPU);
+    const Stages stages(cut, *replica);
+    const Transformer model = load(stages);
+    const auto values = optimize_values(forwards(model, {{2, 3}, 3}, seven_groups()), options);
+    EXPECT_EQ(values.size(), 7U);
+    const auto calls = [&](const char* operation) {
+      const auto traffic = replica->traffic().find(operation);
+      return traffic == replica->traffic().end() ? 0 : traffic->second.calls;
+    };
+    const bool takes_part = stages.index() >= 1;
+    EXPECT_EQ(calls("hand suffixes up"), takes_part ? 7 * 12 : 0);
+    EXPECT_EQ(calls("hand gradients down"), takes_part ? 7 * 11 : 0);  // none after the last evaluation
+    EXPECT_EQ(calls("hand whole rows up"), takes_part ? 7 : 0);
+    EXPECT_EQ(calls("broadcast values"), 1);
+  });
+}
+
+TEST_F(ValuePipeline, ALostStageEndsTheOthersWaitsAtTheDeadlineByTheOperationsName) {
+  for (const int lost : {0, 1, 2}) {
+    const auto start = std::chrono::steady_clock::now();
+    tests::run_thread_world(
+        3,
+        [&](sharding::HostCommunicator& world) {
+          torch::set_num_threads(1);
+          const torch::NoGradGuard no_gradients;
+          const auto replica = sharding::make_device_communicator(world, torch::kCPU);
+          const Stages stages(tests::stages_of_two_ranges(4, 1, 3), *replica);
+          const Transformer model = load(stages);
+          const StageNeighbors neighbors(stages, 0);
+          GroupSearch search(
+              InjectedForward(model, seven_groups()[2], {{1, 2}, 3}), hparams(),
+              {{.evaluations = 5, .until_converged = true, .anchored = false, .start = [&](const PointSearch*) {
+                  return SearchStart{
+                      .point = torch::zeros({3, 2, model.config.d_model}), .mask = {}, .l1_weights = {}};
+                }}});
+          search.begin();
+          search.arrive();
+          try {
+            for (int evaluation = 0; evaluation < 5; ++evaluation) {
+              if (evaluation == 1 && stages.index() == lost) return;
+              search.go_forward(neighbors);
+              search.go_backward(neighbors);
+            }
+            neighbors.deliver();
+            ADD_FAILURE() << "stage " << stages.index() << " does not miss stage " << lost;
+          } catch (const sharding::CollectiveError& error) {
+            EXPECT_TRUE(error.operation() == "hand suffixes up" || error.operation() == "hand gradients down" ||
+                        error.operation() == "deliver the last messages between stages")
+                << error.operation();
+          }
+        },
+        sharding::Seconds{1});
+    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds{6});
+  }
+}
+
+}  // namespace
+}  // namespace anchorage::worker
