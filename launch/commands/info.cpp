@@ -54,7 +54,7 @@ nlohmann::json describe_model(const io::ModelDirectory& model) {
       {"weight_bytes", size.bytes},
       {"editable", {{"first", 0}, {"last", config.layers - 1}, {"module", worker::down_projection_name(model, 0)}}},
       // The memory of an edited layer on its owner: the f32 master, the second moment and its inverse in f64.
-      {"bytes_per_edited_layer", 4 * config.d_model * config.d_ff + 16 * config.d_ff * config.d_ff}};
+      {"bytes_per_edited_layer", 4 * config.d_model * config.d_ff + 8 * config.d_ff * config.d_ff}};
 }
 
 nlohmann::json describe_run(const std::filesystem::path& path) {

@@ -118,6 +118,11 @@ const sharding::TrafficByOperation& Session::stage_traffic() const {
   return placement_->groups->replica->traffic();
 }
 
+sharding::TrafficByOperation Session::world_traffic() const {
+  const auto& apart = placement_->groups->apart;
+  return apart ? apart->traffic() : sharding::TrafficByOperation{};
+}
+
 void Session::form_groups(int stages) {
   const torch::Device& device = placement_->device;
   const std::string own = nlohmann::json{this_machine(), worker::address_of(device)}.dump();

@@ -73,11 +73,12 @@ class Session {
   worker::Stages stages() const;
   sharding::Place place() const;
   int asked_stages() const { return options_.stages; }
-  // Traffic between the replicas, of tensors and of host values, and between the stages of this rank's
-  // replica.
+  // Traffic between the replicas, of tensors and of host values, between the stages of this rank's replica, and
+  // between all ranks where these are neither (otherwise nothing: it is counted there).
   const sharding::TrafficByOperation& peer_traffic() const;
   const sharding::TrafficByOperation& peer_host_traffic() const;
   const sharding::TrafficByOperation& stage_traffic() const;
+  sharding::TrafficByOperation world_traffic() const;
   // Where this rank's waits are counted, once the activities have been started.
   sharding::Activities& activities() { return activities_; }
   bool is_root() const;

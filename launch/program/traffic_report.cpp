@@ -27,11 +27,13 @@ void add(nlohmann::json& operations, const sharding::TrafficByOperation& own) {
 nlohmann::json own_traffic(Session& session) {
   auto document = nlohmann::json{{"host", nlohmann::json::object()},
                                  {"replicas", nlohmann::json::object()},
-                                 {"stages", nlohmann::json::object()}};
+                                 {"stages", nlohmann::json::object()},
+                                 {"world", nlohmann::json::object()}};
   add(document["host"], session.host().traffic());
   add(document["replicas"], session.peer_host_traffic());
   add(document["replicas"], session.peer_traffic());
   add(document["stages"], session.stage_traffic());
+  add(document["world"], session.world_traffic());
   return document;
 }
 

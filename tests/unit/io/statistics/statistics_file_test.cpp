@@ -232,5 +232,24 @@ TEST_F(StatisticsOnDisk, ThatAreNotFiniteAreNotRead) {
   EXPECT_THAT(message_of([&] { StatisticsFile::load(path()); }), HasSubstr("found nan at [1]"));
 }
 
+TEST(StatisticsFile, RowsOfAMomentAreReadAlone) {
+  const tests::TemporaryDirectory directory;
+  Statistics statistics = sample_statistics();
+  Matrix& moment = statistics.moments[1].moment;
+  moment = {.rows = 700, .columns = 700, .values = std::vector<float>(700 * 700)};  // more than a chunk
+  for (std::size_t i = 0; i < moment.values.size(); ++i) moment.values[i] = static_cast<float>(i);
+  save_statistics(directory.path() / "s.h5", statistics);
+  const auto file = StatisticsFile::load(directory.path() / "s.h5");
+  for (const auto& [begin, end] : {std::pair{0, 700}, {350, 353}, {699, 700}, {5, 5}}) {
+    const Matrix rows = file.moment_rows(10, begin, end);
+    EXPECT_EQ(rows.rows, end - begin);
+    EXPECT_EQ(rows.columns, 700);
+    EXPECT_EQ(rows.values,
+              std::vector<float>(moment.values.begin() + 700 * begin, moment.values.begin() + 700 * end));
+  }
+  EXPECT_THROW((void)file.moment_rows(10, 600, 701), InternalError);
+  EXPECT_THAT(message_of([&] { (void)file.moment_rows(5, 0, 1); }), HasSubstr("those of layers 4, 10"));
+}
+
 }  // namespace
 }  // namespace anchorage::io
