@@ -54,10 +54,12 @@ class HostCommunicator {
   void send(std::span<const std::byte> bytes, int to, std::string_view operation);
   void receive(std::span<std::byte> bytes, int from, std::string_view operation);
 
-  // Sends without waiting for the receiver, which calls `receive`; between two ranks, messages arrive in the order of
-  // the calls, posted or not. `owner` keeps the bytes alive until they are delivered. A message that is not delivered
-  // within the deadline surfaces as CollectiveError with its own operation's name, at a later call of these two.
-  void post(std::span<const std::byte> bytes, std::shared_ptr<const void> owner, int to, std::string_view operation);
+  // Sends without waiting for the receiver, which calls `receive`; between two ranks, messages arrive in the order
+  // of the calls, posted or not. `owner` keeps the bytes alive until they are delivered. A message that is not
+  // delivered within the deadline surfaces as CollectiveError with its own operation's name, at a later call of
+  // these two.
+  void post(std::span<const std::byte> bytes, std::shared_ptr<const void> owner, int to,
+            std::string_view operation);
   // Waits until all that was posted is delivered.
   void deliver_posts(std::string_view operation);
 

@@ -32,8 +32,8 @@ void* data_of(const torch::Tensor& tensor) {
 // One NCCL communicator: of all ranks, or of the two ends of a lane. Its calls never wait without a deadline.
 class Link {
  public:
-  // Connects `size` ranks, of which this is the `place`-th; `id` comes from one of them. `rank` and `device` are this
-  // rank's, for messages and for the GPU.
+  // Connects `size` ranks, of which this is the `place`-th; `id` comes from one of them. `rank` and `device` are
+  // this rank's, for messages and for the GPU.
   Link(const ncclUniqueId& id, int size, int place, int rank, torch::Device device, Seconds limit,
        std::string_view operation)
       : rank_(rank), device_(device), limit_(limit) {
@@ -52,8 +52,8 @@ class Link {
 
   static bool started(ncclResult_t result) { return result == ncclSuccess || result == ncclInProgress; }
 
-  // Enqueues on `stream`: `enqueue` makes NCCL's calls with communicator and stream. Ends a group that was begun even
-  // when a call in it fails: aborting a communicator would wait inside an open group.
+  // Enqueues on `stream`: `enqueue` makes NCCL's calls with communicator and stream. Ends a group that was begun
+  // even when a call in it fails: aborting a communicator would wait inside an open group.
   template <typename Enqueue>
   void enqueue(std::string_view call, const Deadline& deadline, const c10::Stream& stream, Enqueue enqueue) {
     const std::string_view operation = deadline.operation();
@@ -68,8 +68,8 @@ class Link {
     settle(deadline);
   }
 
-  // Asks `done`, of a stream or an event, until it is; throws errors of the GPU, from this operation or from earlier
-  // work.
+  // Asks `done`, of a stream or an event, until it is; throws errors of the GPU, from this operation or from
+  // earlier work.
   template <typename Done>
   void wait(const Deadline& deadline, Done done) {
     while (!asked(deadline, done)) settle(deadline, Look::once);
@@ -109,9 +109,9 @@ class Link {
  private:
   // Reads NCCL's text before the abort deletes it.
   [[noreturn]] void fail(ncclResult_t result, std::string_view call, std::string_view operation) {
-    const std::string message = fmt::format(
-        "expected '{}' to succeed, found '{}' from {} on rank {} ({}); see NCCL_DEBUG=WARN for more", operation,
-        ncclGetErrorString(result), call, rank_, ncclGetLastError(communicator_));
+    const std::string message =
+        fmt::format("expected '{}' to succeed, found '{}' from {} on rank {} ({}); see NCCL_DEBUG=WARN for more",
+                    operation, ncclGetErrorString(result), call, rank_, ncclGetLastError(communicator_));
     abort();
     throw CollectiveError(operation, message);
   }
@@ -143,14 +143,14 @@ class Link {
   ncclComm_t communicator_ = nullptr;
 };
 
-// Carries posted messages one way between two ranks, on a stream of its own: the streams that compute do not wait for
-// them, nor do messages of other ways.
+// Carries posted messages one way between two ranks, on a stream of its own: the streams that compute do not wait
+// for them, nor do messages of other ways.
 struct Lane {
   Link link;
   c10::Stream stream;
 };
 
-// A posted message that may be under way; the deadline borrows the name, so it stays where it is.
+// A posted message that may be in flight; the deadline borrows the name, so it stays where it is.
 struct Post {
   std::string operation;
   Deadline deadline;
@@ -244,7 +244,7 @@ class NcclCommunicator final : public DeviceCommunicator {
 
   c10::Stream current_stream() const { return c10::impl::VirtualGuardImpl(device().type()).getStream(device()); }
 
-  // `stream` goes on when the current stream has done what it has to do now.
+  // `stream` continues when the current stream has done what it has to do now.
   void let_wait(const c10::Stream& stream) const {
     c10::Event reached(device().type());
     reached.record(current_stream());
@@ -266,8 +266,9 @@ class NcclCommunicator final : public DeviceCommunicator {
       host().receive(std::as_writable_bytes(std::span(id.internal)), from, operation);
     }
     const c10::impl::VirtualGuardImpl guard(device().type());
-    lane.reset(new Lane{.link = Link(id, 2, sends ? sender : receiver, rank(), device(), host().deadline(), operation),
-                        .stream = guard.getStreamFromGlobalPool(device())});
+    lane.reset(
+        new Lane{.link = Link(id, 2, sends ? sender : receiver, rank(), device(), host().deadline(), operation),
+                 .stream = guard.getStreamFromGlobalPool(device())});
     return *lane;
   }
 
@@ -302,7 +303,8 @@ class NcclCommunicator final : public DeviceCommunicator {
     link_->wait(deadline, [&] { return stream.query(); });
   }
 
-  [[noreturn]] void fail_without_link(ncclResult_t result, std::string_view call, std::string_view operation) const {
+  [[noreturn]] void fail_without_link(ncclResult_t result, std::string_view call,
+                                      std::string_view operation) const {
     throw CollectiveError(
         operation,
         fmt::format("expected '{}' to succeed, found '{}' from {} on rank {} ({}); see NCCL_DEBUG=WARN for more",
@@ -312,9 +314,9 @@ class NcclCommunicator final : public DeviceCommunicator {
   // Their places in a lane.
   static constexpr int sender = 0, receiver = 1;
 
-  std::optional<Link> link_;                                  // of all ranks
+  std::optional<Link> link_;                                    // of all ranks
   std::map<std::pair<int, int>, std::unique_ptr<Lane>> lanes_;  // by sender and receiver
-  std::list<std::unique_ptr<Post>> posts_;                    // the last member: it uses the lanes
+  std::list<std::unique_ptr<Post>> posts_;                      // the last member: it uses the lanes
 };
 
 }  // namespace

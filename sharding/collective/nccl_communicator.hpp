@@ -2,8 +2,8 @@
 //
 // Calls enqueue on the device's current stream and poll the stream, NCCL's asynchronous error and the
 // deadline; on an error or past the deadline they abort the communicator and throw CollectiveError with the
-// operation's name and NCCL's message. Posted messages go over communicators of two ranks each, one for each way, on
-// streams of their own.
+// operation's name and NCCL's message. Posted messages go over communicators of two ranks each, one for each way,
+// on streams of their own.
 #pragma once
 
 #include <memory>

@@ -98,10 +98,10 @@ double seconds_in_groups(const Transformer& model, const std::vector<EditPrompts
     const auto end = std::min(prompts.size(), begin + size);
     const auto start = std::chrono::steady_clock::now();
     std::vector<InjectedForward> groups;
-    groups.emplace_back(
-        model,
-        std::vector<EditPrompts>{prompts.begin() + static_cast<std::ptrdiff_t>(begin), prompts.begin() + static_cast<std::ptrdiff_t>(end)},
-        InjectionOptions{.layers = layers, .loss_layer = model.layers() - 1});
+    groups.emplace_back(model,
+                        std::vector<EditPrompts>{prompts.begin() + static_cast<std::ptrdiff_t>(begin),
+                                                 prompts.begin() + static_cast<std::ptrdiff_t>(end)},
+                        InjectionOptions{.layers = layers, .loss_layer = model.layers() - 1});
     const auto values = optimize_values(std::move(groups), hparams).front();
     seconds += seconds_since(start);
     look(values, begin);

@@ -168,7 +168,7 @@ class Rendezvous {
   std::int64_t round_ = 0;
   std::map<std::pair<int, int>, std::deque<std::shared_ptr<Message>>> mailbox_;  // by sender and receiver
   std::map<int, std::vector<std::shared_ptr<Message>>> posted_;                  // by sender
-  std::map<int, std::shared_ptr<Rendezvous>> parts_;  // being split, by color
+  std::map<int, std::shared_ptr<Rendezvous>> parts_;                             // being split, by color
   std::vector<std::weak_ptr<Rendezvous>> all_parts_;
   std::string failure_;
 };

@@ -42,8 +42,8 @@ void require_scorable(const Transformer& model, const io::Tokenizer& tokenizer, 
 class PendingScores {
  public:
   // Runs all completions as the rows of one pass, through the layers below the stages' second pass
-  // (Stages::second_pass), through all where there is none. Collective over the model's stages. Throws io::UserError
-  // where one cannot be scored (require_scorable). Borrows the model.
+  // (Stages::second_pass), through all where there is none. Collective over the model's stages. Throws
+  // io::UserError where one cannot be scored (require_scorable). Borrows the model.
   PendingScores(const Transformer& model, std::span<const Completion> completions);
 
   // Runs the completions that can be scored; the score of any other has no tokens. Collective over the
@@ -53,17 +53,17 @@ class PendingScores {
   // Runs the other layers, for several passes one after another. Collective over the stages.
   void finish();
 
-  // Returns the scores in the order of completions, on every stage; finishes a pass that is not. Collective over the
-  // stages, in the order of the passes.
+  // Returns the scores in the order of completions, on every stage; finishes a pass that is not. Collective over
+  // the stages, in the order of the passes.
   std::vector<CompletionScore> take();
 
  private:
   const Transformer& model_;
-  std::unique_ptr<const ForwardPass> pass_;              // until it is finished
-  torch::Tensor hidden_;                                 // [tokens, d]: before the layers that are left
-  std::vector<std::int64_t> predicting_, targets_;       // packed tokens that predict, and what
-  std::vector<std::size_t> lengths_;  // tokens of each completion; zero where it is not scored
-  torch::Tensor chosen_, best_;       // [predicted] f32 and bool, on the last stage
+  std::unique_ptr<const ForwardPass> pass_;         // until it is finished
+  torch::Tensor hidden_;                            // [tokens, d]: before the layers that are left
+  std::vector<std::int64_t> predicting_, targets_;  // packed tokens that predict, and what
+  std::vector<std::size_t> lengths_;                // tokens of each completion; zero where it is not scored
+  torch::Tensor chosen_, best_;                     // [predicted] f32 and bool, on the last stage
 };
 
 // Runs one pass and returns its scores.

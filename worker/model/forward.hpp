@@ -38,10 +38,11 @@ class ForwardPass {
   // Runs block `layer` on `entering` [tokens, d]; a suffix layout needs `cache`.
   BlockOutput block(std::int64_t layer, const torch::Tensor& entering, const AttentionCache* cache = nullptr) const;
 
-  // Do the two parts of `block` apart: takes what enters a block to its stage, from the stage of the block before; and
-  // runs a block on what has been taken there.
+  // Do the two parts of `block` apart: takes what enters a block to its stage, from the stage of the block before;
+  // and runs a block on what has been taken there.
   torch::Tensor enter(std::int64_t layer, const torch::Tensor& hidden) const;
-  BlockOutput block_here(std::int64_t layer, const torch::Tensor& hidden, const AttentionCache* cache = nullptr) const;
+  BlockOutput block_here(std::int64_t layer, const torch::Tensor& hidden,
+                         const AttentionCache* cache = nullptr) const;
 
   // Runs blocks [first, last) without a cache.
   torch::Tensor blocks(std::int64_t first, std::int64_t last, torch::Tensor hidden) const;

@@ -1,10 +1,12 @@
-// How the ranks of a replica share one model: each rank is a *stage* that holds some of its layers: a contiguous range,
-// or where the model is edited two, one of the layers below the first edited one and one of those from it on. Hidden
-// states go through the lower layers from the first stage to the last, then through the upper ones again.
+// How the ranks of a replica share one model: each rank is a *stage* that holds some of its layers: a contiguous
+// range, or where the model is edited two, one of the layers below the first edited one and one of those from it
+// on. Hidden states go through the lower layers from the first stage to the last, then through the upper ones
+// again.
 //
-// All stages of a replica make the same calls in the same order, each computing its own layers. A tensor lives on one
-// stage at a time: on the others it is undefined. The stage that has what all stages need (tokens, scores, keys, values)
-// broadcasts it. The optimizer's steps alone go another way: worker/editing/values/value_pipeline.hpp.
+// All stages of a replica make the same calls in the same order, each computing its own layers. A tensor lives on
+// one stage at a time: on the others it is undefined. The stage that has what all stages need (tokens, scores,
+// keys, values) broadcasts it. The optimizer's steps alone go another way:
+// worker/editing/values/value_pipeline.hpp.
 #pragma once
 
 #include <torch/types.h>
@@ -37,9 +39,9 @@ class Stages {
   bool holds(std::int64_t layer) const { return stage_of(layer) == index(); }
   // Returns what this stage holds of a model's `layers`.
   sharding::StageLayers own_layers(std::int64_t layers) const;
-  // Returns the layer with which hidden states begin to go through the stages once more; `layers` where they go through
-  // them once. In passes of several groups, do the layers below it for all groups first: stages then work on different
-  // groups, and the first one does not wait for the last.
+  // Returns the layer with which hidden states begin to go through the stages once more; `layers` where they go
+  // through them once. In passes of several groups, do the layers below it for all groups first: stages then work
+  // on different groups, and the first one does not wait for the last.
   std::int64_t second_pass(std::int64_t layers) const;
   // Returns the communicator between the stages; there must be several.
   sharding::DeviceCommunicator& replica() const { return *replica_; }
@@ -56,9 +58,9 @@ class Stages {
 
   // Broadcasts tensors; the i-th lives on the stage of `layers[i]` (ascending), and all have this shape and dtype.
   // Takes one broadcast per stage that has some.
-  std::vector<torch::Tensor> broadcast_layers(std::span<const std::int64_t> layers, std::vector<torch::Tensor> tensors,
-                                              torch::IntArrayRef shape, torch::ScalarType dtype,
-                                              std::string_view operation) const;
+  std::vector<torch::Tensor> broadcast_layers(std::span<const std::int64_t> layers,
+                                              std::vector<torch::Tensor> tensors, torch::IntArrayRef shape,
+                                              torch::ScalarType dtype, std::string_view operation) const;
 
  private:
   // Returns the buffer of a broadcast: the tensor on stage `from`, an empty one elsewhere.

@@ -49,14 +49,13 @@ void ContextChoice::reject_attention_sinks() {
   const torch::Tensor passes = norms.le(limits_.to(norms.device())).all(1).cpu();
   for (std::size_t i = 0; i < tried_.size(); ++i) {
     if (passes.data_ptr<bool>()[i]) continue;
-    tried_[i].row->rejection =
-        fmt::format("the last token of its subject '{}' is an attention sink in every context",
-                    edits_[tried_[i].edit].subject);
+    tried_[i].row->rejection = fmt::format(
+        "the last token of its subject '{}' is an attention sink in every context", edits_[tried_[i].edit].subject);
   }
 }
 
-// A KL prompt that cannot be used bare moves after the prefix of the edit's last context, or else after the first prefix
-// with which it can be used.
+// A KL prompt that cannot be used bare moves after the prefix of the edit's last context, or else after the first
+// prefix with which it can be used.
 void ContextChoice::choose() {
   reject_attention_sinks();
   moved_.resize(edits_.size());

@@ -22,11 +22,12 @@ struct Contexts {
 // Nothing is edited at a sink (docs/method.md section 1).
 using SinkLimits = torch::Tensor;
 
-// Chooses for each edit the first `wanted` contexts in which its prompt is a usable row of the model and the subject's
-// last token is no attention sink. The KL prompt is bare, or follows a prefix where its subject would end at a sink.
+// Chooses for each edit the first `wanted` contexts in which its prompt is a usable row of the model and the
+// subject's last token is no attention sink. The KL prompt is bare, or follows a prefix where its subject would end
+// at a sink.
 //
-// It takes these steps, each of which should be made for all groups before the next one, so that the stages of a replica
-// work on different groups: construction, compute, choose, compute, settle. Collective over the stages.
+// It takes these steps, each of which should be made for all groups before the next one, so that the stages of a
+// replica work on different groups: construction, compute, choose, compute, settle. Collective over the stages.
 class ContextChoice {
  public:
   // Borrows all; builds all contexts, including the spares, and begins to run them up to the last edited layer.
@@ -64,8 +65,8 @@ class ContextChoice {
   const SinkLimits& limits_;
   std::span<const std::int64_t> layers_;
   std::span<const io::Edit> edits_;
-  std::vector<EditPrompts> candidates_, chosen_;    // one per edit
-  std::vector<std::vector<PromptRow>> moved_;       // one per edit: KL prompts after prefixes, where the bare one fails
+  std::vector<EditPrompts> candidates_, chosen_;  // one per edit
+  std::vector<std::vector<PromptRow>> moved_;  // one per edit: KL prompts after prefixes, where the bare one fails
   std::vector<TriedRow> tried_;
   std::unique_ptr<SubjectActivations> activations_;  // of the tried rows; none where there are none
   std::vector<std::string> refusals_;

@@ -19,10 +19,10 @@ namespace anchorage::worker {
 
 class EditGroup {
  public:
-  // Makes the groups of a replica, each of these edits, with their contexts chosen (context_choice.hpp). Borrows all but
-  // the edits. Collective over the stages.
-  static std::vector<EditGroup> make(const Transformer& model, const PromptBuilder& builder, const Contexts& contexts,
-                                     const SinkLimits& limits, const io::Hparams& hparams,
+  // Makes the groups of a replica, each of these edits, with their contexts chosen (context_choice.hpp). Borrows
+  // all but the edits. Collective over the stages.
+  static std::vector<EditGroup> make(const Transformer& model, const PromptBuilder& builder,
+                                     const Contexts& contexts, const SinkLimits& limits, const io::Hparams& hparams,
                                      std::vector<std::vector<io::Edit>> edits);
 
   // Returns the accepted edits as indices into the given ones. An edit without a usable context, or whose

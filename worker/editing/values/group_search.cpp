@@ -91,11 +91,9 @@ void GroupSearch::go_forward(const StageNeighbors& neighbors) {
 // Returns which edits continue, on the last stage: [E] bool.
 torch::Tensor GroupSearch::decide() const {
   const torch::NoGradGuard no_gradients;
-  const auto objective =
-      loss_.nll + hparams_.kl_factor * loss_.kl + penalty_.value(hparams_, forward_->norms());
+  const auto objective = loss_.nll + hparams_.kl_factor * loss_.kl + penalty_.value(hparams_, forward_->norms());
   const auto low = objective < hparams_.early_stop_loss;
-  const auto converged =
-      hparams_.early_stop == io::EarlyStop::argmax ? at::logical_or(low, loss_.matches) : low;
+  const auto converged = hparams_.early_stop == io::EarlyStop::argmax ? at::logical_or(low, loss_.matches) : low;
   return at::logical_not(converged);
 }
 
@@ -129,9 +127,8 @@ void GroupSearch::go_backward(const StageNeighbors& neighbors) {
     message = {torch::Tensor(), torch::zeros({edits, above, d}, torch::TensorOptions(model.device())), continues,
                forward_->norms()};
   } else {
-    std::vector<MessagePart> parts{{leaving_.sizes().vec(), model.dtype()},
-                                   {{edits, above, d}, torch::kFloat},
-                                   {{edits}, torch::kBool}};
+    std::vector<MessagePart> parts{
+        {leaving_.sizes().vec(), model.dtype()}, {{edits, above, d}, torch::kFloat}, {{edits}, torch::kBool}};
     if (!norms_shared_) parts.push_back({{edits}, torch::kFloat});
     message = neighbors.from_above(parts, operation);
     continues = message[2];

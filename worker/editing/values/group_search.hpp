@@ -3,15 +3,16 @@
 // An evaluation of the group's loss goes forward through all stages that take part and, but for the last one of a
 // search, backward through them:
 //
-// - Forward, a stage gets what left the stage before, with the vectors of the layers from its own on, and runs its own
+// - Forward, a stage gets what left the stage before, with the vectors of the layers from its own on, and runs its
+// own
 //   layers.
 // - The last stage has the losses and decides which edits continue, before anything goes backward.
 // - Backward, a stage gets the gradient of what left it, with those of the vectors of the stages after it and the
 //   decision, and drops the edits that have converged from its tensors.
 // - The first stage then has the gradients of all vectors. It alone has the optimizer's state, and takes the step.
 //
-// What a stage computes depends on the group alone, so the values are the same bits however many groups are in flight
-// and on however many stages.
+// What a stage computes depends on the group alone, so the values are the same bits however many groups are in
+// flight and on however many stages.
 #pragma once
 
 #include <functional>
@@ -24,9 +25,9 @@
 
 namespace anchorage::worker {
 
-// A part of a search. With `until_converged`, a converged edit leaves the group's tensors while the others continue, and
-// the result is the last evaluated point; without it, every edit takes all steps, and the result is the point after the
-// last step.
+// A part of a search. With `until_converged`, a converged edit leaves the group's tensors while the others
+// continue, and the result is the last evaluated point; without it, every edit takes all steps, and the result is
+// the point after the last step.
 struct SearchPhase {
   std::int64_t evaluations = 1;
   bool until_converged = true;
@@ -44,9 +45,9 @@ class GroupSearch {
   void begin() { forward_->begin(); }
   void arrive() { forward_->arrive(); }
 
-  // Evaluate: forward through this stage's layers, the first time after filling the caches; and backward, which makes
-  // the step where that is due. For stages that take part, by turns, each as often as the other until the search is
-  // done on this stage.
+  // Evaluate: forward through this stage's layers, the first time after filling the caches; and backward, which
+  // makes the step where that is due. For stages that take part, by turns, each as often as the other until the
+  // search is done on this stage.
   void go_forward(const StageNeighbors& neighbors);
   void go_backward(const StageNeighbors& neighbors);
   bool is_done() const { return phase_ == phases_.size(); }
@@ -66,7 +67,8 @@ class GroupSearch {
   torch::Tensor decide() const;
   bool has_way_back() const { return !phase().until_converged || evaluated_ < phase().evaluations; }
   // The gradients of what entered, where something did, and of the vectors of own slots.
-  std::vector<torch::Tensor> gradients_at_stage(const StageNeighbors& neighbors, const torch::Tensor& leaving) const;
+  std::vector<torch::Tensor> gradients_at_stage(const StageNeighbors& neighbors,
+                                                const torch::Tensor& leaving) const;
   void drop_all_but(const torch::Tensor& continues);
   void drop_evaluation();
   void end_phase();
@@ -80,7 +82,8 @@ class GroupSearch {
   bool norms_shared_ = false;   // between the stages
   bool filled_ = false;
   std::unique_ptr<PointSearch> search_;  // on the first stage
-  // The evaluation under way: what entered, this stage's vectors, what left or the loss of it, and the penalty's terms.
+  // The evaluation in flight: what entered, this stage's vectors, what left or the loss of it, and the penalty's
+  // terms.
   torch::Tensor entering_, vectors_, leaving_;
   InjectedLoss loss_;
   Penalty penalty_;

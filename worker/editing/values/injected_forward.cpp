@@ -40,8 +40,8 @@ InjectedForward::InjectedForward(const Transformer& model, std::vector<EditPromp
 
 sharding::Range InjectedForward::own_slots() const {
   const auto slots_before = [this](int stage) {
-    return std::ranges::count_if(
-        options_.layers, [&](std::int64_t layer) { return model_.stages.stage_of(layer) < stage; });
+    return std::ranges::count_if(options_.layers,
+                                 [&](std::int64_t layer) { return model_.stages.stage_of(layer) < stage; });
   };
   return {slots_before(model_.stages.index()), slots_before(model_.stages.index() + 1)};
 }
@@ -129,13 +129,11 @@ torch::Tensor InjectedForward::cache_block(std::int64_t layer, const torch::Tens
     std::int64_t edit_seen = -1;
     for (std::size_t r = 0; r < rows_.size(); ++r) {
       const auto row = static_cast<std::int64_t>(r);
-      if (rows_[r].edit != edit_seen)
-        first_subjects.push_back(whole_->layout().packed(row, rows_[r].subject_last));
+      if (rows_[r].edit != edit_seen) first_subjects.push_back(whole_->layout().packed(row, rows_[r].subject_last));
       edit_seen = rows_[r].edit;
     }
-    norms_ = output.hidden.index_select(0, index_tensor(first_subjects, model_.device()))
-                 .to(torch::kFloat)
-                 .norm(2, -1);
+    norms_ =
+        output.hidden.index_select(0, index_tensor(first_subjects, model_.device())).to(torch::kFloat).norm(2, -1);
   }
   return output.hidden;
 }

@@ -6,8 +6,8 @@
 // layers after the first injected one, and the head only where something is predicted; gradients flow only to
 // the injected vectors.
 //
-// Where the model is cut into stages, each stage caches what its layers need. Stages from that of the first injected
-// layer to the last one take part in the loss, each with its own layers: what leaves one enters the next
+// Where the model is cut into stages, each stage caches what its layers need. Stages from that of the first
+// injected layer to the last one take part in the loss, each with its own layers: what leaves one enters the next
 // (value_pipeline.hpp).
 //
 // Notation: E edits, m injected layers, d = d_model, f = d_ff.
@@ -50,31 +50,32 @@ class InjectedForward {
   // Stages before that of the first injected layer take part only in the pass to it.
   int first_stage() const { return model_.stages.stage_of(options_.layers.front()); }
   bool takes_part() const { return model_.stages.index() >= first_stage(); }
-  // Returns which of the injected layers this stage holds, as indices into them; all of those from its end on are on
-  // the stages after this one.
+  // Returns which of the injected layers this stage holds, as indices into them; all of those from its end on are
+  // on the stages after this one.
   sharding::Range own_slots() const;
 
-  // Run whole rows through the layers up to the first injected one, of which the output is cached: through those below
-  // the stages' second pass (Stages::second_pass), and through the others and to the stage of the first injected layer.
-  // Where there are several groups, each for all of them. Collective over the stages, without gradients.
+  // Run whole rows through the layers up to the first injected one, of which the output is cached: through those
+  // below the stages' second pass (Stages::second_pass), and through the others and to the stage of the first
+  // injected layer. Where there are several groups, each for all of them. Collective over the stages, without
+  // gradients.
   void begin();
   void arrive();
 
-  // Runs whole rows through this stage's layers from the first injected one on and fills the caches. `entering` is what
-  // left the stage before, undefined on the first that takes part; the number of its rows is whole_tokens(). Returns
-  // what leaves this stage.
+  // Runs whole rows through this stage's layers from the first injected one on and fills the caches. `entering` is
+  // what left the stage before, undefined on the first that takes part; the number of its rows is whole_tokens().
+  // Returns what leaves this stage.
   torch::Tensor fill_caches(const torch::Tensor& entering);
   std::int64_t whole_tokens() const { return whole_->layout().tokens(); }
   // Does all of that at once. Collective over the stages.
   void fill();
 
-  // Returns |residual stream| at the subject's last token of the first context, after the last injected layer: [E] f32.
-  // Known on that layer's stage when the caches are filled, and where it is set.
+  // Returns |residual stream| at the subject's last token of the first context, after the last injected layer: [E]
+  // f32. Known on that layer's stage when the caches are filled, and where it is set.
   const torch::Tensor& norms() const { return norms_; }
   void set_norms(torch::Tensor norms) { norms_ = std::move(norms); }
 
-  // Runs the suffixes through this stage's layers, with `vectors` [E, own slots, d] added. `entering` [tokens(), d] is
-  // what left the stage before, undefined on the first that takes part. Differentiable with respect to both.
+  // Runs the suffixes through this stage's layers, with `vectors` [E, own slots, d] added. `entering` [tokens(), d]
+  // is what left the stage before, undefined on the first that takes part. Differentiable with respect to both.
   torch::Tensor forward(const torch::Tensor& entering, const torch::Tensor& vectors) const;
   std::int64_t tokens() const { return suffixes_->layout().tokens(); }
   // Returns the loss, of what leaves the last stage. Differentiable.

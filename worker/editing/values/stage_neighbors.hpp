@@ -9,8 +9,8 @@
 
 namespace anchorage::worker {
 
-// Messages up and down do not wait for their receivers. Between two stages they arrive in the order in which they were
-// sent. For stages that take part.
+// Messages up and down do not wait for their receivers. Between two stages they arrive in the order in which they
+// were sent. For stages that take part.
 class StageNeighbors {
  public:
   // Stages from `first` on take part. Borrows.

@@ -65,9 +65,8 @@ torch::Tensor SubjectActivations::residual_stream() {
 }
 
 void SubjectActivations::compute_residual_norms() {
-  norms_ = at_edited_layers([](const BlockOutput& output) {
-    return output.hidden.to(torch::kFloat).norm(2, -1, /*keepdim=*/true);
-  });
+  norms_ = at_edited_layers(
+      [](const BlockOutput& output) { return output.hidden.to(torch::kFloat).norm(2, -1, /*keepdim=*/true); });
 }
 
 torch::Tensor SubjectActivations::residual_norms() {

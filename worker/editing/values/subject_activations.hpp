@@ -11,9 +11,9 @@
 
 namespace anchorage::worker {
 
-// Runs the prefixes of rows, up to the subject's last token. Everything before the first edited layer is computed once:
-// below the stages' second pass (Stages::second_pass) by the construction, the rest by the first call. Each call
-// computes what depends on edited weights. Collective over the model's stages, all of which get the results.
+// Runs the prefixes of rows, up to the subject's last token. Everything before the first edited layer is computed
+// once: below the stages' second pass (Stages::second_pass) by the construction, the rest by the first call. Each
+// call computes what depends on edited weights. Collective over the model's stages, all of which get the results.
 class SubjectActivations {
  public:
   // Borrows the model. `edited_layers` ascending.

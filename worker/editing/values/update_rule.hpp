@@ -1,5 +1,5 @@
-// The optimizer's side of a group: where the vectors are and where they go next, given the gradient of the loss. Needs
-// no model.
+// The optimizer's side of a group: where the vectors are and where they go next, given the gradient of the loss.
+// Needs no model.
 #pragma once
 
 #include <torch/types.h>
@@ -25,8 +25,8 @@ class UpdateRule {
   int count_ = 0;
 };
 
-// The terms of the objective that do not depend on the model, but for the norms of the residual stream, which are not
-// known where the vectors are when the first of these terms is needed.
+// The terms of the objective that do not depend on the model, but for the norms of the residual stream, which are
+// not known where the vectors are when the first of these terms is needed.
 struct Penalty {
   torch::Tensor length;  // [E] |D|
   torch::Tensor l1;      // [E] weighted sum of |D_j|, or undefined: no anchors
@@ -35,7 +35,8 @@ struct Penalty {
   torch::Tensor value(const io::Hparams& hparams, const torch::Tensor& norms) const;
 };
 
-// Where a search starts. `mask` and `l1_weights` [E, m, d] belong to the anchors and are undefined for dense vectors.
+// Where a search starts. `mask` and `l1_weights` [E, m, d] belong to the anchors and are undefined for dense
+// vectors.
 struct SearchStart {
   torch::Tensor point;       // [E, m, d] f32
   torch::Tensor mask;        // 0 or 1
@@ -58,8 +59,8 @@ class PointSearch {
 
   // Notes that the loss is being evaluated at the point.
   void evaluate() { values_.index_copy_(0, active_, start_.point); }
-  // Takes a step along the gradient [active, m, d] of the loss, to which that of the penalty is added. Where no edit
-  // leaves before `steps` steps are taken, their mean gradient is kept; otherwise `steps` is 0.
+  // Takes a step along the gradient [active, m, d] of the loss, to which that of the penalty is added. Where no
+  // edit leaves before `steps` steps are taken, their mean gradient is kept; otherwise `steps` is 0.
   void step(const torch::Tensor& gradient_of_loss, std::int64_t steps);
   // Drops all but these: indices [n] i64 into the edits that remain.
   void keep(const torch::Tensor& continuing);

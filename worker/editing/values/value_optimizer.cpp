@@ -30,9 +30,7 @@ SearchPhase locating(const InjectedForward& forward, const io::Hparams& hparams)
 }
 
 SearchStart at_anchors(const LocatedValues& located, const torch::Tensor& anchors, const io::Hparams& hparams) {
-  return {.point = located.dense,
-          .mask = anchors,
-          .l1_weights = hparams.eac_l1 / (located.saliency + epsilon)};
+  return {.point = located.dense, .mask = anchors, .l1_weights = hparams.eac_l1 / (located.saliency + epsilon)};
 }
 
 LocatedValues located_by(const torch::Tensor& dense, const torch::Tensor& mean_gradient) {
@@ -102,15 +100,16 @@ std::vector<torch::Tensor> compress_to_anchors(std::vector<InjectedForward> grou
   });
 }
 
-std::vector<torch::Tensor> optimize_anchored_values(std::vector<InjectedForward> groups, const io::Hparams& hparams) {
-  const SearchPhase compressing = {
-      .evaluations = hparams.eac_compress_steps,
-      .until_converged = true,
-      .anchored = true,
-      .start = [&](const PointSearch* before) {
-        const auto located = located_by(before->point(), before->mean_gradient());
-        return at_anchors(located, anchors_of(located.saliency, hparams.eac_anchor_ratio), hparams);
-      }};
+std::vector<torch::Tensor> optimize_anchored_values(std::vector<InjectedForward> groups,
+                                                    const io::Hparams& hparams) {
+  const SearchPhase compressing = {.evaluations = hparams.eac_compress_steps,
+                                   .until_converged = true,
+                                   .anchored = true,
+                                   .start = [&](const PointSearch* before) {
+                                     const auto located = located_by(before->point(), before->mean_gradient());
+                                     return at_anchors(
+                                         located, anchors_of(located.saliency, hparams.eac_anchor_ratio), hparams);
+                                   }};
   std::vector<SearchPhase> locate;
   for (const InjectedForward& group : groups) locate.push_back(locating(group, hparams));
   return search(std::move(groups), hparams, [&](std::size_t i) { return std::vector{locate[i], compressing}; });

@@ -5,9 +5,9 @@
 //
 // under |D_i| <= clamp_norm_factor * |z_i| (docs/method.md section 1; MEMIT, arXiv 2210.07229, and EAC, arXiv
 // 2503.00035). Edits are independent of each other: in a group each edit gets the values that it would get
-// alone, up to rounding. Give all groups of a replica in one call: they go through its stages one behind the other
-// (value_pipeline.hpp). The values of a group depend on nothing outside it. Collective over the model's stages, all of
-// which get the results.
+// alone, up to rounding. Give all groups of a replica in one call: they go through its stages one after the other
+// (value_pipeline.hpp). The values of a group depend on nothing outside it. Collective over the model's stages, all
+// of which get the results.
 #pragma once
 
 #include "io/hparams/hparams.hpp"
@@ -35,6 +35,7 @@ std::vector<torch::Tensor> compress_to_anchors(std::vector<InjectedForward> grou
                                                std::span<const torch::Tensor> anchors);
 
 // EAC: runs both phases; anchors are the share `eac_anchor_ratio` of entries with the highest saliency.
-std::vector<torch::Tensor> optimize_anchored_values(std::vector<InjectedForward> groups, const io::Hparams& hparams);
+std::vector<torch::Tensor> optimize_anchored_values(std::vector<InjectedForward> groups,
+                                                    const io::Hparams& hparams);
 
 }  // namespace anchorage::worker

@@ -63,8 +63,7 @@ std::vector<torch::Tensor> run_searches(std::vector<GroupSearch>& searches, cons
   } else {
     for (GroupSearch& search : searches) search.release();
   }
-  return share(searches, stages, first_stage,
-               sharding::Timeout::steps(evaluations * std::ssize(searches)));
+  return share(searches, stages, first_stage, sharding::Timeout::steps(evaluations * std::ssize(searches)));
 }
 
 }  // namespace anchorage::worker

@@ -26,8 +26,8 @@ inline std::vector<sharding::StageLayers> even_stages(std::int64_t layers, int s
   return all;
 }
 
-// Stages of two ranges each, of the layers below `first_edited` and of those from it on. Where there are too few of one
-// kind, the first stages hold the lower layers, and the last ones the upper.
+// Stages of two ranges each, of the layers below `first_edited` and of those from it on. Where there are too few of
+// one kind, the first stages hold the lower layers, and the last ones the upper.
 inline std::vector<sharding::StageLayers> stages_of_two_ranges(std::int64_t layers, std::int64_t first_edited,
                                                                int stages) {
   const auto part = [&](std::int64_t begin, std::int64_t end, int stage, bool at_the_end) {

@@ -97,8 +97,7 @@ TEST_F(ValueOptimizer, ABatchGivesWhatEachOfItsEditsGivesAlone) {
     options.v_optimizer = optimizer;
     const auto together = values_of(optimize_values, three_edits(), options);
     for (std::int64_t edit = 0; edit < 3; ++edit) {
-      const auto alone =
-          values_of(optimize_values, {three_edits()[static_cast<std::size_t>(edit)]}, options);
+      const auto alone = values_of(optimize_values, {three_edits()[static_cast<std::size_t>(edit)]}, options);
       expect_close(together[edit], alone[0], 1e-3);
     }
   }

@@ -80,8 +80,7 @@ class ValuePipeline : public testing::Test {
       all.insert(all.end(), {values.dense, values.saliency});
       anchors.push_back(values.saliency.gt(values.saliency.median()).to(torch::kFloat));
     }
-    for (const auto& values :
-         compress_to_anchors(forwards(model, options, groups), hparams(), located, anchors))
+    for (const auto& values : compress_to_anchors(forwards(model, options, groups), hparams(), located, anchors))
       all.push_back(values);
     for (const auto& values : optimize_anchored_values(forwards(model, options, groups), hparams()))
       all.push_back(values);
@@ -92,8 +91,8 @@ class ValuePipeline : public testing::Test {
 };
 
 TEST_F(ValuePipeline, FindsTheBitsOfEachGroupAloneOnStagesOfEveryCut) {
-  for (const InjectionOptions& options :
-       {InjectionOptions{{1, 2}, 3}, InjectionOptions{{2}, 3}, InjectionOptions{{1, 3}, 3}, InjectionOptions{{1}, 2}}) {
+  for (const InjectionOptions& options : {InjectionOptions{{1, 2}, 3}, InjectionOptions{{2}, 3},
+                                          InjectionOptions{{1, 3}, 3}, InjectionOptions{{1}, 2}}) {
     std::vector<torch::Tensor> whole;
     const auto groups = seven_groups();
     on_cut_stages(cut_stages(4, 1, Cut::one_range, 1), [&](const Stages& stages) {
