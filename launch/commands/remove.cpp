@@ -66,7 +66,8 @@ io::RemovalRecord take_out(const sharding::Removal& request, const io::RunRecord
     const auto terms = worker::removal_terms(request, layer);
     const auto update = worker::removal_update(covariance, terms);
     const auto u = update.u.to(torch::kFloat), v = update.v.to(torch::kFloat);
-    const auto weight = at::addmm(weights.at(layer), u, v.t());
+    const auto& weight = weights.at(layer);
+    worker::add_update(weight, u, v);
     removal.layers.push_back(
         {.layer = layer,
          .keys = worker::to_matrix(terms.keys),

@@ -51,7 +51,7 @@ class DeviceCommunicator {
   void send(const torch::Tensor& tensor, int to, std::string_view operation);
   void receive(const torch::Tensor& tensor, int from, std::string_view operation);
 
-  // Sends without waiting for the receiver, which calls `receive_posted`: messages both ways can be under way
+  // Sends without waiting for the receiver, which calls `receive_posted`: messages both ways can be in flight
   // between two ranks. The tensor stays alive until it is delivered, and must not be written to. Between two ranks
   // posted messages arrive in the order of the calls; on the CPU they keep that order with those of `send` too. A
   // message that is not delivered within the deadline surfaces as CollectiveError with its own operation's name, at

@@ -34,7 +34,7 @@ class MpiCommunicator final : public HostCommunicator {
   void wait_for_posts(const Deadline& deadline) override;
   std::unique_ptr<HostCommunicator> split_by(int color, const Deadline& deadline) override;
 
-  // A message that may be under way; stays where it is, since the deadline borrows the name.
+  // A message that may be in flight; stays where it is, since the deadline borrows the name.
   struct Post {
     std::string operation;
     Deadline deadline;

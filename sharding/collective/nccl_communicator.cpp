@@ -150,7 +150,7 @@ struct Lane {
   c10::Stream stream;
 };
 
-// A posted message that may be under way; the deadline borrows the name, so it stays where it is.
+// A posted message that may be in flight; the deadline borrows the name, so it stays where it is.
 struct Post {
   std::string operation;
   Deadline deadline;
@@ -244,7 +244,7 @@ class NcclCommunicator final : public DeviceCommunicator {
 
   c10::Stream current_stream() const { return c10::impl::VirtualGuardImpl(device().type()).getStream(device()); }
 
-  // `stream` goes on when the current stream has done what it has to do now.
+  // `stream` continues when the current stream has done what it has to do now.
   void let_wait(const c10::Stream& stream) const {
     c10::Event reached(device().type());
     reached.record(current_stream());

@@ -164,7 +164,7 @@ Numbers resume(const std::filesystem::path& path, const Resume& how) {
       .run = {.guard = {}, .checkpoint_every = how.checkpoint_every, .grace = {}, .waits = how.waits},
       .provenance = bench::provenance()};
   coordinator::ScriptedWorkers workers(answer);
-  coordinator::HostedRun run(inputs, {}, bench::base_record(), options, workers);
+  coordinator::HostedRun run(inputs, bench::base_record(), options, workers);
   std::size_t added = 0;
   Watch watch([&] { added < files.size() && how.waits ? run.add(files[added++]) : run.close(); });
   run.observe(watch);

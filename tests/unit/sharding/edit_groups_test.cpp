@@ -123,7 +123,9 @@ TEST(GroupsInFlight, KeepStagesAtWorkInEvenWindows) {
       EXPECT_LE(slots, groups);
       EXPECT_LT(slots, 3 * stages);
       EXPECT_GE(slots, std::min<std::int64_t>(groups, stages));
-      if (groups < 3 * stages) EXPECT_EQ(slots, groups);
+      if (groups < 3 * stages) {
+        EXPECT_EQ(slots, groups);
+      }
       if (groups == 0) continue;
       const std::int64_t in_last = (groups - 1) % slots + 1, windows = (groups + slots - 1) / slots;
       EXPECT_GT(in_last, slots - windows) << groups << " groups, " << stages << " stages";

@@ -26,7 +26,7 @@ TEST(Slabs, RowsAreCutByTheWidthAloneIntoSizesThatDifferByOne) {
     EXPECT_EQ(rows.front().begin, 0);
     EXPECT_EQ(rows.back().end, width);
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      if (i > 0) EXPECT_EQ(rows[i].begin, rows[i - 1].end);
+      EXPECT_EQ(rows[i].begin, i == 0 ? 0 : rows[i - 1].end);
       EXPECT_LE(rows[i].size(), most_slab_rows);
       EXPECT_GE(rows[i].size(), width / std::ssize(rows));
     }

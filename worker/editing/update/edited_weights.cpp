@@ -45,11 +45,7 @@ void EditedWeights::replay(std::int64_t layer, const torch::Tensor& u, const tor
   io::check(waiting_.empty(), "a batch is replayed between two others");
   const torch::NoGradGuard no_gradients;
   const auto& master = masters_.at(layer);
-  const auto on_device = v.to(master.device()).t();
-  for (const sharding::Range& rows : sharding::slab_rows(master.size(0), rows_at_a_time)) {
-    master.narrow(0, rows.begin, rows.size())
-        .addmm_(u.to(master.device()).narrow(0, rows.begin, rows.size()), on_device);
-  }
+  add_update(master, u.to(master.device()), v.to(master.device()));
   update_model(layer);
 }
 
@@ -127,6 +123,11 @@ io::LayerNorms EditedWeights::norms(std::int64_t layer, const torch::Tensor& u, 
 
 torch::Tensor EditedWeights::base(std::int64_t layer) const {
   return read_down_projection(directory_, layer).to(model_.device());
+}
+
+void add_update(const torch::Tensor& weight, const torch::Tensor& u, const torch::Tensor& v) {
+  for (const sharding::Range& rows : sharding::slab_rows(weight.size(0), rows_at_a_time))
+    weight.narrow(0, rows.begin, rows.size()).addmm_(u.narrow(0, rows.begin, rows.size()), v.t());
 }
 
 io::LayerNorms layer_norms(const torch::Tensor& u, const torch::Tensor& v, const torch::Tensor& weight,

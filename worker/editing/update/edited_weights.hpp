@@ -66,6 +66,10 @@ class EditedWeights {
   std::map<std::int64_t, std::vector<Update>> waiting_;
 };
 
+// Adds u v^T to a weight [d, f] f32 in place, some rows at a time: the one way in which weights change, wherever
+// they lie, so that whoever adds the same updates gets the same bits. All on one device.
+void add_update(const torch::Tensor& weight, const torch::Tensor& u, const torch::Tensor& v);
+
 // Computes the norms of the update u v^T, without forming it, and of the weight after it; inputs are f32,
 // sums f64.
 io::LayerNorms layer_norms(const torch::Tensor& u, const torch::Tensor& v, const torch::Tensor& weight,

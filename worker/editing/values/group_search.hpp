@@ -82,7 +82,7 @@ class GroupSearch {
   bool norms_shared_ = false;   // between the stages
   bool filled_ = false;
   std::unique_ptr<PointSearch> search_;  // on the first stage
-  // The evaluation under way: what entered, this stage's vectors, what left or the loss of it, and the penalty's
+  // The evaluation in flight: what entered, this stage's vectors, what left or the loss of it, and the penalty's
   // terms.
   torch::Tensor entering_, vectors_, leaving_;
   InjectedLoss loss_;
