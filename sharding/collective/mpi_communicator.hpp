@@ -9,18 +9,20 @@
 #include <vector>
 
 #include "sharding/collective/host_communicator.hpp"
+#include "sharding/collective/mpi_progress.hpp"
 #include "sharding/collective/mpi_session.hpp"
 
 namespace anchorage::sharding {
 
 // Polls until the request is done, sleeping between polls; `waited_for` goes into the error past the
 // deadline.
-void finish(MPI_Request request, const Deadline& deadline, const std::string& waited_for);
+void finish(MPI_Request request, MpiProgress& progress, const Deadline& deadline, const std::string& waited_for);
 
 // Owns `communicator`, which no other object uses.
 class MpiCommunicator final : public HostCommunicator {
  public:
-  MpiCommunicator(MPI_Comm communicator, int rank, int size, const MpiOptions& options);
+  MpiCommunicator(MPI_Comm communicator, int rank, int size, const MpiOptions& options,
+                  std::shared_ptr<MpiProgress> progress);
   ~MpiCommunicator() override;
 
  private:
@@ -47,6 +49,7 @@ class MpiCommunicator final : public HostCommunicator {
 
   MPI_Comm communicator_;
   MpiOptions options_;
+  std::shared_ptr<MpiProgress> progress_;  // shared by the communicators of a world
   std::list<std::unique_ptr<Post>> posts_;
 };
 

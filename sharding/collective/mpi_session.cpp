@@ -46,11 +46,12 @@ MpiSession::~MpiSession() {
 
 std::unique_ptr<HostCommunicator> MpiSession::world(const MpiOptions& options) const {
   const Deadline deadline("make a world", rank_, options.deadline);
+  auto progress = std::make_shared<MpiProgress>();
   MPI_Comm everyone = MPI_COMM_NULL;
   MPI_Request request = MPI_REQUEST_NULL;
   ANCHORAGE_CHECK_MPI(deadline.operation(), rank_, MPI_Comm_idup(MPI_COMM_WORLD, &everyone, &request));
-  finish(request, deadline, fmt::format("all {} ranks to come", size_));
-  return std::make_unique<MpiCommunicator>(everyone, rank_, size_, options);
+  finish(request, *progress, deadline, fmt::format("all {} ranks to come", size_));
+  return std::make_unique<MpiCommunicator>(everyone, rank_, size_, options, std::move(progress));
 }
 
 // A single rank has no others to end, and MPI_Abort would print its own lines after ours.
