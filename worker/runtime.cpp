@@ -32,7 +32,8 @@ class Worker {
       : editor_(editor), probe_(probe), ranks_(ranks) {}
 
   sharding::Reply carry_out(const sharding::ApplyBatch& command) {
-    return naming_the_batch(command.batch, [&] { return apply(command); });
+    batch_ = command.batch;
+    return naming_the_batch(batch_, [&] { return apply(command); });
   }
 
   sharding::Reply carry_out(const sharding::RevertBatch&) {
@@ -44,7 +45,7 @@ class Worker {
 
   sharding::Reply carry_out(const sharding::AcceptBatch&) {
     io::check(std::exchange(waiting_, false), "a batch to accept");
-    return sharding::BatchAccepted{.drifted = accept()};
+    return naming_the_batch(batch_, [&] { return sharding::BatchAccepted{.drifted = accept()}; });
   }
 
   sharding::Reply carry_out(const sharding::RefreshLeastSquares& command) {
@@ -123,7 +124,8 @@ class Worker {
   BatchEditor& editor_;
   const LossProbe& probe_;
   sharding::HostCommunicator& ranks_;
-  bool waiting_ = false;  // a batch, to be accepted or reverted
+  bool waiting_ = false;    // a batch, to be accepted or reverted
+  std::int64_t batch_ = 0;  // its number, or that of the last one
   std::optional<double> loss_, loss_before_;
   CheckpointWriter checkpoints_;
 };
