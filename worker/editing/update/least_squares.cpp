@@ -112,42 +112,47 @@ void KeyCovariance::take_second_moment(std::span<const KeyChange> changes) {
   }
 }
 
-// Inverts A in place, by blocks (Gauss-Jordan; stable without pivoting, since A is positive definite): with the
-// pivot's rows R = A_kk^-1 A_k,
+// Inverts A in place: the symmetric sweep operator (J. H. Goodnight, "A tutorial on the SWEEP operator", 1979) by
+// blocks, with a Cholesky factor of each pivot, so that what is left to be swept is a Cholesky factorization's,
+// which needs no pivoting and is stable. With the pivot A_kk = L L^T and Z = L^-1 A_k:
 //
-//   A_t <- A_t - A_tk R   for the other slabs, column block k: -A_tk A_kk^-1,   A_k <- R, column block k: A_kk^-1
+//   A_ij <- A_ij - Z_i^T Z_j,   A_kj <- L^-T Z_j,   A_ik <- Z_i^T L^-1,   A_kk <- -(L L^T)^-1
 //
-// Slab after slab is the pivot, whoever holds it, so the bits are the same on any number of ranks.
+// and when every slab has been the pivot, A is -A^-1. The pivot's owner sends Z, with L in place of Z_k. Slab after
+// slab is the pivot, whoever holds it, so the bits are the same on any number of ranks.
 void KeyCovariance::invert() {
   for (std::size_t pivot = 0; pivot < place_.rows.size(); ++pivot) {
     const sharding::Range& rows = place_.rows[pivot];
-    const auto columns = [&rows](const torch::Tensor& slab) { return slab.narrow(1, rows.begin, rows.size()); };
-    const bool whole = place_.rows.size() == 1;
+    const auto columns = [](const torch::Tensor& matrix, const sharding::Range& range) {
+      return matrix.narrow(1, range.begin, range.size());
+    };
     auto failed = torch::zeros({1}, options().dtype(torch::kLong));
-    torch::Tensor panel;
+    auto panel = torch::empty({owns(pivot) ? 0 : rows.size(), width()}, options());
     if (owns(pivot)) {
-      const auto [lower, info] = at::linalg_cholesky_ex(columns(slabs_.at(pivot)));
+      const auto& own = slabs_.at(pivot);
+      const auto [lower, info] = at::linalg_cholesky_ex(columns(own, rows));
       failed.fill_(info);
-      auto inverse = at::cholesky_inverse(lower);
-      if (inverse.is_cuda()) inverse = (inverse + inverse.t()) / 2;  // CUDA solves for each column separately
-      panel = whole ? inverse.contiguous() : at::mm(inverse, slabs_.at(pivot));
-      columns(panel).copy_(inverse);
-    } else {
-      panel = torch::empty({rows.size(), width()}, options());
+      panel = at::linalg_solve_triangular(lower, own, /*upper=*/false).contiguous();
+      columns(panel, rows).copy_(lower);
     }
     share_slab(failed, pivot, "broadcast whether a slab is singular");
     if (const auto row = failed.item<std::int64_t>(); row != 0) refuse_singular(rows.begin + row - 1, width());
     share_slab(panel, pivot, "broadcast pivot rows");
+    const auto lower = columns(panel, rows);
     for (auto& [slab, own] : slabs_) {
       if (slab == pivot) {
-        own.copy_(panel);
+        auto inverse = at::cholesky_inverse(lower);
+        if (inverse.is_cuda()) inverse = (inverse + inverse.t()) / 2;  // CUDA solves for each column separately
+        if (place_.rows.size() > 1) own.copy_(at::linalg_solve_triangular(lower.t(), panel, /*upper=*/true));
+        columns(own, rows).copy_(inverse.neg());
         continue;
       }
-      const auto factor = columns(own).clone();
-      columns(own).zero_();
-      own.addmm_(factor, panel, 1, -1);
+      const auto part = columns(panel, place_.rows[slab]);
+      own.addmm_(part.t(), panel, 1, -1);
+      columns(own, rows).copy_(at::linalg_solve_triangular(lower.t(), part, /*upper=*/true).t());
     }
   }
+  for (auto& [slab, own] : slabs_) own.neg_();
 }
 
 void KeyCovariance::take_null_space() {

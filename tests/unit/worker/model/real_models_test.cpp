@@ -97,6 +97,7 @@ TEST(NanoSort, ActivationsOfEveryBlock) {
 
   Transformer model;
   model.config.family = io::Family::gpt2;
+  model.config.layers = 3;
   model.config.d_model = 48;
   model.config.heads = model.config.kv_heads = 3;
   model.config.head_dim = 16;

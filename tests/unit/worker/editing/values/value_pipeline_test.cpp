@@ -48,7 +48,7 @@ io::Hparams hparams() {
   hparams.clamp_norm_factor = 20;
   hparams.v_weight_decay = 1e-3;
   hparams.early_stop = io::EarlyStop::loss;
-  hparams.early_stop_loss = 4;  // some edits get there early, some late, some not at all
+  hparams.early_stop_loss = 9;  // some edits get there early, some late, some not at all
   hparams.eac_locate_steps = 4;
   hparams.eac_compress_steps = 6;
   hparams.eac_anchor_ratio = 0.25;
