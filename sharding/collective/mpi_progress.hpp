@@ -1,7 +1,7 @@
 // Moves posted messages on while their sender computes; for mpi_*.cpp only.
 //
 // Open MPI takes over short messages at once. A longer one moves only while both ends are inside calls of MPI, so
-// it would wait for the end of a sender's computation. While posts are under way, a thread of this process calls
+// it would wait for the end of a sender's computation. While posts are in flight, a thread of this process calls
 // MPI now and then. MPI is started for one thread at a time (MPI_THREAD_SERIALIZED): every call of this process
 // takes the lock.
 #pragma once
@@ -22,7 +22,7 @@ class MpiProgress {
   // For the length of one call of MPI.
   [[nodiscard]] std::unique_lock<std::mutex> lock() { return std::unique_lock(mutex_); }
 
-  // Say that a post is under way, and that it is delivered. The first post starts the thread.
+  // Say that a post is in flight, and that it is delivered. The first post starts the thread.
   void begin_post();
   void end_post();
 

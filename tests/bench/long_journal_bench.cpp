@@ -179,9 +179,7 @@ Numbers keep(const std::filesystem::path& path) {
   const auto directory = io::RunDirectory::resume(path);
   auto journal = io::Journal::open(directory.journal(), io::JournalAccess::append, directory.journal_index());
   journal.save_index();
-  for (const io::CheckpointLayer& layer : bench::checkpoint_layers()) {
-    io::write_checkpoint_layer(directory.checkpoint(), journal.last().header.batch, journal.last().digest, layer);
-  }
+  bench::write_checkpoint({directory.checkpoint(), journal.last().header.batch, journal.last().digest});
   return {seconds_since(begin)};
 }
 

@@ -109,7 +109,7 @@ TEST_F(HostedRunTest, EditsAddedWhileABatchIsInFlightComeAfterIt) {
   RunInputs begun = inputs(file_of(2));
   HostedRun* hosted = nullptr;
   ScriptedWorkers workers([&](const sharding::Command& command) {
-    if (texts({command}).front() == "e0 e1") hosted->add(file_of(3));
+    if (texts({command}) == std::vector<std::string>{"e0 e1"}) hosted->add(file_of(3));
     return ScriptedWorkers::answer(command);
   });
   HostedRun made(begun, base, options(), workers);

@@ -37,7 +37,7 @@ TEST_P(EditRunSignalTest, ASignalEndsTheRunBehindTheBatchAtHand) {
   StoredRun run(folder_.path() / "run");
   SignalObserver observer;
   ScriptedWorkers workers([&](const sharding::Command& command) {
-    if (texts({command}).front() == "e2 e3") {
+    if (texts({command}) == std::vector<std::string>{"e2 e3"}) {
       raise(GetParam());
       EXPECT_EQ(observer.first.get_future().get(), GetParam());
     }
@@ -57,7 +57,7 @@ TEST_F(EditRunTest, ASecondSignalInTheSameBatchIsAnsweredAndChangesNothing) {
   StoredRun run(folder_.path() / "run");
   SignalObserver observer;
   ScriptedWorkers workers([&](const sharding::Command& command) {
-    if (texts({command}).front() == "e0 e1") {
+    if (texts({command}) == std::vector<std::string>{"e0 e1"}) {
       raise(SIGUSR1);
       EXPECT_EQ(observer.first.get_future().get(), SIGUSR1);
       raise(SIGTERM);
@@ -76,7 +76,7 @@ TEST_F(EditRunTest, ABatchThatIsNotFinishedInTheGraceTimeIsDropped) {
   SilentObserver observer;
   boost::asio::io_context context;
   ScriptedWorkers workers([&](const sharding::Command& command) {
-    if (texts({command}).front() == "e2 e3") {
+    if (texts({command}) == std::vector<std::string>{"e2 e3"}) {
       raise(SIGTERM);
       release.wait();
     }
@@ -96,7 +96,7 @@ TEST_F(EditRunTest, ABatchThatIsFinishedInTheGraceTimeIsCommitted) {
   StoredRun run(folder_.path() / "run");
   SignalObserver observer;
   ScriptedWorkers workers([&](const sharding::Command& command) {
-    if (texts({command}).front() == "e0 e1") {
+    if (texts({command}) == std::vector<std::string>{"e0 e1"}) {
       raise(SIGTERM);
       observer.first.get_future().wait();
     }

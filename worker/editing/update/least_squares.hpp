@@ -120,7 +120,7 @@ class KeyCovariance {
   // Gathers P [f, f]. Collective.
   [[nodiscard]] torch::Tensor inverse() const;
 
-  // What else a copy needs that goes on with the same bits.
+  // What else a copy needs that continues with the same bits.
   struct Carried {
     torch::Tensor image;  // A x [f]
     double fresh_drift = 0;

@@ -124,7 +124,7 @@ TEST_P(LeastSquares, TwoBatchesBehindEachOtherEqualOneBigBatch) {
   expect_close(weight, whole, 1e-11);
 }
 
-// A removal and the write behind it, as where an edit takes another's place: products see what waits, the slabs do
+// A removal and the write after it, as where an edit takes another's place: products see what waits, the slabs do
 // not, and accepting it gives the bits of a replay, which accepts one after the other.
 TEST_P(LeastSquares, WhatWaitsIsSeenByProductsAndByNothingElse) {
   const auto c = second_moment(), old = random({f, 4}), fresh = random({f, 3}), asked = random({f, 2});
