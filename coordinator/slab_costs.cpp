@@ -16,7 +16,8 @@ SlabCosts::SlabCosts(const Workload& workload, const Machine& machine, const std
   if (workload_.edited_layers() == 0) return;
   const auto layers = static_cast<std::size_t>(workload_.edited_layers());
   const auto slabs = sharding::slabs_of(layers, workload_.model.d_ff);
-  slabs_of_layer_ = static_cast<double>(slabs.size() / layers);
+  const std::size_t slabs_of_layer = slabs.size() / layers;
+  slabs_of_layer_ = static_cast<double>(slabs_of_layer);
   rows_ = width_ / slabs_of_layer_;
   const auto owners = sharding::deal_slabs(std::vector<std::int64_t>(slabs.size(), 1), most);
   of_layer_.assign(layers, std::vector<std::int64_t>(most.size(), 0));

@@ -96,6 +96,7 @@ TEST_F(ResumedByIndex, RepeatsConflictsRemovalsAndRollbacksAreWhatReadingEverySe
   file.edits[1].target = "Grace";       // committed, in place of Ada
   file.edits[4].target = "Hedy";        // contradicts a committed one
   file.edits.push_back(file.edits[8]);  // repeated
+  file.places.clear();
   for (std::size_t i = 0; i < file.edits.size(); ++i) file.places.push_back(fmt::format("line {}", i));
   file.edits.push_back({.id = "e5", .subject = "Rome", .prompt = "The mayor of {} is", .target = "Ada"});
   file.places.emplace_back("line 10");
