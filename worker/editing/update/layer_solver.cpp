@@ -48,7 +48,10 @@ LayerSolver::LayerSolver(const EditedWeights& weights, const io::Hparams& hparam
     covariances_.emplace(std::piecewise_construct, std::forward_as_tuple(layers_[i]),
                          std::forward_as_tuple(std::move(priors[i]), std::move(place)));
   }
-  for (const auto& [layer, drift] : drifts()) covariances_.at(layer).refreshed_at(drift);
+  for (const auto& [layer, drift] : drifts()) {
+    spdlog::debug("layer {}: first drift of the least squares {:.2g}", layer, drift);
+    covariances_.at(layer).refreshed_at(drift);
+  }
 }
 
 std::int64_t LayerSolver::place_of(std::int64_t layer) const {
@@ -187,6 +190,8 @@ bool LayerSolver::accept() {
   if (!method_.carries_keys) return false;
   for (auto& [layer, covariance] : covariances_) covariance.accept();
   const auto found = drifts();
+  for (const auto& [layer, drift] : found)
+    spdlog::debug("layer {}: drift of the least squares {:.2g}", layer, drift);
   return std::ranges::any_of(
       found, [this](const auto& one) { return covariances_.at(one.first).needs_refresh(one.second); });
 }
