@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +67,7 @@ class Run:
     memory: list[dict[str, int]]  # by rank, as rank_memory.py writes it
     committed: int
     drift: dict[str, float]  # of each edited layer
+    wall: float  # seconds of the whole command: with reading the model, the inverses, and leaving
 
 
 def said_by(command: list[object]) -> dict:
@@ -86,13 +88,16 @@ def edit(case: Case, world: World, dtype: str, folder: Path) -> Run:
     wrapper = [sys.executable, Path(__file__).with_name("rank_memory.py"), memory]
     command = [case.program, "edit", case.model, "--edits", case.facts, "--limit", case.edits, "--run", folder / "run"]
     command += ["--stats", case.statistics, "--stages", world.stages, "--checkpoint-every", case.checkpoint_every]
+    start = time.monotonic()
     said = said_by([*launcher, *wrapper, *command, *case.options(dtype), "--device", "cpu", "--quiet"])
+    wall = time.monotonic() - start
     run = Run(
         seconds=said["seconds"]["total"],
         busy=[rank["busy"] for rank in said["rank_seconds"]],
         memory=[json.loads((memory / f"{rank}.json").read_text()) for rank in range(world.ranks)],
         committed=said["edits"]["committed"],
         drift={str(layer["layer"]): layer["drift"] for layer in said["layers"]},
+        wall=wall,
     )
     shutil.rmtree(folder)
     return run

@@ -13,6 +13,7 @@ class Plan:
     busy_seconds: list[float]  # by rank, of all batches
     memory: list[int]  # by rank, bytes in the fullest moment
     parts: list[dict[str, int]]  # by rank, bytes by kind
+    inverse_seconds: float  # before the first batch
 
     def on_cores(self, cores: float) -> float:
         """Seconds at least where the ranks share so many cores, each of which does a rank's work."""
@@ -34,6 +35,7 @@ def plan(case: Case, world: World, dtype: str, flops: float) -> Plan:
         busy_seconds=[seconds * rank["busy"] for rank in said["ranks"]],
         memory=[of["total"] - (0 if case.checkpoint_every > 0 else of["checkpoint"]) for of in parts],
         parts=parts,
+        inverse_seconds=said["inverse_seconds"],
     )
 
 

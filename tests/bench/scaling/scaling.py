@@ -144,6 +144,8 @@ def row_of(case: Case, world: World, dtype: str, runs: list[Run], plan: planned.
         "all_seconds": [run.seconds for run in runs],
         "seconds": best and best.seconds,
         "planned_seconds": seconds,
+        "wall": best and best.wall,
+        "planned_inverse_seconds": plan.inverse_seconds,
         "busy": best.busy if best else [],
         "planned_busy": [busy / seconds for busy in plan.busy_seconds],
         "memory": [

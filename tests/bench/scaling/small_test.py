@@ -56,6 +56,7 @@ def check(row: dict) -> None:
     ranks = row["stages"] * row["replicas"]
     assert row["committed"] == 4, row
     assert row["seconds"] > 0 and row["planned_seconds"] > 0 and row["efficiency"] > 0, row
+    assert row["wall"] > row["seconds"] and row["planned_inverse_seconds"] > 0, row
     assert len(row["busy"]) == ranks and all(0 < busy <= 1 for busy in row["busy"]), row
     assert len(row["planned_busy"]) == ranks and all(0 < busy <= 1 for busy in row["planned_busy"]), row
     assert len(row["memory"]) == ranks, row
@@ -65,7 +66,7 @@ def check(row: dict) -> None:
 
 
 def ranks_that_share_cores_take_as_long_as_their_work() -> None:
-    plan = Plan(seconds=10, busy_seconds=[8, 8, 8, 8], memory=[], parts=[])
+    plan = Plan(seconds=10, busy_seconds=[8, 8, 8, 8], memory=[], parts=[], inverse_seconds=0)
     assert plan.on_cores(4) == 10, plan
     assert plan.on_cores(2) == 16, plan
 
