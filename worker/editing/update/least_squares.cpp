@@ -127,13 +127,16 @@ void KeyCovariance::invert() {
       return matrix.narrow(1, range.begin, range.size());
     };
     auto failed = torch::zeros({1}, options().dtype(torch::kLong));
-    auto panel = torch::empty({owns(pivot) ? 0 : rows.size(), width()}, options());
+    const auto panel = torch::empty({rows.size(), width()}, options());
     if (owns(pivot)) {
       const auto& own = slabs_.at(pivot);
       const auto [lower, info] = at::linalg_cholesky_ex(columns(own, rows));
       failed.fill_(info);
-      panel = at::linalg_solve_triangular(lower, own, /*upper=*/false).contiguous();
-      columns(panel, rows).copy_(lower);
+      for (const sharding::Range& block : place_.rows) {  // so that the panel is the only scratch of its size
+        columns(panel, block)
+            .copy_(block == rows ? lower
+                                 : at::linalg_solve_triangular(lower, columns(own, block), /*upper=*/false));
+      }
     }
     share_slab(failed, pivot, "broadcast whether a slab is singular");
     if (const auto row = failed.item<std::int64_t>(); row != 0) refuse_singular(rows.begin + row - 1, width());
@@ -143,8 +146,11 @@ void KeyCovariance::invert() {
       if (slab == pivot) {
         auto inverse = at::cholesky_inverse(lower);
         if (inverse.is_cuda()) inverse = (inverse + inverse.t()) / 2;  // CUDA solves for each column separately
-        if (place_.rows.size() > 1) own.copy_(at::linalg_solve_triangular(lower.t(), panel, /*upper=*/true));
-        columns(own, rows).copy_(inverse.neg());
+        for (const sharding::Range& block : place_.rows) {
+          columns(own, block)
+              .copy_(block == rows ? inverse.neg_()
+                                   : at::linalg_solve_triangular(lower.t(), columns(panel, block), /*upper=*/true));
+        }
         continue;
       }
       const auto part = columns(panel, place_.rows[slab]);

@@ -1,7 +1,9 @@
 #include "worker/editing/update/prior.hpp"
 
+#include <torch/utils.h>
+#include <memory>
+
 #include "io/error.hpp"
-#include "worker/matrix_conversion.hpp"
 
 namespace anchorage::worker {
 
@@ -11,7 +13,9 @@ KeyPrior key_prior_of(const Method& method, const io::Hparams& hparams, const io
   io::check((method.prior == Prior::ridge) == projected, "a prior and a projection that do not go together");
   return {.moment =
               [&statistics, layer](sharding::Range rows) {
-                return to_tensor(statistics.moment_rows(layer, rows.begin, rows.end));
+                auto read = std::make_shared<io::Matrix>(statistics.moment_rows(layer, rows.begin, rows.end));
+                return torch::from_blob(
+                    read->values.data(), {read->rows, read->columns}, [read](void*) {}, torch::kFloat);
               },
           .weight = hparams.mom2_update_weight,
           .null_space = projected,
