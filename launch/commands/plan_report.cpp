@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "coordinator/plan_advice.hpp"
@@ -113,7 +114,7 @@ nlohmann::json document_of(const Plan& plan, const PlanRequest& request) {
                      {"layers", document_of(own.layers)},
                      {"slabs", own.slabs},
                      {"bytes", document_of(own.bytes)},
-                     {"busy", own.busy.busy() / plan.seconds.total()},
+                     {"busy", std::min(1.0, own.busy.busy() / plan.seconds.total())},
                      {"seconds_by_activity", document_of(own.busy)}});
   }
   return {{"stages", plan.topology.stages()},
