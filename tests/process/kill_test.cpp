@@ -107,7 +107,8 @@ class Kill : public testing::Test {
 
   std::string command(const std::string& run, int deadline = 30) const {
     const bool begun = std::filesystem::exists(runs.folder.path() / run / "run.yaml");
-    const std::string options = " --checkpoint-every 3 --deadline " + std::to_string(deadline);
+    // Every fourth of 30: none is begun with the last batch, when the job may be over before the kill reaches it.
+    const std::string options = " --checkpoint-every 4 --deadline " + std::to_string(deadline);
     return "mpirun -n 2 --bind-to none --oversubscribe '" ANCHORAGE_PROGRAM "' " +
            (begun ? "edit --run " + run + " --resume --json" + options : runs.edit_arguments(run, options));
   }
