@@ -241,9 +241,9 @@ BatchSchedule schedule_batch(const BatchShape& shape, Boxes boxes) {
 }
 
 std::int64_t count_boxes(const BatchShape& shape) {
-  const std::int64_t groups = (shape.workload.batch + shape.costs.tokens().edits - 1) / shape.costs.tokens().edits;
+  const sharding::EditGroups groups(shape.workload.batch, shape.costs.tokens().edits, shape.topology.replicas());
   const std::int64_t passes = 16 + 2 * shape.workload.evaluations + shape.workload.edited_layers();
-  return groups * passes * shape.topology.stages();
+  return groups.count() * passes * shape.topology.stages();
 }
 
 }  // namespace anchorage::coordinator

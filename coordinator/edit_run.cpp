@@ -172,11 +172,18 @@ sharding::ApplyBatch EditRun::command_for(const std::vector<QueuedEdit>& part) {
   }
   if (command.superseded.edits.empty()) return command;
   const auto first = std::ranges::min(command.superseded.edits, {}, &io::RecordedPlace::segment).segment;
-  for (const io::JournalEntry& entry : io::live_segments_from(journal_, first)) {
-    journal_.require_sound(entry.header.batch);
-    command.superseded.live.push_back(entry.path.string());
-  }
+  command.superseded.live = sound_paths(io::live_segments_from(journal_, first));
   return command;
+}
+
+// Returns the paths of segments that the workers are to read, each proven whole.
+std::vector<std::string> EditRun::sound_paths(const std::vector<io::JournalEntry>& segments) {
+  std::vector<std::string> paths;
+  for (const io::JournalEntry& entry : segments) {
+    journal_.require_sound(entry.header.batch);
+    paths.push_back(entry.path.string());
+  }
+  return paths;
 }
 
 void EditRun::examine(std::vector<QueuedEdit> part, sharding::BatchApplied applied) {
@@ -237,10 +244,8 @@ void EditRun::accept() {
 // Where least squares have drifted, has them computed anew for the state after segment `up_to`.
 void EditRun::refresh_if(bool drifted, std::int64_t up_to, const std::function<void()>& then) {
   if (!drifted) return then();
-  sharding::RefreshLeastSquares command;
-  for (const io::JournalEntry& entry : io::live_segments(journal_, up_to))
-    command.live.push_back(entry.path.string());
-  ask(std::move(command), [then](const sharding::Reply&) { then(); });
+  ask(sharding::RefreshLeastSquares{sound_paths(io::live_segments(journal_, up_to))},
+      [then](const sharding::Reply&) { then(); });
 }
 
 // After a commit: saves a checkpoint in the background every `checkpoint_every` segments.

@@ -99,6 +99,7 @@ class EditRun {
   void step(const std::function<void()>& action);
   void commit(sharding::BatchApplied applied, io::GuardRecord guard);
   sharding::ApplyBatch command_for(const std::vector<QueuedEdit>& part);
+  std::vector<std::string> sound_paths(const std::vector<io::JournalEntry>& segments);
   void watch_signals();
   void limit_the_batch();
   void stop_watching();

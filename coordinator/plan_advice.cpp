@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "sharding/edit_groups.hpp"
+
 namespace anchorage::coordinator {
 namespace {
 
@@ -67,8 +69,9 @@ std::optional<std::string> other_stages(const PlanRequest& request, double now) 
 }  // namespace
 
 std::int64_t idle_replicas(const Plan& plan, const PlanRequest& request) {
-  const std::int64_t groups = (request.workload.batch + plan.group - 1) / plan.group;
-  return std::max<std::int64_t>(0, plan.topology.replicas() - groups);
+  const int replicas = plan.topology.replicas();
+  const sharding::EditGroups groups(request.workload.batch, plan.group, replicas);
+  return std::max<std::int64_t>(0, replicas - groups.count());
 }
 
 std::vector<std::string> advice_for(const Plan& plan, const PlanRequest& request) {

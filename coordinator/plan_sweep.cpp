@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 
 #include "io/error.hpp"
@@ -9,7 +10,7 @@
 namespace anchorage::coordinator {
 namespace {
 
-SweepRow row_of(const Plan& plan, const PlanRequest& request) {
+SweepRow row_of(const Plan& plan, const PlanRequest& request, double of_one_rank) {
   SweepRow row{.ranks = request.ranks,
                .batch = request.workload.batch,
                .stages = plan.topology.stages(),
@@ -18,7 +19,7 @@ SweepRow row_of(const Plan& plan, const PlanRequest& request) {
                .inverse_seconds = plan.inverse_seconds,
                .refusal = {}};
   for (const RankPlan& rank : plan.ranks) row.fullest_bytes = std::max(row.fullest_bytes, rank.bytes.total());
-  row.efficiency = seconds_of_one_rank(request) / (request.ranks * row.seconds_per_batch);
+  row.efficiency = efficiency_of(plan, of_one_rank);
   return row;
 }
 
@@ -47,12 +48,14 @@ std::vector<SweepRow> sweep(const PlanRequest& request, std::span<const int> ran
                             std::span<const std::int64_t> batches) {
   std::vector<SweepRow> rows;
   PlanRequest one = request;
+  std::map<std::int64_t, double> of_one_rank;  // by batch
   for (const int count : ranks) {
     for (const std::int64_t batch : batches) {
       one.ranks = count;
       one.workload.batch = batch;
+      if (!of_one_rank.contains(batch)) of_one_rank[batch] = seconds_of_one_rank(one);
       const auto plan = find_plan(one);
-      rows.push_back(plan ? row_of(*plan, one)
+      rows.push_back(plan ? row_of(*plan, one, of_one_rank.at(batch))
                           : SweepRow{.ranks = count, .batch = batch, .refusal = refusal_of(one)});
     }
   }
@@ -74,12 +77,13 @@ std::optional<SweepRow> smallest_machine(const PlanRequest& request, const Night
     for (const std::int64_t batch : tried) {
       one.workload.batch = std::min(batch, night.edits);
       // No arrangement is faster than so many ranks that lose nothing.
-      const double least = seconds_of_one_rank(one) / one.ranks * static_cast<double>(night.edits) /
-                           static_cast<double>(one.workload.batch);
+      const double of_one_rank = seconds_of_one_rank(one);
+      const double least =
+          of_one_rank / one.ranks * static_cast<double>(night.edits) / static_cast<double>(one.workload.batch);
       if (least > 3600 * night.hours) continue;
       const auto plan = find_plan(one);
       if (!plan) continue;
-      const SweepRow row = row_of(*plan, one);
+      const SweepRow row = row_of(*plan, one, of_one_rank);
       if (!fastest || seconds_of(row, night.edits) < seconds_of(*fastest, night.edits)) fastest = row;
     }
     if (fastest && seconds_of(*fastest, night.edits) <= 3600 * night.hours) return fastest;

@@ -110,4 +110,8 @@ double seconds_of_one_rank(const PlanRequest& request) {
   return plan_ranks(one).seconds.total();
 }
 
+double efficiency_of(const Plan& plan, double of_one_rank) {
+  return of_one_rank / (plan.topology.size() * plan.seconds.total());
+}
+
 }  // namespace anchorage::coordinator

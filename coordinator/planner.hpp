@@ -53,5 +53,7 @@ struct Plan {
 
 // Returns the seconds of a batch of one rank whose memory has no limit: what efficiency is measured by.
 [[nodiscard]] double seconds_of_one_rank(const PlanRequest& request);
+// Returns what share of its ranks a plan makes use of, given those seconds.
+[[nodiscard]] double efficiency_of(const Plan& plan, double of_one_rank);
 
 }  // namespace anchorage::coordinator

@@ -177,7 +177,6 @@ int run(EditOptions options, Session& session) {
   worker::BatchEditor editor(model.transformer, weights, prompts, plan.hparams, method, statistics, contexts,
                              sink_limits(statistics, plan.hparams), session.communicators(),
                              {.capacities = choice.slabs});
-  session.host().barrier("wait for the least squares of all layers", sharding::Timeout::steps(std::ssize(layers)));
   const NullSpaces null_spaces{.free = editor.null_spaces(), .dimensions = weights.key_width()};
   const worker::LossProbe probe(model.transformer, prompts, session.communicators());
   if (!session.is_root()) {

@@ -1,6 +1,5 @@
 // `anchorage plan`: says which rank would hold what, its memory and the time of a batch, from config.json alone;
-// with
-// --sweep that of many machines, with --hours the smallest that does a night's work. Prints a table, one JSON
+// with --sweep that of many machines, with --hours the smallest that does a night's work. Prints a table, one JSON
 // document with --json. Exit codes: 0; 2 for bad input or where nothing fits; 1 for any other failure.
 #include <fmt/format.h>
 
@@ -83,13 +82,18 @@ const char* speed_of(const Options& options) {
 // One of several things is planned: so many ranks, a table of them, or a night.
 void check_request(const Options& options) {
   const int asked = (options.ranks > 0 ? 1 : 0) + (options.sweep.empty() ? 0 : 1) + (options.hours ? 1 : 0);
-  if (asked == 1 && (options.batches.size() < 2 || options.ranks == 0)) return;
-  throw io::UserError(
-      {.expected =
-           asked == 1 ? "one size of a batch with --ranks" : "one of --ranks, --sweep, and --hours with --edits",
-       .found = asked == 1 ? std::to_string(options.batches.size()) : (asked == 0 ? "none" : "several"),
-       .where = asked == 1 ? "--batch" : "the command line",
-       .remedy = asked == 1 ? "--sweep takes several" : ""});
+  if (asked != 1) {
+    throw io::UserError({.expected = "one of --ranks, --sweep, and --hours with --edits",
+                         .found = asked == 0 ? "none" : "several",
+                         .where = "the command line",
+                         .remedy = ""});
+  }
+  if (options.ranks > 0 && options.batches.size() > 1) {
+    throw io::UserError({.expected = "one size of a batch with --ranks",
+                         .found = std::to_string(options.batches.size()),
+                         .where = "--batch",
+                         .remedy = "--sweep takes several"});
+  }
 }
 
 void print_night(const coordinator::PlanRequest& request, const Options& options, Session& session) {

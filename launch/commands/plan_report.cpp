@@ -126,7 +126,7 @@ nlohmann::json document_of(const Plan& plan, const PlanRequest& request) {
           {"idle_replicas", coordinator::idle_replicas(plan, request)},
           {"memory_bytes", request.machine.memory_bytes},
           {"flops", request.machine.flops},
-          {"efficiency", coordinator::seconds_of_one_rank(request) / (request.ranks * plan.seconds.total())},
+          {"efficiency", coordinator::efficiency_of(plan, coordinator::seconds_of_one_rank(request))},
           {"inverse_seconds", plan.inverse_seconds},
           {"advice", coordinator::advice_for(plan, request)},
           {"seconds_by_activity", document_of(sum_of(plan), request.ranks)},

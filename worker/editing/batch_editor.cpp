@@ -337,7 +337,7 @@ std::map<std::int64_t, std::int64_t> BatchEditor::null_spaces() const {
 void BatchEditor::replay(std::int64_t layer, const torch::Tensor& keys, const torch::Tensor& u,
                          const torch::Tensor& v) {
   weights_.replay(layer, u, v);
-  solver_.replay_absorbed(layer, keys);
+  solver_.replay(layer, {.keys = keys, .sign = 1});
 }
 
 std::vector<LayerRemoval> BatchEditor::remove(const sharding::Removal& removal, sharding::BatchSeconds& seconds) {
@@ -355,7 +355,7 @@ std::vector<LayerRemoval> BatchEditor::remove(const sharding::Removal& removal, 
 void BatchEditor::replay_removal(std::int64_t layer, const torch::Tensor& keys, const torch::Tensor& u,
                                  const torch::Tensor& v) {
   weights_.replay(layer, u, v);
-  solver_.replay_released(layer, keys);
+  solver_.replay(layer, {.keys = keys, .sign = -1});
 }
 
 void BatchEditor::replay_anchors(std::int64_t layer, std::span<const double> rolling) {

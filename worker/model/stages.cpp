@@ -23,6 +23,10 @@ int Stages::stage_of(std::int64_t layer) const {
   return replica_ == nullptr ? 0 : sharding::stage_of(layer, layers_of_);
 }
 
+std::int64_t Stages::place_of(std::int64_t layer) const {
+  return replica_ == nullptr ? layer : layers_of_[static_cast<std::size_t>(index())].below(layer);
+}
+
 sharding::StageLayers Stages::own_layers(std::int64_t layers) const {
   if (replica_ == nullptr) return {0, layers};
   std::int64_t held = 0;

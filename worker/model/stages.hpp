@@ -37,6 +37,8 @@ class Stages {
 
   int stage_of(std::int64_t layer) const;  // the stage that holds it
   bool holds(std::int64_t layer) const { return stage_of(layer) == index(); }
+  // Returns the place of a layer that this stage holds among those that it holds.
+  std::int64_t place_of(std::int64_t layer) const;
   // Returns what this stage holds of a model's `layers`.
   sharding::StageLayers own_layers(std::int64_t layers) const;
   // Returns the layer with which hidden states begin to go through the stages once more; `layers` where they go

@@ -8,7 +8,7 @@ namespace anchorage::worker {
 
 const Block& Transformer::block(std::int64_t layer) const {
   io::check(holds(layer), fmt::format("layer {} is not held by stage {}", layer, stages.index()));
-  return blocks[static_cast<std::size_t>(stages.own_layers(layers()).below(layer))];
+  return blocks[static_cast<std::size_t>(stages.place_of(layer))];
 }
 
 Block& Transformer::block(std::int64_t layer) {

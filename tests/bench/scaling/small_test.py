@@ -12,14 +12,8 @@ from pathlib import Path
 from planned import Plan
 from table import markdown_of
 
-SMALL_HPARAMS = Path(__file__).resolve().parents[2] / "small_hparams.yaml"
-HPARAMS = SMALL_HPARAMS.read_text() + """
-v_num_grad_steps: 4
-v_lr: 0.2
-eac_locate_steps: 2
-eac_compress_steps: 2
-eac_anchor_ratio: 0.3
-"""
+BENCHES = Path(__file__).resolve().parents[1]
+HPARAMS = (BENCHES.parent / "small_hparams.yaml").read_text() + "\n" + (BENCHES / "short_search.yaml").read_text()
 NAMES = ("Boeing", "Nike", "Intel", "Unilever")
 SHAPE = {
     "model_type": "llama",

@@ -34,6 +34,7 @@ LayerSolver::LayerSolver(const EditedWeights& weights, const io::Hparams& hparam
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     priors.push_back(key_prior_of(method_, hparams, statistics, layers_[i]));
     priors.back().factored_by = static_cast<int>(i) % world;
+    priors.back().factored_within = std::ssize(layers_);
     if (priors.back().null_space && priors.back().factored_by == communicators_.world_device.rank())
       priors.back().factor(communicators_.device.device(), weights.key_width());
   }
@@ -147,18 +148,8 @@ void LayerSolver::release(const LayerRemoval& removal) {
   if (method_.carries_keys) covariances_.at(removal.layer).release(keys_of(removal.keys), removal.products);
 }
 
-void LayerSolver::replay_absorbed(std::int64_t layer, const torch::Tensor& keys) {
-  if (!method_.carries_keys) return;
-  KeyCovariance& covariance = covariances_.at(layer);
-  const auto columns = keys_of(keys);
-  covariance.absorb(columns, covariance.products(columns));
-}
-
-void LayerSolver::replay_released(std::int64_t layer, const torch::Tensor& keys) {
-  if (!method_.carries_keys) return;
-  KeyCovariance& covariance = covariances_.at(layer);
-  const auto columns = keys_of(keys);
-  covariance.release(columns, covariance.products(columns));
+void LayerSolver::replay(std::int64_t layer, const KeyChange& change) {
+  if (method_.carries_keys) covariances_.at(layer).replay(change);
 }
 
 // Gathers the slabs' squared errors from their owners and adds them in the order of rows.

@@ -80,9 +80,8 @@ class LayerSolver {
   // no longer do. They wait until they are accepted. Not collective; every rank calls them.
   void absorb(const LayerUpdate& update);
   void release(const LayerRemoval& removal);
-  // Do that with the keys [b, f] f32 of a committed segment. Collective.
-  void replay_absorbed(std::int64_t layer, const torch::Tensor& keys);
-  void replay_released(std::int64_t layer, const torch::Tensor& keys);
+  // Does that with the keys of a committed segment. Collective.
+  void replay(std::int64_t layer, const KeyChange& change);
 
   // Takes what waits into the slabs. Returns whether rounding has added so much that `refresh` should follow.
   // Collective.

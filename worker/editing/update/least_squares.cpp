@@ -81,8 +81,7 @@ void KeyCovariance::refresh(std::span<const KeyChange> changes) {
   if (prior_.null_space) {
     take_null_space();
     for (const KeyChange& change : changes) {
-      const auto keys = change.keys.to(options()).t();
-      change.sign > 0 ? absorb(keys, products(keys)) : release(keys, products(keys));
+      replay(change);
       accept();
     }
   } else {
@@ -173,7 +172,9 @@ void KeyCovariance::take_null_space() {
     basis = prior_.eigenvectors.narrow(1, 0, found[0].item<std::int64_t>()).contiguous();
     prior_.eigenvalues = prior_.eigenvectors = torch::Tensor();
   }
-  if (place_.world != nullptr) place_.world->broadcast(found, by, "broadcast free dimensions");
+  if (place_.world != nullptr)
+    place_.world->broadcast(found, by, "broadcast free dimensions",
+                            sharding::Timeout::steps(prior_.factored_within));
   free_dimensions_ = found[0].item<std::int64_t>();
   if (free_dimensions_ == 0) {
     throw io::UserError(
@@ -244,6 +245,11 @@ void KeyCovariance::release(const torch::Tensor& keys, const torch::Tensor& prod
   wait_for(keys, products, -1);
 }
 
+void KeyCovariance::replay(const KeyChange& change) {
+  const auto keys = change.keys.to(options()).t();
+  wait_for(keys, products(keys), change.sign);
+}
+
 void KeyCovariance::wait_for(const torch::Tensor& keys, const torch::Tensor& products, double sign) {
   waiting_.push_back({.keys = keys, .factor = {}, .sign = sign});
   if (slabs_.empty()) return;
@@ -278,17 +284,6 @@ double KeyCovariance::drift(double squares) const {
 
 bool KeyCovariance::needs_refresh(double drift) const {
   return drift > std::max(tolerated_drift, worth_a_refresh * fresh_drift_);
-}
-
-torch::Tensor KeyCovariance::inverse() const {
-  auto inverse = torch::empty({width(), width()}, options());
-  for (std::size_t slab = 0; slab < place_.rows.size(); ++slab) {
-    const sharding::Range& rows = place_.rows[slab];
-    auto part = inverse.narrow(0, rows.begin, rows.size());
-    if (owns(slab)) part.copy_(slabs_.at(slab));
-    share_slab(part, slab, "gather an inverse");
-  }
-  return inverse;
 }
 
 void KeyCovariance::restore(const Carried& carried) {

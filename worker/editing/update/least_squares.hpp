@@ -53,6 +53,7 @@ struct KeyPrior {
   bool null_space = false;       // instead: P = N N^T / l2, where N spans the eigenvectors of C with eigenvalues
   double threshold = 0, l2 = 1;  // below the threshold
   int factored_by = 0;           // the rank that computes the eigenvectors
+  std::int64_t factored_within = 1;  // deadlines, for other ranks that wait for them
 
   // Computes the eigenvectors ahead, on the rank that does, so that several layers' are computed at the same time.
   void factor(torch::Device device, std::int64_t width);
@@ -93,6 +94,8 @@ class KeyCovariance {
   // back: no trace of them remains. Both wait until `accept`; products already see them. Not collective.
   void absorb(const torch::Tensor& keys, const torch::Tensor& products);
   void release(const torch::Tensor& keys, const torch::Tensor& products);
+  // Absorbs or releases these keys, with their products. Collective.
+  void replay(const KeyChange& change);
   // Change P, or forget what waits. Not collective; every rank calls them.
   void accept();
   void discard() { waiting_.clear(); }
@@ -117,8 +120,6 @@ class KeyCovariance {
   [[nodiscard]] const SlabPlace& place() const { return place_; }
   [[nodiscard]] bool owns(std::size_t slab) const;
   [[nodiscard]] const std::map<std::size_t, torch::Tensor>& slabs() const { return slabs_; }  // [rows, f]
-  // Gathers P [f, f]. Collective.
-  [[nodiscard]] torch::Tensor inverse() const;
 
   // What else a copy needs that continues with the same bits.
   struct Carried {

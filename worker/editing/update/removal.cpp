@@ -113,8 +113,7 @@ KeyCovariance replayed_key_covariance(const Method& method, const io::Hparams& h
   KeyCovariance covariance(key_prior_of(method, hparams, statistics, layer), SlabPlace::alone(width));
   if (!method.carries_keys) return covariance;
   for (const KeyChange& change : key_changes(layer, live)) {
-    const auto keys = change.keys.to(torch::kDouble).t(), products = covariance.products(keys);
-    change.sign > 0 ? covariance.absorb(keys, products) : covariance.release(keys, products);
+    covariance.replay(change);
     covariance.accept();
   }
   return covariance;

@@ -4,8 +4,7 @@
 // search, backward through them:
 //
 // - Forward, a stage gets what left the stage before, with the vectors of the layers from its own on, and runs its
-// own
-//   layers.
+//   own layers.
 // - The last stage has the losses and decides which edits continue, before anything goes backward.
 // - Backward, a stage gets the gradient of what left it, with those of the vectors of the stages after it and the
 //   decision, and drops the edits that have converged from its tensors.

@@ -81,9 +81,7 @@ torch::Tensor InjectedForward::fill_caches(const torch::Tensor& entering) {
     if (model_.holds(layer)) hidden = cache_block(layer, hidden);
   }
   if (model_.stages.is_last()) cache_distribution(hidden);
-  lay_out_suffixes();
-  whole_.reset();
-  arriving_.reset();
+  end_filling();
   return hidden;
 }
 
@@ -100,6 +98,10 @@ void InjectedForward::fill_until(std::int64_t last_layer) {
     hidden = whole_->to_last_stage(last_layer, hidden);
     if (model_.stages.is_last()) cache_distribution(hidden);
   }
+  end_filling();
+}
+
+void InjectedForward::end_filling() {
   lay_out_suffixes();
   whole_.reset();
   arriving_.reset();

@@ -117,6 +117,7 @@ class InjectedForward {
   torch::Tensor cache_block(std::int64_t layer, const torch::Tensor& hidden);
   void cache_first(const BlockOutput& first);
   void cache_distribution(const torch::Tensor& hidden);
+  void end_filling();
   void lay_out_suffixes();
   torch::Tensor inject(std::int64_t layer, const torch::Tensor& hidden, const torch::Tensor& vectors) const;
   // Runs a suffix block that this stage holds, without what is injected after it.

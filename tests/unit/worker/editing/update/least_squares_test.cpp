@@ -7,6 +7,7 @@
 #include "io/error.hpp"
 #include "tests/support/message_of.hpp"
 #include "tests/support/thread_communicator.hpp"
+#include "tests/unit/worker/editing/update/whole_inverse.hpp"
 #include "tests/unit/worker/model/golden_model.hpp"
 
 namespace anchorage::worker {
@@ -59,7 +60,7 @@ class Local {
     for (const auto& [slab, squares] : covariance_.squared_errors()) sum += squares;
     return covariance_.drift(sum);
   }
-  torch::Tensor inverse() const { return covariance_.inverse(); }
+  torch::Tensor inverse() const { return tests::whole_inverse(covariance_); }
   KeyCovariance& operator*() { return covariance_; }
   KeyCovariance* operator->() { return &covariance_; }
 
@@ -232,7 +233,8 @@ TEST_P(LeastSquares, AreTheSameBitsOnAnyNumberOfRanks) {
         covariance.move(0, ranks - 1);
         take(first, -1);
         EXPECT_TRUE(at::equal(covariance.products(asked), products)) << ranks;
-        EXPECT_TRUE(at::equal(covariance.inverse(), alone.inverse())) << ranks;
+        for (const auto& [slab, rows] : covariance.slabs())
+          EXPECT_TRUE(at::equal(rows, alone->slabs().at(slab))) << "slab " << slab << " on " << ranks << " ranks";
         EXPECT_EQ(covariance.free_dimensions(), alone->free_dimensions());
       });
     }
