@@ -183,15 +183,14 @@ std::vector<LayerUpdate> BatchEditor::write_in_turn(const Groups& groups, shardi
 }
 
 // Gathers what `rows` returns for all ranks' groups, for each edited layer: [b, width] each.
-std::vector<torch::Tensor> BatchEditor::gather_of_each_layer(const Groups& groups, const OfEachLayer& rows,
-                                                             std::int64_t width, std::string_view operation,
+std::vector<torch::Tensor> BatchEditor::gather_of_each_layer(const OfEachLayer& rows, std::int64_t width,
+                                                             std::string_view operation,
                                                              sharding::BatchSeconds& seconds) const {
   const auto activity = communicators_.world.activity("keys");
   std::vector<std::vector<torch::Tensor>> own(weights_.layers().size());
   {
     const Stopwatch watch(seconds.values);
-    for (const EditGroup& group : groups) {
-      const auto of_layers = rows(group);
+    for (const std::vector<torch::Tensor>& of_layers : rows()) {
       for (std::size_t i = 0; i < own.size(); ++i) own[i].push_back(of_layers[i]);
     }
   }
@@ -203,16 +202,24 @@ std::vector<torch::Tensor> BatchEditor::gather_of_each_layer(const Groups& group
 // Writes as B-EAC does: every layer writes its own vectors (joint_write.hpp).
 std::vector<LayerUpdate> BatchEditor::write_jointly(const Groups& groups, sharding::BatchSeconds& seconds) {
   const auto activity = communicators_.world.activity("write");
-  const auto keys_of_all = [&](const OfEachLayer& keys) {
-    return gather_of_each_layer(groups, keys, model_.config.d_ff, "gather keys", seconds);
+  const auto gather_keys_of = [&](const OfEachLayer& keys) {
+    return gather_of_each_layer(keys, model_.config.d_ff, "gather keys", seconds);
   };
-  const auto injected = keys_of_all([](const EditGroup& group) { return group.injected_keys(); });
-  const auto values_of = [](const EditGroup& group) { return group.values().unbind(1); };
-  auto values = gather_of_each_layer(groups, values_of, model_.config.d_model, "gather values", seconds);
+  const auto of_groups = [&](auto&& rows) {
+    std::vector<std::vector<torch::Tensor>> all;
+    for (const EditGroup& group : groups) all.push_back(rows(group));
+    return all;
+  };
+  const auto injected = gather_keys_of([&] { return EditGroup::injected_keys(groups); });
+  const auto values_of = [&] { return of_groups([](const EditGroup& group) { return group.values().unbind(1); }); };
+  auto values = gather_of_each_layer(values_of, model_.config.d_model, "gather values", seconds);
   if (values.front().size(0) == 0) return {};
   const JointWrite::Keys keys_now = {
       .of_layer = [&](std::int64_t layer) { return gather_keys(groups, layer, seconds); },
-      .of_all = [&] { return keys_of_all([](const EditGroup& group) { return group.keys(); }); }};
+      .of_all =
+          [&] {
+            return gather_keys_of([&] { return of_groups([](const EditGroup& group) { return group.keys(); }); });
+          }};
   auto updates =
       JointWrite(weights_, solver_, std::move(values), keys_now, seconds).run(injected, hparams_.correction_sweeps);
   for (LayerUpdate& update : updates) absorb(update);
@@ -289,6 +296,7 @@ torch::Tensor BatchEditor::scores(std::span<const io::Edit> edits, sharding::Bat
     }
     for (PendingScores& group : pending) group.finish();
     for (PendingScores& group : pending) own.push_back(table_of(group.take()).to(model_.device()));
+    model_.stages.deliver();
   }
   return gather(own, 2, "gather scores", seconds).cpu();
 }
@@ -311,6 +319,7 @@ BatchResult BatchEditor::apply(std::span<const io::Edit> edits) {
   find_values(groups, result.seconds);
   result.layers =
       method_.solve == Solve::joint ? write_jointly(groups, result.seconds) : write_in_turn(groups, result.seconds);
+  model_.stages.deliver();
   if (communicators_.rank() == 0) {
     for (LayerUpdate& update : result.layers) update.norms = norms_of(update.layer, update.u, update.v);
   }

@@ -102,8 +102,9 @@ class BatchEditor {
   torch::Tensor gather(const std::vector<torch::Tensor>& own, std::int64_t width, std::string_view operation,
                        sharding::BatchSeconds& seconds) const;
   torch::Tensor gather_keys(const Groups& groups, std::int64_t layer, sharding::BatchSeconds& seconds) const;
-  using OfEachLayer = std::function<std::vector<torch::Tensor>(const EditGroup& group)>;
-  std::vector<torch::Tensor> gather_of_each_layer(const Groups& groups, const OfEachLayer& rows, std::int64_t width,
+  // Returns for each group a tensor of each edited layer.
+  using OfEachLayer = std::function<std::vector<std::vector<torch::Tensor>>()>;
+  std::vector<torch::Tensor> gather_of_each_layer(const OfEachLayer& rows, std::int64_t width,
                                                   std::string_view operation,
                                                   sharding::BatchSeconds& seconds) const;
   sharding::Timeout timeout_for(std::int64_t edits) const;

@@ -156,6 +156,7 @@ EditMetrics evaluate_edits(const Transformer& model, const PromptBuilder& prompt
     const auto members = part_of(edits, groups[i]);
     own.push_back(tally(members, questions_of(members), pending[i].take()));
   }
+  model.stages.deliver();
   const auto tallies = ranks.device.all_gather(at::cat(own).to(model.device()), "gather evaluation").cpu();
   EditMetrics metrics{.edits = std::ssize(edits),
                       .efficacy = mean_over_edits(tallies, efficacy),

@@ -39,6 +39,7 @@ OpenAnswers ask(const Transformer& model, const PromptBuilder& prompts, std::spa
   for (const auto& group : own_groups(ranks, std::ssize(questions), questions_per_pass)) {
     own.push_back(ask_at_once(model, prompts, part_of(questions, group)));
   }
+  model.stages.deliver();
   const auto rows = ranks.device.all_gather(at::cat(own).to(model.device()), "gather answers").cpu();
   OpenAnswers answers;
   double nll = 0;

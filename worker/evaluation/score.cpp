@@ -72,7 +72,11 @@ PendingScores::PendingScores(const Transformer& model, std::span<const Completio
   }
   const std::int64_t second_pass = model.stages.second_pass(model.layers());
   hidden_ = pass_->blocks(0, second_pass, pass_->embed());
-  if (second_pass == model.layers()) finish();
+  if (second_pass == model.layers()) {
+    finish();
+  } else {
+    hidden_ = pass_->leave_for(second_pass, hidden_);
+  }
 }
 
 void PendingScores::finish() {
@@ -80,7 +84,9 @@ void PendingScores::finish() {
   const torch::NoGradGuard no_gradients;
   const std::int64_t layers = model_.layers();
   const auto pass = std::exchange(pass_, nullptr);
-  const auto hidden = pass->blocks(model_.stages.second_pass(layers), layers, std::exchange(hidden_, {}));
+  const std::int64_t second_pass = model_.stages.second_pass(layers);
+  auto hidden = std::exchange(hidden_, {});
+  if (second_pass < layers) hidden = pass->blocks(second_pass, layers, pass->arrive_at(second_pass, hidden));
   if (!model_.stages.is_last()) return;
   const auto index = torch::tensor(predicting_).to(model_.device());
   const auto target = torch::tensor(targets_).to(model_.device());

@@ -37,6 +37,7 @@ TextLoss loss_on_sequences(const Transformer& model, std::span<const TokenIds> s
     const auto predicted = static_cast<double>(score.argmax.size());
     own.push_back(torch::tensor({{score.mean_nll() * predicted, predicted}}, torch::kDouble));
   }
+  model.stages.deliver();
   const auto sums = ranks.device.all_gather(at::cat(own).to(model.device()), "gather text loss").cpu();
   double loss = 0;
   for (std::int64_t i = 0; i < sums.size(0); ++i) {

@@ -8,6 +8,8 @@
 namespace anchorage::worker {
 namespace {
 
+constexpr std::string_view hand_over = "hand over residual stream";
+
 torch::Tensor linear(const Linear& layer, const torch::Tensor& input) {
   return layer.bias.defined() ? at::linear(input, layer.weight, layer.bias) : at::linear(input, layer.weight);
 }
@@ -104,18 +106,25 @@ torch::Tensor ForwardPass::attend(const torch::Tensor& query, const torch::Tenso
       .index_select(0, layout_.padded_index);
 }
 
-torch::Tensor ForwardPass::to_stage(const torch::Tensor& hidden, int from, int to) const {
-  return model_.stages.move(hidden, from, to, {layout_.tokens(), model_.config.d_model}, model_.dtype(),
-                            "hand over residual stream");
+torch::Tensor ForwardPass::to_last_stage(std::int64_t layer, const torch::Tensor& hidden) const {
+  const Stages& stages = model_.stages;
+  return stages.move(hidden, stages.stage_of(layer), stages.last(), hidden_shape(), model_.dtype(), hand_over);
 }
 
-torch::Tensor ForwardPass::to_last_stage(std::int64_t layer, const torch::Tensor& hidden) const {
-  return to_stage(hidden, model_.stages.stage_of(layer), model_.stages.last());
+torch::Tensor ForwardPass::leave_for(std::int64_t layer, const torch::Tensor& hidden) const {
+  const Stages& stages = model_.stages;
+  return stages.send(hidden, stages.stage_of(std::max<std::int64_t>(0, layer - 1)), stages.stage_of(layer),
+                     hidden_shape(), model_.dtype(), hand_over);
+}
+
+torch::Tensor ForwardPass::arrive_at(std::int64_t layer, const torch::Tensor& hidden) const {
+  const Stages& stages = model_.stages;
+  return stages.receive(hidden, stages.stage_of(std::max<std::int64_t>(0, layer - 1)), stages.stage_of(layer),
+                        hidden_shape(), model_.dtype(), hand_over);
 }
 
 torch::Tensor ForwardPass::enter(std::int64_t layer, const torch::Tensor& hidden) const {
-  const Stages& stages = model_.stages;
-  return to_stage(hidden, stages.stage_of(std::max<std::int64_t>(0, layer - 1)), stages.stage_of(layer));
+  return arrive_at(layer, leave_for(layer, hidden));
 }
 
 BlockOutput ForwardPass::block(std::int64_t layer, const torch::Tensor& entering,
@@ -150,7 +159,8 @@ BlockOutput ForwardPass::block_here(std::int64_t layer, const torch::Tensor& hid
 }
 
 torch::Tensor ForwardPass::blocks(std::int64_t first, std::int64_t last, torch::Tensor hidden) const {
-  for (std::int64_t layer = first; layer < last; ++layer) hidden = block(layer, hidden).hidden;
+  for (std::int64_t layer = first; layer < last; ++layer)
+    hidden = block_here(layer, layer == first ? hidden : enter(layer, hidden)).hidden;
   return hidden;
 }
 

@@ -7,6 +7,8 @@
 // stages.hpp.
 #pragma once
 
+#include <array>
+
 #include "worker/model/token_layout.hpp"
 #include "worker/model/transformer.hpp"
 
@@ -44,14 +46,20 @@ class ForwardPass {
   BlockOutput block_here(std::int64_t layer, const torch::Tensor& hidden,
                          const AttentionCache* cache = nullptr) const;
 
-  // Runs blocks [first, last) without a cache.
+  // Do the two parts of `enter` apart, so that a stage can have sent what it computed before it waits for something
+  // else: the first sends from the stage of the block before, the second receives on the stage of `layer`.
+  torch::Tensor leave_for(std::int64_t layer, const torch::Tensor& hidden) const;
+  torch::Tensor arrive_at(std::int64_t layer, const torch::Tensor& hidden) const;
+
+  // Runs blocks [first, last) without a cache, on what has been taken to the stage of the first one.
   torch::Tensor blocks(std::int64_t first, std::int64_t last, torch::Tensor hidden) const;
 
   // Moves the hidden states after block `layer` to the last stage, where the head is.
   torch::Tensor to_last_stage(std::int64_t layer, const torch::Tensor& hidden) const;
 
  private:
-  torch::Tensor to_stage(const torch::Tensor& hidden, int from, int to) const;
+  // What is sent between stages.
+  std::array<std::int64_t, 2> hidden_shape() const { return {layout_.tokens(), model_.config.d_model}; }
   torch::Tensor attend(const torch::Tensor& query, const torch::Tensor& key, const torch::Tensor& value,
                        const AttentionCache* cache) const;
   torch::Tensor padded(const torch::Tensor& packed) const;

@@ -118,6 +118,7 @@ std::vector<TokenIds> generate(const Transformer& model, std::span<const TokenId
     const auto longest = std::ranges::max(rows, {}, &TokenIds::size).size();
     if (static_cast<std::int64_t>(longest) > model.config.max_positions) break;
   }
+  model.stages.deliver();
   return produced;
 }
 

@@ -42,18 +42,25 @@ std::int64_t Stages::second_pass(std::int64_t layers) const {
   return layers;
 }
 
-torch::Tensor Stages::move(const torch::Tensor& tensor, int from, int to, torch::IntArrayRef shape,
+torch::Tensor Stages::send(const torch::Tensor& tensor, int from, int to, torch::IntArrayRef shape,
                            torch::ScalarType dtype, std::string_view operation) const {
-  if (from == to || (index() != from && index() != to)) return tensor;
-  if (index() == from) {
-    io::check(tensor.sizes() == shape && tensor.scalar_type() == dtype && !tensor.requires_grad(),
-              fmt::format("'{}' sends another tensor than the next stage waits for", operation));
-    replica_->send(tensor, to, operation);
-    return {};
-  }
+  if (from == to || index() != from) return tensor;
+  io::check(tensor.sizes() == shape && tensor.scalar_type() == dtype && !tensor.requires_grad(),
+            fmt::format("'{}' sends another tensor than the next stage waits for", operation));
+  replica_->post(tensor.contiguous(), to, operation);
+  return {};
+}
+
+torch::Tensor Stages::receive(const torch::Tensor& tensor, int from, int to, torch::IntArrayRef shape,
+                              torch::ScalarType dtype, std::string_view operation) const {
+  if (from == to || index() != to) return tensor;
   auto received = torch::empty(shape, torch::TensorOptions(replica_->device()).dtype(dtype));
-  replica_->receive(received, from, operation);
+  replica_->receive_posted(received, from, operation);
   return received;
+}
+
+void Stages::deliver() const {
+  if (count() > 1) replica_->deliver_posts("deliver what was moved between stages");
 }
 
 torch::Tensor Stages::place_for(const torch::Tensor& tensor, int from, torch::IntArrayRef shape,

@@ -54,9 +54,21 @@ class Stages {
   }
 
   // Moves the tensor from stage `from` to stage `to`; does nothing where they are the same. `shape` and
-  // `dtype` are the tensor's. Without gradients.
+  // `dtype` are the tensor's, which must not be written to after. Without gradients. Stage `from` does not wait for
+  // stage `to`.
   torch::Tensor move(const torch::Tensor& tensor, int from, int to, torch::IntArrayRef shape,
+                     torch::ScalarType dtype, std::string_view operation) const {
+    return receive(send(tensor, from, to, shape, dtype, operation), from, to, shape, dtype, operation);
+  }
+  // The two parts of `move`: that of stage `from`, which keeps nothing, and that of stage `to`. Between two stages
+  // tensors arrive in the order in which they were sent.
+  torch::Tensor send(const torch::Tensor& tensor, int from, int to, torch::IntArrayRef shape,
                      torch::ScalarType dtype, std::string_view operation) const;
+  torch::Tensor receive(const torch::Tensor& tensor, int from, int to, torch::IntArrayRef shape,
+                        torch::ScalarType dtype, std::string_view operation) const;
+  // Waits until all that this stage sent has arrived, and frees it: for the end of passes, when the other stages will
+  // have received everything without another call of this one.
+  void deliver() const;
 
   // Returns the tensor of stage `from` on every stage, without gradients.
   torch::Tensor broadcast(const torch::Tensor& tensor, int from, torch::IntArrayRef shape, torch::ScalarType dtype,

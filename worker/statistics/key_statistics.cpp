@@ -39,6 +39,7 @@ Captured capture(const Transformer& model, const TokenIds& ids, const std::vecto
     if (std::ranges::binary_search(layers, layer)) seen.keys[layer] = output.key.to(torch::kFloat);
     norms.push_back(hidden.to(torch::kFloat).norm(2, -1, /*keepdim=*/true));
   }
+  model.stages.deliver();
   seen.norms = at::cat(norms, 1);
   return seen;
 }
@@ -177,6 +178,7 @@ class Collector {
       norms.push_back(model_.stages.move(own, stage, 0, {unsaved_, layers_seen(stage)}, torch::kFloat,
                                          "bring norms of general text to rank 0"));
     }
+    model_.stages.deliver();
     if (communicators_.is_root() && unsaved_ > 0) append_norms(at::cat(norms, 1).t().contiguous().cpu());
     norms_.clear();
     unsaved_ = 0;
@@ -223,6 +225,7 @@ class Collector {
     if (communicators_.rank() != 0) return {};
     whole = model_.stages.move(whole, model_.stages.stage_of(layer.layer), 0, {layer.size, layer.size},
                                torch::kDouble, operation);
+    model_.stages.deliver();
     return communicators_.is_root() ? whole.cpu().contiguous() : torch::Tensor();
   }
 

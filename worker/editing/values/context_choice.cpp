@@ -39,6 +39,10 @@ void ContextChoice::try_rows(std::vector<TriedRow> tried) {
   activations_ = std::make_unique<SubjectActivations>(model_, rows, layers_);
 }
 
+void ContextChoice::arrive() {
+  if (activations_) activations_->arrive();
+}
+
 void ContextChoice::compute() {
   if (activations_) activations_->compute_residual_norms();
 }

@@ -27,13 +27,16 @@ using SinkLimits = torch::Tensor;
 // at a sink.
 //
 // It takes these steps, each of which should be made for all groups before the next one, so that the stages of a
-// replica work on different groups: construction, compute, choose, compute, settle. Collective over the stages.
+// replica work on different groups: construction, arrive, compute, choose, arrive, compute,
+// settle. Collective over the stages.
 class ContextChoice {
  public:
   // Borrows all; builds all contexts, including the spares, and begins to run them up to the last edited layer.
   ContextChoice(const Transformer& model, const PromptBuilder& builder, const Contexts& contexts,
                 const SinkLimits& limits, std::span<const std::int64_t> layers, std::span<const io::Edit> edits);
 
+  // Runs the rows that are tried up to the first edited layer.
+  void arrive();
   // Computes what decides about the rows that are tried.
   void compute();
   // Keeps the prompts in the contexts that pass; tries other KL prompts where the bare one does not.

@@ -21,8 +21,10 @@ std::vector<EditGroup> EditGroup::make(const Transformer& model, const PromptBui
   for (std::vector<io::Edit>& of_group : edits) groups.push_back(EditGroup(model, hparams, std::move(of_group)));
   for (const EditGroup& group : groups)
     choices.emplace_back(model, builder, contexts, limits, group.layers_, group.edits_);
+  for (ContextChoice& choice : choices) choice.arrive();
   for (ContextChoice& choice : choices) choice.compute();
   for (ContextChoice& choice : choices) choice.choose();
+  for (ContextChoice& choice : choices) choice.arrive();
   for (ContextChoice& choice : choices) choice.compute();
   for (ContextChoice& choice : choices) choice.settle();
   for (std::size_t i = 0; i < groups.size(); ++i) {
@@ -32,6 +34,10 @@ std::vector<EditGroup> EditGroup::make(const Transformer& model, const PromptBui
     groups[i].prompts_ = std::move(chosen.prompts);
     groups[i].capture_subjects();
   }
+  for (EditGroup& group : groups) {
+    if (group.subjects_) group.subjects_->arrive();
+  }
+  model.stages.deliver();
   return groups;
 }
 
@@ -152,6 +158,7 @@ void EditGroup::refuse_what_is_not_finite() {
   prompts_ = std::move(prompts);
   accepted_ = std::move(accepted);
   capture_subjects();
+  if (!accepted_.empty()) subjects_->arrive();
 }
 
 torch::Tensor EditGroup::anchor_saliency() const {
@@ -165,9 +172,26 @@ torch::Tensor EditGroup::values() const {
   return values_;
 }
 
-std::vector<torch::Tensor> EditGroup::injected_keys() const {
-  if (accepted_.empty()) return keys();
-  return forward_with(layers_).subject_keys(values_);
+std::vector<std::vector<torch::Tensor>> EditGroup::injected_keys(std::span<const EditGroup> groups) {
+  std::vector<std::unique_ptr<InjectedForward>> forwards;
+  for (const EditGroup& group : groups) {
+    forwards.push_back(
+        group.accepted_.empty() ? nullptr : std::make_unique<InjectedForward>(group.forward_with(group.layers_)));
+  }
+  if (!groups.empty() && groups.front().model_.stages.count() > 1) {
+    for (const auto& forward : forwards) {
+      if (forward) forward->begin();
+    }
+    for (const auto& forward : forwards) {
+      if (forward) forward->arrive();
+    }
+  }
+  std::vector<std::vector<torch::Tensor>> keys;
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    keys.push_back(forwards[i] ? forwards[i]->subject_keys(groups[i].values_) : groups[i].keys());
+    forwards[i].reset();
+  }
+  return keys;
 }
 
 torch::Tensor EditGroup::mean_over_contexts(const torch::Tensor& rows) const {

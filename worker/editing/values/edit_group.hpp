@@ -51,9 +51,9 @@ class EditGroup {
 
   // Returns the values found: [accepted, 1 or m, d] f32; m where no edit is accepted.
   torch::Tensor values() const;
-  // Returns the keys of the edited layers with the joint values injected, averaged over contexts: m tensors
-  // [accepted, f].
-  std::vector<torch::Tensor> injected_keys() const;
+  // Returns for each group the keys of the edited layers with the joint values injected, averaged over contexts: m
+  // tensors [accepted, f].
+  static std::vector<std::vector<torch::Tensor>> injected_keys(std::span<const EditGroup> groups);
 
   // Return averages over each edit's contexts, on the current weights.
   torch::Tensor keys(std::int64_t layer) const;  // [accepted, f] f32

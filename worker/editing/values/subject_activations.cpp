@@ -26,27 +26,36 @@ SubjectActivations::SubjectActivations(const Transformer& model, std::span<const
   const auto& ends = pass_.layout().row_begin;
   subject_index_ = (torch::tensor(std::vector<std::int64_t>(ends.begin() + 1, ends.end())) - 1).to(model.device());
   next_ = std::min(edited_layers_.front(), model.stages.second_pass(model.layers()));
-  entering_ = pass_.blocks(0, next_, pass_.embed());
+  entering_ = pass_.leave_for(next_, pass_.blocks(0, next_, pass_.embed()));
+  reached_ = edited_layers_.front();
+}
+
+void SubjectActivations::arrive() {
+  const torch::NoGradGuard no_gradients;
+  const std::int64_t first = edited_layers_.front();
+  entering_ = pass_.blocks(next_, first, pass_.arrive_at(next_, entering_));
+  if (next_ < first) entering_ = pass_.enter(first, entering_);
+  entered_ = true;
 }
 
 const torch::Tensor& SubjectActivations::entering() {
-  if (entered_) return entering_;
-  const std::int64_t first = edited_layers_.front();
-  entering_ = pass_.enter(first, pass_.blocks(next_, first, entering_));
-  entered_ = true;
+  if (!entered_) arrive();
   return entering_;
 }
 
 torch::Tensor SubjectActivations::before(std::int64_t layer) {
-  auto hidden = entering();
-  for (std::int64_t below = edited_layers_.front(); below < layer; ++below)
+  const bool anew = reached_ == edited_layers_.front() || layer < reached_;
+  auto hidden = anew ? entering() : at_reached_;
+  for (std::int64_t below = anew ? edited_layers_.front() : reached_; below < layer; ++below)
     hidden = pass_.enter(below + 1, pass_.block_here(below, hidden).hidden);
   return hidden;
 }
 
 torch::Tensor SubjectActivations::keys(std::int64_t layer) {
   const torch::NoGradGuard no_gradients;
-  const auto key = pass_.block_here(layer, before(layer)).key;
+  at_reached_ = before(layer);
+  reached_ = layer;
+  const auto key = pass_.block_here(layer, at_reached_).key;
   return on_all_stages(key.defined() ? key.index_select(0, subject_index_) : key, layer, model_.config.d_ff,
                        model_.dtype());
 }

@@ -12,13 +12,22 @@
 namespace anchorage::worker {
 
 // Runs the prefixes of rows, up to the subject's last token. Everything before the first edited layer is computed
-// once: below the stages' second pass (Stages::second_pass) by the construction, the rest by the first call. Each
-// call computes what depends on edited weights. Collective over the model's stages, all of which get the results.
+// once: below the stages' second pass (Stages::second_pass) by the construction, the rest by `arrive` or the first
+// other call. Each call computes what depends on edited weights. Collective over the model's stages, all of which
+// get the results.
+//
+// A write goes upward: `keys(layer)` keeps what enters that layer, and `keys` of a layer above it and
+// `residual_stream` continue from there. Layers below may be written to again before `keys` of the first edited
+// layer, which begins anew.
 class SubjectActivations {
  public:
   // Borrows the model. `edited_layers` ascending.
   SubjectActivations(const Transformer& model, std::span<const PromptRow> rows,
                      std::span<const std::int64_t> edited_layers);
+
+  // For several objects: construct them one after another, let them arrive in the same order, and only then make
+  // other calls, so that stages work on different ones.
+  void arrive();
 
   // Returns the key of edited layer `layer` at the subject's last token of each row, [rows, f].
   torch::Tensor keys(std::int64_t layer);
@@ -54,6 +63,8 @@ class SubjectActivations {
   torch::Tensor entering_;       // [tokens, d]: the residual stream before block `next_`
   std::int64_t next_ = 0;
   bool entered_ = false;              // entering_ is on the stage of the first edited layer
+  std::int64_t reached_ = 0;          // the edited layer that `keys` was last asked for
+  torch::Tensor at_reached_;          // [tokens, d]: the residual stream before it
   std::vector<torch::Tensor> norms_;  // computed: [rows, 1] of each edited layer that this stage holds
 };
 
