@@ -72,11 +72,14 @@ class Clock {
     });
   }
 
-  // From the first edited layer on, up to an edited layer.
-  void pass_edited(Activity activity, std::int64_t tokens, std::int64_t last) {
+  // From one layer up to another, both included.
+  void pass_layers(Activity activity, std::int64_t tokens, std::int64_t first, std::int64_t last) {
     pass(activity, tokens, &PlanSeconds::values, [&](const StageLayers& stage) {
-      return shape_.costs.layers(stage.below(last + 1) - stage.below(shape_.workload.lower_layers()), tokens);
+      return shape_.costs.layers(stage.below(last + 1) - stage.below(first), tokens);
     });
+  }
+  void pass_edited(Activity activity, std::int64_t tokens) {
+    pass_layers(activity, tokens, shape_.workload.lower_layers(), shape_.workload.hparams.layers.back());
   }
 
   // The guard's sentences, shared out over the replicas.
@@ -185,7 +188,7 @@ class Batch {
   // begin.
   void choose_contexts() {
     clock_.pass_lower(Activity::contexts, tokens_.candidates, values);
-    clock_.pass_edited(Activity::contexts, tokens_.candidates, workload_.hparams.layers.back());
+    clock_.pass_edited(Activity::contexts, tokens_.candidates);
     clock_.pass_lower(Activity::contexts, tokens_.prefix, values);
   }
 
@@ -202,8 +205,8 @@ class Batch {
   // All layers at once, at the keys of the injected forward pass; then upward, in sweeps.
   void write_jointly() {
     clock_.pass_lower(Activity::keys, tokens_.whole, values);
-    clock_.pass_upper(Activity::keys, tokens_.whole, tokens_.edits, values);
-    clock_.pass_edited(Activity::keys, tokens_.steps, workload_.hparams.layers.back());
+    clock_.pass_edited(Activity::keys, tokens_.whole);
+    clock_.pass_edited(Activity::keys, tokens_.steps);
     const auto layers = static_cast<double>(workload_.edited_layers());
     clock_.all_ranks(Activity::exchange, communicate, layers * slabs_.gather());
     clock_.each_rank(Activity::products, solve,
@@ -211,15 +214,25 @@ class Batch {
     clock_.all_ranks(Activity::exchange, communicate, layers * slabs_.broadcast());
     clock_.all_ranks(Activity::factor, solve, layers * slabs_.factor());
     if (workload_.hparams.correction_sweeps == 0) return;
-    clock_.pass_edited(Activity::keys, tokens_.prefix, workload_.hparams.layers.back());
+    clock_.pass_edited(Activity::keys, tokens_.prefix);
     clock_.all_ranks(Activity::exchange, communicate, layers * slabs_.gather());
-    for (int sweep = 0; sweep < workload_.hparams.correction_sweeps; ++sweep) write_in_turn();
+    for (int sweep = 0; sweep < workload_.hparams.correction_sweeps; ++sweep) write_upward();
   }
 
-  // The keys of a layer depend on what the layers below have written.
+  // Each layer writes what its residuals lack after the last edited layer.
   void write_in_turn() {
+    clock_.pass_edited(Activity::keys, tokens_.prefix);
+    write_upward();
+    for (const std::int64_t layer : workload_.hparams.layers)
+      clock_.pass_layers(Activity::keys, tokens_.prefix, layer, workload_.hparams.layers.back());
+  }
+
+  // The keys of a layer depend on what the layers below have written; they are run from the layer written before.
+  void write_upward() {
+    const auto& layers = workload_.hparams.layers;
     for (std::int64_t i = 0; i < workload_.edited_layers(); ++i) {
-      clock_.pass_edited(Activity::keys, tokens_.prefix, workload_.hparams.layers[static_cast<std::size_t>(i)]);
+      const auto place = static_cast<std::size_t>(i);
+      clock_.pass_layers(Activity::keys, tokens_.prefix, layers[place == 0 ? 0 : place - 1], layers[place]);
       clock_.all_ranks(Activity::exchange, communicate, slabs_.gather());
       clock_.each_rank(Activity::products, solve,
                        [&](int rank) { return static_cast<double>(slabs_.owned_of(i, rank)) * slabs_.product(); });
@@ -242,7 +255,7 @@ BatchSchedule schedule_batch(const BatchShape& shape, Boxes boxes) {
 
 std::int64_t count_boxes(const BatchShape& shape) {
   const sharding::EditGroups groups(shape.workload.batch, shape.costs.tokens().edits, shape.topology.replicas());
-  const std::int64_t passes = 16 + 2 * shape.workload.evaluations + shape.workload.edited_layers();
+  const std::int64_t passes = 16 + 2 * shape.workload.evaluations + 2 * shape.workload.edited_layers();
   return groups.count() * passes * shape.topology.stages();
 }
 
