@@ -57,8 +57,8 @@ double SlabCosts::broadcast() const {
   return slabs_of_layer_ * machine_.link_latency + 8 * width_ * batch_ / machine_.link_bytes;
 }
 
-// Of each pivot slab: its factor and inverse, by its owner; then its row panel and the updates of half of the blocks of
-// all other slabs, by theirs. In the end the other half is copied.
+// Of each pivot slab: its factor and inverse, by its owner; then its row panel and the updates of half of the
+// blocks of all other slabs, by theirs. In the end the other half is copied.
 double SlabCosts::first_inverses() const {
   const double block = rows_ * rows_;
   const double pivot = products(block * rows_), update = products(block * (width_ + 2 * rows_)) + reading(1);

@@ -7,6 +7,7 @@
 
 #include "io/error.hpp"
 #include "worker/editing/update/slab_inverse.hpp"
+#include "worker/freed_memory.hpp"
 
 namespace anchorage::worker {
 namespace {
@@ -66,6 +67,7 @@ void KeyCovariance::refresh(std::span<const KeyChange> changes) {
     take_second_moment(changes);
     invert(slabs_, place_);
   }
+  return_freed_memory();
 }
 
 // Fills the slabs with A's rows, and makes its image of the probe.

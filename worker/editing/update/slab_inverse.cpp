@@ -9,6 +9,8 @@
 // are the same on any number of ranks.
 #include "worker/editing/update/slab_inverse.hpp"
 
+#include <algorithm>
+
 #include "io/error.hpp"
 
 namespace anchorage::worker {
@@ -45,11 +47,9 @@ void factor(const Slabs& slabs, const SlabPlace& place, std::size_t pivot, const
   place.broadcast(lower, pivot, "broadcast a pivot's factor");
 }
 
-// Returns Y [f, rows of the pivot], with L in place of the pivot's own. Each part is computed where the block lies
+// Computes Y [f, rows of the pivot], with L in place of the pivot's own. Each part is computed where the block lies
 // that it is made of.
-torch::Tensor panel_of(const Slabs& slabs, const SlabPlace& place, std::size_t pivot) {
-  const auto panel = torch::empty({place.width(), place.rows[pivot].size()},
-                                  torch::TensorOptions(place.device).dtype(torch::kDouble));
+void fill_panel(const Slabs& slabs, const SlabPlace& place, std::size_t pivot, const torch::Tensor& panel) {
   const auto lower = place.rows_of(panel, pivot);
   factor(slabs, place, pivot, lower);
   const auto computed_in = [&](std::size_t slab) { return computes(pivot, slab) ? pivot : slab; };
@@ -62,7 +62,6 @@ torch::Tensor panel_of(const Slabs& slabs, const SlabPlace& place, std::size_t p
   for (std::size_t slab = 0; slab < place.rows.size(); ++slab) {
     if (slab != pivot) place.broadcast(place.rows_of(panel, slab), computed_in(slab), "broadcast pivot rows");
   }
-  return panel;
 }
 
 void sweep(Slabs& slabs, const SlabPlace& place, std::size_t pivot, const torch::Tensor& panel) {
@@ -112,8 +111,16 @@ void mirror(Slabs& slabs, const SlabPlace& place) {
 }  // namespace
 
 void invert(Slabs& slabs, const SlabPlace& place) {
-  for (std::size_t pivot = 0; pivot < place.rows.size(); ++pivot)
-    sweep(slabs, place, pivot, panel_of(slabs, place, pivot));
+  std::int64_t most_rows = 0;
+  for (const sharding::Range& rows : place.rows) most_rows = std::max(most_rows, rows.size());
+  const auto options = torch::TensorOptions(place.device).dtype(torch::kDouble);
+  const auto scratch = torch::empty({place.width() * most_rows}, options);  // once, so that no holes are left
+  for (std::size_t pivot = 0; pivot < place.rows.size(); ++pivot) {
+    const std::int64_t rows = place.rows[pivot].size();
+    const auto panel = scratch.narrow(0, 0, place.width() * rows).view({place.width(), rows});
+    fill_panel(slabs, place, pivot, panel);
+    sweep(slabs, place, pivot, panel);
+  }
   for (auto& [slab, own] : slabs) own.neg_();
   mirror(slabs, place);
 }
