@@ -2,7 +2,7 @@
 // needed.
 //
 // On a CPU it is what the system counts as anonymous and shared pages of the process (RssAnon + RssShmem): the
-// pages of libraries and of the model's mapped file are not the rank's, since the system takes them back when it
+// pages of libraries and of the model's mapped file are not the rank's, since the system reclaims them when it
 // needs memory.
 //
 // Weights, masters and least squares are exact, and so is a batch's part in solving; the rest are estimates.
