@@ -46,7 +46,9 @@ class Worker {
 
   sharding::Reply carry_out(const sharding::AcceptBatch&) {
     io::check(std::exchange(waiting_, false), "a batch to accept");
-    return naming_the_batch(batch_, [&] { return sharding::BatchAccepted{.drifted = accept()}; });
+    const auto accepted = naming_the_batch(batch_, [&] { return sharding::BatchAccepted{.drifted = accept()}; });
+    return_freed_memory();
+    return accepted;
   }
 
   sharding::Reply carry_out(const sharding::RefreshLeastSquares& command) {
@@ -89,7 +91,7 @@ class Worker {
  private:
   sharding::BatchApplied apply(const sharding::ApplyBatch& command) {
     io::check(!std::exchange(waiting_, true), "the batch before to be accepted or reverted");
-    return_freed_memory();  // of the batch before, or of the beginning of the run
+    return_freed_memory();  // of the beginning of the run
     loss_before_ = loss();
     sharding::BatchSeconds seconds;
     std::vector<LayerRemoval> removals;
