@@ -10,8 +10,8 @@ Machine Machine::cpu(int threads) {
           .memory_rate = 4e9,
           .link_bytes = 2e9,
           .link_latency = 50e-6,
-          .runtime_bytes = 370'000'000,
-          .exchange_bytes = 30'000'000};
+          .runtime_bytes = 190'000'000,
+          .exchange_bytes = 5'000'000};
 }
 
 }  // namespace anchorage::coordinator

@@ -17,7 +17,8 @@ struct Machine {
   double memory_rate = 1.5e12;  // bytes per second of matrices that are read and written as a whole
   double link_bytes = 25e9;     // bytes per second between two ranks
   double link_latency = 20e-6;  // seconds of a message without bytes
-  // Of the process: CUDA's context, libraries and their workspaces.
+  // Of the process: CUDA's context, libraries and their workspaces. On CPUs the anonymous pages of a process
+  // without a model: half is data of LibTorch's libraries, half what they allocate when they are loaded.
   std::int64_t runtime_bytes = 1'200'000'000;
   // Of what moves tensors. On GPUs NCCL's channels, taken as 100 MB for each of the three groups of ranks (world,
   // peers, replica); on CPUs MPI's segments of shared memory and eager buffers.

@@ -9,7 +9,8 @@ namespace {
 
 constexpr std::int64_t f32 = 4, f64 = 8;
 constexpr std::int64_t master_scratch_rows = 1024;  // of a master, while an update is added to it
-constexpr std::int64_t eigenvector_matrices = 4;    // [f, f] f64: the matrix, its vectors and LAPACK's workspace
+constexpr std::int64_t inverting_blocks = 4;
+constexpr std::int64_t eigenvector_matrices = 4;  // [f, f] f64: the matrix, its vectors and LAPACK's workspace
 
 std::int64_t most_groups(std::int64_t batch, std::int64_t group, int replicas) {
   return sharding::EditGroups(batch, group, replicas).groups_of_replica(replicas - 1).size();
@@ -29,20 +30,25 @@ RankMemory::RankMemory(const Workload& workload, const Machine& machine, int sta
   std::int64_t rows = 0;
   for (const sharding::Range& slab : sharding::slab_rows(workload_.model.d_ff)) rows = std::max(rows, slab.size());
   slab_bytes_ = f64 * rows * workload_.model.d_ff;
+  block_bytes_ = f64 * rows * rows;
 }
 
 // Of every edited layer: keys [b, f] f32, products [f, b] f64, factor [b, f] f64, residuals [b, d] f32, the
-// update's u [d, b] and v [f, b] f32. Of one at a time: K^T V, its factor and its inverse [b, b] f64, a slab.
-std::int64_t RankMemory::batch_bytes() const {
+// update's u [d, b] and v [f, b] f32. Of one at a time: K^T V, its factor and its inverse [b, b] f64. A rank that
+// holds edited layers measures how far their weights have moved: from the base's, on the host, some rows at a time.
+std::int64_t RankMemory::batch_bytes(std::int64_t edited) const {
   const std::int64_t d = workload_.model.d_model, f = workload_.model.d_ff, b = workload_.batch;
   const std::int64_t layer = b * (f * (2 * f32 + 2 * f64) + d * 2 * f32);
-  return workload_.edited_layers() * layer + 3 * f64 * b * b + slab_bytes_;
+  const std::int64_t base = machine_.is_gpu ? 0 : f32 * d * f;
+  const std::int64_t moved = edited > 0 ? base + (f32 + f64) * std::min(d, master_scratch_rows) * f : 0;
+  return workload_.edited_layers() * layer + 3 * f64 * b * b + moved;
 }
 
-// The eigenvectors of AlphaEdit's layers are dealt to the first ranks, which are the stages of the first replica.
+// A row panel, and blocks that are factored and solved for, and those before them that cannot be used again. The
+// eigenvectors of AlphaEdit's layers are dealt to the first ranks, which are the stages of the first replica.
 std::int64_t RankMemory::starting_bytes(int stage) const {
   const std::int64_t f = workload_.model.d_ff;
-  const std::int64_t inverting = 2 * slab_bytes_ + slab_bytes_ / f64 * f32;
+  const std::int64_t inverting = slab_bytes_ + inverting_blocks * block_bytes_;
   const bool diagonalizes = workload_.null_space && stage < workload_.edited_layers();
   return std::max(inverting, diagonalizes ? eigenvector_matrices * f64 * f * f : 0);
 }
@@ -75,8 +81,8 @@ RankBytes RankMemory::bytes(int stage, const sharding::StageLayers& layers, std:
   }
   // Values, and with anchors their saliency and where they were located.
   bytes.subjects += 3 * groups_ * tokens_.edits * workload_.edited_layers() * d * f32;
-  bytes.batch = batch_bytes();
-  bytes.checkpoint = machine_.is_gpu ? 0 : 2 * slab_bytes_;
+  bytes.batch = batch_bytes(edited);
+  bytes.checkpoint = machine_.is_gpu ? 0 : std::max(slab_bytes_, edited > 0 ? 2 * master : 0);
   return bytes;
 }
 

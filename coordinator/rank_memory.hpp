@@ -1,6 +1,10 @@
 // Computes what a rank holds in memory, by kind. Pure functions of config and hyper-parameters; no weights are
 // needed.
 //
+// On a CPU it is what the system counts as anonymous and shared pages of the process (RssAnon + RssShmem): the
+// pages of libraries and of the model's mapped file are not the rank's, since the system reclaims them when it
+// needs memory.
+//
 // Weights, masters and least squares are exact, and so is a batch's part in solving; the rest are estimates.
 #pragma once
 
@@ -16,20 +20,22 @@ struct RankBytes {
   std::int64_t weights = 0;
   std::int64_t masters = 0;        // f32, one of each edited layer that the rank holds
   std::int64_t least_squares = 0;  // slabs of inverses, f64
-  std::int64_t starting = 0;  // while the inverses are made: a slab, a row panel and the statistics of a slab; with
-                              // AlphaEdit the eigenvectors of a layer
+  std::int64_t starting = 0;  // while the inverses are made: a row panel and some of its blocks; with AlphaEdit the
+                              // eigenvectors of a layer
   std::int64_t activations = 0;  // of groups that have gone forward and not yet backward
-  std::int64_t caches = 0;      // of groups in flight: attention's keys and values before the subjects, what enters
-                                // the upper layers; the head's probabilities
-  std::int64_t subjects = 0;    // of all groups of the replica: what enters the edited layers, and the values
-  std::int64_t batch = 0;       // while a batch is solved: keys, products, factors, updates, and a slab
-  std::int64_t checkpoint = 0;  // on CPUs: two slabs on their way to a file; on GPUs these lie on the host
+  std::int64_t caches = 0;    // of groups in flight: attention's keys and values before the subjects, what enters
+                              // the upper layers; the head's probabilities
+  std::int64_t subjects = 0;  // of all groups of the replica: what enters the edited layers, and the values
+  std::int64_t batch =
+      0;  // while a batch is solved: keys, products, factors, updates; what measures the edited weights
+  std::int64_t checkpoint = 0;  // on CPUs: a slab or a master on its way to a file; on GPUs these lie on the host
   std::int64_t runtime = 0;     // of the process and of what moves tensors
 
-  // Of what a rank holds at one time: it starts, then finds the values of a batch, then solves.
+  // Of what a rank holds at one time: it starts, then finds the values of a batch, then solves, while the
+  // checkpoint of the batch before is written.
   [[nodiscard]] std::int64_t total() const {
-    return weights + masters + least_squares + checkpoint + runtime +
-           std::max(starting, subjects + std::max(activations + caches, batch));
+    return weights + masters + least_squares + runtime +
+           std::max(starting, checkpoint + subjects + std::max(activations + caches, batch));
   }
 };
 
@@ -42,7 +48,7 @@ class RankMemory {
   [[nodiscard]] std::int64_t slab_bytes() const { return slab_bytes_; }  // of the largest
 
  private:
-  [[nodiscard]] std::int64_t batch_bytes() const;
+  [[nodiscard]] std::int64_t batch_bytes(std::int64_t edited) const;
   [[nodiscard]] std::int64_t starting_bytes(int stage) const;
 
   const Workload& workload_;
@@ -50,7 +56,7 @@ class RankMemory {
   int stages_, ranks_;
   GroupTokens tokens_;
   std::int64_t groups_, in_flight_;
-  std::int64_t slab_bytes_ = 0;
+  std::int64_t slab_bytes_ = 0, block_bytes_ = 0;  // of the largest slab, and of its block on the diagonal
 };
 
 }  // namespace anchorage::coordinator

@@ -57,15 +57,18 @@ double SlabCosts::broadcast() const {
   return slabs_of_layer_ * machine_.link_latency + 8 * width_ * batch_ / machine_.link_bytes;
 }
 
-// Of each pivot slab: its pivot's inverse and its row panel, by its owner; then all other slabs, by theirs.
+// Of each pivot slab: its factor and inverse, by its owner; then its row panel and the updates of half of the
+// blocks of all other slabs, by theirs. In the end the other half is copied.
 double SlabCosts::first_inverses() const {
-  const double update = products(2 * rows_ * rows_ * width_) + reading(2), pivot = update;
-  const double panel = ranks_ == 1 ? 0 : machine_.link_latency + 8 * rows_ * width_ / machine_.link_bytes;
+  const double block = rows_ * rows_;
+  const double pivot = products(block * rows_), update = products(block * (width_ + 2 * rows_)) + reading(1);
+  const double exchanged = ranks_ == 1 ? 0 : 8 * rows_ * width_ / machine_.link_bytes;
+  const double latency = ranks_ == 1 ? 0 : slabs_of_layer_ * machine_.link_latency;
   double seconds = 0;
   for (const auto& owned_by : of_layer_) {
     const auto owned = static_cast<double>(std::ranges::max(owned_by));
     const double updated = owned < slabs_of_layer_ ? owned : owned - 1;
-    seconds += slabs_of_layer_ * (pivot + panel + updated * update);
+    seconds += slabs_of_layer_ * (pivot + exchanged + latency + updated * update) + owned * (exchanged + latency);
   }
   return seconds;
 }

@@ -31,8 +31,9 @@ class SlabCosts {
   [[nodiscard]] double gather() const;
   [[nodiscard]] double broadcast() const;
 
-  // Of all layers, once a run, and again where the inverses are refreshed against drift: block Gauss-Jordan, whose
-  // pivot slabs are broadcast to all. With AlphaEdit also the eigenvectors, one rank a layer.
+  // Of all layers, once a run, and again where the inverses are refreshed against drift: f^3 operations each
+  // (worker/editing/update/slab_inverse), with a row panel of each slab broadcast to all. With AlphaEdit also the
+  // eigenvectors, one rank a layer.
   [[nodiscard]] double first_inverses() const;
   [[nodiscard]] double eigenvectors() const;
 

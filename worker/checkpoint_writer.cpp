@@ -2,6 +2,7 @@
 
 #include "io/error.hpp"
 #include "io/log.hpp"
+#include "worker/freed_memory.hpp"
 #include "worker/matrix_conversion.hpp"
 
 namespace anchorage::worker {
@@ -50,6 +51,7 @@ void CheckpointWriter::begin(BatchEditor& editor, const io::CheckpointName& chec
     } catch (const std::exception& error) {
       spdlog::warn("a checkpoint could not be written, the run continues without it: {}", error.what());
     }
+    return_freed_memory();
     writing_ = false;
   });
 }

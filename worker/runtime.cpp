@@ -10,6 +10,7 @@
 #include "worker/batch_record.hpp"
 #include "worker/checkpoint_writer.hpp"
 #include "worker/editing/update/removal.hpp"
+#include "worker/freed_memory.hpp"
 #include "worker/matrix_conversion.hpp"
 
 namespace anchorage::worker {
@@ -45,7 +46,9 @@ class Worker {
 
   sharding::Reply carry_out(const sharding::AcceptBatch&) {
     io::check(std::exchange(waiting_, false), "a batch to accept");
-    return naming_the_batch(batch_, [&] { return sharding::BatchAccepted{.drifted = accept()}; });
+    const auto accepted = naming_the_batch(batch_, [&] { return sharding::BatchAccepted{.drifted = accept()}; });
+    return_freed_memory();
+    return accepted;
   }
 
   sharding::Reply carry_out(const sharding::RefreshLeastSquares& command) {
@@ -88,6 +91,7 @@ class Worker {
  private:
   sharding::BatchApplied apply(const sharding::ApplyBatch& command) {
     io::check(!std::exchange(waiting_, true), "the batch before to be accepted or reverted");
+    return_freed_memory();  // of the beginning of the run
     loss_before_ = loss();
     sharding::BatchSeconds seconds;
     std::vector<LayerRemoval> removals;

@@ -11,20 +11,22 @@
 namespace anchorage::io::hdf5 {
 namespace {
 
-constexpr std::size_t memory_increment = std::size_t{4} << 20;  // bytes that a file in memory grows by
+constexpr std::size_t memory_increment = std::size_t{4} << 20;  // bytes that a file in memory grows by, at least
 
 std::shared_ptr<Handle> open_root(const Handle& file, Doing doing, const std::string& name) {
   return std::make_shared<Handle>(
       checked(H5Gopen2(file.id(), "/", H5P_DEFAULT), doing, "open the root group", name));
 }
 
-std::shared_ptr<Handle> create_in_memory(const std::string& name) {
+std::shared_ptr<Handle> create_in_memory(const std::string& name, std::size_t data_bytes) {
   const auto lock = lock_library();
   const Handle access(checked(H5Pcreate(H5P_FILE_ACCESS), Doing::writing, "set up HDF5", name));
   constexpr hbool_t backed_by_a_file = 0;
   static std::atomic<int> count = 0;  // HDF5 treats two files in memory with one name as the same
   const std::string own_name = fmt::format("{}#{}", name, count++);
-  checked(H5Pset_fapl_core(access.id(), memory_increment, backed_by_a_file), Doing::writing, "set up HDF5", name);
+  // The first of what it grows by has all data, and what the library adds: growing a large block copies it.
+  const std::size_t increment = memory_increment + data_bytes;
+  checked(H5Pset_fapl_core(access.id(), increment, backed_by_a_file), Doing::writing, "set up HDF5", name);
   return std::make_shared<Handle>(checked(H5Fcreate(own_name.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.id()),
                                           Doing::writing, "create an HDF5 file in memory", name));
 }
@@ -56,8 +58,8 @@ File File::open(const std::filesystem::path& path) {
   return File(Group(open_root(file, Doing::reading, name), name + ":"));
 }
 
-NewFile::NewFile(const std::filesystem::path& path)
-    : name_(path.string()), file_(create_in_memory(name_)), root_(nullptr, name_ + ":") {
+NewFile::NewFile(const std::filesystem::path& path, std::size_t data_bytes)
+    : name_(path.string()), file_(create_in_memory(name_, data_bytes)), root_(nullptr, name_ + ":") {
   const auto lock = lock_library();
   root_.handle_ = open_root(*file_, Doing::writing, name_);
 }

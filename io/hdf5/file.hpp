@@ -100,7 +100,8 @@ class File {
 // crashes the process at exit. The bytes reach the disk through an AtomicFile.
 class NewFile {
  public:
-  explicit NewFile(const std::filesystem::path& path);  // named in messages
+  // `path` is named in messages; `data_bytes`, where they are known, keep the memory of a large file in one piece.
+  explicit NewFile(const std::filesystem::path& path, std::size_t data_bytes = 0);
   Group& root() { return root_; }
 
   // Returns the whole file, valid until the next write and while this object lives.

@@ -132,9 +132,9 @@ std::vector<std::int64_t> edited_layers(const Journal& journal) {
 
 namespace {
 
-void write_file(const std::filesystem::path& path, const CheckpointName& checkpoint,
+void write_file(const std::filesystem::path& path, const CheckpointName& checkpoint, std::size_t data_bytes,
                 const std::function<void(hdf5::Group&)>& write) {
-  hdf5::NewFile content(path);
+  hdf5::NewFile content(path, data_bytes);
   content.root().set_attribute("schema", schema);
   content.root().set_attribute("segment", checkpoint.segment);
   content.root().set_attribute("digest", checkpoint.digest);
@@ -147,7 +147,7 @@ void write_file(const std::filesystem::path& path, const CheckpointName& checkpo
 void write_checkpoint_layer(const CheckpointName& checkpoint, const CheckpointLayer& layer) {
   const auto path = file_of(checkpoint.directory, checkpoint.segment, layer.layer);
   require_finite_layer(layer, path, look_at_batches);
-  write_file(path, checkpoint, [&](hdf5::Group& root) {
+  write_file(path, checkpoint, layer.weight.values.size() * sizeof(float), [&](hdf5::Group& root) {
     root.set_attribute("fresh_drift", layer.fresh_drift);
     root.write("weight", layer.weight);
     root.write("image", layer.image);
@@ -159,7 +159,7 @@ void write_checkpoint_slab(const CheckpointName& checkpoint, std::int64_t layer,
                            std::span<const double> inverse, std::int64_t width) {
   const auto path = file_of(checkpoint.directory, checkpoint.segment, layer, first_row);
   require_finite_slab(inverse, width, path, look_at_batches);
-  write_file(path, checkpoint, [&](hdf5::Group& root) {
+  write_file(path, checkpoint, inverse.size_bytes(), [&](hdf5::Group& root) {
     root.write("inverse", inverse, {std::ssize(inverse) / width, width});
   });
 }

@@ -20,6 +20,12 @@ class Plan:
         return max(self.seconds, sum(self.busy_seconds) / cores)
 
 
+def without_checkpoints(of: dict[str, int]) -> int:
+    """What a rank holds of a plan's bytes by kind, in the fullest moment of a run that writes none."""
+    always = of["weights"] + of["masters"] + of["least_squares"] + of["runtime"]
+    return always + max(of["starting"], of["subjects"] + max(of["activations"] + of["caches"], of["batch"]))
+
+
 def document(case: Case, world: World, dtype: str, *speed: object) -> dict:
     command = [case.program, "plan", case.model, *case.options(dtype), "--cpu", "--memory", WITHOUT_LIMIT]
     return said_by([*command, "--ranks", world.ranks, "--stages", world.stages, *speed])
@@ -33,7 +39,7 @@ def plan(case: Case, world: World, dtype: str, flops: float) -> Plan:
     return Plan(
         seconds=seconds,
         busy_seconds=[seconds * rank["busy"] for rank in said["ranks"]],
-        memory=[of["total"] - (0 if case.checkpoint_every > 0 else of["checkpoint"]) for of in parts],
+        memory=[of["total"] if case.checkpoint_every > 0 else without_checkpoints(of) for of in parts],
         parts=parts,
         inverse_seconds=said["inverse_seconds"],
     )

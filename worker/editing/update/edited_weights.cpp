@@ -111,7 +111,7 @@ io::LayerNorms EditedWeights::norms(std::int64_t layer, const torch::Tensor& u, 
   const auto base = read_down_projection(directory_, layer);
   double total = 0, unedited = 0;
   const auto squares = [](const torch::Tensor& rows) {
-    return rows.to(torch::kDouble).square().sum().item<double>();
+    return rows.to(torch::kDouble).square_().sum().item<double>();
   };
   for_rows(layer, [&](std::int64_t begin, const torch::Tensor& rows) {
     const auto before = base.narrow(0, begin, rows.size(0)).to(rows.device());

@@ -6,6 +6,8 @@
 #include <tuple>
 
 #include "io/error.hpp"
+#include "worker/editing/update/slab_inverse.hpp"
+#include "worker/freed_memory.hpp"
 
 namespace anchorage::worker {
 namespace {
@@ -33,25 +35,10 @@ torch::Tensor factor_of_core(const torch::Tensor& keys, const torch::Tensor& pro
   return lower;
 }
 
-[[noreturn]] void refuse_singular(std::int64_t row, std::int64_t dimensions) {
-  throw io::UserError({.expected = "a positive definite second moment of the keys",
-                       .found = fmt::format("one that is singular from row {} on", row),
-                       .where = "",
-                       .remedy = fmt::format("collect statistics from more tokens, at least {} for {} dimensions, "
-                                             "or raise mom2_update_weight (with alphaedit: L2)",
-                                             10 * dimensions, dimensions)});
-}
-
 }  // namespace
 
 void KeyPrior::factor(torch::Device device, std::int64_t width) {
   std::tie(eigenvalues, eigenvectors) = at::linalg_eigh(moment({0, width}).to(device, torch::kDouble));
-}
-
-SlabPlace SlabPlace::alone(std::int64_t width, std::int64_t most_rows) {
-  SlabPlace place{.rows = sharding::slab_rows(width, most_rows), .owners = {}};
-  place.owners.assign(place.rows.size(), 0);
-  return place;
 }
 
 KeyCovariance::KeyCovariance(KeyPrior prior, SlabPlace place) : prior_(std::move(prior)), place_(std::move(place)) {
@@ -68,14 +55,6 @@ torch::Tensor KeyCovariance::probe() const {
   return torch::arange(1, width() + 1, options()).sin();
 }
 
-bool KeyCovariance::owns(std::size_t slab) const {
-  return place_.world == nullptr || place_.owners[slab] == place_.world->rank();
-}
-
-void KeyCovariance::share_slab(const torch::Tensor& rows, std::size_t slab, std::string_view operation) const {
-  if (place_.world != nullptr) place_.world->broadcast(rows, place_.owners[slab], operation);
-}
-
 void KeyCovariance::refresh(std::span<const KeyChange> changes) {
   waiting_.clear();
   if (prior_.null_space) {
@@ -86,8 +65,9 @@ void KeyCovariance::refresh(std::span<const KeyChange> changes) {
     }
   } else {
     take_second_moment(changes);
-    invert();
+    invert(slabs_, place_);
   }
+  return_freed_memory();
 }
 
 // Fills the slabs with A's rows, and makes its image of the probe.
@@ -98,7 +78,7 @@ void KeyCovariance::take_second_moment(std::span<const KeyChange> changes) {
   for (std::size_t slab = 0; slab < place_.rows.size(); ++slab) {
     const sharding::Range& rows = place_.rows[slab];
     auto image = image_.narrow(0, rows.begin, rows.size());
-    if (owns(slab)) {
+    if (place_.owns(slab)) {
       auto& own = slabs_[slab];
       own = prior_.moment(rows).to(options(), /*non_blocking=*/false, /*copy=*/true).mul_(prior_.weight);
       for (const KeyChange& change : changes) {
@@ -107,57 +87,8 @@ void KeyCovariance::take_second_moment(std::span<const KeyChange> changes) {
       }
       image.copy_(at::mv(own, probe_));
     }
-    share_slab(image, slab, "broadcast the image of a probe");
+    place_.broadcast(image, slab, "broadcast the image of a probe");
   }
-}
-
-// Inverts A in place: the symmetric sweep operator (J. H. Goodnight, "A tutorial on the SWEEP operator", 1979) by
-// blocks, with a Cholesky factor of each pivot, so that what is left to be swept is a Cholesky factorization's,
-// which needs no pivoting and is stable. With the pivot A_kk = L L^T and Z = L^-1 A_k:
-//
-//   A_ij <- A_ij - Z_i^T Z_j,   A_kj <- L^-T Z_j,   A_ik <- Z_i^T L^-1,   A_kk <- -(L L^T)^-1
-//
-// and when every slab has been the pivot, A is -A^-1. The pivot's owner sends Z, with L in place of Z_k. Slab after
-// slab is the pivot, whoever holds it, so the bits are the same on any number of ranks.
-void KeyCovariance::invert() {
-  for (std::size_t pivot = 0; pivot < place_.rows.size(); ++pivot) {
-    const sharding::Range& rows = place_.rows[pivot];
-    const auto columns = [](const torch::Tensor& matrix, const sharding::Range& range) {
-      return matrix.narrow(1, range.begin, range.size());
-    };
-    auto failed = torch::zeros({1}, options().dtype(torch::kLong));
-    const auto panel = torch::empty({rows.size(), width()}, options());
-    if (owns(pivot)) {
-      const auto& own = slabs_.at(pivot);
-      const auto [lower, info] = at::linalg_cholesky_ex(columns(own, rows));
-      failed.fill_(info);
-      for (const sharding::Range& block : place_.rows) {  // so that the panel is the only scratch of its size
-        columns(panel, block)
-            .copy_(block == rows ? lower
-                                 : at::linalg_solve_triangular(lower, columns(own, block), /*upper=*/false));
-      }
-    }
-    share_slab(failed, pivot, "broadcast whether a slab is singular");
-    if (const auto row = failed.item<std::int64_t>(); row != 0) refuse_singular(rows.begin + row - 1, width());
-    share_slab(panel, pivot, "broadcast pivot rows");
-    const auto lower = columns(panel, rows);
-    for (auto& [slab, own] : slabs_) {
-      if (slab == pivot) {
-        auto inverse = at::cholesky_inverse(lower);
-        if (inverse.is_cuda()) inverse = (inverse + inverse.t()) / 2;  // CUDA solves for each column separately
-        for (const sharding::Range& block : place_.rows) {
-          columns(own, block)
-              .copy_(block == rows ? inverse.neg_()
-                                   : at::linalg_solve_triangular(lower.t(), columns(panel, block), /*upper=*/true));
-        }
-        continue;
-      }
-      const auto part = columns(panel, place_.rows[slab]);
-      own.addmm_(part.t(), panel, 1, -1);
-      columns(own, rows).copy_(at::linalg_solve_triangular(lower.t(), part, /*upper=*/true).t());
-    }
-  }
-  for (auto& [slab, own] : slabs_) own.neg_();
 }
 
 void KeyCovariance::take_null_space() {
@@ -186,13 +117,13 @@ void KeyCovariance::take_null_space() {
   for (std::size_t slab = 0; slab < place_.rows.size(); ++slab) {
     const sharding::Range& rows = place_.rows[slab];
     const int owner = place_.owners[slab];
-    auto own = torch::empty({owns(slab) || rank == by ? rows.size() : 0, width()}, options());
+    auto own = torch::empty({place_.owns(slab) || rank == by ? rows.size() : 0, width()}, options());
     if (rank == by) at::mm_out(own, basis.narrow(0, rows.begin, rows.size()), basis.t()).div_(prior_.l2);
     if (place_.world != nullptr && owner != by) {
       if (rank == by) place_.world->send(own, owner, "deal null spaces");
       if (rank == owner) place_.world->receive(own, by, "deal null spaces");
     }
-    if (owns(slab)) slabs_[slab] = own;
+    if (place_.owns(slab)) slabs_[slab] = own;
   }
   // N N^T x, which A = l2 I (on the null space) maps to l2 times itself.
   probe_ = prior_.l2 * products(probe().unsqueeze(1)).squeeze(1);
@@ -216,7 +147,7 @@ torch::Tensor KeyCovariance::own_products(const torch::Tensor& keys) const {
 void KeyCovariance::share(const torch::Tensor& products) const {
   for (std::size_t slab = 0; slab < place_.rows.size(); ++slab) {
     const sharding::Range& rows = place_.rows[slab];
-    share_slab(products.narrow(0, rows.begin, rows.size()), slab, "broadcast products of slabs");
+    place_.broadcast(products.narrow(0, rows.begin, rows.size()), slab, "broadcast products of slabs");
   }
 }
 

@@ -22,26 +22,14 @@
 #include <span>
 #include <vector>
 
-#include "sharding/collective/device_communicator.hpp"
 #include "sharding/range.hpp"
-#include "sharding/slabs.hpp"
+#include "worker/editing/update/slab_place.hpp"
 
 namespace anchorage::worker {
 
 struct LowRankUpdate {
   torch::Tensor u;  // [d, b]
   torch::Tensor v;  // [f, b]
-};
-
-// Which rows of a layer's P are one slab, and which rank holds it.
-struct SlabPlace {
-  std::vector<sharding::Range> rows;
-  std::vector<int> owners;                        // ranks of `world`, one a slab
-  sharding::DeviceCommunicator* world = nullptr;  // borrowed; none: this rank has all slabs
-  torch::Device device = torch::kCPU;
-
-  // All slabs of a layer of `width` rows on this rank.
-  static SlabPlace alone(std::int64_t width, std::int64_t most_rows = sharding::most_slab_rows);
 };
 
 // What is known of the keys before any edit: their second moment C, weighted (MEMIT), or its null space
@@ -118,7 +106,7 @@ class KeyCovariance {
   [[nodiscard]] std::int64_t free_dimensions() const { return free_dimensions_; }
 
   [[nodiscard]] const SlabPlace& place() const { return place_; }
-  [[nodiscard]] bool owns(std::size_t slab) const;
+  [[nodiscard]] bool owns(std::size_t slab) const { return place_.owns(slab); }
   [[nodiscard]] const std::map<std::size_t, torch::Tensor>& slabs() const { return slabs_; }  // [rows, f]
 
   // What else a copy needs that continues with the same bits.
@@ -142,9 +130,7 @@ class KeyCovariance {
   [[nodiscard]] std::int64_t width() const { return place_.rows.back().end; }
   [[nodiscard]] torch::TensorOptions options() const;
   [[nodiscard]] torch::Tensor probe() const;
-  void share_slab(const torch::Tensor& rows, std::size_t slab, std::string_view operation) const;
   void take_second_moment(std::span<const KeyChange> changes);
-  void invert();
   void take_null_space();
   void wait_for(const torch::Tensor& keys, const torch::Tensor& products, double sign);
 
