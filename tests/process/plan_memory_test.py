@@ -14,9 +14,9 @@ import random_model  # noqa: E402
 from measured import Case, World, edit  # noqa: E402
 from planned import plan  # noqa: E402
 
-# Held, as shares of what is planned: of the fullest rank, and of each. Measured were 0.96 to 1.06, other numbers from run
-# to run by some hundredths: up to half of what a rank holds is its process here, and the more are probably blocks that were freed
-# within a batch and that the allocator keeps until it ends.
+# Held, as shares of what is planned: of the fullest rank, and of each. Measured were 0.96 to 1.06, and some hundredths
+# other from run to run: up to half of what a rank holds is its process here, and the more are probably blocks that were
+# freed within a batch and that the allocator keeps until it ends.
 FULLEST = (0.9, 1.1)
 EACH = (0.88, 1.12)
 WORLDS = [World(1, 1), World(1, 2), World(2, 1), World(2, 2), World(4, 1)]
