@@ -16,6 +16,14 @@ std::uint64_t pair_of(std::int32_t left, std::int32_t right) {
   return std::uint64_t{static_cast<std::uint32_t>(left)} << 32 | static_cast<std::uint32_t>(right);
 }
 
+// Returns the kind of the model. Older versions of `tokenizers` wrote no type: then other keys tell.
+std::string kind_of(const JsonNode& node) {
+  if (const JsonNode type = node.member("type"); !type.is_null()) return type.text();
+  if (node.has("unk_id")) return "Unigram";
+  if (node.has("max_input_chars_per_word")) return "WordPiece";
+  return node.has("merges") || !node.has("unk_token") ? "BPE" : "WordLevel";
+}
+
 void refuse_affix(const JsonNode& node) {
   if (!node.is_null() && !node.text().empty()) node.not_implemented(fmt::format("\"{}\"", node.text()));
 }
@@ -106,8 +114,8 @@ std::size_t Bpe::PairHash::operator()(std::uint64_t pair) const {
 }
 
 Bpe Bpe::parse(const JsonNode& node) {
-  if (const JsonNode type = node.member("type"); !type.is_null() && type.text() != "BPE") {
-    type.not_implemented(fmt::format("the model \"{}\"", type.text()));
+  if (const std::string kind = kind_of(node); kind != "BPE") {
+    node.not_implemented(fmt::format("the model \"{}\"", kind));
   }
   node.allow_only({"vocab", "merges", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix",
                    "fuse_unk", "byte_fallback", "ignore_merges"});

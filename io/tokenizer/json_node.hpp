@@ -20,6 +20,7 @@ class JsonNode {
 
   // Returns the member `key` of an object; null when it is absent.
   JsonNode member(std::string_view key) const;
+  bool has(std::string_view key) const { return !member(key).is_null(); }
   // Throws UserError when this is not an array.
   std::vector<JsonNode> elements() const;
 

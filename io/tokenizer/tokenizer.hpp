@@ -1,9 +1,10 @@
 // Converts text to token ids and back, as a model's tokenizer.json prescribes.
 //
 // The ids are those of Hugging Face's `tokenizers` for the same file. It supports what byte-level BPE (GPT-2,
-// Llama-3, SmolLM2, Qwen2) and BPE with byte fallback (Llama-2) consist of; loading refuses anything else in
-// the file by name. The file's `truncation` and `padding` are not applied: they are settings for one shape of
-// batches, and `transformers` overrides them on every call as well.
+// Llama 3, Qwen, Phi-4, Mistral Nemo) and BPE with byte fallback (Llama 2, Mistral, Gemma, Phi-3) consist of;
+// loading refuses anything else in the file by name. tokenizer_config.json has no part in it. The file's
+// `truncation` and `padding` are not applied: they are settings for one shape of batches, and `transformers`
+// overrides them on every call as well.
 #pragma once
 
 #include <cstddef>

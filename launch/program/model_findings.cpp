@@ -57,6 +57,16 @@ void warn_of_tokens_without_row(const io::Tokenizer& tokenizer, const io::ModelD
       directory.tokenizer().string(), tokens.size(), rows, listed(tokens));
 }
 
+void warn_of_tokens_of_config_alone(const std::vector<std::string>& tokens, const io::ModelDirectory& directory) {
+  if (tokens.empty()) return;
+  spdlog::warn(
+      "{0} has {1} tokens in tokenizer_config.json that tokenizer.json does not have: {2}; they are read as text "
+      "like "
+      "any other, where transformers takes each for one token. Save the tokenizer with it: "
+      "AutoTokenizer.from_pretrained(\"{0}\").save_pretrained(\"{0}\")",
+      directory.path().string(), tokens.size(), listed(tokens));
+}
+
 std::int64_t sequence_length(std::optional<std::int64_t> asked, const io::ModelConfig& config) {
   constexpr std::int64_t usual = 512;
   if (!asked) return std::min(usual, config.max_positions);

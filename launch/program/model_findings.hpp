@@ -4,6 +4,8 @@
 
 #include <filesystem>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "io/model/model_directory.hpp"
 #include "io/tokenizer/tokenizer.hpp"
@@ -18,6 +20,9 @@ void warn_of_findings(const io::ModelDirectory& directory);
 
 // Warns of tokens that the model has no row for.
 void warn_of_tokens_without_row(const io::Tokenizer& tokenizer, const io::ModelDirectory& directory);
+
+// Warns of `tokens`, which tokenizer_config.json adds and tokenizer.json does not have.
+void warn_of_tokens_of_config_alone(const std::vector<std::string>& tokens, const io::ModelDirectory& directory);
 
 // Returns how many tokens of general text form a sequence: what --sequence-length requests, or else 512 or
 // the model's positions if those are fewer. Throws io::UserError where the request exceeds the model's

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "io/tokenizer/tokenizer_config.hpp"
 #include "launch/program/fingerprints.hpp"
 #include "launch/program/model_findings.hpp"
 #include "sharding/collective/host_communicator.hpp"
@@ -15,9 +16,11 @@ namespace {
 OpenedModel load(const ModelArgument& argument, const Session& session) {
   auto directory = io::ModelDirectory::open(argument.base);
   auto tokenizer = io::Tokenizer::load(directory.tokenizer());
+  const auto tokens_of_config = io::tokens_of_config_alone(directory.path(), tokenizer);  // all ranks find errors
   if (session.is_root()) {
     warn_of_findings(directory);
     warn_of_tokens_without_row(tokenizer, directory);
+    warn_of_tokens_of_config_alone(tokens_of_config, directory);
   }
   worker::LoadOptions options{.device = session.device(), .dtype = {}, .stages = session.stages()};
   if (session.dtype()) options.dtype = worker::scalar_type(*session.dtype());

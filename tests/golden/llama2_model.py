@@ -12,19 +12,11 @@ import sys
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from tokenizer_golden import llama2_style
-
-
-def small_tokenizer():
-    description = json.loads(llama2_style().to_str())
-    for token in description["added_tokens"]:
-        token["normalized"] = True
-    description["post_processor"]["single"].pop()  # LLaMA-2 puts nothing behind a text
-    return json.dumps(description)
+from tokenizer_families import llama2_published_style
 
 
 def main(out, source=None):
-    text = pathlib.Path(source).read_text() if source else small_tokenizer()
+    text = pathlib.Path(source).read_text() if source else llama2_published_style().to_str()
     vocabulary = 1 + max(json.loads(text)["model"]["vocab"].values())
     torch.manual_seed(5)
     model = LlamaForCausalLM(LlamaConfig(

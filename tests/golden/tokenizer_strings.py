@@ -127,6 +127,15 @@ def strings():
     return found
 
 
+def around_tokens(tokens):
+    """A tokenizer's own added tokens, whole and damaged, at words, white space and each other."""
+    rng = random.Random(20240608)
+    tokens = rng.sample(tokens, min(len(tokens), 60))
+    damaged = [token[:-1] for token in tokens] + [token[1:] for token in tokens] + [token + "\u0301" for token in tokens]
+    pools = [tokens, tokens, SPACES, words_of(SENTENCES), [""], damaged]
+    return [mixture(rng, pools, 9) for _ in range(300)] if tokens else []
+
+
 def every_character():
     """All of Unicode that is in use or may soon be, a hundred characters a text."""
     codes = [c for c in [*range(0x40000), *range(0xE0000, 0xE0200), 0x10FFFF] if not 0xD800 <= c <= 0xDFFF]

@@ -1,4 +1,5 @@
 // A damaged, malicious or unknown tokenizer.json is a clear UserError that names the file, never a crash.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -164,20 +165,52 @@ TEST_F(HostileTokenizer, NestingWithoutEndIsRefused) {
   EXPECT_THAT(diagnostic_of(nested_in("unk_token", "[", "]")), HasSubstr("deeper nesting"));
 }
 
+TEST_F(HostileTokenizer, ModelsOfOtherKindsAreRefusedByName) {
+  const auto refused = [](const char* kind) {
+    return AllOf(HasSubstr("expected a tokenizer of the kinds that are implemented"),
+                 HasSubstr(fmt::format("the model \"{}\"", kind)), HasSubstr("tokenizer.json, at model"));
+  };
+  const json pieces = json::array({json::array({"<unk>", 0.0}), json::array({"a", -1.5})});
+  const json words = {{"[UNK]", 0}, {"a", 1}};
+  json unigram = {{"type", "Unigram"}, {"unk_id", 0}, {"vocab", pieces}, {"byte_fallback", false}};
+  json word_piece = {{"type", "WordPiece"},
+                     {"unk_token", "[UNK]"},
+                     {"continuing_subword_prefix", "##"},
+                     {"max_input_chars_per_word", 100},
+                     {"vocab", words}};
+  json word_level = {{"type", "WordLevel"}, {"unk_token", "[UNK]"}, {"vocab", words}};
+  EXPECT_THAT(diagnostic("/model", unigram), refused("Unigram"));
+  EXPECT_THAT(diagnostic("/model", word_piece), refused("WordPiece"));
+  EXPECT_THAT(diagnostic("/model", word_level), refused("WordLevel"));
+  for (json* model : {&unigram, &word_piece, &word_level}) model->erase("type");  // as older versions wrote them
+  EXPECT_THAT(diagnostic("/model", unigram), refused("Unigram"));
+  EXPECT_THAT(diagnostic("/model", word_piece), refused("WordPiece"));
+  EXPECT_THAT(diagnostic("/model", word_level), refused("WordLevel"));
+}
+
+// Of each list, all that `tokenizers` has and this reader has not.
+TEST_F(HostileTokenizer, PartsThatAreNotImplementedAreRefusedByName) {
+  for (const char* type : {"BertNormalizer", "StripAccents", "Nmt", "Precompiled", "ByteLevel"}) {
+    EXPECT_THAT(diagnostic("/normalizer", {{"type", type}}), HasSubstr(fmt::format("the normalizer \"{}\"", type)));
+  }
+  for (const char* type :
+       {"BertPreTokenizer", "CharDelimiterSplit", "Punctuation", "Whitespace", "UnicodeScripts", "FixedLength"}) {
+    EXPECT_THAT(diagnostic("/pre_tokenizer", {{"type", type}}),
+                HasSubstr(fmt::format("the pre-tokenizer \"{}\"", type)));
+  }
+  for (const char* type : {"WordPiece", "BPEDecoder", "CTC"}) {
+    EXPECT_THAT(diagnostic("/decoder", {{"type", type}}), HasSubstr(fmt::format("the decoder \"{}\"", type)));
+  }
+}
+
 TEST_F(HostileTokenizer, UnknownPartsAreRefusedByName) {
-  EXPECT_THAT(diagnostic("/model/type", "Unigram"), HasSubstr("the model \"Unigram\""));
   EXPECT_THAT(diagnostic("/model/dropout", 0.1), HasSubstr("dropout"));
   EXPECT_THAT(diagnostic("/model/end_of_word_suffix", "</w>"), HasSubstr("end_of_word_suffix"));
   EXPECT_THAT(diagnostic("/model/continuing_subword_prefix", "##"), HasSubstr("continuing_subword_prefix"));
   EXPECT_THAT(diagnostic("/model/cache", 1), HasSubstr("the member \"cache\""));
   EXPECT_THAT(diagnostic("/version", "2.0"), HasSubstr("version 2.0"));
   EXPECT_THAT(diagnostic("/seed", 1), HasSubstr("the member \"seed\""));
-  EXPECT_THAT(diagnostic("/normalizer", {{"type", "BertNormalizer"}}),
-              HasSubstr("the normalizer \"BertNormalizer\""));
-  EXPECT_THAT(diagnostic("/pre_tokenizer", {{"type", "UnicodeScripts"}}),
-              HasSubstr("the pre-tokenizer \"UnicodeScripts\""));
   EXPECT_THAT(diagnostic("/post_processor", {{"type", "Odd"}}), HasSubstr("the post-processor \"Odd\""));
-  EXPECT_THAT(diagnostic("/decoder", {{"type", "WordPiece"}}), HasSubstr("the decoder \"WordPiece\""));
   const json inner = {{"type", "Sequence"}, {"decoders", {{{"type", "Fuse"}}, {{"type", "CTC"}}}}};
   EXPECT_THAT(diagnostic("/decoder", inner),
               AllOf(HasSubstr("the decoder \"CTC\""), HasSubstr("decoder.decoders[1]")));

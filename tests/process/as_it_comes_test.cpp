@@ -136,6 +136,20 @@ TEST_F(AsItComes, AKeyThatIsNotKnownIsToldOnceAndOneWithoutEffectIsNot) {
   EXPECT_THAT(execution.err, Not(HasSubstr("pretraining_tp")));
 }
 
+// Tokens that transformers adds from another file.
+TEST_F(AsItComes, ATokenThatOnlyTokenizerConfigHasIsToldOnce) {
+  const auto path = model_with(nlohmann::json::object(), folder.path() / "m");
+  folder.write("m/tokenizer_config.json", R"({"bos_token": null, "additional_special_tokens": ["<|call|>"]})");
+  const Execution execution = program("generate '" + path + "' --prompt a --max-new-tokens 1", 2);
+  EXPECT_EQ(execution.exit_code, 0) << execution.err;
+  const auto told =
+      execution.err.find("m has 1 tokens in tokenizer_config.json that tokenizer.json does not have: <|call|>;");
+  ASSERT_NE(told, std::string::npos) << execution.err;
+  EXPECT_EQ(execution.err.find("<|call|>", told + 100), std::string::npos) << execution.err;
+  folder.write("m/tokenizer_config.json", "{");
+  expect_refused("generate '" + path + "' --prompt a --max-new-tokens 1", {"m/tokenizer_config.json"});
+}
+
 // Tokens that the model has no row for.
 TEST_F(AsItComes, ARecordThatNeedsATokenWithoutARowIsSetAsideAndOtherTextsThatDoAreRefused) {
   const auto path = model_with(nlohmann::json::object(), folder.path() / "m");
