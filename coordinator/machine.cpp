@@ -11,6 +11,7 @@ Machine Machine::cpu(int threads) {
           .link_bytes = 2e9,
           .link_latency = 50e-6,
           .runtime_bytes = 190'000'000,
+          .kernel_bytes = 170'000'000,
           .exchange_bytes = 5'000'000};
 }
 

@@ -64,7 +64,8 @@ RankBytes RankMemory::bytes(int stage, const sharding::StageLayers& layers, std:
   const std::int64_t passing = tokens_.longest_whole * ((4 * f + 8 * d) * w + 8 * d);
   RankBytes bytes{.weights = weight_bytes_of(workload_, layers),
                   .activations = passing,
-                  .runtime = machine_.runtime_bytes + (ranks_ > 1 ? machine_.exchange_bytes : 0)};
+                  .runtime = machine_.runtime_bytes + (ranks_ > 1 ? machine_.exchange_bytes : 0) +
+                             (w < f32 ? machine_.kernel_bytes : 0)};
   if (has_head(model, layers)) bytes.caches = 3 * tokens_.predicted * model.vocabulary * f32;
   if (workload_.edited_layers() == 0) return bytes;
 

@@ -61,8 +61,7 @@ void warn_of_tokens_of_config_alone(const std::vector<std::string>& tokens, cons
   if (tokens.empty()) return;
   spdlog::warn(
       "{0} has {1} tokens in tokenizer_config.json that tokenizer.json does not have: {2}; they are read as text "
-      "like "
-      "any other, where transformers takes each for one token. Save the tokenizer with it: "
+      "like any other, where transformers takes each for one token. Save the tokenizer with it: "
       "AutoTokenizer.from_pretrained(\"{0}\").save_pretrained(\"{0}\")",
       directory.path().string(), tokens.size(), listed(tokens));
 }

@@ -24,6 +24,15 @@ TEST(RankMemory, ARankHoldsItsSlabsWholeAndOneMasterOfEachEditedLayer) {
   EXPECT_EQ(whole_model(in_f32).masters, whole_model(wanted).masters);
 }
 
+TEST(RankMemory, OnACpuKernelsFor16BitWeightsAreHeldToo) {
+  auto wanted = request(llama2_13b(), {6, 7, 8}, 1, 80);
+  wanted.machine = Machine::cpu(1);
+  wanted.workload.weight_bytes = 4;
+  const std::int64_t in_f32 = whole_model(wanted).runtime;
+  wanted.workload.weight_bytes = 2;
+  EXPECT_EQ(whole_model(wanted).runtime - in_f32, 170'000'000);
+}
+
 TEST(RankMemory, RanksWithoutEditedLayersHoldNoMastersButTheBatch) {
   const auto wanted = request(llama2_13b(), {6, 7, 8}, 2, 80);
   const RankMemory memory(wanted.workload, wanted.machine, 2, 1);
