@@ -38,7 +38,8 @@ std::int64_t layer_parameters(const io::ModelConfig& model) {
   const std::int64_t up = model.traits().gated_mlp ? 2 * f : f;
   const std::int64_t attention = joined * d + d * queries + (model.attention_bias ? joined + d : 0);
   const std::int64_t mlp = up * d + d * f + (model.mlp_bias ? up + d : 0);
-  return attention + mlp + 2 * norm_parameters(model);
+  const std::int64_t norms = model.traits().parallel_block ? 1 : 2;
+  return attention + mlp + norms * norm_parameters(model);
 }
 
 bool has_head(const io::ModelConfig& model, const sharding::StageLayers& layers) {
@@ -52,10 +53,10 @@ std::int64_t weight_bytes_of(const Workload& workload, const sharding::StageLaye
   std::int64_t parameters = layers.size() * layer_parameters(model);
   if (layers.contains(0)) parameters += embedding + (rotary ? 0 : model.max_positions * model.d_model);
   if (has_head(model, layers)) {
-    parameters += norm_parameters(model);
+    parameters += norm_parameters(model) + (model.traits().head_bias ? model.vocabulary : 0);
     if (!(model.tied_head && layers.contains(0))) parameters += embedding;
   }
-  const std::int64_t frequencies = rotary ? model.head_dim / 2 * 8 : 0;
+  const std::int64_t frequencies = rotary ? model.rotary_dim / 2 * 8 : 0;
   return parameters * workload.weight_bytes + frequencies;
 }
 

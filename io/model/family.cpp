@@ -15,6 +15,8 @@ namespace {
 constexpr auto gpt2_qkv = std::to_array<std::string_view>({"attn.c_attn"});
 constexpr auto gpt2_up = std::to_array<std::string_view>({"mlp.c_fc"});
 constexpr auto gpt2_recomputed = std::to_array<std::string_view>({".attn.bias", ".attn.masked_bias"});
+constexpr auto gptj_qkv = std::to_array<std::string_view>({"attn.q_proj", "attn.k_proj", "attn.v_proj"});
+constexpr auto gptj_up = std::to_array<std::string_view>({"mlp.fc_in"});
 constexpr auto llama_qkv =
     std::to_array<std::string_view>({"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"});
 constexpr auto llama_up = std::to_array<std::string_view>({"mlp.gate_proj", "mlp.up_proj"});
@@ -39,7 +41,9 @@ constexpr std::array table{
                           .default_activation = "gelu_new",
                           .tied_head_by_default = true,
                           .default_bos_id = 50256,
-                          .default_eos_id = 50256},
+                          .default_eos_id = 50256,
+                          .default_attention_bias = true,
+                          .default_mlp_bias = true},
                  .names = {.prefix = "transformer.",
                            .embedding = "wte",
                            .position_embedding = "wpe",
@@ -91,6 +95,48 @@ constexpr std::array table{
                  .positions = PositionKind::rotary,
                  .gated_mlp = true,
                  .transposed_weights = false},
+    FamilyTraits{.family = Family::gptj,
+                 .model_type = "gptj",
+                 .keys = {.layers = "n_layer",
+                          .d_model = "n_embd",
+                          .d_ff = "n_inner",
+                          .heads = "n_head",
+                          .kv_heads = "",
+                          .head_dim = "",
+                          .max_positions = "n_positions",
+                          .norm_epsilon = "layer_norm_epsilon",
+                          .activation = "activation_function",
+                          .attention_bias = "",
+                          .mlp_bias = "",
+                          .rotary_dim = "rotary_dim",
+                          .has_rotary_parameters = false,
+                          .d_ff_per_d_model = 4,
+                          .default_norm_epsilon = 1e-5,
+                          .default_activation = "gelu_new",
+                          .tied_head_by_default = false,
+                          .default_bos_id = 50256,
+                          .default_eos_id = 50256,
+                          .default_mlp_bias = true,
+                          .default_rotary_dim = 64},
+                 .names = {.prefix = "transformer.",
+                           .embedding = "wte",
+                           .position_embedding = "",
+                           .final_norm = "ln_f",
+                           .block = "h.{}.",
+                           .attention_norm = "ln_1",
+                           .qkv = gptj_qkv,
+                           .attention_output = "attn.out_proj",
+                           .mlp_norm = "",
+                           .up = gptj_up,
+                           .down = "mlp.fc_out",
+                           .recomputed = gpt2_recomputed},
+                 .norm = NormKind::layer_norm,
+                 .positions = PositionKind::rotary,
+                 .gated_mlp = false,
+                 .transposed_weights = false,
+                 .rotary_pairs = RotaryPairs::neighbors,
+                 .parallel_block = true,
+                 .head_bias = true},
 };
 
 std::string in_block(const FamilyTraits& traits, std::string_view name) {

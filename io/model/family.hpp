@@ -10,14 +10,18 @@
 
 namespace anchorage::io {
 
-enum class Family { gpt2, llama };
+enum class Family { gpt2, llama, gptj };
 
 // LayerNorm has a weight and a bias; RMSNorm, x / sqrt(mean(x^2) + epsilon) * weight, has only a weight.
 enum class NormKind { layer_norm, rms_norm };
 
 // Learned: an embedding of each position is added to the tokens'. Rotary: queries and keys are rotated by the
-// angle of their position (arXiv 2104.09864), in pairs (x_i, x_{i + e/2}).
+// angle of their position (arXiv 2104.09864).
 enum class PositionKind { learned, rotary };
+
+// Which entries of a head rotary positions turn together, of the r first that they turn: (x_i, x_{i + r/2}), or
+// (x_2i, x_{2i + 1}).
+enum class RotaryPairs { halves, neighbors };
 
 // The keys of config.json that give a family's sizes and options; an empty name means that the family has no
 // such key.
@@ -27,7 +31,10 @@ struct ConfigKeys {
   std::string_view head_dim;  // where absent: d_model / heads
   std::string_view max_positions;
   std::string_view norm_epsilon, activation;
-  std::string_view attention_bias, mlp_bias;  // empty: the family always has biases
+  std::string_view attention_bias, mlp_bias;
+  std::string_view rotary_dim = {};      // how many entries of a head the positions turn, of its first ones
+  std::string_view rotary_share = {};    // the same as a share of the head; may stand in the rotary parameters
+  bool has_rotary_parameters = true;     // rope_theta, rope_scaling, rope_parameters; otherwise theta is 10,000
 
   // The defaults of transformers where a key is absent.
   std::int64_t d_ff_per_d_model;  // 0: the key is required
@@ -35,6 +42,8 @@ struct ConfigKeys {
   std::string_view default_activation;
   bool tied_head_by_default;
   std::int64_t default_bos_id, default_eos_id;
+  bool default_attention_bias = false, default_mlp_bias = false;
+  std::int64_t default_rotary_dim = 0;  // 0: the whole head
 };
 
 // The names of a checkpoint's tensors, without ".weight" and ".bias".
@@ -47,7 +56,7 @@ struct TensorNames {
   std::string_view attention_norm;        //
   std::span<const std::string_view> qkv;  // stacked: the rows of q, then k, then v
   std::string_view attention_output;      //
-  std::string_view mlp_norm;              //
+  std::string_view mlp_norm;              // empty: the MLP reads what attention reads
   std::span<const std::string_view> up;   // gated MLP: the gate, then the up projection
   std::string_view down;                  // the matrix that is edited
   std::span<const std::string_view> recomputed;  // endings of buffers that older versions of transformers saved
@@ -62,12 +71,15 @@ struct FamilyTraits {
   PositionKind positions;
   bool gated_mlp;           // activation(gate) * up instead of activation(up)
   bool transposed_weights;  // the checkpoint stores linear weights as [in, out] (GPT-2's Conv1D)
+  RotaryPairs rotary_pairs = RotaryPairs::halves;
+  bool parallel_block = false;  // attention and MLP read the same norm, and both are added to the residual stream
+  bool head_bias = false;
 };
 
 std::span<const FamilyTraits> families();
 const FamilyTraits& traits_of(Family family);
 const FamilyTraits* family_named(std::string_view model_type);  // null where there is none
-std::string family_names();                                     // "gpt2 or llama"
+std::string family_names();                                     // "gpt2, llama or gptj"
 
 // The modules of transformers that hyper-parameters name (EasyEdit's keys), "{}" for the layer's number.
 std::string layer_module(const FamilyTraits& traits);       // "model.layers.{}"

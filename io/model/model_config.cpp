@@ -122,9 +122,9 @@ bool is_in_use(const Fields& fields, const RefusedKey& option) {
   return true;
 }
 
-void refuse_unimplemented_options(const Fields& fields) {
+void refuse_unimplemented_options(const Fields& fields, Family family) {
   for (const RefusedKey& option : refused_keys()) {
-    if (!is_in_use(fields, option)) continue;
+    if (is_used_key(option.name, family) || !is_in_use(fields, option)) continue;
     const std::string expected = option.plain == "null" ? fmt::format("no '{}'", option.name)
                                                         : fmt::format("'{}' to be {}", option.name, option.plain);
     fields.refuse_unimplemented(expected, shown(*fields.find(option.name)));
@@ -178,6 +178,15 @@ RopeScaling rope_scaling_of(const Fields& rope, std::int64_t max_positions) {
   return scaling;
 }
 
+// Reads which share of a head is turned, where the family has such a key; as transformers does, rounded down.
+void read_rotary_share(const Fields& fields, ModelConfig& config) {
+  const std::string_view name = config.traits().keys.rotary_share;
+  if (fields.find(name) == nullptr) return;
+  const double share = fields.positive(name);
+  if (share > 1) fields.refuse(fmt::format("'{}' of at most 1", name), fmt::format("{}", share));
+  config.rotary_dim = static_cast<std::int64_t>(static_cast<double>(config.head_dim) * share);
+}
+
 // Reads three spellings: 'rope_parameters' holds everything (transformers 5), or 'rope_scaling' with
 // 'rope_type' (4) or 'type' (older) beside 'rope_theta'. As in transformers, 'rope_scaling' wins over
 // 'rope_parameters', a theta inside over the one beside it, and original_max_position_embeddings beside it
@@ -188,11 +197,12 @@ void read_rope(const Fields& fields, ModelConfig& config) {
     const json* const object = fields.find(name);
     if (object == nullptr || object->empty()) continue;
     const Fields rope(*object, fmt::format("'{}' of {}", name, fields.where()));
-    refuse_unimplemented_options(rope);
+    refuse_unimplemented_options(rope, config.family);
     if (rope.find("full_attention") != nullptr || rope.find("sliding_attention") != nullptr) {
       rope.refuse_unimplemented("one set of rotary parameters", "one for each kind of layer");
     }
     config.rope_theta = rope.positive_or("rope_theta", config.rope_theta);
+    read_rotary_share(rope, config);
     config.rope_scaling = rope_scaling_of(rope, config.max_positions);
     std::int64_t& trained = config.rope_scaling.original_max_position_embeddings;
     if (trained > 0) trained = fields.size_or("original_max_position_embeddings", trained);
@@ -215,9 +225,13 @@ void read_family(const Fields& fields, const FamilyTraits& traits, ModelConfig& 
   config.norm_epsilon = fields.positive_or(keys.norm_epsilon, keys.default_norm_epsilon);
   config.activation = activation_of(fields, keys.activation, std::string(keys.default_activation));
   config.tied_head = fields.flag_or("tie_word_embeddings", keys.tied_head_by_default);
-  config.attention_bias = keys.attention_bias.empty() || fields.flag_or(keys.attention_bias, false);
-  config.mlp_bias = keys.mlp_bias.empty() || fields.flag_or(keys.mlp_bias, false);
-  if (traits.positions == PositionKind::rotary) read_rope(fields, config);
+  config.attention_bias = fields.flag_or(keys.attention_bias, keys.default_attention_bias);
+  config.mlp_bias = fields.flag_or(keys.mlp_bias, keys.default_mlp_bias);
+  if (traits.positions != PositionKind::rotary) return;
+  const std::int64_t rotary_dim = keys.default_rotary_dim == 0 ? config.head_dim : keys.default_rotary_dim;
+  config.rotary_dim = fields.size_or(keys.rotary_dim, rotary_dim);
+  read_rotary_share(fields, config);
+  if (keys.has_rotary_parameters) read_rope(fields, config);
 }
 
 void check_sizes(const Fields& fields, const ModelConfig& config) {
@@ -229,8 +243,15 @@ void check_sizes(const Fields& fields, const ModelConfig& config) {
     fields.refuse(fmt::format("a number of heads that the {} key-value heads divide", config.kv_heads),
                   fmt::format("{}", config.heads));
   }
-  if (config.traits().positions == PositionKind::rotary && config.head_dim % 2 != 0) {
-    fields.refuse("an even head size, for rotary positions turn pairs", fmt::format("{}", config.head_dim));
+  if (config.traits().positions != PositionKind::rotary) return;
+  if (config.rotary_dim > config.head_dim) {
+    fields.refuse(fmt::format("rotary positions that turn at most the {} entries of a head", config.head_dim),
+                  fmt::format("{}", config.rotary_dim));
+  }
+  if (config.rotary_dim < 2 || config.rotary_dim % 2 != 0) {
+    const bool whole = config.rotary_dim == config.head_dim;
+    fields.refuse(fmt::format("an even {}, for rotary positions turn pairs", whole ? "head size" : "part of a head"),
+                  fmt::format("{}", config.rotary_dim));
   }
 }
 
@@ -253,7 +274,7 @@ ModelConfig parse_model_config(const json& config, const std::string& where) {
     fields.refuse_unimplemented(fmt::format("'model_type' to be {}", family_names()), fmt::format("'{}'", type));
   ModelConfig parsed;
   read_family(fields, *traits, parsed);
-  refuse_unimplemented_options(fields);
+  refuse_unimplemented_options(fields, parsed.family);
   read_tokens(fields, parsed);
   parsed.dtype = dtype_of(fields);
   check_sizes(fields, parsed);

@@ -16,7 +16,7 @@ namespace anchorage::io {
 // gelu_new is the tanh approximation (also spelled gelu_pytorch_tanh), gelu the exact one.
 enum class Activation { gelu_new, gelu, silu };
 
-// How the rotary frequencies differ from theta^(-2i/head_dim). `linear` divides all of them by `factor`;
+// How the rotary frequencies differ from theta^(-2i/rotary_dim). `linear` divides all of them by `factor`;
 // `llama3` divides those of long wavelength and blends in between (transformers' _compute_llama3_parameters).
 struct RopeScaling {
   enum class Kind { none, linear, llama3 };
@@ -42,7 +42,8 @@ struct ModelConfig {
   bool tied_head = false;  // the head is the embedding matrix
   bool attention_bias = true;
   bool mlp_bias = true;
-  double rope_theta = 10000.0;  // this and rope_scaling: rotary positions only
+  std::int64_t rotary_dim = 0;  // entries of a head that positions turn; this and what follows: rotary only
+  double rope_theta = 10000.0;
   RopeScaling rope_scaling;
   std::optional<std::int64_t> bos_id;
   std::vector<std::int64_t> eos_ids;      // may be empty

@@ -24,6 +24,7 @@ constexpr auto used_of_rope =
 constexpr auto refused = std::to_array<RefusedKey>({
     {"scale_attn_weights", "true"},
     {"scale_attn_by_inverse_layer_idx", "false"},
+    {"rotary", "true"},
     {"add_cross_attention", "false"},
     {"is_encoder_decoder", "false"},
     {"partial_rotary_factor", "1.0"},
@@ -142,8 +143,9 @@ bool is_used(std::string_view key, const FamilyTraits& traits) {
   const ConfigKeys& keys = traits.keys;
   const auto own = {keys.layers,     keys.d_model,        keys.d_ff,          keys.heads,
                     keys.kv_heads,   keys.head_dim,       keys.max_positions, keys.norm_epsilon,
-                    keys.activation, keys.attention_bias, keys.mlp_bias};
-  const bool rotary = traits.positions == PositionKind::rotary;
+                    keys.activation, keys.attention_bias, keys.mlp_bias,      keys.rotary_dim,
+                    keys.rotary_share};
+  const bool rotary = keys.has_rotary_parameters && traits.positions == PositionKind::rotary;
   return std::ranges::find(used, key) != used.end() || std::ranges::find(own, key) != own.end() ||
          (rotary && std::ranges::find(used_by_rotary, key) != used_by_rotary.end());
 }
@@ -156,6 +158,10 @@ bool is_known(std::string_view key, const FamilyTraits& traits) {
 
 std::span<const RefusedKey> refused_keys() {
   return refused;
+}
+
+bool is_used_key(std::string_view key, Family family) {
+  return is_used(key, traits_of(family));
 }
 
 std::vector<std::string> unknown_keys(const nlohmann::json& config, Family family) {

@@ -18,6 +18,9 @@ struct RefusedKey {
 };
 std::span<const RefusedKey> refused_keys();
 
+// Whether the family reads the key.
+bool is_used_key(std::string_view key, Family family);
+
 // Returns the keys of the file, and of the rotary parameters inside ("rope_scaling.factor"), that are neither
 // used nor refused nor known to have no effect on what the model computes; sorted.
 std::vector<std::string> unknown_keys(const nlohmann::json& config, Family family);

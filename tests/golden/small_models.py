@@ -1,4 +1,4 @@
-"""Small random models of both families with reference log-probabilities, keys and tokens from transformers.
+"""Small random models of the families with reference log-probabilities, keys and tokens from transformers.
 
     python3 small_models.py OUT
 
@@ -12,7 +12,7 @@ import sys
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+from transformers import GPT2Config, GPT2LMHeadModel, GPTJConfig, GPTJForCausalLM, LlamaConfig, LlamaForCausalLM
 
 VOCABULARY = 320
 LLAMA = dict(
@@ -32,6 +32,9 @@ MODELS = {
     "llama3_rope": lambda: LlamaForCausalLM(
         LlamaConfig(**{**LLAMA, "num_key_value_heads": 1}, head_dim=16, tie_word_embeddings=True,
                     rope_parameters=LLAMA3_ROPE)),
+    "gptj": lambda: GPTJForCausalLM(
+        GPTJConfig(vocab_size=VOCABULARY, n_embd=32, n_layer=4, n_head=2, rotary_dim=4, n_positions=128, bos_token_id=1,
+                   eos_token_id=2)),
 }
 
 
@@ -48,7 +51,8 @@ def byte_level_tokenizer():
 
 def down_projection(model, layer):
     if hasattr(model, "transformer"):
-        return model.transformer.h[layer].mlp.c_proj
+        mlp = model.transformer.h[layer].mlp
+        return mlp.c_proj if hasattr(mlp, "c_proj") else mlp.fc_out
     return model.model.layers[layer].mlp.down_proj
 
 

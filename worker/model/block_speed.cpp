@@ -30,7 +30,7 @@ Block random_block(const io::ModelConfig& config) {
   return {.attention_norm = norm(config),
           .query_key_value = linear(joined, d, config.attention_bias),
           .attention_output = linear(d, queries, config.attention_bias),
-          .mlp_norm = norm(config),
+          .mlp_norm = config.traits().parallel_block ? Norm{} : norm(config),
           .up = linear(config.traits().gated_mlp ? 2 * f : f, d, config.mlp_bias),
           .down = linear(d, f, config.mlp_bias)};
 }
@@ -64,7 +64,7 @@ double measured_block_flops(const io::ModelConfig& config, std::int64_t tokens) 
   Transformer model;
   model.config = config;
   if (config.traits().positions == io::PositionKind::rotary) {
-    model.rotary_frequencies = torch::ones({config.head_dim / 2}, torch::kDouble);
+    model.rotary_frequencies = torch::ones({config.rotary_dim / 2}, torch::kDouble);
   }
   // Several blocks, so that their weights do not stay in a cache into which the whole model would not fit.
   do {

@@ -26,9 +26,18 @@ torch::Tensor normalize(const Norm& norm, const io::ModelConfig& config, const t
   return (wide * scale).to(input.scalar_type()) * norm.weight;
 }
 
-// Rotates pairs (x_i, x_{i + e/2}) by the position's angles (RoPE, arXiv 2104.09864, in the half-split
-// order).
-torch::Tensor rotate(const torch::Tensor& heads, const torch::Tensor& cosine, const torch::Tensor& sine) {
+// Rotates pairs of the first entries of each head by the position's angles (RoPE, arXiv 2104.09864).
+torch::Tensor rotate(const torch::Tensor& heads, io::RotaryPairs pairs, const torch::Tensor& cosine,
+                     const torch::Tensor& sine) {
+  const std::int64_t turned = cosine.size(-1), rest = heads.size(-1) - turned;
+  if (rest > 0) {
+    return at::cat({rotate(heads.narrow(-1, 0, turned), pairs, cosine, sine), heads.narrow(-1, turned, rest)}, -1);
+  }
+  if (pairs == io::RotaryPairs::neighbors) {
+    const auto pair = heads.unflatten(-1, {-1, 2});
+    const auto quarter_turn = at::stack({-pair.select(-1, 1), pair.select(-1, 0)}, -1).flatten(-2);
+    return heads * cosine + quarter_turn * sine;
+  }
   const auto halves = heads.chunk(2, -1);
   return heads * cosine + at::cat({-halves[1], halves[0]}, -1) * sine;
 }
@@ -59,9 +68,10 @@ ForwardPass::ForwardPass(const Transformer& model, TokenLayout layout) : model_(
   mask_ = layout_.mask.to(accurate(model.dtype()));
   if (model.config.traits().positions != io::PositionKind::rotary) return;
   const auto angle = layout_.positions.to(torch::kDouble).unsqueeze(1) * model.rotary_frequencies.unsqueeze(0);
-  const auto both_halves = at::cat({angle, angle}, -1).unsqueeze(1);
-  cosine_ = both_halves.cos().to(model.dtype());
-  sine_ = both_halves.sin().to(model.dtype());
+  const bool halves = model.config.traits().rotary_pairs == io::RotaryPairs::halves;
+  const auto of_entries = (halves ? at::cat({angle, angle}, -1) : angle.repeat_interleave(2, -1)).unsqueeze(1);
+  cosine_ = of_entries.cos().to(model.dtype());
+  sine_ = of_entries.sin().to(model.dtype());
 }
 
 torch::Tensor ForwardPass::embed() const {
@@ -132,17 +142,18 @@ BlockOutput ForwardPass::block_here(std::int64_t layer, const torch::Tensor& hid
   const std::int64_t tokens = hidden.size(0), heads = config.heads, groups = config.kv_heads,
                      width = config.head_dim;
 
-  const auto joined = linear(block.query_key_value, normalize(block.attention_norm, config, hidden))
-                          .view({tokens, heads + 2 * groups, width});
+  const auto normed = normalize(block.attention_norm, config, hidden);
+  const auto joined = linear(block.query_key_value, normed).view({tokens, heads + 2 * groups, width});
   auto query = joined.narrow(1, 0, heads), key = joined.narrow(1, heads, groups);
   const auto value = joined.narrow(1, heads + groups, groups);
   if (cosine_.defined()) {
-    query = rotate(query, cosine_, sine_);
-    key = rotate(key, cosine_, sine_);
+    query = rotate(query, config.traits().rotary_pairs, cosine_, sine_);
+    key = rotate(key, config.traits().rotary_pairs, cosine_, sine_);
   }
   const auto attended = hidden + linear(block.attention_output, attend(query, key, value, cache));
-  const auto up = linear(block.up, normalize(block.mlp_norm, config, attended));
-  const auto mlp_key = mlp_key_of(config, up);
+  const bool parallel = config.traits().parallel_block;
+  const auto mlp_key =
+      mlp_key_of(config, linear(block.up, parallel ? normed : normalize(block.mlp_norm, config, attended)));
   return {.hidden = attended + linear(block.down, mlp_key),
           .key = mlp_key,
           .attention_keys = key,
@@ -155,7 +166,8 @@ torch::Tensor ForwardPass::blocks(std::int64_t first, std::int64_t last, torch::
 }
 
 torch::Tensor next_token_log_probabilities(const Transformer& model, const torch::Tensor& hidden) {
-  const auto logits = at::linear(normalize(model.final_norm, model.config, hidden), model.head);
+  const auto logits = linear({.weight = model.head, .bias = model.head_bias},
+                             normalize(model.final_norm, model.config, hidden));
   return at::log_softmax(logits.to(accurate(logits.scalar_type())), -1);
 }
 

@@ -58,8 +58,8 @@ class ForwardPass {
 
   const Transformer& model_;
   TokenLayout layout_;
-  torch::Tensor cosine_;  // [tokens, 1, e] of the rotary angle, or undefined
-  torch::Tensor sine_;    // [tokens, 1, e]
+  torch::Tensor cosine_;  // [tokens, 1, rotary_dim] of the rotary angle, or undefined
+  torch::Tensor sine_;    // [tokens, 1, rotary_dim]
   torch::Tensor mask_;    // the layout's mask, in the dtype of the attention scores
 };
 

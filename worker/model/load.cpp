@@ -141,7 +141,7 @@ Block read_block(const Reader& reader, const io::ModelConfig& config, std::int64
       .attention_norm = read_norm(reader, config, named(names.attention_norm)),
       .query_key_value = reader.stack(parts_of(block, names.qkv, {queries, keys, keys}), d, config.attention_bias),
       .attention_output = reader.stack({{named(names.attention_output), d}}, queries, config.attention_bias),
-      .mlp_norm = read_norm(reader, config, named(names.mlp_norm)),
+      .mlp_norm = names.mlp_norm.empty() ? Norm{} : read_norm(reader, config, named(names.mlp_norm)),
       .up = reader.stack(parts_of(block, names.up, up), d, config.mlp_bias),
       .down = reader.stack({{named(names.down), d}}, f, config.mlp_bias),
   };
@@ -151,7 +151,7 @@ Block read_block(const Reader& reader, const io::ModelConfig& config, std::int64
 // longer than the pre-training context by `factor` and blends in between (the formula of transformers'
 // modeling_rope_utils.py).
 torch::Tensor rotary_frequencies(const io::ModelConfig& config) {
-  const std::int64_t half = config.head_dim / 2;
+  const std::int64_t half = config.rotary_dim / 2;
   auto frequencies = torch::empty({half}, torch::kDouble);
   auto entry = frequencies.accessor<double, 1>();
   const auto& scaling = config.rope_scaling;
@@ -201,6 +201,7 @@ Transformer load_transformer(const io::ModelDirectory& directory, const LoadOpti
     const bool tied = model.config.tied_head;
     const bool is_here = tied && model.stages.is_first();
     model.head = is_here ? model.token_embedding : reader.read(tied ? embedding : "lm_head.weight", {v, d});
+    if (traits.head_bias) model.head_bias = reader.read("lm_head.bias", {v});
   }
   return model;
 }

@@ -11,6 +11,7 @@ namespace anchorage::worker {
 namespace {
 
 const std::string head = "lm_head.weight";
+const std::string head_bias = "lm_head.bias";
 
 // Lists all names but the head's, as config.json promises them.
 std::vector<std::string> names_of(const std::string& prefix, const io::ModelConfig& config) {
@@ -79,6 +80,7 @@ std::vector<std::string> unused_tensors(const io::ModelDirectory& directory) {
   const auto names = names_of(prefix, config);
   std::set<std::string> known(names.begin(), names.end());
   known.insert(head);
+  if (config.traits().head_bias) known.insert(head_bias);
   std::vector<std::string> unused;
   for (const std::string& name : directory.weights().names()) {
     if (!known.contains(name) && !is_old_buffer(name, config.traits())) unused.push_back(name);

@@ -17,7 +17,7 @@ Block& Transformer::block(std::int64_t layer) {
 
 std::int64_t Transformer::bytes() const {
   std::vector<torch::Tensor> tensors = {token_embedding,   position_embedding, rotary_frequencies,
-                                        final_norm.weight, final_norm.bias,    head};
+                                        final_norm.weight, final_norm.bias,    head,               head_bias};
   for (const Block& block : blocks) {
     for (const Norm& norm : {block.attention_norm, block.mlp_norm}) {
       tensors.push_back(norm.weight);

@@ -1,7 +1,7 @@
 // The weights of a decoder-only transformer of any family (io/model/family.hpp), as plain tensors.
 //
-// All families share one shape of block: norm, attention, residual; norm, MLP, residual. They differ in
-// traits: the norm, the positions, the MLP. Notation: V vocabulary, d = d_model, f = d_ff, H heads, G
+// All families share one shape of block: norm, attention, residual; norm, MLP, residual; or both in parallel, of
+// one norm. They differ in traits: the norm, the positions, the MLP. Notation: V vocabulary, d = d_model, f = d_ff, H heads, G
 // key-value heads, e = head_dim.
 #pragma once
 
@@ -29,7 +29,7 @@ struct Block {
   Norm attention_norm;
   Linear query_key_value;   // [(H + 2 G) e, d]: the rows of q, then k, then v
   Linear attention_output;  // [d, H e]
-  Norm mlp_norm;
+  Norm mlp_norm;  // undefined in a parallel block
   Linear up;    // [f, d]; gated MLP: [2 f, d], the rows of the gate, then of the up projection
   Linear down;  // [d, f]: the matrix that is edited; its input is the key
 };
@@ -41,10 +41,11 @@ struct Transformer {
   Stages stages;
   torch::Tensor token_embedding;     // [V, d]
   torch::Tensor position_embedding;  // [positions, d], or undefined: rotary
-  torch::Tensor rotary_frequencies;  // [e / 2] f64 radians a position, or undefined: learned positions
+  torch::Tensor rotary_frequencies;  // [rotary_dim / 2] f64 radians a position, or undefined: learned positions
   std::vector<Block> blocks;         // of this stage's layers
   Norm final_norm;
-  torch::Tensor head;  // [V, d]; shares the storage of token_embedding when the model ties them
+  torch::Tensor head;       // [V, d]; shares the storage of token_embedding when the model ties them
+  torch::Tensor head_bias;  // [V], or undefined
 
   torch::Device device() const { return blocks.front().down.weight.device(); }
   torch::ScalarType dtype() const { return blocks.front().down.weight.scalar_type(); }

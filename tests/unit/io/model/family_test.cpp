@@ -22,6 +22,9 @@ TEST(Family, NamesTheModulesOfTransformers) {
   EXPECT_EQ(attention_module(llama), "model.layers.{}.self_attn");
   EXPECT_EQ(final_norm_module(llama), "model.norm");
   EXPECT_EQ(embedding_module(llama), "model.embed_tokens");
+  const FamilyTraits& gptj = traits_of(Family::gptj);
+  EXPECT_EQ(edited_module(gptj), "transformer.h.{}.mlp.fc_out");
+  EXPECT_EQ(attention_module(gptj), "transformer.h.{}.attn");
 }
 
 TEST(Family, IsFoundByItsModelType) {
@@ -30,7 +33,7 @@ TEST(Family, IsFoundByItsModelType) {
     EXPECT_EQ(&traits_of(traits.family), &traits);
   }
   EXPECT_EQ(family_named("mamba"), nullptr);
-  EXPECT_EQ(family_names(), "gpt2 or llama");
+  EXPECT_EQ(family_names(), "gpt2, llama or gptj");
 }
 
 TEST(Family, HasOneStyleOfPositions) {

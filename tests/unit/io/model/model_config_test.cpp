@@ -99,6 +99,34 @@ TEST(ModelConfig, ReadsGpt2) {
   EXPECT_EQ(config.dtype, std::nullopt);
 }
 
+// As the hub has GPT-J 6B's.
+const json gptj = json::parse(R"({
+  "activation_function": "gelu_new", "architectures": ["GPTJForCausalLM"], "attn_pdrop": 0.0, "bos_token_id": 50256,
+  "embd_pdrop": 0.0, "eos_token_id": 50256, "gradient_checkpointing": false, "layer_norm_epsilon": 1e-05,
+  "model_type": "gptj", "n_embd": 4096, "n_head": 16, "n_inner": null, "n_layer": 28, "n_positions": 2048,
+  "rotary": true, "rotary_dim": 64, "scale_attn_weights": true, "tie_word_embeddings": false, "vocab_size": 50400})");
+
+TEST(ModelConfig, ReadsGptJ) {
+  const ModelConfig config = parse_model_config(gptj, "config.json");
+  EXPECT_EQ(config.family, Family::gptj);
+  EXPECT_EQ(config.d_ff, 16384) << "four times the width where n_inner is null";
+  EXPECT_EQ(config.kv_heads, 16);
+  EXPECT_EQ(config.head_dim, 256);
+  EXPECT_EQ(config.rotary_dim, 64);
+  EXPECT_DOUBLE_EQ(config.rope_theta, 10000.0);
+  EXPECT_FALSE(config.attention_bias);
+  EXPECT_TRUE(config.mlp_bias);
+  EXPECT_FALSE(config.tied_head);
+  EXPECT_THAT(config.unknown_keys, IsEmpty());
+  EXPECT_EQ(without(gptj, "rotary_dim").rotary_dim, 64);
+}
+
+TEST(ModelConfig, RotaryPositionsTurnAnEvenPartOfAHead) {
+  EXPECT_THAT(refusal_of(gptj, {{"rotary_dim", 63}}), HasSubstr("an even part of a head"));
+  EXPECT_THAT(refusal_of(gptj, {{"rotary_dim", 512}}), HasSubstr("at most the 256 entries of a head"));
+  EXPECT_THAT(refusal_of(gptj, {{"rotary", false}}), HasSubstr("'rotary' to be true"));
+}
+
 TEST(ModelConfig, NInnerMayBeNullOrGiven) {
   EXPECT_EQ(with(gpt2, {{"n_inner", nullptr}}).d_ff, 6400);
   EXPECT_EQ(with(gpt2, {{"n_inner", 100}}).d_ff, 100);

@@ -21,7 +21,7 @@ inline GoldenModel golden_model(const std::string& name) {
 }
 
 inline const std::vector<std::string> golden_model_names = {"gpt2", "llama_tied", "llama_untied_bias",
-                                                            "llama3_rope"};
+                                                            "llama3_rope", "gptj"};
 
 // The largest difference, and how much of what is allowed it takes.
 inline void expect_close(const torch::Tensor& actual, const torch::Tensor& expected, double tolerance) {

@@ -139,7 +139,7 @@ TEST_P(InjectedForwardOfFamily, WithoutInjectionNothingDiverges) {
   EXPECT_LT(forward.loss(torch::zeros_like(injected)).kl.abs().max().item<double>(), 1e-12);
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, InjectedForwardOfFamily, testing::Values("gpt2", "llama_tied", "llama3_rope"),
+INSTANTIATE_TEST_SUITE_P(Families, InjectedForwardOfFamily, testing::Values("gpt2", "llama_tied", "llama3_rope", "gptj"),
                          [](const auto& name) { return name.param; });
 
 }  // namespace
