@@ -38,7 +38,7 @@ std::int64_t layer_parameters(const io::ModelConfig& model) {
   const std::int64_t up = model.traits().gated_mlp ? 2 * f : f;
   const std::int64_t attention = joined * d + d * queries + (model.attention_bias ? joined + d : 0);
   const std::int64_t mlp = up * d + d * f + (model.mlp_bias ? up + d : 0);
-  const std::int64_t norms = model.traits().parallel_block ? 1 : 2;
+  const std::int64_t norms = (model.traits().parallel_block ? 1 : 2) + (model.traits().has_post_norms() ? 2 : 0);
   return attention + mlp + norms * norm_parameters(model);
 }
 

@@ -12,8 +12,9 @@ namespace anchorage::io {
 
 enum class Family { gpt2, llama, gptj };
 
-// LayerNorm has a weight and a bias; RMSNorm, x / sqrt(mean(x^2) + epsilon) * weight, has only a weight.
-enum class NormKind { layer_norm, rms_norm };
+// LayerNorm has a weight and a bias; RMSNorm, x / sqrt(mean(x^2) + epsilon) * weight, has only a weight, and one kind of
+// it multiplies by 1 + weight.
+enum class NormKind { layer_norm, rms_norm, rms_norm_plus_one };
 
 // Learned: an embedding of each position is added to the tokens'. Rotary: queries and keys are rotated by the
 // angle of their position (arXiv 2104.09864).
@@ -34,6 +35,8 @@ struct ConfigKeys {
   std::string_view attention_bias, mlp_bias;
   std::string_view rotary_dim = {};      // how many entries of a head the positions turn, of its first ones
   std::string_view rotary_share = {};    // the same as a share of the head; may stand in the rotary parameters
+  std::string_view query_scalar = {};    // attention's scores are divided by its root; where absent: the head size
+  std::string_view attention_cap = {}, head_cap = {};  // soft caps of scores and of the head's logits; null: none
   bool has_rotary_parameters = true;     // rope_theta, rope_scaling, rope_parameters; otherwise theta is 10,000
 
   // The defaults of transformers where a key is absent.
@@ -44,6 +47,8 @@ struct ConfigKeys {
   std::int64_t default_bos_id, default_eos_id;
   bool default_attention_bias = false, default_mlp_bias = false;
   std::int64_t default_rotary_dim = 0;  // 0: the whole head
+  double default_query_scalar = 0;      // 0: the head size
+  double default_attention_cap = 0, default_head_cap = 0;  // 0: none
 };
 
 // The names of a checkpoint's tensors, without ".weight" and ".bias".
@@ -57,6 +62,7 @@ struct TensorNames {
   std::span<const std::string_view> qkv;  // stacked: the rows of q, then k, then v
   std::string_view attention_output;      //
   std::string_view mlp_norm;              // empty: the MLP reads what attention reads
+  std::string_view attention_post_norm = {}, mlp_post_norm = {};  // of what is added to the residual stream; or none
   std::span<const std::string_view> up;   // gated MLP: the gate, then the up projection
   std::string_view down;                  // the matrix that is edited
   std::span<const std::string_view> recomputed;  // endings of buffers that older versions of transformers saved
@@ -74,6 +80,9 @@ struct FamilyTraits {
   RotaryPairs rotary_pairs = RotaryPairs::halves;
   bool parallel_block = false;  // attention and MLP read the same norm, and both are added to the residual stream
   bool head_bias = false;
+  bool scaled_embedding = false;  // tokens' embeddings are multiplied by sqrt(d_model)
+
+  bool has_post_norms() const { return !names.mlp_post_norm.empty(); }
 };
 
 std::span<const FamilyTraits> families();

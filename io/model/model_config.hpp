@@ -42,6 +42,8 @@ struct ModelConfig {
   bool tied_head = false;  // the head is the embedding matrix
   bool attention_bias = true;
   bool mlp_bias = true;
+  double attention_scale = 0;  // attention's scores are divided by its root; 0: head_dim
+  double attention_cap = 0, head_cap = 0;  // x becomes cap * tanh(x / cap), in scores and in logits; 0: it stays
   std::int64_t rotary_dim = 0;  // entries of a head that positions turn; this and what follows: rotary only
   double rope_theta = 10000.0;
   RopeScaling rope_scaling;
@@ -51,6 +53,7 @@ struct ModelConfig {
   std::vector<std::string> unknown_keys;  // keys of the file that were ignored, sorted
                                           // (model_config_keys.hpp)
 
+  double query_scalar() const { return attention_scale == 0 ? static_cast<double>(head_dim) : attention_scale; }
   const FamilyTraits& traits() const { return traits_of(family); }
 };
 

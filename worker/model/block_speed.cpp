@@ -27,12 +27,15 @@ Linear linear(std::int64_t out, std::int64_t in, bool biased) {
 Block random_block(const io::ModelConfig& config) {
   const std::int64_t d = config.d_model, f = config.d_ff, queries = config.heads * config.head_dim,
                      joined = queries + 2 * config.kv_heads * config.head_dim;
+  const Norm post_norm = config.traits().has_post_norms() ? norm(config) : Norm{};
   return {.attention_norm = norm(config),
           .query_key_value = linear(joined, d, config.attention_bias),
           .attention_output = linear(d, queries, config.attention_bias),
+          .attention_post_norm = post_norm,
           .mlp_norm = config.traits().parallel_block ? Norm{} : norm(config),
           .up = linear(config.traits().gated_mlp ? 2 * f : f, d, config.mlp_bias),
-          .down = linear(d, f, config.mlp_bias)};
+          .down = linear(d, f, config.mlp_bias),
+          .mlp_post_norm = post_norm};
 }
 
 std::int64_t weights_of(const Block& block) {

@@ -19,10 +19,15 @@ struct AttentionCache {
 };
 
 struct BlockOutput {
-  torch::Tensor hidden;            // [tokens, d]: the residual stream after the block
-  torch::Tensor key;               // [tokens, f]: the input of the down projection, the *key* of editing
-  torch::Tensor attention_keys;    // [tokens, G, e], rotated
-  torch::Tensor attention_values;  // [tokens, G, e]
+  torch::Tensor hidden = {};            // [tokens, d]: the residual stream after the block
+  torch::Tensor key = {};               // [tokens, f]: the input of the down projection, the *key* of editing
+  torch::Tensor attention_keys = {};    // [tokens, G, e], rotated
+  torch::Tensor attention_values = {};  // [tokens, G, e]
+
+  // Where the MLP's output goes through a norm before it is added (mlp_post_norm); undefined in other families:
+  // hidden = attended + norm(down).
+  torch::Tensor attended = {};  // [tokens, d]: the residual stream before the MLP is added
+  torch::Tensor down = {};      // [tokens, d]: the output of the down projection
 };
 
 // Runs one layout through a model. Borrows the model.
@@ -43,6 +48,11 @@ class ForwardPass {
   torch::Tensor enter(std::int64_t layer, const torch::Tensor& hidden) const;
   BlockOutput block_here(std::int64_t layer, const torch::Tensor& hidden,
                          const AttentionCache* cache = nullptr) const;
+
+  // Returns the residual stream after a block that this stage holds and whose MLP's output goes through a norm:
+  // attended + norm(down) [n, d].
+  static torch::Tensor hidden_of(const Transformer& model, std::int64_t layer, const torch::Tensor& attended,
+                                 const torch::Tensor& down);
 
   // Runs blocks [first, last) without a cache.
   torch::Tensor blocks(std::int64_t first, std::int64_t last, torch::Tensor hidden) const;

@@ -134,16 +134,21 @@ Block read_block(const Reader& reader, const io::ModelConfig& config, std::int64
   const io::TensorNames& names = traits.names;
   const std::string block = reader.prefix() + block_name(names, layer);
   const auto named = [&](std::string_view name) { return block + std::string(name); };
+  const auto norm = [&](std::string_view name) {
+    return name.empty() ? Norm{} : read_norm(reader, config, named(name));
+  };
   const std::int64_t d = config.d_model, f = config.d_ff, queries = config.heads * config.head_dim,
                      keys = config.kv_heads * config.head_dim;
   const std::vector<std::int64_t> up = traits.gated_mlp ? std::vector{f, f} : std::vector{f};
   return {
-      .attention_norm = read_norm(reader, config, named(names.attention_norm)),
+      .attention_norm = norm(names.attention_norm),
       .query_key_value = reader.stack(parts_of(block, names.qkv, {queries, keys, keys}), d, config.attention_bias),
       .attention_output = reader.stack({{named(names.attention_output), d}}, queries, config.attention_bias),
-      .mlp_norm = names.mlp_norm.empty() ? Norm{} : read_norm(reader, config, named(names.mlp_norm)),
+      .attention_post_norm = norm(names.attention_post_norm),
+      .mlp_norm = norm(names.mlp_norm),
       .up = reader.stack(parts_of(block, names.up, up), d, config.mlp_bias),
       .down = reader.stack({{named(names.down), d}}, f, config.mlp_bias),
+      .mlp_post_norm = norm(names.mlp_post_norm),
   };
 }
 

@@ -1,7 +1,8 @@
 // The weights of a decoder-only transformer of any family (io/model/family.hpp), as plain tensors.
 //
 // All families share one shape of block: norm, attention, residual; norm, MLP, residual; or both in parallel, of
-// one norm. They differ in traits: the norm, the positions, the MLP. Notation: V vocabulary, d = d_model, f = d_ff, H heads, G
+// one norm. What attention and MLP give may go through a norm of its own before it is added. They differ in traits: the
+// norm, the positions, the MLP. Notation: V vocabulary, d = d_model, f = d_ff, H heads, G
 // key-value heads, e = head_dim.
 #pragma once
 
@@ -29,9 +30,11 @@ struct Block {
   Norm attention_norm;
   Linear query_key_value;   // [(H + 2 G) e, d]: the rows of q, then k, then v
   Linear attention_output;  // [d, H e]
-  Norm mlp_norm;  // undefined in a parallel block
+  Norm attention_post_norm;  // of what is added to the residual stream; undefined where the family has none
+  Norm mlp_norm;             // undefined in a parallel block
   Linear up;    // [f, d]; gated MLP: [2 f, d], the rows of the gate, then of the up projection
   Linear down;  // [d, f]: the matrix that is edited; its input is the key
+  Norm mlp_post_norm;
 };
 
 // The part of the model that this rank holds: all of it, or one stage's layers, with the embeddings on the
