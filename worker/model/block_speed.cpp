@@ -20,6 +20,10 @@ Norm norm(const io::ModelConfig& config) {
       .bias = config.traits().norm == io::NormKind::layer_norm ? torch::zeros({config.d_model}) : torch::Tensor()};
 }
 
+Norm head_norm(const io::ModelConfig& config, std::string_view name) {
+  return {.weight = name.empty() ? torch::Tensor() : torch::ones({config.head_dim}), .bias = {}};
+}
+
 Linear linear(std::int64_t out, std::int64_t in, bool biased) {
   return {.weight = weight({out, in}), .bias = biased ? torch::zeros({out}) : torch::Tensor()};
 }
@@ -28,8 +32,10 @@ Block random_block(const io::ModelConfig& config) {
   const std::int64_t d = config.d_model, f = config.d_ff, queries = config.heads * config.head_dim,
                      joined = queries + 2 * config.kv_heads * config.head_dim;
   return {.attention_norm = norm(config),
-          .query_key_value = linear(joined, d, config.attention_bias),
-          .attention_output = linear(d, queries, config.attention_bias),
+          .query_key_value = linear(joined, d, config.qkv_bias),
+          .query_norm = head_norm(config, config.traits().names.query_norm),
+          .key_norm = head_norm(config, config.traits().names.key_norm),
+          .attention_output = linear(d, queries, config.attention_output_bias),
           .mlp_norm = norm(config),
           .up = linear(config.traits().gated_mlp ? 2 * f : f, d, config.mlp_bias),
           .down = linear(d, f, config.mlp_bias)};
@@ -64,7 +70,7 @@ double measured_block_flops(const io::ModelConfig& config, std::int64_t tokens) 
   Transformer model;
   model.config = config;
   if (config.traits().positions == io::PositionKind::rotary) {
-    model.rotary_frequencies = torch::ones({config.head_dim / 2}, torch::kDouble);
+    model.rotary.frequencies = torch::ones({config.head_dim / 2}, torch::kDouble);
   }
   // Several blocks, so that their weights do not stay in a cache into which the whole model would not fit.
   do {

@@ -57,11 +57,20 @@ torch::Tensor mlp_key_of(const io::ModelConfig& config, const torch::Tensor& up)
 
 ForwardPass::ForwardPass(const Transformer& model, TokenLayout layout) : model_(model), layout_(std::move(layout)) {
   mask_ = layout_.mask.to(accurate(model.dtype()));
+  for (const std::int64_t window : model.config.windows) {
+    // A window that no row is longer than hides nothing.
+    if (window > 0 && window < layout_.longest_row() && !windowed_masks_.contains(window))
+      windowed_masks_[window] = mask_ + window_mask(layout_, window).to(mask_.scalar_type());
+  }
   if (model.config.traits().positions != io::PositionKind::rotary) return;
-  const auto angle = layout_.positions.to(torch::kDouble).unsqueeze(1) * model.rotary_frequencies.unsqueeze(0);
-  const auto both_halves = at::cat({angle, angle}, -1).unsqueeze(1);
-  cosine_ = both_halves.cos().to(model.dtype());
-  sine_ = both_halves.sin().to(model.dtype());
+  const Rotation rotation = rotation_of(model.rotary, model.config, layout_);
+  cosine_ = rotation.cosine.to(model.dtype());
+  sine_ = rotation.sine.to(model.dtype());
+}
+
+const torch::Tensor& ForwardPass::mask_of(std::int64_t layer) const {
+  const auto found = windowed_masks_.find(model_.config.window_of(layer));
+  return found == windowed_masks_.end() ? mask_ : found->second;
 }
 
 torch::Tensor ForwardPass::embed() const {
@@ -83,7 +92,7 @@ torch::Tensor ForwardPass::padded(const torch::Tensor& packed) const {
 
 // softmax(q k^T / sqrt(e) + mask) v, grouped: heads [g H/G, (g+1) H/G) read key-value head g.
 torch::Tensor ForwardPass::attend(const torch::Tensor& query, const torch::Tensor& key, const torch::Tensor& value,
-                                  const AttentionCache* cache) const {
+                                  const AttentionCache* cache, const torch::Tensor& mask) const {
   const auto& config = model_.config;
   const std::int64_t rows = layout_.rows, length = layout_.length, heads = config.heads, groups = config.kv_heads,
                      width = config.head_dim, seen = layout_.past + length;
@@ -95,7 +104,7 @@ torch::Tensor ForwardPass::attend(const torch::Tensor& query, const torch::Tenso
   const auto values = with_past(value, cache ? cache->values : value);
   const auto queries = padded(query).permute({0, 2, 1, 3}).reshape({rows * groups, heads / groups * length, width});
   auto scores = at::bmm(queries, keys.transpose(1, 2)).view({rows, heads, length, seen});
-  scores = scores.to(mask_.scalar_type()) / std::sqrt(static_cast<double>(width)) + mask_;
+  scores = scores.to(mask.scalar_type()) / std::sqrt(static_cast<double>(width)) + mask;
   const auto weights = at::softmax(scores, -1).to(query.scalar_type());
   const auto mixed = at::bmm(weights.view({rows * groups, heads / groups * length, seen}), values);
   return mixed.view({rows, heads, length, width})
@@ -136,11 +145,13 @@ BlockOutput ForwardPass::block_here(std::int64_t layer, const torch::Tensor& hid
                           .view({tokens, heads + 2 * groups, width});
   auto query = joined.narrow(1, 0, heads), key = joined.narrow(1, heads, groups);
   const auto value = joined.narrow(1, heads + groups, groups);
+  if (block.query_norm.weight.defined()) query = normalize(block.query_norm, config, query);
+  if (block.key_norm.weight.defined()) key = normalize(block.key_norm, config, key);
   if (cosine_.defined()) {
     query = rotate(query, cosine_, sine_);
     key = rotate(key, cosine_, sine_);
   }
-  const auto attended = hidden + linear(block.attention_output, attend(query, key, value, cache));
+  const auto attended = hidden + linear(block.attention_output, attend(query, key, value, cache, mask_of(layer)));
   const auto up = linear(block.up, normalize(block.mlp_norm, config, attended));
   const auto mlp_key = mlp_key_of(config, up);
   return {.hidden = attended + linear(block.down, mlp_key),

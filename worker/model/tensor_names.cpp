@@ -29,8 +29,9 @@ std::vector<std::string> names_of(const std::string& prefix, const io::ModelConf
   for (std::int64_t layer = 0; layer < config.layers; ++layer) {
     const std::string block = block_name(part, layer);
     for (const std::string_view norm : {part.attention_norm, part.mlp_norm}) add(block, norm, norm_bias);
-    for (const std::string_view module : part.qkv) add(block, module, config.attention_bias);
-    add(block, part.attention_output, config.attention_bias);
+    for (const std::string_view norm : {part.query_norm, part.key_norm}) add(block, norm, false);
+    for (const std::string_view module : part.qkv) add(block, module, config.qkv_bias);
+    add(block, part.attention_output, config.attention_output_bias);
     for (const std::string_view module : part.up) add(block, module, config.mlp_bias);
     add(block, part.down, config.mlp_bias);
   }

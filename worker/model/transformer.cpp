@@ -16,10 +16,15 @@ Block& Transformer::block(std::int64_t layer) {
 }
 
 std::int64_t Transformer::bytes() const {
-  std::vector<torch::Tensor> tensors = {token_embedding,   position_embedding, rotary_frequencies,
-                                        final_norm.weight, final_norm.bias,    head};
+  std::vector<torch::Tensor> tensors = {token_embedding,
+                                        position_embedding,
+                                        rotary.frequencies,
+                                        rotary.of_long_texts,
+                                        final_norm.weight,
+                                        final_norm.bias,
+                                        head};
   for (const Block& block : blocks) {
-    for (const Norm& norm : {block.attention_norm, block.mlp_norm}) {
+    for (const Norm& norm : {block.attention_norm, block.query_norm, block.key_norm, block.mlp_norm}) {
       tensors.push_back(norm.weight);
       tensors.push_back(norm.bias);
     }

@@ -11,6 +11,7 @@
 
 #include "io/model/model_config.hpp"
 #include "sharding/edit_groups.hpp"
+#include "worker/model/rotary.hpp"
 #include "worker/model/stages.hpp"
 
 namespace anchorage::worker {
@@ -27,7 +28,8 @@ struct Linear {
 
 struct Block {
   Norm attention_norm;
-  Linear query_key_value;   // [(H + 2 G) e, d]: the rows of q, then k, then v
+  Linear query_key_value;      // [(H + 2 G) e, d]: the rows of q, then k, then v
+  Norm query_norm, key_norm;   // [e], of each head; undefined where the family has none
   Linear attention_output;  // [d, H e]
   Norm mlp_norm;
   Linear up;    // [f, d]; gated MLP: [2 f, d], the rows of the gate, then of the up projection
@@ -41,7 +43,7 @@ struct Transformer {
   Stages stages;
   torch::Tensor token_embedding;     // [V, d]
   torch::Tensor position_embedding;  // [positions, d], or undefined: rotary
-  torch::Tensor rotary_frequencies;  // [e / 2] f64 radians a position, or undefined: learned positions
+  RotaryFrequencies rotary;          // undefined: learned positions
   std::vector<Block> blocks;         // of this stage's layers
   Norm final_norm;
   torch::Tensor head;  // [V, d]; shares the storage of token_embedding when the model ties them
