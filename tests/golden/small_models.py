@@ -1,11 +1,13 @@
-"""Small random models of the families with reference log-probabilities, keys and tokens from transformers.
+"""Small random models of all families with reference log-probabilities, keys and tokens from transformers.
 
     python3 small_models.py OUT
 
-writes OUT/<name>/ (a Hugging Face directory with a byte-level tokenizer) and OUT/<name>.json:
-{"rows": [[ids]], "log_probabilities": [[[V]]] f64, "keys": {layer: [[f]] of each row's last token}, "greedy": [[ids]]}.
+writes OUT/<name>/ (a Hugging Face directory with a byte-level tokenizer), OUT/names.json with the names, and
+OUT/<name>.json: {"rows": [[ids]], "log_probabilities": [[[V]]] f64, "keys": {layer: [[f]] of each row's last token},
+"greedy": [[ids]], "bf16": the largest difference of a log-probability that transformers' own bf16 makes}.
 """
 
+import copy
 import json
 import pathlib
 import sys
@@ -14,8 +16,8 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     Gemma2Config, Gemma2ForCausalLM, Gemma3Config, Gemma3ForCausalLM, Gemma3ForConditionalGeneration, Gemma3TextConfig,
-    GPT2Config, GPT2LMHeadModel, GPTJConfig, GPTJForCausalLM, LlamaConfig, LlamaForCausalLM,
-)
+    GPT2Config, GPT2LMHeadModel, GPTJConfig, GPTJForCausalLM, LlamaConfig, LlamaForCausalLM, MistralConfig,
+    MistralForCausalLM, Phi3Config, Phi3ForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM)
 
 VOCABULARY = 320
 LLAMA = dict(
@@ -41,6 +43,12 @@ GEMMA3 = dict(
 SMALL_VISION = dict(
     model_type="siglip_vision_model", hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=1,
     image_size=8, patch_size=4, vision_use_head=False)
+YARN = dict(rope_type="yarn", rope_theta=10000.0, factor=4.0, original_max_position_embeddings=32)
+# Phi-3's own: a factor for each of the four pairs. Rows of more than 32 tokens are long.
+LONGROPE = dict(
+    rope_type="longrope", rope_theta=10000.0, original_max_position_embeddings=32,
+    short_factor=[1.0, 1.1, 1.3, 1.7], long_factor=[1.2, 2.0, 5.0, 11.0])
+# Windows are shorter than most of the rows.
 MODELS = {
     "gpt2": lambda: GPT2LMHeadModel(
         GPT2Config(vocab_size=VOCABULARY, n_embd=32, n_layer=4, n_head=4, n_positions=128, bos_token_id=1, eos_token_id=2)),
@@ -50,6 +58,22 @@ MODELS = {
     "llama3_rope": lambda: LlamaForCausalLM(
         LlamaConfig(**{**LLAMA, "num_key_value_heads": 1}, head_dim=16, tie_word_embeddings=True,
                     rope_parameters=LLAMA3_ROPE)),
+    "llama_linear_rope": lambda: LlamaForCausalLM(
+        LlamaConfig(**LLAMA, rope_parameters=dict(rope_type="linear", rope_theta=10000.0, factor=2.5))),
+    "llama_dynamic_rope": lambda: LlamaForCausalLM(
+        LlamaConfig(**LLAMA, rope_parameters=dict(rope_type="dynamic", rope_theta=10000.0, factor=4.0))),
+    "qwen2": lambda: Qwen2ForCausalLM(Qwen2Config(**LLAMA, tie_word_embeddings=True)),
+    "qwen2_upper_windows": lambda: Qwen2ForCausalLM(
+        Qwen2Config(**LLAMA, use_sliding_window=True, sliding_window=8, max_window_layers=2, rope_parameters=YARN)),
+    "qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**LLAMA, head_dim=16, tie_word_embeddings=True)),
+    "qwen3_mixed_windows": lambda: Qwen3ForCausalLM(
+        Qwen3Config(**LLAMA, head_dim=8, use_sliding_window=True, sliding_window=8,
+                    layer_types=["sliding_attention", "full_attention"] * 2,
+                    rope_parameters=dict(**YARN, attention_factor=1.25, beta_fast=16, beta_slow=2))),
+    "mistral": lambda: MistralForCausalLM(MistralConfig(**LLAMA, head_dim=16, sliding_window=8)),
+    "phi3": lambda: Phi3ForCausalLM(Phi3Config(**LLAMA, pad_token_id=0, sliding_window=8)),
+    "phi3_longrope": lambda: Phi3ForCausalLM(
+        Phi3Config(**LLAMA, pad_token_id=0, original_max_position_embeddings=32, rope_parameters=LONGROPE)),
     "gptj": lambda: GPTJForCausalLM(
         GPTJConfig(vocab_size=VOCABULARY, n_embd=32, n_layer=4, n_head=2, rotary_dim=4, n_positions=128, bos_token_id=1,
                    eos_token_id=2)),
@@ -102,6 +126,15 @@ def reference(model, rows):
     return {"rows": rows, "log_probabilities": log_probabilities, "keys": keys, "greedy": greedy}
 
 
+def bf16_difference(model, expected):
+    rounded = copy.deepcopy(model).to(torch.bfloat16)
+    differences = []
+    for row, exact in zip(expected["rows"], expected["log_probabilities"]):
+        log_probabilities = torch.log_softmax(rounded(torch.tensor([row])).logits[0].float(), -1)
+        differences.append((log_probabilities - torch.tensor(exact)).abs().max().item())
+    return max(differences)
+
+
 def main(out):
     tokenizer = byte_level_tokenizer()
     for number, (folder, make) in enumerate(MODELS.items()):
@@ -116,12 +149,15 @@ def main(out):
                     parameter.mul_(4)
                 else:
                     parameter.add_(0.1 * torch.randn_like(parameter))
-        rows = [torch.randint(3, VOCABULARY, (length,)).tolist() for length in (1, 5, 40, 17)]
+        # Greedy continuations of the last row pass 32 tokens.
+        rows = [torch.randint(3, VOCABULARY, (length,)).tolist() for length in (1, 5, 40, 17, 28)]
         with torch.no_grad():
             expected = reference(model, rows)
+            expected["bf16"] = bf16_difference(model, expected)
         model.save_pretrained(out / folder)
         tokenizer.save(str(out / folder / "tokenizer.json"))
         (out / f"{folder}.json").write_text(json.dumps(expected))
+    (out / "names.json").write_text(json.dumps(list(MODELS)))
 
 
 main(pathlib.Path(sys.argv[1]))

@@ -19,11 +19,11 @@ torch::Tensor capped(const torch::Tensor& values, double cap) {
 }
 
 // Rotates pairs of the first entries of each head by the position's angles (RoPE, arXiv 2104.09864).
-torch::Tensor rotate(const torch::Tensor& heads, io::RotaryPairs pairs, const torch::Tensor& cosine,
-                     const torch::Tensor& sine) {
+torch::Tensor rotate(const torch::Tensor& heads, io::RotaryPairs pairs, const Rotation& rotation) {
+  const auto& [cosine, sine] = rotation;
   const std::int64_t turned = cosine.size(-1), rest = heads.size(-1) - turned;
   if (rest > 0) {
-    return at::cat({rotate(heads.narrow(-1, 0, turned), pairs, cosine, sine), heads.narrow(-1, turned, rest)}, -1);
+    return at::cat({rotate(heads.narrow(-1, 0, turned), pairs, rotation), heads.narrow(-1, turned, rest)}, -1);
   }
   if (pairs == io::RotaryPairs::neighbors) {
     const auto pair = heads.unflatten(-1, {-1, 2});
@@ -58,12 +58,23 @@ torch::Tensor mlp_key_of(const io::ModelConfig& config, const torch::Tensor& up)
 
 ForwardPass::ForwardPass(const Transformer& model, TokenLayout layout) : model_(model), layout_(std::move(layout)) {
   mask_ = layout_.mask.to(accurate(model.dtype()));
+  for (const std::int64_t window : model.config.windows) {
+    // A window that no row is longer than hides nothing.
+    if (window > 0 && window < layout_.longest_row() && !windowed_masks_.contains(window))
+      windowed_masks_[window] = mask_ + window_mask(layout_, window).to(mask_.scalar_type());
+  }
   if (model.config.traits().positions != io::PositionKind::rotary) return;
-  const auto angle = layout_.positions.to(torch::kDouble).unsqueeze(1) * model.rotary_frequencies.unsqueeze(0);
-  const bool halves = model.config.traits().rotary_pairs == io::RotaryPairs::halves;
-  const auto of_entries = (halves ? at::cat({angle, angle}, -1) : angle.repeat_interleave(2, -1)).unsqueeze(1);
-  cosine_ = of_entries.cos().to(model.dtype());
-  sine_ = of_entries.sin().to(model.dtype());
+  const auto rotation = [&](bool local) {
+    const Rotation of_tokens = rotation_of(model.rotary, model.config, layout_, local);
+    return Rotation{of_tokens.cosine.to(model.dtype()), of_tokens.sine.to(model.dtype())};
+  };
+  rotation_ = rotation(false);
+  local_rotation_ = model.config.local_rope_theta > 0 ? rotation(true) : rotation_;
+}
+
+const torch::Tensor& ForwardPass::mask_of(std::int64_t layer) const {
+  const auto found = windowed_masks_.find(model_.config.window_of(layer));
+  return found == windowed_masks_.end() ? mask_ : found->second;
 }
 
 torch::Tensor ForwardPass::embed() const {
@@ -88,9 +99,10 @@ torch::Tensor ForwardPass::padded(const torch::Tensor& packed) const {
   return full.view(shape);
 }
 
-// softmax(capped(q k^T / sqrt(s)) + mask) v, s the head size where the config has no other, grouped: heads [g H/G, (g+1) H/G) read key-value head g.
+// softmax(capped(q k^T / sqrt(s)) + mask) v, s the head size where the config has no other, grouped: heads [g H/G,
+// (g+1) H/G) read key-value head g.
 torch::Tensor ForwardPass::attend(const torch::Tensor& query, const torch::Tensor& key, const torch::Tensor& value,
-                                  const AttentionCache* cache) const {
+                                  const AttentionCache* cache, const torch::Tensor& mask) const {
   const auto& config = model_.config;
   const std::int64_t rows = layout_.rows, length = layout_.length, heads = config.heads, groups = config.kv_heads,
                      width = config.head_dim, seen = layout_.past + length;
@@ -102,8 +114,8 @@ torch::Tensor ForwardPass::attend(const torch::Tensor& query, const torch::Tenso
   const auto values = with_past(value, cache ? cache->values : value);
   const auto queries = padded(query).permute({0, 2, 1, 3}).reshape({rows * groups, heads / groups * length, width});
   auto scores = at::bmm(queries, keys.transpose(1, 2)).view({rows, heads, length, seen});
-  scores = scores.to(mask_.scalar_type()) / std::sqrt(config.query_scalar());
-  scores = capped(scores, config.attention_cap) + mask_;
+  scores = scores.to(mask.scalar_type()) / std::sqrt(config.query_scalar());
+  scores = capped(scores, config.attention_cap) + mask;
   const auto weights = at::softmax(scores, -1).to(query.scalar_type());
   const auto mixed = at::bmm(weights.view({rows * groups, heads / groups * length, seen}), values);
   return mixed.view({rows, heads, length, width})
@@ -144,15 +156,18 @@ BlockOutput ForwardPass::block_here(std::int64_t layer, const torch::Tensor& hid
   const auto joined = linear(block.query_key_value, normed).view({tokens, heads + 2 * groups, width});
   auto query = joined.narrow(1, 0, heads), key = joined.narrow(1, heads, groups);
   const auto value = joined.narrow(1, heads + groups, groups);
-  if (cosine_.defined()) {
-    query = rotate(query, config.traits().rotary_pairs, cosine_, sine_);
-    key = rotate(key, config.traits().rotary_pairs, cosine_, sine_);
+  if (block.query_norm.weight.defined()) query = normalize(block.query_norm, config, query);
+  if (block.key_norm.weight.defined()) key = normalize(block.key_norm, config, key);
+  const Rotation& rotation = config.window_of(layer) > 0 ? local_rotation_ : rotation_;
+  if (rotation.cosine.defined()) {
+    query = rotate(query, config.traits().rotary_pairs, rotation);
+    key = rotate(key, config.traits().rotary_pairs, rotation);
   }
   const auto after = [&](const Norm& post_norm, const torch::Tensor& output) {
     return post_norm.weight.defined() ? normalize(post_norm, config, output) : output;
   };
-  const auto attended = hidden + after(block.attention_post_norm,
-                                       linear(block.attention_output, attend(query, key, value, cache)));
+  const auto attention = linear(block.attention_output, attend(query, key, value, cache, mask_of(layer)));
+  const auto attended = hidden + after(block.attention_post_norm, attention);
   const bool parallel = config.traits().parallel_block;
   const auto mlp_key =
       mlp_key_of(config, linear(block.up, parallel ? normed : normalize(block.mlp_norm, config, attended)));
@@ -179,8 +194,8 @@ torch::Tensor ForwardPass::blocks(std::int64_t first, std::int64_t last, torch::
 }
 
 torch::Tensor next_token_log_probabilities(const Transformer& model, const torch::Tensor& hidden) {
-  const auto logits = linear({.weight = model.head, .bias = model.head_bias},
-                             normalize(model.final_norm, model.config, hidden));
+  const auto logits =
+      linear({.weight = model.head, .bias = model.head_bias}, normalize(model.final_norm, model.config, hidden));
   return at::log_softmax(capped(logits.to(accurate(logits.scalar_type())), model.config.head_cap), -1);
 }
 

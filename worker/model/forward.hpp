@@ -7,6 +7,8 @@
 // stages.hpp.
 #pragma once
 
+#include <map>
+
 #include "worker/model/token_layout.hpp"
 #include "worker/model/transformer.hpp"
 
@@ -63,14 +65,17 @@ class ForwardPass {
  private:
   torch::Tensor to_stage(const torch::Tensor& hidden, int from, int to) const;
   torch::Tensor attend(const torch::Tensor& query, const torch::Tensor& key, const torch::Tensor& value,
-                       const AttentionCache* cache) const;
+                       const AttentionCache* cache, const torch::Tensor& mask) const;
+  const torch::Tensor& mask_of(std::int64_t layer) const;
   torch::Tensor padded(const torch::Tensor& packed) const;
 
   const Transformer& model_;
   TokenLayout layout_;
-  torch::Tensor cosine_;  // [tokens, 1, rotary_dim] of the rotary angle, or undefined
-  torch::Tensor sine_;    // [tokens, 1, rotary_dim]
-  torch::Tensor mask_;    // the layout's mask, in the dtype of the attention scores
+  Rotation rotation_;        // in the model's dtype; undefined: learned positions
+  Rotation local_rotation_;  // of layers with a window
+  torch::Tensor mask_;       // the layout's mask, in the dtype of the attention scores
+  std::map<std::int64_t, torch::Tensor>
+      windowed_masks_;  // by window: of layers that see only the nearest positions
 };
 
 // Applies final norm and head, on the last stage: returns log-probabilities [n, V] f32 (f64 for an f64 model)
