@@ -145,14 +145,17 @@ TEST(Hparams, ReadyFilesFitTheirModelsAndIgnoreNothing) {
   const std::vector<std::pair<std::string, ModelConfig>> ready{{"gpt2-xl.yaml", gpt2_xl},
                                                                {"llama2-13b.yaml", llama2_13b},
                                                                {"llama3-8b.yaml", llama3_8b},
-                                                               {"smollm2-135m.yaml", demo}};
+                                                               {"smollm2-135m.yaml", demo},
+                                                               {"gpt-j-6b.yaml", gpt_j},
+                                                               {"gemma-2-2b.yaml", gemma2_of(26)},
+                                                               {"gemma-2-9b.yaml", gemma2_of(42)}};
   for (const auto& [name, model] : ready) {
     const std::filesystem::path path = std::filesystem::path(ANCHORAGE_SOURCE_DIR) / "launch/hparams" / name;
     const LoadedHparams loaded = load_hparams(path);
     EXPECT_THAT(names_of(loaded.ignored), testing::IsEmpty()) << name;
     EXPECT_NO_THROW(resolve(loaded.hparams, model, name)) << name;
     EXPECT_EQ(loaded.hparams.v_loss_layer, model.layers - 1) << name;
-    EXPECT_EQ(loaded.hparams.layers.size(), 5U) << name;
+    EXPECT_EQ(loaded.hparams.layers.size(), name == "gpt-j-6b.yaml" ? 6U : 5U) << name;
   }
 }
 
