@@ -32,6 +32,9 @@ ModelConfig model_of(Family family, std::int64_t layers, std::int64_t d_model) {
 const ModelConfig gpt2_xl = model_of(Family::gpt2, 48, 1600);
 const ModelConfig llama3_8b = model_of(Family::llama, 32, 4096);
 const ModelConfig demo = model_of(Family::llama, 30, 576);
+const ModelConfig gpt_j = model_of(Family::gptj, 28, 4096);
+const ModelConfig gemma2_2b = model_of(Family::gemma2, 26, 2304);
+const ModelConfig gemma2_9b = model_of(Family::gemma2, 42, 3584);
 
 LoadedHparams load(std::string_view content, const std::string& name = "h.yaml") {
   return load_hparams(tests::TemporaryDirectory().write(name, content));
@@ -142,13 +145,10 @@ TEST(Hparams, JsonIndentedWithTabsLoads) {
 
 TEST(Hparams, ReadyFilesFitTheirModelsAndIgnoreNothing) {
   const ModelConfig llama2_13b = model_of(Family::llama, 40, 5120);
-  const std::vector<std::pair<std::string, ModelConfig>> ready{{"gpt2-xl.yaml", gpt2_xl},
-                                                               {"llama2-13b.yaml", llama2_13b},
-                                                               {"llama3-8b.yaml", llama3_8b},
-                                                               {"smollm2-135m.yaml", demo},
-                                                               {"gpt-j-6b.yaml", gpt_j},
-                                                               {"gemma-2-2b.yaml", gemma2_of(26)},
-                                                               {"gemma-2-9b.yaml", gemma2_of(42)}};
+  const std::vector<std::pair<std::string, ModelConfig>> ready{
+      {"gpt2-xl.yaml", gpt2_xl},     {"llama2-13b.yaml", llama2_13b}, {"llama3-8b.yaml", llama3_8b},
+      {"smollm2-135m.yaml", demo},   {"gpt-j-6b.yaml", gpt_j},        {"gemma-2-2b.yaml", gemma2_2b},
+      {"gemma-2-9b.yaml", gemma2_9b}};
   for (const auto& [name, model] : ready) {
     const std::filesystem::path path = std::filesystem::path(ANCHORAGE_SOURCE_DIR) / "launch/hparams" / name;
     const LoadedHparams loaded = load_hparams(path);

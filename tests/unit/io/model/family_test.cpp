@@ -25,6 +25,8 @@ TEST(Family, NamesTheModulesOfTransformers) {
   const FamilyTraits& gptj = traits_of(Family::gptj);
   EXPECT_EQ(edited_module(gptj), "transformer.h.{}.mlp.fc_out");
   EXPECT_EQ(attention_module(gptj), "transformer.h.{}.attn");
+  const FamilyTraits& gemma3 = traits_of(Family::gemma3);
+  EXPECT_EQ(edited_module(gemma3), "language_model.model.layers.{}.mlp.down_proj");
 }
 
 TEST(Family, IsFoundByItsModelType) {
@@ -33,7 +35,7 @@ TEST(Family, IsFoundByItsModelType) {
     EXPECT_EQ(&traits_of(traits.family), &traits);
   }
   EXPECT_EQ(family_named("mamba"), nullptr);
-  EXPECT_EQ(family_names(), "gpt2, llama or gptj");
+  EXPECT_EQ(family_names(), "gpt2, llama, qwen2, qwen3, mistral, phi3, gptj, gemma2, gemma3_text or gemma3");
 }
 
 TEST(Family, HasOneStyleOfPositions) {
