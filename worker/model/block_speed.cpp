@@ -81,6 +81,7 @@ double measured_block_flops(const io::ModelConfig& config, std::int64_t tokens) 
     model.blocks.push_back(random_block(config));
   } while (std::ssize(model.blocks) * 4 * weights_of(model.blocks.front()) < 100'000'000);
   model.config.layers = std::ssize(model.blocks);
+  model.config.windows.clear();
 
   const std::int64_t rows = std::max<std::int64_t>(1, tokens / length);
   const std::vector<TokenIds> ids(static_cast<std::size_t>(rows), TokenIds(past + length));
