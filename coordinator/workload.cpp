@@ -39,8 +39,8 @@ std::int64_t layer_parameters(const io::ModelConfig& model) {
   const io::TensorNames& names = model.traits().names;
   const std::int64_t head_norms =
       (names.query_norm.empty() ? 0 : model.head_dim) + (names.key_norm.empty() ? 0 : model.head_dim);
-  const std::int64_t attention = joined * d + d * queries + (model.qkv_bias ? joined : 0) +
-                                 (model.attention_output_bias ? d : 0) + head_norms;
+  const std::int64_t attention =
+      joined * d + d * queries + (model.qkv_bias ? joined : 0) + (model.attention_output_bias ? d : 0) + head_norms;
   const std::int64_t mlp = up * d + d * f + (model.mlp_bias ? up + d : 0);
   return attention + mlp + 2 * norm_parameters(model);
 }

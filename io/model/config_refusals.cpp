@@ -36,8 +36,9 @@ constexpr auto of_experts = std::to_array<std::string_view>(
     {"num_experts", "num_local_experts", "n_routed_experts", "moe_intermediate_size"});
 
 // Model types of mixtures of experts whose name does not say it.
-constexpr auto mixtures = std::to_array<std::string_view>({"mixtral", "deepseek_v2", "deepseek_v3", "gpt_oss", "dbrx",
-                                                           "llama4", "llama4_text", "jamba", "arctic", "grok-1"});
+constexpr auto mixtures =
+    std::to_array<std::string_view>({"mixtral", "deepseek_v2", "deepseek_v3", "gpt_oss", "dbrx", "llama4",
+                                     "llama4_text", "jamba", "arctic", "grok-1"});
 
 [[noreturn]] void refuse_mixture(const ConfigFields& fields, const std::string& found) {
   fields.refuse("a dense model, with one down projection in each layer", found + ", a mixture of experts",
@@ -55,11 +56,12 @@ std::string quantization(const json& config) {
 }
 
 [[noreturn]] void refuse_quantization(const ConfigFields& fields, const json& config) {
-  fields.refuse("no 'quantization_config', for weights in F32, F16 or BF16",
-                fmt::format("the method {}", quantization(config)),
-                "this is not implemented: it would take reading its scales with its packed weights, and writing an "
-                "edited matrix in another format than its neighbors; edit the model that this one was quantized from, "
-                "and quantize the export");
+  fields.refuse(
+      "no 'quantization_config', for weights in F32, F16 or BF16",
+      fmt::format("the method {}", quantization(config)),
+      "this is not implemented: it would take reading its scales with its packed weights, and writing an "
+      "edited matrix in another format than its neighbors; edit the model that this one was quantized from, "
+      "and quantize the export");
 }
 
 // Whether an option is used: null, absent and the plain value mean that it is not. With `use_sliding_window`

@@ -7,7 +7,8 @@
 namespace anchorage::io {
 namespace {
 
-constexpr std::string_view types_key = "layer_types", local_type = "sliding_attention", global_type = "full_attention";
+constexpr std::string_view types_key = "layer_types", local_type = "sliding_attention",
+                           global_type = "full_attention";
 
 // The window of those layers that have one; 0 where none has.
 std::int64_t window_of(const ConfigFields& fields, const WindowTraits& traits) {
@@ -36,12 +37,14 @@ std::vector<bool> by_rule(const ConfigFields& fields, const WindowTraits& traits
 
 std::vector<bool> by_types(const ConfigFields& fields, const nlohmann::json& types, std::int64_t layers) {
   if (!types.is_array() || std::ssize(types) != layers) {
-    fields.refuse(fmt::format("'{}' to be a list of {} names, one for each layer", types_key, layers), shown(types));
+    fields.refuse(fmt::format("'{}' to be a list of {} names, one for each layer", types_key, layers),
+                  shown(types));
   }
   std::vector<bool> local;
   for (const nlohmann::json& type : types) {
     if (type != local_type && type != global_type) {
-      fields.refuse_unimplemented(fmt::format("'{}' to name {} or {}", types_key, global_type, local_type), shown(type));
+      fields.refuse_unimplemented(fmt::format("'{}' to name {} or {}", types_key, global_type, local_type),
+                                  shown(type));
     }
     local.push_back(type == local_type);
   }
@@ -50,7 +53,8 @@ std::vector<bool> by_types(const ConfigFields& fields, const nlohmann::json& typ
 
 }  // namespace
 
-std::vector<std::int64_t> read_windows(const ConfigFields& fields, const FamilyTraits& traits, std::int64_t layers) {
+std::vector<std::int64_t> read_windows(const ConfigFields& fields, const FamilyTraits& traits,
+                                       std::int64_t layers) {
   const WindowTraits& rule = traits.windows;
   const std::int64_t window = window_of(fields, rule);
   std::vector<bool> local = by_rule(fields, rule, layers, window);
@@ -58,9 +62,9 @@ std::vector<std::int64_t> read_windows(const ConfigFields& fields, const FamilyT
     const std::vector<bool> named = by_types(fields, *types, layers);
     const bool has_local = std::ranges::count(named, true) > 0;
     if (!rule.layer_types_decide && named != local) {
-      fields.refuse_unimplemented(
-          fmt::format("'{}' to name the layers of a {} as transformers computes them", types_key, traits.model_type),
-          shown(*types));
+      fields.refuse_unimplemented(fmt::format("'{}' to name the layers of a {} as transformers computes them",
+                                              types_key, traits.model_type),
+                                  shown(*types));
     }
     if (has_local && window == 0) {
       fields.refuse(fmt::format("a 'sliding_window' that is in use, for the layers that '{}' calls {}", types_key,

@@ -9,8 +9,8 @@
 
 namespace anchorage::io {
 
-// Returns for each layer how many positions a query sees, its own among them; 0 where it sees all before it. Errors:
-// UserError for a file whose layers cannot be as it says.
+// Returns for each layer how many positions a query sees, its own among them; 0 where it sees all before it.
+// Errors: UserError for a file whose layers cannot be as it says.
 std::vector<std::int64_t> read_windows(const ConfigFields& fields, const FamilyTraits& traits, std::int64_t layers);
 
 // Whether a key of config.json decides that in a family.

@@ -58,8 +58,8 @@ void read_family(const ConfigFields& fields, const FamilyTraits& traits, ModelCo
   const bool default_kv_heads = keys.default_kv_heads > 0 && !fields.has(keys.kv_heads);
   config.kv_heads = default_kv_heads ? keys.default_kv_heads : fields.size_or(keys.kv_heads, config.heads);
   const bool default_head_dim = keys.default_head_dim > 0 && !fields.has(keys.head_dim);
-  config.head_dim = default_head_dim ? keys.default_head_dim
-                                     : fields.size_or(keys.head_dim, config.d_model / config.heads);
+  config.head_dim =
+      default_head_dim ? keys.default_head_dim : fields.size_or(keys.head_dim, config.d_model / config.heads);
   config.max_positions = fields.size(keys.max_positions);
   config.norm_epsilon = fields.positive_or(keys.norm_epsilon, keys.default_norm_epsilon);
   config.activation = activation_of(fields, keys.activation, std::string(keys.default_activation));

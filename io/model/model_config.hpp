@@ -34,7 +34,7 @@ struct ModelConfig {
   bool attention_output_bias = true;
   bool mlp_bias = true;
   std::vector<std::int64_t> windows;  // of each layer: how many positions a query sees, its own among them; 0: all
-  double rope_theta = 10000.0;  // this and rope_scaling: rotary positions only
+  double rope_theta = 10000.0;        // this and rope_scaling: rotary positions only
   RopeScaling rope_scaling;
   std::optional<std::int64_t> bos_id;
   std::vector<std::int64_t> eos_ids;      // may be empty

@@ -18,11 +18,10 @@ constexpr auto used = std::to_array<std::string_view>(
     {"model_type", "vocab_size", "bos_token_id", "eos_token_id", "dtype", "torch_dtype", "tie_word_embeddings"});
 constexpr auto used_by_rotary = std::to_array<std::string_view>(
     {"rope_theta", "rope_scaling", "rope_parameters", "original_max_position_embeddings"});
-constexpr auto used_of_rope =
-    std::to_array<std::string_view>({"type", "rope_type", "rope_theta", "factor", "low_freq_factor",
-                                     "high_freq_factor", "original_max_position_embeddings", "attention_factor",
-                                     "beta_fast", "beta_slow", "truncate", "mscale", "mscale_all_dim", "short_factor",
-                                     "long_factor"});
+constexpr auto used_of_rope = std::to_array<std::string_view>(
+    {"type", "rope_type", "rope_theta", "factor", "low_freq_factor", "high_freq_factor",
+     "original_max_position_embeddings", "attention_factor", "beta_fast", "beta_slow", "truncate", "mscale",
+     "mscale_all_dim", "short_factor", "long_factor"});
 
 // --- Without effect
 
@@ -129,7 +128,8 @@ bool is_refused(std::string_view key) {
 }
 
 bool is_known(std::string_view key, const FamilyTraits& traits) {
-  return is_used_key(key, traits) || is_refused(key) || std::ranges::find(without_effect, key) != without_effect.end();
+  return is_used_key(key, traits) || is_refused(key) ||
+         std::ranges::find(without_effect, key) != without_effect.end();
 }
 
 }  // namespace
@@ -141,8 +141,7 @@ bool is_used_key(std::string_view key, const FamilyTraits& traits) {
                     keys.activation, keys.attention_bias, keys.mlp_bias};
   const bool rotary = traits.positions == PositionKind::rotary;
   return std::ranges::find(used, key) != used.end() || std::ranges::find(own, key) != own.end() ||
-         is_window_key(key, traits) ||
-         (rotary && std::ranges::find(used_by_rotary, key) != used_by_rotary.end());
+         is_window_key(key, traits) || (rotary && std::ranges::find(used_by_rotary, key) != used_by_rotary.end());
 }
 
 std::vector<std::string> unknown_keys(const nlohmann::json& config, const FamilyTraits& traits) {

@@ -35,9 +35,9 @@ RopeScaling yarn(const ConfigFields& rope, std::int64_t trained, std::int64_t ma
   const double ratio = static_cast<double>(max_positions) / static_cast<double>(trained);
   const double factor = rope.positive_or("factor", ratio);
   const bool two_scales = rope.find("mscale") != nullptr && rope.find("mscale_all_dim") != nullptr;
-  const double attention = two_scales ? yarn_scale(factor, rope.positive("mscale")) /
-                                            yarn_scale(factor, rope.positive("mscale_all_dim"))
-                                      : yarn_scale(factor, 1.0);
+  const double attention =
+      two_scales ? yarn_scale(factor, rope.positive("mscale")) / yarn_scale(factor, rope.positive("mscale_all_dim"))
+                 : yarn_scale(factor, 1.0);
   const RopeScaling scaling = {.kind = RopeScaling::Kind::yarn,
                                .factor = factor,
                                .original_max_position_embeddings = trained,

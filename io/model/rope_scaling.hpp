@@ -10,12 +10,12 @@
 
 namespace anchorage::io {
 
-// `linear` divides all of them by `factor`. `llama3` divides those of long wavelength and blends in between; so does
-// `yarn` (arXiv 2309.00071), which also scales the rotated queries and keys. `longrope` (arXiv 2402.13753) divides each
-// by a factor of its own: one of `short_factors`, or in a text of more than original_max_position_embeddings tokens
-// one of `long_factors`. Each text counts alone, not with those that happen to be in its batch. The `dynamic` scaling
-// of transformers is `none`: it changes nothing in a text that the model's positions suffice for, and longer ones are
-// refused.
+// `linear` divides all of them by `factor`. `llama3` divides those of long wavelength and blends in between; so
+// does `yarn` (arXiv 2309.00071), which also scales the rotated queries and keys. `longrope` (arXiv 2402.13753)
+// divides each by a factor of its own: one of `short_factors`, or in a text of more than
+// original_max_position_embeddings tokens one of `long_factors`. Each text counts alone, not with those that happen
+// to be in its batch. The `dynamic` scaling of transformers is `none`: it changes nothing in a text that the
+// model's positions suffice for, and longer ones are refused.
 struct RopeScaling {
   enum class Kind { none, linear, llama3, yarn, longrope };
   Kind kind = Kind::none;
@@ -26,7 +26,7 @@ struct RopeScaling {
   double attention_factor = 1.0;                      // of cosine and sine: yarn and longrope
   double beta_fast = 32.0, beta_slow = 1.0;           // this and the next: yarn only
   bool truncate = true;
-  std::vector<double> short_factors = {};             // [e / 2]: this and the next: longrope only
+  std::vector<double> short_factors = {};  // [e / 2]: this and the next: longrope only
   std::vector<double> long_factors = {};
 };
 
@@ -35,9 +35,10 @@ struct RopeParameters {
   RopeScaling scaling;
 };
 
-// Reads three spellings: 'rope_parameters' holds everything (transformers 5), or 'rope_scaling' with 'rope_type' (4)
-// or 'type' (older) beside 'rope_theta'. As in transformers, 'rope_scaling' wins over 'rope_parameters', a theta
-// inside over the one beside it, and original_max_position_embeddings beside it over the one inside. Errors: UserError.
+// Reads three spellings: 'rope_parameters' holds everything (transformers 5), or 'rope_scaling' with 'rope_type'
+// (4) or 'type' (older) beside 'rope_theta'. As in transformers, 'rope_scaling' wins over 'rope_parameters', a
+// theta inside over the one beside it, and original_max_position_embeddings beside it over the one inside. Errors:
+// UserError.
 RopeParameters read_rope(const ConfigFields& fields, const FamilyTraits& traits, std::int64_t max_positions,
                          std::int64_t head_dim);
 

@@ -64,7 +64,8 @@ class ForwardPass {
   torch::Tensor cosine_;  // [tokens, 1, e] of the rotary angle, or undefined
   torch::Tensor sine_;    // [tokens, 1, e]
   torch::Tensor mask_;    // the layout's mask, in the dtype of the attention scores
-  std::map<std::int64_t, torch::Tensor> windowed_masks_;  // by window: of layers that see only the nearest positions
+  std::map<std::int64_t, torch::Tensor>
+      windowed_masks_;  // by window: of layers that see only the nearest positions
 };
 
 // Applies final norm and head, on the last stage: returns log-probabilities [n, V] f32 (f64 for an f64 model)

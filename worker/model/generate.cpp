@@ -63,7 +63,8 @@ class Caches {
   std::vector<AttentionCache> caches_;
 };
 
-// Whether one of the rows has just become a long text, which longrope turns by other angles (io/model/rope_scaling.hpp).
+// Whether one of the rows has just become a long text, which longrope turns by other angles
+// (io/model/rope_scaling.hpp).
 bool grew_long(const io::ModelConfig& config, std::span<const TokenIds> rows) {
   if (config.rope_scaling.long_factors.empty()) return false;
   const std::int64_t limit = config.rope_scaling.original_max_position_embeddings;

@@ -176,8 +176,7 @@ Transformer load_transformer(const io::ModelDirectory& directory, const LoadOpti
       model.position_embedding = reader.read(positions, {config.max_positions, d});
     }
   }
-  if (traits.positions == io::PositionKind::rotary)
-    model.rotary = rotary_frequencies(config, options.device);
+  if (traits.positions == io::PositionKind::rotary) model.rotary = rotary_frequencies(config, options.device);
   for (const std::int64_t layer : model.stages.own_layers(config.layers).layers()) {
     model.blocks.push_back(read_block(reader, config, layer));
   }

@@ -1,4 +1,5 @@
-// The angles by which queries and keys are turned (RoPE, arXiv 2104.09864), with the scalings of io/model/rope_scaling.
+// The angles by which queries and keys are turned (RoPE, arXiv 2104.09864), with the scalings of
+// io/model/rope_scaling.
 #pragma once
 
 #include <torch/types.h>
@@ -17,8 +18,8 @@ struct RotaryFrequencies {
 
 RotaryFrequencies rotary_frequencies(const io::ModelConfig& config, torch::Device device);
 
-// Cosine and sine of each token's angles, times the scaling's attention factor: [tokens, 1, e] f64. A row of the layout
-// is a text, whichever of its tokens the layout holds.
+// Cosine and sine of each token's angles, times the scaling's attention factor: [tokens, 1, e] f64. A row of the
+// layout is a text, whichever of its tokens the layout holds.
 struct Rotation {
   torch::Tensor cosine, sine;
 };

@@ -79,8 +79,8 @@ torch::Tensor window_mask(const TokenLayout& layout, std::int64_t window) {
   // Columns of cached keys stand at their own positions, those after them from `first` on.
   const auto cached = torch::arange(layout.past, options).view({1, 1, 1, -1}).expand({layout.rows, 1, 1, -1});
   const auto keys = at::cat({cached, first + here.view({1, 1, 1, -1})}, -1);
-  const auto mask = torch::zeros({layout.rows, 1, layout.length, layout.past + layout.length},
-                                 options.dtype(torch::kFloat));
+  const auto mask =
+      torch::zeros({layout.rows, 1, layout.length, layout.past + layout.length}, options.dtype(torch::kFloat));
   return mask.masked_fill(keys <= queries - window, -std::numeric_limits<float>::infinity());
 }
 

@@ -28,9 +28,9 @@ struct Linear {
 
 struct Block {
   Norm attention_norm;
-  Linear query_key_value;      // [(H + 2 G) e, d]: the rows of q, then k, then v
-  Norm query_norm, key_norm;   // [e], of each head; undefined where the family has none
-  Linear attention_output;  // [d, H e]
+  Linear query_key_value;     // [(H + 2 G) e, d]: the rows of q, then k, then v
+  Norm query_norm, key_norm;  // [e], of each head; undefined where the family has none
+  Linear attention_output;    // [d, H e]
   Norm mlp_norm;
   Linear up;    // [f, d]; gated MLP: [2 f, d], the rows of the gate, then of the up projection
   Linear down;  // [d, f]: the matrix that is edited; its input is the key
