@@ -159,6 +159,7 @@ constexpr FamilyTraits phi3 = [] {
   traits.keys.default_norm_epsilon = 1e-5;
   traits.keys.default_eos_id = 32000;
   traits.keys.default_original_positions = 4096;
+  traits.keys.rotary_share = "partial_rotary_factor";
   traits.names.qkv = phi3_qkv;
   traits.names.up = phi3_up;
   traits.windows = {

@@ -65,8 +65,8 @@ struct ConfigKeys {
   std::int64_t d_ff_per_d_model;      // 0: the key is required
   std::int64_t default_kv_heads = 0;  // 0: as many as heads
   std::int64_t default_head_dim = 0;  // 0: d_model / heads
-  std::int64_t default_original_positions =
-      0;  // of 'original_max_position_embeddings', over the one inside; 0: none
+  // Of 'original_max_position_embeddings', over the one inside; 0: none.
+  std::int64_t default_original_positions = 0;
   double default_norm_epsilon;
   std::string_view default_activation;
   bool tied_head_by_default;

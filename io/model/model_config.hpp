@@ -36,8 +36,7 @@ struct ModelConfig {
   std::vector<std::int64_t> windows;  // of each layer: how many positions a query sees, its own among them; 0: all
   double attention_scale = 0;         // attention's scores are divided by its root; 0: head_dim
   double attention_cap = 0, head_cap = 0;  // x becomes cap * tanh(x / cap), in scores and in logits; 0: it stays
-  std::int64_t rotary_dim =
-      0;  // entries of a head that positions turn; this and what follows: rotary positions only
+  std::int64_t rotary_dim = 0;             // entries of a head that positions turn; this and the next: rotary only
   double rope_theta = 10000.0;
   double local_rope_theta = 0;  // of layers with a window, without scaling; 0: as of all layers
   RopeScaling rope_scaling;

@@ -146,8 +146,22 @@ TEST(Hparams, JsonIndentedWithTabsLoads) {
 TEST(Hparams, ReadyFilesFitTheirModelsAndIgnoreNothing) {
   const ModelConfig llama2_13b = model_of(Family::llama, 40, 5120);
   const std::vector<std::pair<std::string, ModelConfig>> ready{
-      {"gpt2-xl.yaml", gpt2_xl},     {"llama2-13b.yaml", llama2_13b}, {"llama3-8b.yaml", llama3_8b},
-      {"smollm2-135m.yaml", demo},   {"gpt-j-6b.yaml", gpt_j},        {"gemma-2-2b.yaml", gemma2_2b},
+      {"gpt2-xl.yaml", gpt2_xl},
+      {"llama2-13b.yaml", llama2_13b},
+      {"llama3-8b.yaml", llama3_8b},
+      {"smollm2-135m.yaml", demo},
+      {"qwen2.5-0.5b.yaml", model_of(Family::qwen2, 24, 896)},
+      {"qwen2.5-1.5b.yaml", model_of(Family::qwen2, 28, 1536)},
+      {"qwen2.5-7b.yaml", model_of(Family::qwen2, 28, 3584)},
+      {"qwen3-4b.yaml", model_of(Family::qwen3, 36, 2560)},
+      {"qwen3-8b.yaml", model_of(Family::qwen3, 36, 4096)},
+      {"mistral-7b.yaml", model_of(Family::mistral, 32, 4096)},
+      {"llama3.2-1b.yaml", model_of(Family::llama, 16, 2048)},
+      {"llama3.2-3b.yaml", model_of(Family::llama, 28, 3072)},
+      {"llama3.1-8b.yaml", model_of(Family::llama, 32, 4096)},
+      {"phi3-mini.yaml", model_of(Family::phi3, 32, 3072)},
+      {"gpt-j-6b.yaml", gpt_j},
+      {"gemma-2-2b.yaml", gemma2_2b},
       {"gemma-2-9b.yaml", gemma2_9b}};
   for (const auto& [name, model] : ready) {
     const std::filesystem::path path = std::filesystem::path(ANCHORAGE_SOURCE_DIR) / "launch/hparams" / name;

