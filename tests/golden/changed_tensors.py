@@ -27,7 +27,9 @@ def main(folders):
         before, after = loaded(base), loaded(edited)
         if list(before) != list(after):
             raise SystemExit(f"{edited} has other tensors than {base}")
-        answers.append([name for name in before if not torch.equal(before[name], after[name])])
+        # Of a model with vision, transformers' names are others than its checkpoint's.
+        answers.append([name.replace("model.language_model.", "language_model.model.")
+                        for name in before if not torch.equal(before[name], after[name])])
     json.dump(answers, sys.stdout)
 
 

@@ -377,6 +377,10 @@ TEST(ModelConfig, RealFilesHaveNoUnknownKeysOrAreRefusedByName) {
   EXPECT_GE(read["qwen3"], 3);
   EXPECT_GE(read["mistral"], 2);
   EXPECT_GE(read["phi3"], 2);
+  EXPECT_GE(read["gptj"], 1);
+  EXPECT_GE(read["gemma2"], 3);
+  EXPECT_GE(read["gemma3_text"], 1);
+  EXPECT_GE(read["gemma3"], 2);
 }
 
 TEST(ModelConfig, SizesThatCannotBeAreRefused) {
