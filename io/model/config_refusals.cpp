@@ -15,6 +15,9 @@ using nlohmann::json;
 constexpr auto refused = std::to_array<RefusedKey>({
     {"scale_attn_weights", "true"},
     {"scale_attn_by_inverse_layer_idx", "false"},
+    {"rotary", "true"},
+    {"attn_logit_softcapping", "null"},
+    {"use_bidirectional_attention", "false"},
     {"add_cross_attention", "false"},
     {"is_encoder_decoder", "false"},
     {"partial_rotary_factor", "1.0"},

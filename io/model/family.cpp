@@ -15,11 +15,14 @@ namespace {
 constexpr auto gpt2_qkv = std::to_array<std::string_view>({"attn.c_attn"});
 constexpr auto gpt2_up = std::to_array<std::string_view>({"mlp.c_fc"});
 constexpr auto gpt2_recomputed = std::to_array<std::string_view>({".attn.bias", ".attn.masked_bias"});
+constexpr auto gptj_qkv = std::to_array<std::string_view>({"attn.q_proj", "attn.k_proj", "attn.v_proj"});
+constexpr auto gptj_up = std::to_array<std::string_view>({"mlp.fc_in"});
 constexpr auto llama_qkv =
     std::to_array<std::string_view>({"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"});
 constexpr auto llama_up = std::to_array<std::string_view>({"mlp.gate_proj", "mlp.up_proj"});
 constexpr auto phi3_qkv = std::to_array<std::string_view>({"self_attn.qkv_proj"});
 constexpr auto phi3_up = std::to_array<std::string_view>({"mlp.gate_up_proj"});
+constexpr auto gemma3_other_models = std::to_array<std::string_view>({"vision_tower.", "multi_modal_projector."});
 constexpr auto llama_recomputed = std::to_array<std::string_view>({"rotary_emb.inv_freq"});
 
 constexpr FamilyTraits gpt2{.family = Family::gpt2,
@@ -156,6 +159,7 @@ constexpr FamilyTraits phi3 = [] {
   traits.keys.default_norm_epsilon = 1e-5;
   traits.keys.default_eos_id = 32000;
   traits.keys.default_original_positions = 4096;
+  traits.keys.rotary_share = "partial_rotary_factor";  // Phi-4 mini
   traits.names.qkv = phi3_qkv;
   traits.names.up = phi3_up;
   traits.windows = {
@@ -163,7 +167,90 @@ constexpr FamilyTraits phi3 = [] {
   return traits;
 }();
 
-constexpr std::array table{gpt2, llama, qwen2, qwen3, mistral, phi3};
+// GPT-2's names and keys, but for what attention and MLP are called.
+constexpr FamilyTraits gptj = [] {
+  FamilyTraits traits = gpt2;
+  traits.family = Family::gptj;
+  traits.model_type = "gptj";
+  traits.keys.rotary_dim = "rotary_dim";
+  traits.keys.default_rotary_dim = 64;
+  traits.keys.has_rotary_parameters = false;
+  traits.keys.tied_head_by_default = false;
+  traits.names.position_embedding = "";
+  traits.names.qkv = gptj_qkv;
+  traits.names.attention_output = "attn.out_proj";
+  traits.names.mlp_norm = "";
+  traits.names.up = gptj_up;
+  traits.names.down = "mlp.fc_out";
+  traits.positions = PositionKind::rotary;
+  traits.biases.qkv = traits.biases.attention_output = false;
+  traits.transposed_weights = false;
+  traits.rotary_pairs = RotaryPairs::neighbors;
+  traits.parallel_block = true;
+  traits.head_bias = true;
+  return traits;
+}();
+
+// LLaMA's block with a norm before and after each part.
+constexpr FamilyTraits gemma2 = [] {
+  FamilyTraits traits = llama;
+  traits.family = Family::gemma2;
+  traits.model_type = "gemma2";
+  traits.keys.mlp_bias = "";
+  traits.keys.activation = "hidden_activation";
+  traits.keys.default_activation = "gelu_pytorch_tanh";
+  traits.keys.tied_head_by_default = true;
+  traits.keys.default_bos_id = 2;
+  traits.keys.default_eos_id = 1;
+  traits.keys.default_heads = 8;
+  traits.keys.default_kv_heads = 4;
+  traits.keys.default_head_dim = 256;
+  traits.keys.default_vocabulary = 256000;
+  traits.keys.default_max_positions = 8192;
+  traits.keys.query_scalar = "query_pre_attn_scalar";
+  traits.keys.default_query_scalar = 256;
+  traits.keys.attention_cap = "attn_logit_softcapping";
+  traits.keys.default_attention_cap = 50;
+  traits.keys.head_cap = "final_logit_softcapping";
+  traits.keys.default_head_cap = 30;
+  traits.names.attention_post_norm = "post_attention_layernorm";
+  traits.names.mlp_norm = "pre_feedforward_layernorm";
+  traits.names.mlp_post_norm = "post_feedforward_layernorm";
+  traits.norm = NormKind::rms_norm_plus_one;
+  traits.windows = {
+      .rule = WindowRule::between_global, .default_window = 4096, .global_every = 2, .layer_types_decide = true};
+  traits.scaled_embedding = true;
+  return traits;
+}();
+
+constexpr FamilyTraits gemma3_text = [] {
+  FamilyTraits traits = gemma2;
+  traits.family = Family::gemma3_text;
+  traits.model_type = "gemma3_text";
+  traits.keys.default_vocabulary = 262208;
+  traits.keys.default_max_positions = 131072;
+  traits.keys.default_rope_theta = 1e6;
+  traits.keys.local_rope_theta = "rope_local_base_freq";
+  traits.keys.attention_cap = "";
+  traits.keys.default_attention_cap = traits.keys.default_head_cap = 0;
+  traits.names.query_norm = "self_attn.q_norm";
+  traits.names.key_norm = "self_attn.k_norm";
+  traits.windows.global_every = 6;
+  return traits;
+}();
+
+// The text model of Gemma 3 with vision.
+constexpr FamilyTraits gemma3 = [] {
+  FamilyTraits traits = gemma3_text;
+  traits.family = Family::gemma3;
+  traits.model_type = "gemma3";
+  traits.text_config = "text_config";
+  traits.names.prefix = "language_model.model.";
+  traits.names.other_models = gemma3_other_models;
+  return traits;
+}();
+
+constexpr std::array table{gpt2, llama, qwen2, qwen3, mistral, phi3, gptj, gemma2, gemma3_text, gemma3};
 
 std::string in_block(const FamilyTraits& traits, std::string_view name) {
   return fmt::format("{}{}{}", traits.names.prefix, traits.names.block, name);

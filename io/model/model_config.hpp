@@ -34,7 +34,12 @@ struct ModelConfig {
   bool attention_output_bias = true;
   bool mlp_bias = true;
   std::vector<std::int64_t> windows;  // of each layer: how many positions a query sees, its own among them; 0: all
-  double rope_theta = 10000.0;        // this and rope_scaling: rotary positions only
+  double attention_scale = 0;         // attention's scores are divided by its root; 0: head_dim
+  double attention_cap = 0, head_cap = 0;  // x becomes cap * tanh(x / cap), in scores and in logits; 0: it stays
+  std::int64_t rotary_dim =
+      0;  // entries of a head that positions turn; this and what follows: rotary positions only
+  double rope_theta = 10000.0;
+  double local_rope_theta = 0;  // of layers with a window, without scaling; 0: as of all layers
   RopeScaling rope_scaling;
   std::optional<std::int64_t> bos_id;
   std::vector<std::int64_t> eos_ids;      // may be empty
@@ -42,6 +47,7 @@ struct ModelConfig {
   std::vector<std::string> unknown_keys;  // keys of the file that were ignored, sorted
                                           // (model_config_keys.hpp)
 
+  double query_scalar() const { return attention_scale == 0 ? static_cast<double>(head_dim) : attention_scale; }
   const FamilyTraits& traits() const { return traits_of(family); }
   // Returns a layer's entry of `windows`, 0 where that is empty.
   std::int64_t window_of(std::int64_t layer) const {

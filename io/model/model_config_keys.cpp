@@ -20,8 +20,8 @@ constexpr auto used_by_rotary = std::to_array<std::string_view>(
     {"rope_theta", "rope_scaling", "rope_parameters", "original_max_position_embeddings"});
 constexpr auto used_of_rope = std::to_array<std::string_view>(
     {"type", "rope_type", "rope_theta", "factor", "low_freq_factor", "high_freq_factor",
-     "original_max_position_embeddings", "attention_factor", "beta_fast", "beta_slow", "truncate", "mscale",
-     "mscale_all_dim", "short_factor", "long_factor"});
+     "original_max_position_embeddings", "attention_factor", "beta_fast", "beta_slow", "truncate", "full_attention",
+     "sliding_attention", "mscale", "mscale_all_dim", "short_factor", "long_factor"});
 
 // --- Without effect
 
@@ -74,6 +74,11 @@ constexpr auto without_effect = std::to_array<std::string_view>({
     "attention_dropout",
     "initializer_range",
     "gradient_checkpointing",
+    // Names that Gemma 2 has for what other keys say.
+    "hidden_act",
+    "cache_implementation",
+    "sliding_window_size",
+    "_sliding_window_pattern",
     // Tokens that the model treats like any other; tokenizer.json determines which ones a text has.
     "pad_token_id",
     "unk_token_id",
@@ -136,10 +141,12 @@ bool is_known(std::string_view key, const FamilyTraits& traits) {
 
 bool is_used_key(std::string_view key, const FamilyTraits& traits) {
   const ConfigKeys& keys = traits.keys;
-  const auto own = {keys.layers,     keys.d_model,        keys.d_ff,          keys.heads,
-                    keys.kv_heads,   keys.head_dim,       keys.max_positions, keys.norm_epsilon,
-                    keys.activation, keys.attention_bias, keys.mlp_bias};
-  const bool rotary = traits.positions == PositionKind::rotary;
+  const auto own = {keys.layers,       keys.d_model,          keys.d_ff,          keys.heads,
+                    keys.kv_heads,     keys.head_dim,         keys.max_positions, keys.norm_epsilon,
+                    keys.activation,   keys.attention_bias,   keys.mlp_bias,      keys.rotary_dim,
+                    keys.rotary_share, keys.local_rope_theta, keys.query_scalar,  keys.attention_cap,
+                    keys.head_cap};
+  const bool rotary = keys.has_rotary_parameters && traits.positions == PositionKind::rotary;
   return std::ranges::find(used, key) != used.end() || std::ranges::find(own, key) != own.end() ||
          is_window_key(key, traits) || (rotary && std::ranges::find(used_by_rotary, key) != used_by_rotary.end());
 }

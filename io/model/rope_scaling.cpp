@@ -52,17 +52,17 @@ RopeScaling yarn(const ConfigFields& rope, std::int64_t trained, std::int64_t ma
   return scaling;
 }
 
-std::vector<double> factors(const ConfigFields& rope, std::string_view name, std::int64_t head_dim) {
+std::vector<double> factors(const ConfigFields& rope, std::string_view name, std::int64_t rotary_dim) {
   std::vector<double> read = rope.positives(name);
-  if (std::ssize(read) != head_dim / 2) {
-    rope.refuse(fmt::format("{} numbers in '{}', one for each pair that is turned", head_dim / 2, name),
+  if (std::ssize(read) != rotary_dim / 2) {
+    rope.refuse(fmt::format("{} numbers in '{}', one for each pair that is turned", rotary_dim / 2, name),
                 fmt::format("{}", read.size()));
   }
   return read;
 }
 
 RopeScaling longrope(const ConfigFields& rope, std::int64_t trained, std::int64_t max_positions,
-                     std::int64_t head_dim) {
+                     std::int64_t rotary_dim) {
   const double window = static_cast<double>(trained);
   const double factor = rope.positive_or("factor", static_cast<double>(max_positions) / window);
   const double attention = factor <= 1 ? 1.0 : std::sqrt(1 + std::log(factor) / std::log(window));
@@ -70,23 +70,40 @@ RopeScaling longrope(const ConfigFields& rope, std::int64_t trained, std::int64_
           .factor = factor,
           .original_max_position_embeddings = trained,
           .attention_factor = rope.positive_or("attention_factor", attention),
-          .short_factors = factors(rope, "short_factor", head_dim),
-          .long_factors = factors(rope, "long_factor", head_dim)};
+          .short_factors = factors(rope, "short_factor", rotary_dim),
+          .long_factors = factors(rope, "long_factor", rotary_dim)};
 }
 
 }  // namespace
 
 RopeParameters read_rope(const ConfigFields& fields, const FamilyTraits& traits, std::int64_t max_positions,
-                         std::int64_t head_dim) {
-  RopeParameters read{.theta = fields.positive_or("rope_theta", 10000.0), .scaling = {}};
+                         std::int64_t rotary_dim) {
+  const ConfigKeys& keys = traits.keys;
+  RopeParameters read{.theta = keys.default_rope_theta, .scaling = {}, .local_theta = 0};
+  if (!keys.has_rotary_parameters) return read;
+  read.theta = fields.positive_or("rope_theta", read.theta);
+  const bool two_kinds = !keys.local_rope_theta.empty();
+  if (two_kinds) read.local_theta = fields.positive_or(keys.local_rope_theta, keys.default_local_rope_theta);
   for (const char* const name : {"rope_scaling", "rope_parameters"}) {
     const nlohmann::json* const object = fields.find(name);
     if (object == nullptr || object->empty()) continue;
-    const ConfigFields rope(*object, fmt::format("'{}' of {}", name, fields.where()));
-    refuse_unimplemented_options(rope, traits);
-    if (rope.find("full_attention") != nullptr || rope.find("sliding_attention") != nullptr) {
-      rope.refuse_unimplemented("one set of rotary parameters", "one for each kind of layer");
+    const ConfigFields outer(*object, fmt::format("'{}' of {}", name, fields.where()));
+    const nlohmann::json* const of_global = outer.find("full_attention");
+    const nlohmann::json* const of_local = outer.find("sliding_attention");
+    if ((of_global != nullptr || of_local != nullptr) && !two_kinds)
+      outer.refuse_unimplemented("one set of rotary parameters", "one for each kind of layer");
+    if (of_local != nullptr) {
+      const ConfigFields local(*of_local, fmt::format("'sliding_attention' of {}", outer.where()));
+      refuse_unimplemented_options(local, traits);
+      if (type_of(local) != "default")
+        local.refuse_unimplemented("the rope type default", fmt::format("'{}'", type_of(local)));
+      read.local_theta = local.positive_or("rope_theta", keys.default_local_rope_theta);
     }
+    if (of_global == nullptr && of_local != nullptr) return read;
+    const ConfigFields rope(
+        of_global == nullptr ? *object : *of_global,
+        of_global == nullptr ? outer.where() : fmt::format("'full_attention' of {}", outer.where()));
+    refuse_unimplemented_options(rope, traits);
     read.theta = rope.positive_or("rope_theta", read.theta);
     const std::string key = "original_max_position_embeddings";
     const std::int64_t inside = rope.size_or(key, max_positions), by_class = traits.keys.default_original_positions;
@@ -99,7 +116,7 @@ RopeParameters read_rope(const ConfigFields& fields, const FamilyTraits& traits,
     } else if (type == "yarn") {
       read.scaling = yarn(rope, trained, max_positions);
     } else if (type == "longrope") {
-      read.scaling = longrope(rope, trained, max_positions, head_dim);
+      read.scaling = longrope(rope, trained, max_positions, rotary_dim);
     } else if (type != "default" && type != "dynamic") {
       rope.refuse_unimplemented("the rope type default, linear, dynamic, llama3, yarn or longrope",
                                 fmt::format("'{}'", type));

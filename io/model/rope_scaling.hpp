@@ -33,13 +33,14 @@ struct RopeScaling {
 struct RopeParameters {
   double theta = 10000.0;
   RopeScaling scaling;
+  double local_theta = 0;  // of layers with a window, which no scaling changes; 0: the family makes no difference
 };
 
 // Reads three spellings: 'rope_parameters' holds everything (transformers 5), or 'rope_scaling' with 'rope_type'
 // (4) or 'type' (older) beside 'rope_theta'. As in transformers, 'rope_scaling' wins over 'rope_parameters', a
-// theta inside over the one beside it, and original_max_position_embeddings beside it over the one inside. Errors:
-// UserError.
+// theta inside over the one beside it, and where there is one set for each kind of layer, it is read as that; and
+// original_max_position_embeddings beside it over the one inside. Errors: UserError.
 RopeParameters read_rope(const ConfigFields& fields, const FamilyTraits& traits, std::int64_t max_positions,
-                         std::int64_t head_dim);
+                         std::int64_t rotary_dim);
 
 }  // namespace anchorage::io

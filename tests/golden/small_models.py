@@ -15,8 +15,9 @@ import sys
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
-    GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, Phi3Config,
-    Phi3ForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM)
+    Gemma2Config, Gemma2ForCausalLM, Gemma3Config, Gemma3ForCausalLM, Gemma3ForConditionalGeneration, Gemma3TextConfig,
+    GPT2Config, GPT2LMHeadModel, GPTJConfig, GPTJForCausalLM, LlamaConfig, LlamaForCausalLM, MistralConfig,
+    MistralForCausalLM, Phi3Config, Phi3ForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM)
 
 VOCABULARY = 320
 LLAMA = dict(
@@ -27,6 +28,21 @@ LLAMA3_ROPE = dict(
     rope_type="llama3", rope_theta=10000.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
     original_max_position_embeddings=32,
 )
+# Windows shorter than the longest text, a query's scale that is not the head size, heads wider than d_model / heads.
+GEMMA = dict(
+    vocab_size=VOCABULARY, hidden_size=32, intermediate_size=80, num_hidden_layers=4, num_attention_heads=4,
+    num_key_value_heads=2, head_dim=16, max_position_embeddings=128, sliding_window=6, query_pre_attn_scalar=24,
+    bos_token_id=1, eos_token_id=2, attn_implementation="eager",
+)
+GEMMA3 = dict(
+    **GEMMA, layer_types=["sliding_attention", "sliding_attention", "full_attention", "sliding_attention"],
+    rope_parameters=dict(
+        full_attention=dict(rope_type="linear", rope_theta=1000.0, factor=4.0),
+        sliding_attention=dict(rope_type="default", rope_theta=100.0)),
+)
+SMALL_VISION = dict(
+    model_type="siglip_vision_model", hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=1,
+    image_size=8, patch_size=4, vision_use_head=False)
 YARN = dict(rope_type="yarn", rope_theta=10000.0, factor=4.0, original_max_position_embeddings=32)
 # Phi-3's own: a factor for each of the four pairs. Rows of more than 32 tokens are long.
 LONGROPE = dict(
@@ -58,6 +74,23 @@ MODELS = {
     "phi3": lambda: Phi3ForCausalLM(Phi3Config(**LLAMA, pad_token_id=0, sliding_window=8)),
     "phi3_longrope": lambda: Phi3ForCausalLM(
         Phi3Config(**LLAMA, pad_token_id=0, original_max_position_embeddings=32, rope_parameters=LONGROPE)),
+    "gptj": lambda: GPTJForCausalLM(
+        GPTJConfig(vocab_size=VOCABULARY, n_embd=32, n_layer=4, n_head=2, rotary_dim=4, n_positions=128, bos_token_id=1,
+                   eos_token_id=2)),
+    "gemma2": lambda: Gemma2ForCausalLM(
+        Gemma2Config(**GEMMA, attn_logit_softcapping=4.0, final_logit_softcapping=8.0)),
+    "gemma3": lambda: Gemma3ForCausalLM(Gemma3TextConfig(**GEMMA3)),
+    "gemma3_with_vision": lambda: Gemma3ForConditionalGeneration(
+        Gemma3Config(text_config=GEMMA3, vision_config=SMALL_VISION, mm_tokens_per_image=4,
+                     attn_implementation="eager")),
+    # Phi-4 mini: positions turn three quarters of a head.
+    "phi4_mini": lambda: Phi3ForCausalLM(
+        Phi3Config(**{**LLAMA, "num_attention_heads": 2, "num_key_value_heads": 1}, pad_token_id=0,
+                   tie_word_embeddings=True, original_max_position_embeddings=32,
+                   rope_parameters=dict(
+                       rope_type="longrope", rope_theta=10000.0, partial_rotary_factor=0.75,
+                       original_max_position_embeddings=32, short_factor=[1.0, 1.0, 1.1, 1.3, 1.6, 2.0],
+                       long_factor=[1.1, 1.5, 2.5, 4.0, 9.0, 15.0]))),
 }
 
 
@@ -74,8 +107,10 @@ def byte_level_tokenizer():
 
 def down_projection(model, layer):
     if hasattr(model, "transformer"):
-        return model.transformer.h[layer].mlp.c_proj
-    return model.model.layers[layer].mlp.down_proj
+        mlp = model.transformer.h[layer].mlp
+        return mlp.c_proj if hasattr(mlp, "c_proj") else mlp.fc_out
+    text_model = getattr(model.model, "language_model", model.model)
+    return text_model.layers[layer].mlp.down_proj
 
 
 def reference(model, rows):
@@ -83,7 +118,7 @@ def reference(model, rows):
     hooks = [
         down_projection(model, layer).register_forward_pre_hook(
             lambda _, inputs, layer=layer: keys.setdefault(layer, []).append(inputs[0][0, -1].tolist()))
-        for layer in range(model.config.num_hidden_layers)
+        for layer in range(model.config.get_text_config().num_hidden_layers)
     ]
     log_probabilities = [
         torch.log_softmax(model(torch.tensor([row])).logits[0].double(), -1).tolist() for row in rows

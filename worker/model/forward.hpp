@@ -21,10 +21,15 @@ struct AttentionCache {
 };
 
 struct BlockOutput {
-  torch::Tensor hidden;            // [tokens, d]: the residual stream after the block
-  torch::Tensor key;               // [tokens, f]: the input of the down projection, the *key* of editing
-  torch::Tensor attention_keys;    // [tokens, G, e], rotated
-  torch::Tensor attention_values;  // [tokens, G, e]
+  torch::Tensor hidden = {};            // [tokens, d]: the residual stream after the block
+  torch::Tensor key = {};               // [tokens, f]: the input of the down projection, the *key* of editing
+  torch::Tensor attention_keys = {};    // [tokens, G, e], rotated
+  torch::Tensor attention_values = {};  // [tokens, G, e]
+
+  // Where the MLP's output goes through a norm before it is added (mlp_post_norm); undefined in other families:
+  // hidden = attended + norm(down).
+  torch::Tensor attended = {};  // [tokens, d]: the residual stream before the MLP is added
+  torch::Tensor down = {};      // [tokens, d]: the output of the down projection
 };
 
 // Runs one layout through a model. Borrows the model.
@@ -46,6 +51,11 @@ class ForwardPass {
   BlockOutput block_here(std::int64_t layer, const torch::Tensor& hidden,
                          const AttentionCache* cache = nullptr) const;
 
+  // Returns the residual stream after a block that this stage holds and whose MLP's output goes through a norm:
+  // attended + norm(down) [n, d].
+  static torch::Tensor hidden_of(const Transformer& model, std::int64_t layer, const torch::Tensor& attended,
+                                 const torch::Tensor& down);
+
   // Runs blocks [first, last) without a cache.
   torch::Tensor blocks(std::int64_t first, std::int64_t last, torch::Tensor hidden) const;
 
@@ -61,9 +71,9 @@ class ForwardPass {
 
   const Transformer& model_;
   TokenLayout layout_;
-  torch::Tensor cosine_;  // [tokens, 1, e] of the rotary angle, or undefined
-  torch::Tensor sine_;    // [tokens, 1, e]
-  torch::Tensor mask_;    // the layout's mask, in the dtype of the attention scores
+  Rotation rotation_;        // in the model's dtype; undefined: learned positions
+  Rotation local_rotation_;  // of layers with a window
+  torch::Tensor mask_;       // the layout's mask, in the dtype of the attention scores
   std::map<std::int64_t, torch::Tensor>
       windowed_masks_;  // by window: of layers that see only the nearest positions
 };

@@ -140,18 +140,23 @@ Block read_block(const Reader& reader, const io::ModelConfig& config, std::int64
   const io::TensorNames& names = traits.names;
   const std::string block = reader.prefix() + block_name(names, layer);
   const auto named = [&](std::string_view name) { return block + std::string(name); };
+  const auto norm = [&](std::string_view name) {
+    return name.empty() ? Norm{} : read_norm(reader, config, named(name));
+  };
   const std::int64_t d = config.d_model, f = config.d_ff, queries = config.heads * config.head_dim,
                      keys = config.kv_heads * config.head_dim;
   const std::vector<std::int64_t> up = traits.gated_mlp ? std::vector{f, f} : std::vector{f};
   return {
-      .attention_norm = read_norm(reader, config, named(names.attention_norm)),
+      .attention_norm = norm(names.attention_norm),
       .query_key_value = reader.stack(parts_of(block, names.qkv, {queries, keys, keys}), d, config.qkv_bias),
       .query_norm = read_head_norm(reader, config, block, names.query_norm),
       .key_norm = read_head_norm(reader, config, block, names.key_norm),
       .attention_output = reader.stack({{named(names.attention_output), d}}, queries, config.attention_output_bias),
-      .mlp_norm = read_norm(reader, config, named(names.mlp_norm)),
+      .attention_post_norm = norm(names.attention_post_norm),
+      .mlp_norm = norm(names.mlp_norm),
       .up = reader.stack(parts_of(block, names.up, up), d, config.mlp_bias),
       .down = reader.stack({{named(names.down), d}}, f, config.mlp_bias),
+      .mlp_post_norm = norm(names.mlp_post_norm),
   };
 }
 
@@ -185,6 +190,7 @@ Transformer load_transformer(const io::ModelDirectory& directory, const LoadOpti
     const bool tied = model.config.tied_head;
     const bool is_here = tied && model.stages.is_first();
     model.head = is_here ? model.token_embedding : reader.read(tied ? embedding : "lm_head.weight", {v, d});
+    if (traits.head_bias) model.head_bias = reader.read("lm_head.bias", {v});
   }
   return model;
 }

@@ -30,7 +30,7 @@ YarnRange yarn_range(const io::ModelConfig& config) {
   // The pair, as a real number, that turns so often within the trained context.
   const auto pair_of = [&](double turned) {
     const double context = static_cast<double>(scaling.original_max_position_embeddings);
-    return static_cast<double>(config.head_dim) * std::log(context / (turned * 2 * std::numbers::pi)) /
+    return static_cast<double>(config.rotary_dim) * std::log(context / (turned * 2 * std::numbers::pi)) /
            (2 * std::log(config.rope_theta));
   };
   double low = pair_of(scaling.beta_fast), high = pair_of(scaling.beta_slow);
@@ -39,7 +39,7 @@ YarnRange yarn_range(const io::ModelConfig& config) {
     high = std::ceil(high);
   }
   low = std::max(low, 0.0);
-  high = std::min(high, static_cast<double>(config.head_dim - 1));
+  high = std::min(high, static_cast<double>(config.rotary_dim - 1));
   return {low, low == high ? high + 0.001 : high};
 }
 
@@ -50,7 +50,7 @@ double yarn(double frequency, std::int64_t pair, const YarnRange& range, const i
 
 // `factors` are those of longrope.
 torch::Tensor scaled_frequencies(const io::ModelConfig& config, const std::vector<double>& factors) {
-  const std::int64_t half = config.head_dim / 2;
+  const std::int64_t half = config.rotary_dim / 2;
   const io::RopeScaling& scaling = config.rope_scaling;
   const YarnRange range = scaling.kind == Kind::yarn ? yarn_range(config) : YarnRange{0, 1};
   auto frequencies = torch::empty({half}, torch::kDouble);
@@ -86,12 +86,19 @@ RotaryFrequencies rotary_frequencies(const io::ModelConfig& config, torch::Devic
                            .of_long_texts = {}};
   if (scaling.kind == Kind::longrope)
     rotary.of_long_texts = scaled_frequencies(config, scaling.long_factors).to(device);
+  if (config.local_rope_theta > 0) {
+    io::ModelConfig local = config;
+    local.rope_theta = config.local_rope_theta;
+    local.rope_scaling = {};
+    rotary.of_local_layers = scaled_frequencies(local, {}).to(device);
+  }
   return rotary;
 }
 
-Rotation rotation_of(const RotaryFrequencies& rotary, const io::ModelConfig& config, const TokenLayout& layout) {
-  auto frequencies = rotary.frequencies.unsqueeze(0);  // [1 or tokens, e / 2]
-  if (rotary.of_long_texts.defined()) {
+Rotation rotation_of(const RotaryFrequencies& rotary, const io::ModelConfig& config, const TokenLayout& layout,
+                     bool local) {
+  auto frequencies = (local ? rotary.of_local_layers : rotary.frequencies).unsqueeze(0);  // [1 or tokens, e / 2]
+  if (rotary.of_long_texts.defined() && !local) {
     std::vector<std::int64_t> is_long;
     for (std::int64_t row = 0; row < layout.rows; ++row) {
       const auto end = static_cast<std::size_t>(layout.row_begin[static_cast<std::size_t>(row) + 1]);
@@ -101,10 +108,11 @@ Rotation rotation_of(const RotaryFrequencies& rotary, const io::ModelConfig& con
     frequencies = at::where(chosen, rotary.of_long_texts.unsqueeze(0), frequencies);
   }
   const auto angle = layout.positions.to(torch::kDouble).unsqueeze(1) * frequencies;
-  const auto both_halves = at::cat({angle, angle}, -1).unsqueeze(1);
-  const double factor = config.rope_scaling.attention_factor;
-  if (factor == 1.0) return {both_halves.cos(), both_halves.sin()};
-  return {both_halves.cos() * factor, both_halves.sin() * factor};
+  const bool halves = config.traits().rotary_pairs == io::RotaryPairs::halves;
+  const auto of_entries = (halves ? at::cat({angle, angle}, -1) : angle.repeat_interleave(2, -1)).unsqueeze(1);
+  const double factor = local ? 1.0 : config.rope_scaling.attention_factor;
+  if (factor == 1.0) return {of_entries.cos(), of_entries.sin()};
+  return {of_entries.cos() * factor, of_entries.sin() * factor};
 }
 
 }  // namespace anchorage::worker

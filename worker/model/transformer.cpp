@@ -20,11 +20,14 @@ std::int64_t Transformer::bytes() const {
                                         position_embedding,
                                         rotary.frequencies,
                                         rotary.of_long_texts,
+                                        rotary.of_local_layers,
                                         final_norm.weight,
                                         final_norm.bias,
-                                        head};
+                                        head,
+                                        head_bias};
   for (const Block& block : blocks) {
-    for (const Norm& norm : {block.attention_norm, block.query_norm, block.key_norm, block.mlp_norm}) {
+    for (const Norm& norm : {block.attention_norm, block.query_norm, block.key_norm, block.attention_post_norm,
+                             block.mlp_norm, block.mlp_post_norm}) {
       tensors.push_back(norm.weight);
       tensors.push_back(norm.bias);
     }

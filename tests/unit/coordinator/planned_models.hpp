@@ -18,7 +18,7 @@ inline io::ModelConfig llama(std::int64_t layers, std::int64_t d_model, std::int
   model.d_ff = d_ff;
   model.heads = heads;
   model.kv_heads = kv_heads;
-  model.head_dim = d_model / heads;
+  model.head_dim = model.rotary_dim = d_model / heads;
   model.vocabulary = vocabulary;
   model.max_positions = 4096;
   model.tied_head = tied;

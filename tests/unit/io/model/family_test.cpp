@@ -22,6 +22,11 @@ TEST(Family, NamesTheModulesOfTransformers) {
   EXPECT_EQ(attention_module(llama), "model.layers.{}.self_attn");
   EXPECT_EQ(final_norm_module(llama), "model.norm");
   EXPECT_EQ(embedding_module(llama), "model.embed_tokens");
+  const FamilyTraits& gptj = traits_of(Family::gptj);
+  EXPECT_EQ(edited_module(gptj), "transformer.h.{}.mlp.fc_out");
+  EXPECT_EQ(attention_module(gptj), "transformer.h.{}.attn");
+  const FamilyTraits& gemma3 = traits_of(Family::gemma3);
+  EXPECT_EQ(edited_module(gemma3), "language_model.model.layers.{}.mlp.down_proj");
 }
 
 TEST(Family, IsFoundByItsModelType) {

@@ -103,6 +103,112 @@ TEST(ModelConfig, ReadsGpt2) {
   EXPECT_EQ(config.dtype, std::nullopt);
 }
 
+// As the hub has GPT-J 6B's.
+const json gptj = json::parse(R"({
+  "activation_function": "gelu_new", "architectures": ["GPTJForCausalLM"], "attn_pdrop": 0.0, "bos_token_id": 50256,
+  "embd_pdrop": 0.0, "eos_token_id": 50256, "gradient_checkpointing": false, "layer_norm_epsilon": 1e-05,
+  "model_type": "gptj", "n_embd": 4096, "n_head": 16, "n_inner": null, "n_layer": 28, "n_positions": 2048,
+  "rotary": true, "rotary_dim": 64, "scale_attn_weights": true, "tie_word_embeddings": false, "vocab_size": 50400})");
+
+TEST(ModelConfig, ReadsGptJ) {
+  const ModelConfig config = parse_model_config(gptj, "config.json");
+  EXPECT_EQ(config.family, Family::gptj);
+  EXPECT_EQ(config.d_ff, 16384) << "four times the width where n_inner is null";
+  EXPECT_EQ(config.kv_heads, 16);
+  EXPECT_EQ(config.head_dim, 256);
+  EXPECT_EQ(config.rotary_dim, 64);
+  EXPECT_DOUBLE_EQ(config.rope_theta, 10000.0);
+  EXPECT_FALSE(config.qkv_bias);
+  EXPECT_FALSE(config.attention_output_bias);
+  EXPECT_TRUE(config.mlp_bias);
+  EXPECT_FALSE(config.tied_head);
+  EXPECT_THAT(config.unknown_keys, IsEmpty());
+  EXPECT_EQ(without(gptj, "rotary_dim").rotary_dim, 64);
+}
+
+TEST(ModelConfig, RotaryPositionsTurnAnEvenPartOfAHead) {
+  EXPECT_THAT(refusal_of(gptj, {{"rotary_dim", 63}}), HasSubstr("an even part of a head"));
+  EXPECT_THAT(refusal_of(gptj, {{"rotary_dim", 512}}), HasSubstr("at most the 256 entries of a head"));
+  EXPECT_THAT(refusal_of(gptj, {{"rotary", false}}), HasSubstr("'rotary' to be true"));
+}
+
+// As the hub has Gemma 2 2B's.
+const json gemma2 = json::parse(R"({
+  "architectures": ["Gemma2ForCausalLM"], "attention_bias": false, "attention_dropout": 0.0,
+  "attn_logit_softcapping": 50.0, "bos_token_id": 2, "cache_implementation": "hybrid", "eos_token_id": 1,
+  "final_logit_softcapping": 30.0, "head_dim": 256, "hidden_act": "gelu_pytorch_tanh",
+  "hidden_activation": "gelu_pytorch_tanh", "hidden_size": 2304, "initializer_range": 0.02, "intermediate_size": 9216,
+  "max_position_embeddings": 8192, "model_type": "gemma2", "num_attention_heads": 8, "num_hidden_layers": 26,
+  "num_key_value_heads": 4, "pad_token_id": 0, "query_pre_attn_scalar": 256, "rms_norm_eps": 1e-06,
+  "rope_theta": 10000.0, "sliding_window": 4096, "torch_dtype": "float32", "vocab_size": 256000})");
+
+// As the hub has Gemma 3 4B's, with vision.
+const json gemma3 = json::parse(R"({
+  "architectures": ["Gemma3ForConditionalGeneration"], "boi_token_index": 255999, "eos_token_id": [1, 106],
+  "model_type": "gemma3", "torch_dtype": "bfloat16",
+  "text_config": {"hidden_size": 2560, "intermediate_size": 10240, "model_type": "gemma3_text",
+                  "num_hidden_layers": 34, "rope_scaling": {"factor": 8.0, "rope_type": "linear"},
+                  "sliding_window": 1024},
+  "vision_config": {"hidden_size": 1152, "model_type": "siglip_vision_model"}})");
+
+TEST(ModelConfig, ReadsGemma2) {
+  const ModelConfig config = parse_model_config(gemma2, "config.json");
+  EXPECT_EQ(config.family, Family::gemma2);
+  EXPECT_EQ(config.head_dim, 256);
+  EXPECT_EQ(config.activation, Activation::gelu_new);
+  EXPECT_TRUE(config.tied_head);
+  EXPECT_DOUBLE_EQ(config.query_scalar(), 256);
+  EXPECT_DOUBLE_EQ(config.attention_cap, 50);
+  EXPECT_DOUBLE_EQ(config.head_cap, 30);
+  EXPECT_EQ(config.window_of(0), 4096);
+  EXPECT_EQ(config.window_of(1), 0);
+  EXPECT_DOUBLE_EQ(config.local_rope_theta, 0);
+  EXPECT_THAT(config.unknown_keys, IsEmpty());
+}
+
+TEST(ModelConfig, ANullCapIsNoneAndAnAbsentOneTheDefault) {
+  EXPECT_DOUBLE_EQ(with(gemma2, {{"attn_logit_softcapping", nullptr}}).attention_cap, 0);
+  EXPECT_DOUBLE_EQ(without(gemma2, "final_logit_softcapping").head_cap, 30);
+  EXPECT_THAT(refusal_of(gemma2, {{"use_bidirectional_attention", true}}), HasSubstr("'use_bidirectional_attention'"));
+}
+
+TEST(ModelConfig, ReadsTheTextModelOfGemma3WithVision) {
+  const ModelConfig config = parse_model_config(gemma3, "config.json");
+  EXPECT_EQ(config.family, Family::gemma3);
+  EXPECT_EQ(config.layers, 34);
+  EXPECT_EQ(config.d_model, 2560);
+  EXPECT_EQ(config.heads, 8) << "this and the next: defaults of the class";
+  EXPECT_EQ(config.kv_heads, 4);
+  EXPECT_EQ(config.head_dim, 256);
+  EXPECT_EQ(config.vocabulary, 262208);
+  EXPECT_EQ(config.max_positions, 131072);
+  EXPECT_DOUBLE_EQ(config.attention_cap, 0);
+  EXPECT_DOUBLE_EQ(config.head_cap, 0);
+  EXPECT_EQ(config.window_of(4), 1024);
+  EXPECT_EQ(config.window_of(5), 0);
+  EXPECT_DOUBLE_EQ(config.rope_theta, 1e6);
+  EXPECT_EQ(config.rope_scaling.kind, RopeScaling::Kind::linear);
+  EXPECT_DOUBLE_EQ(config.local_rope_theta, 10000.0);
+  EXPECT_THAT(config.eos_ids, ElementsAre(1, 106));
+  EXPECT_EQ(config.dtype, DType::bf16);
+  EXPECT_THAT(config.unknown_keys, IsEmpty());
+  EXPECT_THAT(refusal_of(gemma3, {{"text_config", nullptr}}), HasSubstr("the field 'text_config'"));
+}
+
+TEST(ModelConfig, ReadsASetOfRotaryParametersForEachKindOfLayer) {
+  json text = gemma3["text_config"];
+  text.erase("rope_scaling");
+  text["rope_parameters"] = {{"full_attention", {{"rope_type", "linear"}, {"factor", 4.0}, {"rope_theta", 5000.0}}},
+                             {"sliding_attention", {{"rope_type", "default"}, {"rope_theta", 70.0}}}};
+  const ModelConfig config = parse_model_config(text, "config.json");
+  EXPECT_DOUBLE_EQ(config.rope_theta, 5000.0);
+  EXPECT_DOUBLE_EQ(config.rope_scaling.factor, 4.0);
+  EXPECT_DOUBLE_EQ(config.local_rope_theta, 70.0);
+  EXPECT_THAT(config.unknown_keys, IsEmpty());
+  text["rope_parameters"]["sliding_attention"]["rope_type"] = "yarn";
+  EXPECT_THAT(refusal_of(text, json::object()), HasSubstr("the rope type default"));
+}
+
 TEST(ModelConfig, NInnerMayBeNullOrGiven) {
   EXPECT_EQ(with(gpt2, {{"n_inner", nullptr}}).d_ff, 6400);
   EXPECT_EQ(with(gpt2, {{"n_inner", 100}}).d_ff, 100);
