@@ -4,7 +4,7 @@
 
 writes OUT/<name>/ (a Hugging Face directory with a byte-level tokenizer), OUT/names.json with the names, and
 OUT/<name>.json: {"rows": [[ids]], "log_probabilities": [[[V]]] f64, "keys": {layer: [[f]] of each row's last token},
-"greedy": [[ids]], "bf16": the largest difference of a log-probability that transformers' own bf16 makes}.
+"greedy": [[ids]], "bf16": the largest error of a log-probability that transformers' own bf16 makes in 100 texts}.
 """
 
 import copy
@@ -134,12 +134,15 @@ def reference(model, rows):
     return {"rows": rows, "log_probabilities": log_probabilities, "keys": keys, "greedy": greedy}
 
 
-def bf16_difference(model, expected):
+def bf16_difference(model):
+    """The largest over many texts: that of a few tokens is a matter of luck, and nothing to hold another
+    implementation to."""
     rounded = copy.deepcopy(model).to(torch.bfloat16)
     differences = []
-    for row, exact in zip(expected["rows"], expected["log_probabilities"]):
-        log_probabilities = torch.log_softmax(rounded(torch.tensor([row])).logits[0].float(), -1)
-        differences.append((log_probabilities - torch.tensor(exact)).abs().max().item())
+    for length in (24, 40):
+        ids = torch.randint(3, VOCABULARY, (50, length))
+        exact, rough = (torch.log_softmax(each(ids).logits.float(), -1) for each in (model, rounded))
+        differences.append((rough - exact).abs().max().item())
     return max(differences)
 
 
@@ -161,7 +164,7 @@ def main(out):
         rows = [torch.randint(3, VOCABULARY, (length,)).tolist() for length in (1, 5, 40, 17, 28)]
         with torch.no_grad():
             expected = reference(model, rows)
-            expected["bf16"] = bf16_difference(model, expected)
+            expected["bf16"] = bf16_difference(model)
         model.save_pretrained(out / folder)
         tokenizer.save(str(out / folder / "tokenizer.json"))
         (out / f"{folder}.json").write_text(json.dumps(expected))
