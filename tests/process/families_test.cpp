@@ -119,7 +119,7 @@ TEST_F(FamiliesByProgram, RealConfigurationsPlanOrAreRefusedByName) {
       ++planned;
     }
   }
-  EXPECT_GE(planned, 27);
+  EXPECT_GE(planned, 34);
   EXPECT_GE(refused, 1);
 }
 

@@ -383,6 +383,81 @@ TEST(ModelConfig, RealFilesHaveNoUnknownKeysOrAreRefusedByName) {
   EXPECT_GE(read["gemma3"], 2);
 }
 
+// The oddities of published files of the families after LLaMA, with small sizes.
+
+TEST(ModelConfig, ReadsQwen2WithAWindowThatIsNotInUse) {
+  const json qwen2 = json::parse(R"({
+    "architectures": ["Qwen2ForCausalLM"], "bos_token_id": 151643, "eos_token_id": 151645, "hidden_act": "silu",
+    "hidden_size": 896, "intermediate_size": 4864, "max_position_embeddings": 32768, "max_window_layers": 1,
+    "model_type": "qwen2", "num_attention_heads": 14, "num_hidden_layers": 2, "num_key_value_heads": 2,
+    "rms_norm_eps": 1e-06, "rope_theta": 1000000.0, "sliding_window": 32768, "tie_word_embeddings": true,
+    "torch_dtype": "bfloat16", "use_mrope": false, "use_sliding_window": false, "vocab_size": 151936})");
+  const ModelConfig config = parse_model_config(qwen2, "config.json");
+  EXPECT_EQ(config.family, Family::qwen2);
+  EXPECT_EQ(config.head_dim, 64);
+  EXPECT_TRUE(config.qkv_bias);
+  EXPECT_FALSE(config.attention_output_bias);
+  EXPECT_FALSE(config.mlp_bias);
+  EXPECT_THAT(config.windows, ElementsAre(0, 0));
+  EXPECT_THAT(config.unknown_keys, IsEmpty());
+  EXPECT_THAT(with(qwen2, {{"use_sliding_window", true}}).windows, ElementsAre(0, 32768));
+  EXPECT_THAT(refusal_of(qwen2, {{"use_mrope", true}}), HasSubstr("'use_mrope'"));
+  EXPECT_EQ(without(qwen2, "bos_token_id").bos_id, std::nullopt) << "the class has none";
+}
+
+TEST(ModelConfig, ReadsQwen3AsTransformers457SavesIt) {
+  const json qwen3 = json::parse(R"({
+    "architectures": ["Qwen3ForCausalLM"], "attention_bias": false, "dtype": "float32", "eos_token_id": 151645,
+    "head_dim": 128, "hidden_act": "silu", "hidden_size": 2560, "intermediate_size": 9728,
+    "layer_types": ["full_attention", "full_attention"], "max_position_embeddings": 40960, "max_window_layers": 36,
+    "model_type": "qwen3", "num_attention_heads": 32, "num_hidden_layers": 2, "num_key_value_heads": 8,
+    "rms_norm_eps": 1e-06, "rope_scaling": null, "rope_theta": 1000000, "sliding_window": null,
+    "tie_word_embeddings": true, "use_sliding_window": false, "vocab_size": 151936})");
+  const ModelConfig config = parse_model_config(qwen3, "config.json");
+  EXPECT_EQ(config.family, Family::qwen3);
+  EXPECT_EQ(config.heads * config.head_dim, 4096) << "beside a width of 2560";
+  EXPECT_EQ(config.dtype, DType::f32);
+  EXPECT_DOUBLE_EQ(config.rope_theta, 1e6);
+  EXPECT_FALSE(config.qkv_bias);
+  EXPECT_THAT(config.windows, ElementsAre(0, 0));
+  EXPECT_THAT(config.unknown_keys, IsEmpty());
+  EXPECT_EQ(without(qwen3, "head_dim").head_dim, 128) << "the class's default, not 2560 / 32";
+}
+
+TEST(ModelConfig, ReadsMistralWithAndWithoutAWindow) {
+  const json mistral = json::parse(R"({
+    "bos_token_id": 1, "eos_token_id": 2, "hidden_act": "silu", "hidden_size": 64, "intermediate_size": 96,
+    "max_position_embeddings": 32768, "model_type": "mistral", "num_attention_heads": 16, "num_hidden_layers": 2,
+    "num_key_value_heads": 8, "rms_norm_eps": 1e-05, "rope_theta": 10000.0, "sliding_window": 4096,
+    "tie_word_embeddings": false, "torch_dtype": "bfloat16", "vocab_size": 32000})");
+  EXPECT_THAT(parse_model_config(mistral, "config.json").windows, ElementsAre(4096, 4096));
+  EXPECT_THAT(with(mistral, {{"sliding_window", nullptr}}).windows, ElementsAre(0, 0));
+  EXPECT_EQ(with(mistral, {{"head_dim", 128}}).head_dim, 128) << "Nemo: apart from the width";
+  EXPECT_EQ(without(mistral, "num_key_value_heads").kv_heads, 8) << "the class's default";
+  EXPECT_EQ(with(mistral, {{"num_key_value_heads", nullptr}}).kv_heads, 16);
+}
+
+TEST(ModelConfig, ReadsPhi3WithLongropeAndAPartOfEachHeadTurned) {
+  const json phi3 = json::parse(R"({
+    "attention_bias": false, "auto_map": {"AutoConfig": "configuration_phi3.Phi3Config"}, "bos_token_id": 1,
+    "embd_pdrop": 0.0, "eos_token_id": 32000, "hidden_act": "silu", "hidden_size": 16, "intermediate_size": 24,
+    "max_position_embeddings": 131072, "model_type": "phi3", "num_attention_heads": 2, "num_hidden_layers": 2,
+    "num_key_value_heads": 2, "original_max_position_embeddings": 4096, "resid_pdrop": 0.0, "rms_norm_eps": 1e-05,
+    "rope_scaling": {"long_factor": [1.07, 1.12, 1.5, 2.0], "short_factor": [1.0, 1.02, 1.1, 1.2],
+                     "type": "longrope"},
+    "rope_theta": 10000.0, "sliding_window": 262144, "tie_word_embeddings": false, "vocab_size": 32064})");
+  const ModelConfig config = parse_model_config(phi3, "config.json");
+  EXPECT_EQ(config.family, Family::phi3);
+  EXPECT_EQ(config.rope_scaling.kind, RopeScaling::Kind::longrope);
+  EXPECT_EQ(config.rope_scaling.original_max_position_embeddings, 4096);
+  EXPECT_EQ(config.rope_scaling.long_factors.size(), 4U);
+  EXPECT_THAT(config.windows, ElementsAre(262144, 262144));
+  EXPECT_THAT(config.unknown_keys, IsEmpty());
+  EXPECT_THAT(refusal_of(phi3, {{"attention_bias", true}}), HasSubstr("'attention_bias'"));
+  EXPECT_THAT(refusal_of(phi3, {{"partial_rotary_factor", 0.75}}), HasSubstr("3 numbers in 'short_factor'"));
+  EXPECT_EQ(with(phi3, {{"partial_rotary_factor", 0.75}, {"rope_scaling", nullptr}}).rotary_dim, 6);
+}
+
 TEST(ModelConfig, SizesThatCannotBeAreRefused) {
   const std::vector<Refused> all = {
       {gpt2, {{"n_head", 24}}, "a width that the 24 heads divide, found 1600"},

@@ -9,7 +9,6 @@
 #include "tests/support/message_of.hpp"
 #include "tests/support/temporary_directory.hpp"
 #include "tests/unit/worker/model/golden_model.hpp"
-#include "worker/evaluation/score.hpp"
 #include "worker/model/forward.hpp"
 #include "worker/model/generate.hpp"
 
