@@ -72,9 +72,6 @@ MODELS = {
                     rope_parameters=dict(**YARN, attention_factor=1.25, beta_fast=16, beta_slow=2))),
     "mistral": lambda: MistralForCausalLM(MistralConfig(**LLAMA, head_dim=16, sliding_window=8)),
     "phi3": lambda: Phi3ForCausalLM(Phi3Config(**LLAMA, pad_token_id=0, sliding_window=8)),
-    "phi3_partial_rotary": lambda: Phi3ForCausalLM(
-        Phi3Config(**LLAMA, pad_token_id=0, rope_parameters=dict(
-            rope_type="default", rope_theta=10000.0, partial_rotary_factor=0.75))),
     "phi3_longrope": lambda: Phi3ForCausalLM(
         Phi3Config(**LLAMA, pad_token_id=0, original_max_position_embeddings=32, rope_parameters=LONGROPE)),
     "gptj": lambda: GPTJForCausalLM(
