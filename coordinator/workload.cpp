@@ -36,9 +36,14 @@ std::int64_t layer_parameters(const io::ModelConfig& model) {
   const std::int64_t d = model.d_model, f = model.d_ff, queries = model.heads * model.head_dim,
                      joined = queries + 2 * model.kv_heads * model.head_dim;
   const std::int64_t up = model.traits().gated_mlp ? 2 * f : f;
-  const std::int64_t attention = joined * d + d * queries + (model.attention_bias ? joined + d : 0);
+  const io::TensorNames& names = model.traits().names;
+  const std::int64_t head_norms =
+      (names.query_norm.empty() ? 0 : model.head_dim) + (names.key_norm.empty() ? 0 : model.head_dim);
+  const std::int64_t attention =
+      joined * d + d * queries + (model.qkv_bias ? joined : 0) + (model.attention_output_bias ? d : 0) + head_norms;
   const std::int64_t mlp = up * d + d * f + (model.mlp_bias ? up + d : 0);
-  return attention + mlp + 2 * norm_parameters(model);
+  const std::int64_t norms = (model.traits().parallel_block ? 1 : 2) + (model.traits().has_post_norms() ? 2 : 0);
+  return attention + mlp + norms * norm_parameters(model);
 }
 
 bool has_head(const io::ModelConfig& model, const sharding::StageLayers& layers) {
@@ -52,10 +57,12 @@ std::int64_t weight_bytes_of(const Workload& workload, const sharding::StageLaye
   std::int64_t parameters = layers.size() * layer_parameters(model);
   if (layers.contains(0)) parameters += embedding + (rotary ? 0 : model.max_positions * model.d_model);
   if (has_head(model, layers)) {
-    parameters += norm_parameters(model);
+    parameters += norm_parameters(model) + (model.traits().head_bias ? model.vocabulary : 0);
     if (!(model.tied_head && layers.contains(0))) parameters += embedding;
   }
-  const std::int64_t frequencies = rotary ? model.head_dim / 2 * 8 : 0;
+  const bool long_texts_too = !model.rope_scaling.long_factors.empty();
+  const std::int64_t sets = (long_texts_too ? 2 : 1) + (model.local_rope_theta > 0 ? 1 : 0);
+  const std::int64_t frequencies = rotary ? sets * (model.rotary_dim / 2) * 8 : 0;
   return parameters * workload.weight_bytes + frequencies;
 }
 

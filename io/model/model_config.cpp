@@ -1,15 +1,15 @@
 #include "io/model/model_config.hpp"
 
-#include <algorithm>
 #include <array>
-#include <cmath>
-#include <limits>
 #include <nlohmann/json.hpp>
 #include <string_view>
 #include <utility>
 
 #include "io/error.hpp"
 #include "io/files/mapped_file.hpp"
+#include "io/model/config_fields.hpp"
+#include "io/model/config_refusals.hpp"
+#include "io/model/layer_windows.hpp"
 #include "io/model/model_config_keys.hpp"
 #include "io/text/strict_json.hpp"
 #include "io/text/text_of.hpp"
@@ -19,119 +19,7 @@ namespace {
 
 using nlohmann::json;
 
-// One JSON object whose fields are read by name. A null field counts as absent, as in transformers, and so
-// does an empty name.
-class Fields {
- public:
-  Fields(const json& object, std::string where) : object_(object), where_(std::move(where)) {
-    if (!object_.is_object()) refuse("a JSON object", object_.type_name());
-  }
-
-  const json* find(std::string_view name) const {
-    const auto field = object_.find(std::string(name));
-    return field == object_.end() || field->is_null() ? nullptr : &*field;
-  }
-
-  std::int64_t size(std::string_view name) const {
-    const json* const field = find(name);
-    if (field == nullptr) refuse(fmt::format("the field '{}'", name), "none");
-    return size_from(name, *field);
-  }
-  std::int64_t size_or(std::string_view name, std::int64_t otherwise) const {
-    const json* const field = find(name);
-    return field == nullptr ? otherwise : size_from(name, *field);
-  }
-
-  double positive(std::string_view name) const {
-    const json* const field = find(name);
-    if (field == nullptr) refuse(fmt::format("the field '{}'", name), "none");
-    return positive_from(name, *field);
-  }
-  double positive_or(std::string_view name, double otherwise) const {
-    const json* const field = find(name);
-    return field == nullptr ? otherwise : positive_from(name, *field);
-  }
-
-  bool flag_or(std::string_view name, bool otherwise) const {
-    const json* const field = find(name);
-    if (field == nullptr) return otherwise;
-    if (!field->is_boolean()) refuse(fmt::format("'{}' to be true or false", name), shown(*field));
-    return field->get<bool>();
-  }
-
-  std::string text_or(std::string_view name, const std::string& otherwise) const {
-    const json* const field = find(name);
-    if (field == nullptr) return otherwise;
-    if (!field->is_string()) refuse(fmt::format("'{}' to be a string", name), shown(*field));
-    return field->get<std::string>();
-  }
-
-  // Reads token ids: a number, a list of numbers, or null for none; `otherwise` where the field is absent.
-  std::vector<std::int64_t> ids_or(std::string_view name, std::int64_t otherwise) const {
-    if (!object_.contains(std::string(name))) return {otherwise};
-    const json* const field = find(name);
-    if (field == nullptr) return {};
-    std::vector<std::int64_t> ids;
-    for (const json& id : field->is_array() ? *field : json::array({*field})) {
-      if (!id.is_number_integer())
-        refuse(fmt::format("'{}' to be a token id or a list of them", name), shown(*field));
-      ids.push_back(id.get<std::int64_t>());
-    }
-    return ids;
-  }
-
-  [[noreturn]] void refuse(std::string expected, std::string found, std::string remedy = "fix the file") const {
-    throw UserError(
-        {.expected = std::move(expected), .found = std::move(found), .where = where_, .remedy = std::move(remedy)});
-  }
-  [[noreturn]] void refuse_unimplemented(const std::string& expected, const std::string& found) const {
-    refuse(expected, found, "this is not implemented: take another model");
-  }
-
-  const std::string& where() const { return where_; }
-
- private:
-  std::int64_t size_from(std::string_view name, const json& field) const {
-    constexpr std::uint64_t limit =
-        std::numeric_limits<std::int32_t>::max();  // so that products of two fit 64 bits
-    if (!field.is_number_integer() || field.get<std::uint64_t>() - 1 >= limit) {  // 0 and below wrap around
-      refuse(fmt::format("'{}' to be an integer from 1 to {}", name, limit), shown(field));
-    }
-    return field.get<std::int64_t>();
-  }
-  double positive_from(std::string_view name, const json& field) const {
-    if (!field.is_number() || !(field.get<double>() > 0.0)) {
-      refuse(fmt::format("'{}' to be a positive number", name), shown(field));
-    }
-    return field.get<double>();
-  }
-
-  const json& object_;
-  std::string where_;
-};
-
-// Whether an option is used: null, absent and the plain value mean that it is not. With `use_sliding_window`
-// off, a window beside it is not used either, and `layer_types` may say of each layer that it has none.
-bool is_in_use(const Fields& fields, const RefusedKey& option) {
-  const json* const field = fields.find(option.name);
-  if (field == nullptr || *field == json::parse(option.plain)) return false;
-  if (option.name == "sliding_window") return fields.flag_or("use_sliding_window", true);
-  if (option.name == "layer_types" && field->is_array()) {
-    return std::ranges::any_of(*field, [](const json& type) { return type != "full_attention"; });
-  }
-  return true;
-}
-
-void refuse_unimplemented_options(const Fields& fields) {
-  for (const RefusedKey& option : refused_keys()) {
-    if (!is_in_use(fields, option)) continue;
-    const std::string expected = option.plain == "null" ? fmt::format("no '{}'", option.name)
-                                                        : fmt::format("'{}' to be {}", option.name, option.plain);
-    fields.refuse_unimplemented(expected, shown(*fields.find(option.name)));
-  }
-}
-
-Activation activation_of(const Fields& fields, std::string_view name, const std::string& otherwise) {
+Activation activation_of(const ConfigFields& fields, std::string_view name, const std::string& otherwise) {
   static constexpr std::array<std::pair<std::string_view, Activation>, 5> known = {{
       {"gelu_new", Activation::gelu_new},
       {"gelu_pytorch_tanh", Activation::gelu_new},
@@ -147,7 +35,7 @@ Activation activation_of(const Fields& fields, std::string_view name, const std:
                               fmt::format("'{}'", text));
 }
 
-std::optional<DType> dtype_of(const Fields& fields) {
+std::optional<DType> dtype_of(const ConfigFields& fields) {
   const char* const name = fields.find("dtype") != nullptr ? "dtype" : "torch_dtype";
   const std::string text = fields.text_or(name, "");
   if (text.empty()) return std::nullopt;
@@ -158,70 +46,69 @@ std::optional<DType> dtype_of(const Fields& fields) {
                               fmt::format("'{}'", text));
 }
 
-RopeScaling rope_scaling_of(const Fields& rope, std::int64_t max_positions) {
-  const std::string type = rope.text_or("rope_type", rope.text_or("type", "default"));
-  if (type == "default") return {};
-  if (type == "linear") return {.kind = RopeScaling::Kind::linear, .factor = rope.positive("factor")};
-  if (type != "llama3") {
-    rope.refuse_unimplemented("the rope type default, linear or llama3", fmt::format("'{}'", type));
+// Reads which share of a head is turned, where the family has such a key, in the rotary parameters too; as
+// transformers does, rounded down.
+void read_rotary_share(const ConfigFields& fields, ModelConfig& config) {
+  const std::string_view name = config.traits().keys.rotary_share;
+  if (name.empty()) return;
+  if (fields.find(name) != nullptr) {
+    const double share = fields.positive(name);
+    if (share > 1) fields.refuse(fmt::format("'{}' of at most 1", name), fmt::format("{}", share));
+    config.rotary_dim = static_cast<std::int64_t>(static_cast<double>(config.head_dim) * share);
   }
-  const RopeScaling scaling = {
-      .kind = RopeScaling::Kind::llama3,
-      .factor = rope.positive("factor"),
-      .low_freq_factor = rope.positive("low_freq_factor"),
-      .high_freq_factor = rope.positive("high_freq_factor"),
-      .original_max_position_embeddings = rope.size_or("original_max_position_embeddings", max_positions)};
-  if (scaling.high_freq_factor <= scaling.low_freq_factor) {
-    rope.refuse(fmt::format("'high_freq_factor' above 'low_freq_factor' {}", scaling.low_freq_factor),
-                fmt::format("{}", scaling.high_freq_factor));
+  for (const char* const inner : {"rope_parameters", "rope_scaling"}) {
+    if (const json* const object = fields.find(inner))
+      read_rotary_share(ConfigFields(*object, fmt::format("'{}' of {}", inner, fields.where())), config);
   }
-  return scaling;
 }
 
-// Reads three spellings: 'rope_parameters' holds everything (transformers 5), or 'rope_scaling' with
-// 'rope_type' (4) or 'type' (older) beside 'rope_theta'. As in transformers, 'rope_scaling' wins over
-// 'rope_parameters', a theta inside over the one beside it, and original_max_position_embeddings beside it
-// over the one inside.
-void read_rope(const Fields& fields, ModelConfig& config) {
-  config.rope_theta = fields.positive_or("rope_theta", 10000.0);
-  for (const char* const name : {"rope_scaling", "rope_parameters"}) {
-    const json* const object = fields.find(name);
-    if (object == nullptr || object->empty()) continue;
-    const Fields rope(*object, fmt::format("'{}' of {}", name, fields.where()));
-    refuse_unimplemented_options(rope);
-    if (rope.find("full_attention") != nullptr || rope.find("sliding_attention") != nullptr) {
-      rope.refuse_unimplemented("one set of rotary parameters", "one for each kind of layer");
-    }
-    config.rope_theta = rope.positive_or("rope_theta", config.rope_theta);
-    config.rope_scaling = rope_scaling_of(rope, config.max_positions);
-    std::int64_t& trained = config.rope_scaling.original_max_position_embeddings;
-    if (trained > 0) trained = fields.size_or("original_max_position_embeddings", trained);
-    return;
-  }
+// A number, `otherwise` where it is absent, 0 where it is null.
+double number_or_none(const ConfigFields& fields, std::string_view name, double otherwise) {
+  return fields.has(name) ? fields.positive_or(name, 0) : otherwise;
+}
+
+std::int64_t size_or_required(const ConfigFields& fields, std::string_view name, std::int64_t otherwise) {
+  return otherwise > 0 ? fields.size_or(name, otherwise) : fields.size(name);
 }
 
 // Reads sizes and options under the family's names.
-void read_family(const Fields& fields, const FamilyTraits& traits, ModelConfig& config) {
+void read_family(const ConfigFields& fields, const FamilyTraits& traits, ModelConfig& config) {
   const ConfigKeys& keys = traits.keys;
   config.family = traits.family;
   config.layers = fields.size(keys.layers);
   config.d_model = fields.size(keys.d_model);
   config.d_ff = keys.d_ff_per_d_model == 0 ? fields.size(keys.d_ff)
                                            : fields.size_or(keys.d_ff, keys.d_ff_per_d_model * config.d_model);
-  config.heads = fields.size(keys.heads);
-  config.kv_heads = fields.size_or(keys.kv_heads, config.heads);
-  config.head_dim = fields.size_or(keys.head_dim, config.d_model / config.heads);
-  config.max_positions = fields.size(keys.max_positions);
+  config.heads = size_or_required(fields, keys.heads, keys.default_heads);
+  const bool default_kv_heads = keys.default_kv_heads > 0 && !fields.has(keys.kv_heads);
+  config.kv_heads = default_kv_heads ? keys.default_kv_heads : fields.size_or(keys.kv_heads, config.heads);
+  const bool default_head_dim = keys.default_head_dim > 0 && !fields.has(keys.head_dim);
+  config.head_dim =
+      default_head_dim ? keys.default_head_dim : fields.size_or(keys.head_dim, config.d_model / config.heads);
+  config.max_positions = size_or_required(fields, keys.max_positions, keys.default_max_positions);
   config.norm_epsilon = fields.positive_or(keys.norm_epsilon, keys.default_norm_epsilon);
   config.activation = activation_of(fields, keys.activation, std::string(keys.default_activation));
   config.tied_head = fields.flag_or("tie_word_embeddings", keys.tied_head_by_default);
-  config.attention_bias = keys.attention_bias.empty() || fields.flag_or(keys.attention_bias, false);
-  config.mlp_bias = keys.mlp_bias.empty() || fields.flag_or(keys.mlp_bias, false);
-  if (traits.positions == PositionKind::rotary) read_rope(fields, config);
+  config.qkv_bias = fields.flag_or(keys.attention_bias, traits.biases.qkv);
+  config.attention_output_bias = fields.flag_or(keys.attention_bias, traits.biases.attention_output);
+  config.mlp_bias = fields.flag_or(keys.mlp_bias, traits.biases.mlp);
+  config.windows = read_windows(fields, traits, config.layers);
+  config.attention_scale = fields.positive_or(keys.query_scalar, keys.default_query_scalar);
+  config.attention_cap = number_or_none(fields, keys.attention_cap, keys.default_attention_cap);
+  config.head_cap = number_or_none(fields, keys.head_cap, keys.default_head_cap);
+  if (traits.positions != PositionKind::rotary) return;
+  const std::int64_t rotary_dim = keys.default_rotary_dim == 0 ? config.head_dim : keys.default_rotary_dim;
+  config.rotary_dim = fields.size_or(keys.rotary_dim, rotary_dim);
+  read_rotary_share(fields, config);
+  RopeParameters rope = read_rope(fields, traits, config.max_positions, config.rotary_dim);
+  config.rope_theta = rope.theta;
+  config.rope_scaling = std::move(rope.scaling);
+  config.local_rope_theta = rope.local_theta;
 }
 
-void check_sizes(const Fields& fields, const ModelConfig& config) {
-  const bool own_head_dim = fields.find(config.traits().keys.head_dim) != nullptr;
+void check_sizes(const ConfigFields& fields, const ModelConfig& config) {
+  const ConfigKeys& keys = config.traits().keys;
+  const bool own_head_dim = fields.find(keys.head_dim) != nullptr || keys.default_head_dim > 0;
   if (!own_head_dim && config.d_model % config.heads != 0) {
     fields.refuse(fmt::format("a width that the {} heads divide", config.heads), fmt::format("{}", config.d_model));
   }
@@ -229,36 +116,67 @@ void check_sizes(const Fields& fields, const ModelConfig& config) {
     fields.refuse(fmt::format("a number of heads that the {} key-value heads divide", config.kv_heads),
                   fmt::format("{}", config.heads));
   }
-  if (config.traits().positions == PositionKind::rotary && config.head_dim % 2 != 0) {
-    fields.refuse("an even head size, for rotary positions turn pairs", fmt::format("{}", config.head_dim));
+  if (config.traits().positions != PositionKind::rotary) return;
+  if (config.rotary_dim > config.head_dim) {
+    fields.refuse(fmt::format("rotary positions that turn at most the {} entries of a head", config.head_dim),
+                  fmt::format("{}", config.rotary_dim));
+  }
+  if (config.rotary_dim < 2 || config.rotary_dim % 2 != 0) {
+    const bool whole = config.rotary_dim == config.head_dim;
+    fields.refuse(
+        fmt::format("an even {}, for rotary positions turn pairs", whole ? "head size" : "part of a head"),
+        fmt::format("{}", config.rotary_dim));
   }
 }
 
-void read_tokens(const Fields& fields, ModelConfig& config) {
+void read_tokens(const ConfigFields& fields, ModelConfig& config) {
   const ConfigKeys& keys = config.traits().keys;
-  config.vocabulary = fields.size("vocab_size");
-  const std::vector<std::int64_t> bos = fields.ids_or("bos_token_id", keys.default_bos_id);
+  config.vocabulary = size_or_required(fields, "vocab_size", keys.default_vocabulary);
+  const auto listed = [](std::optional<std::int64_t> id) {
+    return id ? std::vector{*id} : std::vector<std::int64_t>{};
+  };
+  const std::vector<std::int64_t> bos = fields.ids_or("bos_token_id", listed(keys.default_bos_id));
   if (bos.size() > 1) fields.refuse("one 'bos_token_id'", fmt::format("{}", bos.size()));
   if (!bos.empty()) config.bos_id = bos.front();
-  config.eos_ids = fields.ids_or("eos_token_id", keys.default_eos_id);
+  config.eos_ids = fields.ids_or("eos_token_id", listed(keys.default_eos_id));
+}
+
+ModelConfig parse_text_config(const ConfigFields& fields, const FamilyTraits& traits, const json& config) {
+  ModelConfig parsed;
+  refuse_unimplemented_options(fields, traits);
+  read_family(fields, traits, parsed);
+  read_tokens(fields, parsed);
+  parsed.dtype = dtype_of(fields);
+  check_sizes(fields, parsed);
+  parsed.unknown_keys = unknown_keys(config, traits);
+  return parsed;
+}
+
+// The text model of one that also reads images, say. What the outer file says of its ids and its dtype wins.
+ModelConfig parse_nested_config(const json& config, const FamilyTraits& traits, const std::string& where) {
+  const ConfigFields outer(config, where);
+  refuse_unimplemented_options(outer, traits);
+  const json* const inner = outer.find(traits.text_config);
+  if (inner == nullptr) outer.refuse(fmt::format("the field '{}'", traits.text_config), "none");
+  if (!inner->is_object())
+    outer.refuse(fmt::format("'{}' to be an object", traits.text_config), inner->type_name());
+  json joined = *inner;
+  for (const char* const name : {"eos_token_id", "bos_token_id", "dtype", "torch_dtype", "tie_word_embeddings"}) {
+    if (outer.has(name)) joined[name] = config.at(name);
+  }
+  return parse_text_config(ConfigFields(joined, fmt::format("'{}' of {}", traits.text_config, where)), traits,
+                           joined);
 }
 
 }  // namespace
 
 ModelConfig parse_model_config(const json& config, const std::string& where) {
-  const Fields fields(config, where);
+  const ConfigFields fields(config, where);
   const std::string type = fields.text_or("model_type", "none");
   const FamilyTraits* traits = family_named(type);
-  if (traits == nullptr)
-    fields.refuse_unimplemented(fmt::format("'model_type' to be {}", family_names()), fmt::format("'{}'", type));
-  ModelConfig parsed;
-  read_family(fields, *traits, parsed);
-  refuse_unimplemented_options(fields);
-  read_tokens(fields, parsed);
-  parsed.dtype = dtype_of(fields);
-  check_sizes(fields, parsed);
-  parsed.unknown_keys = unknown_keys(config, parsed.family);
-  return parsed;
+  if (traits == nullptr) refuse_model_type(fields, type);
+  if (!traits->text_config.empty()) return parse_nested_config(config, *traits, where);
+  return parse_text_config(fields, *traits, config);
 }
 
 ModelConfig read_model_config(const std::filesystem::path& path) {

@@ -10,22 +10,12 @@
 
 #include "io/model/dtype.hpp"
 #include "io/model/family.hpp"
+#include "io/model/rope_scaling.hpp"
 
 namespace anchorage::io {
 
 // gelu_new is the tanh approximation (also spelled gelu_pytorch_tanh), gelu the exact one.
 enum class Activation { gelu_new, gelu, silu };
-
-// How the rotary frequencies differ from theta^(-2i/head_dim). `linear` divides all of them by `factor`;
-// `llama3` divides those of long wavelength and blends in between (transformers' _compute_llama3_parameters).
-struct RopeScaling {
-  enum class Kind { none, linear, llama3 };
-  Kind kind = Kind::none;
-  double factor = 1.0;           // linear and llama3
-  double low_freq_factor = 1.0;  // this and the next two: llama3 only
-  double high_freq_factor = 4.0;
-  std::int64_t original_max_position_embeddings = 0;
-};
 
 struct ModelConfig {
   Family family = Family::llama;
@@ -40,9 +30,15 @@ struct ModelConfig {
   double norm_epsilon = 0.0;
   Activation activation = Activation::silu;
   bool tied_head = false;  // the head is the embedding matrix
-  bool attention_bias = true;
+  bool qkv_bias = true;
+  bool attention_output_bias = true;
   bool mlp_bias = true;
-  double rope_theta = 10000.0;  // this and rope_scaling: rotary positions only
+  std::vector<std::int64_t> windows;  // of each layer: how many positions a query sees, its own among them; 0: all
+  double attention_scale = 0;         // attention's scores are divided by its root; 0: head_dim
+  double attention_cap = 0, head_cap = 0;  // x becomes cap * tanh(x / cap), in scores and in logits; 0: it stays
+  std::int64_t rotary_dim = 0;             // entries of a head that positions turn; this and the next: rotary only
+  double rope_theta = 10000.0;
+  double local_rope_theta = 0;  // of layers with a window, without scaling; 0: as of all layers
   RopeScaling rope_scaling;
   std::optional<std::int64_t> bos_id;
   std::vector<std::int64_t> eos_ids;      // may be empty
@@ -50,7 +46,12 @@ struct ModelConfig {
   std::vector<std::string> unknown_keys;  // keys of the file that were ignored, sorted
                                           // (model_config_keys.hpp)
 
+  double query_scalar() const { return attention_scale == 0 ? static_cast<double>(head_dim) : attention_scale; }
   const FamilyTraits& traits() const { return traits_of(family); }
+  // Returns a layer's entry of `windows`, 0 where that is empty.
+  std::int64_t window_of(std::int64_t layer) const {
+    return windows.empty() ? 0 : windows[static_cast<std::size_t>(layer)];
+  }
 };
 
 // Gives absent fields the values that transformers gives them; the sizes are required. Refuses by name an

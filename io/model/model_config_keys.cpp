@@ -6,6 +6,9 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "io/model/config_refusals.hpp"
+#include "io/model/layer_windows.hpp"
+
 namespace anchorage::io {
 namespace {
 
@@ -15,25 +18,10 @@ constexpr auto used = std::to_array<std::string_view>(
     {"model_type", "vocab_size", "bos_token_id", "eos_token_id", "dtype", "torch_dtype", "tie_word_embeddings"});
 constexpr auto used_by_rotary = std::to_array<std::string_view>(
     {"rope_theta", "rope_scaling", "rope_parameters", "original_max_position_embeddings"});
-constexpr auto used_of_rope =
-    std::to_array<std::string_view>({"type", "rope_type", "rope_theta", "factor", "low_freq_factor",
-                                     "high_freq_factor", "original_max_position_embeddings"});
-
-// --- Refused unless at their plain value
-
-constexpr auto refused = std::to_array<RefusedKey>({
-    {"scale_attn_weights", "true"},
-    {"scale_attn_by_inverse_layer_idx", "false"},
-    {"add_cross_attention", "false"},
-    {"is_encoder_decoder", "false"},
-    {"partial_rotary_factor", "1.0"},
-    {"rope_interleaved", "false"},
-    {"sliding_window", "null"},
-    {"use_sliding_window", "false"},
-    {"pruned_heads", "{}"},
-    {"layer_types", "null"},
-    {"quantization_config", "null"},
-});
+constexpr auto used_of_rope = std::to_array<std::string_view>(
+    {"type", "rope_type", "rope_theta", "factor", "low_freq_factor", "high_freq_factor",
+     "original_max_position_embeddings", "attention_factor", "beta_fast", "beta_slow", "truncate", "full_attention",
+     "sliding_attention", "mscale", "mscale_all_dim", "short_factor", "long_factor"});
 
 // --- Without effect
 
@@ -86,6 +74,11 @@ constexpr auto without_effect = std::to_array<std::string_view>({
     "attention_dropout",
     "initializer_range",
     "gradient_checkpointing",
+    // Names that Gemma 2 has for what other keys say.
+    "hidden_act",
+    "cache_implementation",
+    "sliding_window_size",
+    "_sliding_window_pattern",
     // Tokens that the model treats like any other; tokenizer.json determines which ones a text has.
     "pad_token_id",
     "unk_token_id",
@@ -113,6 +106,7 @@ constexpr auto without_effect = std::to_array<std::string_view>({
     "name_or_path",
     "_model_name_or_path",
     "_commit_hash",
+    "auto_map",
     "is_llama_config",
     "transformers.js_config",
     "unsloth_fixed",
@@ -127,7 +121,7 @@ constexpr auto without_effect = std::to_array<std::string_view>({
     // Older names for the number of positions, which another key gives.
     "n_ctx",
     "max_sequence_length",
-    // Models with an encoder, and sliding windows: both are refused where they are used.
+    // Models with an encoder, and windows of a family that has none: both are refused where they are used.
     "is_decoder",
     "tie_encoder_decoder",
     "cross_attention_hidden_size",
@@ -135,31 +129,29 @@ constexpr auto without_effect = std::to_array<std::string_view>({
 });
 
 bool is_refused(std::string_view key) {
-  return std::ranges::find(refused, key, &RefusedKey::name) != refused.end();
-}
-
-bool is_used(std::string_view key, const FamilyTraits& traits) {
-  const ConfigKeys& keys = traits.keys;
-  const auto own = {keys.layers,     keys.d_model,        keys.d_ff,          keys.heads,
-                    keys.kv_heads,   keys.head_dim,       keys.max_positions, keys.norm_epsilon,
-                    keys.activation, keys.attention_bias, keys.mlp_bias};
-  const bool rotary = traits.positions == PositionKind::rotary;
-  return std::ranges::find(used, key) != used.end() || std::ranges::find(own, key) != own.end() ||
-         (rotary && std::ranges::find(used_by_rotary, key) != used_by_rotary.end());
+  return std::ranges::find(refused_keys(), key, &RefusedKey::name) != refused_keys().end();
 }
 
 bool is_known(std::string_view key, const FamilyTraits& traits) {
-  return is_used(key, traits) || is_refused(key) || std::ranges::find(without_effect, key) != without_effect.end();
+  return is_used_key(key, traits) || is_refused(key) ||
+         std::ranges::find(without_effect, key) != without_effect.end();
 }
 
 }  // namespace
 
-std::span<const RefusedKey> refused_keys() {
-  return refused;
+bool is_used_key(std::string_view key, const FamilyTraits& traits) {
+  const ConfigKeys& keys = traits.keys;
+  const auto own = {keys.layers,       keys.d_model,          keys.d_ff,          keys.heads,
+                    keys.kv_heads,     keys.head_dim,         keys.max_positions, keys.norm_epsilon,
+                    keys.activation,   keys.attention_bias,   keys.mlp_bias,      keys.rotary_dim,
+                    keys.rotary_share, keys.local_rope_theta, keys.query_scalar,  keys.attention_cap,
+                    keys.head_cap};
+  const bool rotary = keys.has_rotary_parameters && traits.positions == PositionKind::rotary;
+  return std::ranges::find(used, key) != used.end() || std::ranges::find(own, key) != own.end() ||
+         is_window_key(key, traits) || (rotary && std::ranges::find(used_by_rotary, key) != used_by_rotary.end());
 }
 
-std::vector<std::string> unknown_keys(const nlohmann::json& config, Family family) {
-  const FamilyTraits& traits = traits_of(family);
+std::vector<std::string> unknown_keys(const nlohmann::json& config, const FamilyTraits& traits) {
   std::vector<std::string> unknown;
   for (const auto& [key, value] : config.items()) {
     if (!is_known(key, traits)) unknown.push_back(key);

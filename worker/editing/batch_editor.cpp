@@ -161,8 +161,7 @@ std::vector<LayerUpdate> BatchEditor::write_in_turn(const Groups& groups, shardi
     return own;
   };
   // The target of each edit: the residual stream before the batch is written, with the value added.
-  const auto targets =
-      of_groups([](const EditGroup& group) { return group.residual_stream() + group.values().select(1, 0); });
+  const auto targets = of_groups([](const EditGroup& group) { return group.target_stream(); });
   std::vector<LayerUpdate> updates;
   const auto& layers = weights_.layers();
   for (std::size_t i = 0; i < layers.size(); ++i) {
@@ -170,7 +169,9 @@ std::vector<LayerUpdate> BatchEditor::write_in_turn(const Groups& groups, shardi
     std::size_t next = 0;
     const double layers_left = static_cast<double>(layers.size() - i);
     const auto residuals = gather(of_groups([&](const EditGroup& group) {
-                                    return (targets[next++] - group.residual_stream()) / layers_left;
+                                    const auto share = (targets[next++] - group.residual_stream()) / layers_left;
+                                    const auto slopes = group.norm_slopes(layers[i]);
+                                    return slopes.defined() ? share * slopes.select(1, 1) : share;
                                   }),
                                   model_.config.d_model, "gather residuals", seconds);
     if (keys.size(0) == 0) break;
@@ -220,8 +221,19 @@ std::vector<LayerUpdate> BatchEditor::write_jointly(const Groups& groups, shardi
           [&] {
             return gather_keys_of([&] { return of_groups([](const EditGroup& group) { return group.keys(); }); });
           }};
-  auto updates =
-      JointWrite(weights_, solver_, std::move(values), keys_now, seconds).run(injected, hparams_.correction_sweeps);
+  std::vector<torch::Tensor> slopes;
+  if (model_.config.traits().has_post_norms()) {
+    const std::int64_t d = model_.config.d_model;
+    const auto slopes_of = [&](const EditGroup& group) {
+      std::vector<torch::Tensor> of_layers;
+      for (const std::int64_t layer : weights_.layers()) of_layers.push_back(group.norm_slopes(layer).flatten(1));
+      return of_layers;
+    };
+    slopes = gather_of_each_layer([&] { return of_groups(slopes_of); }, 2 * d, "gather slopes of norms", seconds);
+    for (torch::Tensor& layer : slopes) layer = layer.unflatten(1, {2, d});
+  }
+  auto updates = JointWrite(weights_, solver_, std::move(values), keys_now, std::move(slopes), seconds)
+                     .run(injected, hparams_.correction_sweeps);
   for (LayerUpdate& update : updates) absorb(update);
   return updates;
 }

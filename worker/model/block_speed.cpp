@@ -20,6 +20,10 @@ Norm norm(const io::ModelConfig& config) {
       .bias = config.traits().norm == io::NormKind::layer_norm ? torch::zeros({config.d_model}) : torch::Tensor()};
 }
 
+Norm head_norm(const io::ModelConfig& config, std::string_view name) {
+  return {.weight = name.empty() ? torch::Tensor() : torch::ones({config.head_dim}), .bias = {}};
+}
+
 Linear linear(std::int64_t out, std::int64_t in, bool biased) {
   return {.weight = weight({out, in}), .bias = biased ? torch::zeros({out}) : torch::Tensor()};
 }
@@ -27,12 +31,17 @@ Linear linear(std::int64_t out, std::int64_t in, bool biased) {
 Block random_block(const io::ModelConfig& config) {
   const std::int64_t d = config.d_model, f = config.d_ff, queries = config.heads * config.head_dim,
                      joined = queries + 2 * config.kv_heads * config.head_dim;
+  const Norm post_norm = config.traits().has_post_norms() ? norm(config) : Norm{};
   return {.attention_norm = norm(config),
-          .query_key_value = linear(joined, d, config.attention_bias),
-          .attention_output = linear(d, queries, config.attention_bias),
-          .mlp_norm = norm(config),
+          .query_key_value = linear(joined, d, config.qkv_bias),
+          .query_norm = head_norm(config, config.traits().names.query_norm),
+          .key_norm = head_norm(config, config.traits().names.key_norm),
+          .attention_output = linear(d, queries, config.attention_output_bias),
+          .attention_post_norm = post_norm,
+          .mlp_norm = config.traits().parallel_block ? Norm{} : norm(config),
           .up = linear(config.traits().gated_mlp ? 2 * f : f, d, config.mlp_bias),
-          .down = linear(d, f, config.mlp_bias)};
+          .down = linear(d, f, config.mlp_bias),
+          .mlp_post_norm = post_norm};
 }
 
 std::int64_t weights_of(const Block& block) {
@@ -64,13 +73,15 @@ double measured_block_flops(const io::ModelConfig& config, std::int64_t tokens) 
   Transformer model;
   model.config = config;
   if (config.traits().positions == io::PositionKind::rotary) {
-    model.rotary_frequencies = torch::ones({config.head_dim / 2}, torch::kDouble);
+    model.rotary.frequencies = torch::ones({config.rotary_dim / 2}, torch::kDouble);
+    if (config.local_rope_theta > 0) model.rotary.of_local_layers = model.rotary.frequencies;
   }
   // Several blocks, so that their weights do not stay in a cache into which the whole model would not fit.
   do {
     model.blocks.push_back(random_block(config));
   } while (std::ssize(model.blocks) * 4 * weights_of(model.blocks.front()) < 100'000'000);
   model.config.layers = std::ssize(model.blocks);
+  model.config.windows.clear();
 
   const std::int64_t rows = std::max<std::int64_t>(1, tokens / length);
   const std::vector<TokenIds> ids(static_cast<std::size_t>(rows), TokenIds(past + length));

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "io/error.hpp"
+#include "worker/model/norm.hpp"
 
 namespace anchorage::worker {
 namespace {
@@ -14,23 +15,23 @@ torch::Tensor linear(const Linear& layer, const torch::Tensor& input) {
   return layer.bias.defined() ? at::linear(input, layer.weight, layer.bias) : at::linear(input, layer.weight);
 }
 
-// Returns at least f32, for values that must not be rounded to 8 bits on the way.
-torch::ScalarType accurate(torch::ScalarType dtype) {
-  return dtype == torch::kDouble ? torch::kDouble : torch::kFloat;
+// cap * tanh(x / cap), without a cap x itself.
+torch::Tensor capped(const torch::Tensor& values, double cap) {
+  return cap == 0 ? values : at::tanh(values / cap) * cap;
 }
 
-torch::Tensor normalize(const Norm& norm, const io::ModelConfig& config, const torch::Tensor& input) {
-  const double epsilon = config.norm_epsilon;
-  if (config.traits().norm == io::NormKind::layer_norm)
-    return at::layer_norm(input, {input.size(-1)}, norm.weight, norm.bias, epsilon);
-  const auto wide = input.to(accurate(input.scalar_type()));
-  const auto scale = at::rsqrt(wide.square().mean(-1, true) + epsilon);
-  return (wide * scale).to(input.scalar_type()) * norm.weight;
-}
-
-// Rotates pairs (x_i, x_{i + e/2}) by the position's angles (RoPE, arXiv 2104.09864, in the half-split
-// order).
-torch::Tensor rotate(const torch::Tensor& heads, const torch::Tensor& cosine, const torch::Tensor& sine) {
+// Rotates pairs of the first entries of each head by the position's angles (RoPE, arXiv 2104.09864).
+torch::Tensor rotate(const torch::Tensor& heads, io::RotaryPairs pairs, const Rotation& rotation) {
+  const auto& [cosine, sine] = rotation;
+  const std::int64_t turned = cosine.size(-1), rest = heads.size(-1) - turned;
+  if (rest > 0) {
+    return at::cat({rotate(heads.narrow(-1, 0, turned), pairs, rotation), heads.narrow(-1, turned, rest)}, -1);
+  }
+  if (pairs == io::RotaryPairs::neighbors) {
+    const auto pair = heads.unflatten(-1, {-1, 2});
+    const auto quarter_turn = at::stack({-pair.select(-1, 1), pair.select(-1, 0)}, -1).flatten(-2);
+    return heads * cosine + quarter_turn * sine;
+  }
   const auto halves = heads.chunk(2, -1);
   return heads * cosine + at::cat({-halves[1], halves[0]}, -1) * sine;
 }
@@ -59,16 +60,33 @@ torch::Tensor mlp_key_of(const io::ModelConfig& config, const torch::Tensor& up)
 
 ForwardPass::ForwardPass(const Transformer& model, TokenLayout layout) : model_(model), layout_(std::move(layout)) {
   mask_ = layout_.mask.to(accurate(model.dtype()));
+  for (const std::int64_t window : model.config.windows) {
+    // A window that no row is longer than hides nothing.
+    if (window > 0 && window < layout_.longest_row() && !windowed_masks_.contains(window))
+      windowed_masks_[window] = mask_ + window_mask(layout_, window).to(mask_.scalar_type());
+  }
   if (model.config.traits().positions != io::PositionKind::rotary) return;
-  const auto angle = layout_.positions.to(torch::kDouble).unsqueeze(1) * model.rotary_frequencies.unsqueeze(0);
-  const auto both_halves = at::cat({angle, angle}, -1).unsqueeze(1);
-  cosine_ = both_halves.cos().to(model.dtype());
-  sine_ = both_halves.sin().to(model.dtype());
+  const auto rotation = [&](bool local) {
+    const Rotation of_tokens = rotation_of(model.rotary, model.config, layout_, local);
+    return Rotation{of_tokens.cosine.to(model.dtype()), of_tokens.sine.to(model.dtype())};
+  };
+  rotation_ = rotation(false);
+  local_rotation_ = model.config.local_rope_theta > 0 ? rotation(true) : rotation_;
+}
+
+const torch::Tensor& ForwardPass::mask_of(std::int64_t layer) const {
+  const auto found = windowed_masks_.find(model_.config.window_of(layer));
+  return found == windowed_masks_.end() ? mask_ : found->second;
 }
 
 torch::Tensor ForwardPass::embed() const {
   if (!model_.stages.is_first()) return {};
   auto tokens = model_.token_embedding.index_select(0, layout_.ids);
+  if (model_.config.traits().scaled_embedding) {
+    // sqrt(d) rounded to the model's dtype, as in transformers.
+    const double scale = std::sqrt(static_cast<double>(model_.config.d_model));
+    tokens = tokens * torch::tensor(scale, torch::kFloat).to(model_.dtype());
+  }
   if (model_.config.traits().positions != io::PositionKind::learned) return tokens;
   return tokens + model_.position_embedding.index_select(0, layout_.positions);
 }
@@ -83,9 +101,10 @@ torch::Tensor ForwardPass::padded(const torch::Tensor& packed) const {
   return full.view(shape);
 }
 
-// softmax(q k^T / sqrt(e) + mask) v, grouped: heads [g H/G, (g+1) H/G) read key-value head g.
+// softmax(capped(q k^T / sqrt(s)) + mask) v, s the head size where the config has no other, grouped: heads [g H/G,
+// (g+1) H/G) read key-value head g.
 torch::Tensor ForwardPass::attend(const torch::Tensor& query, const torch::Tensor& key, const torch::Tensor& value,
-                                  const AttentionCache* cache) const {
+                                  const AttentionCache* cache, const torch::Tensor& mask) const {
   const auto& config = model_.config;
   const std::int64_t rows = layout_.rows, length = layout_.length, heads = config.heads, groups = config.kv_heads,
                      width = config.head_dim, seen = layout_.past + length;
@@ -97,7 +116,8 @@ torch::Tensor ForwardPass::attend(const torch::Tensor& query, const torch::Tenso
   const auto values = with_past(value, cache ? cache->values : value);
   const auto queries = padded(query).permute({0, 2, 1, 3}).reshape({rows * groups, heads / groups * length, width});
   auto scores = at::bmm(queries, keys.transpose(1, 2)).view({rows, heads, length, seen});
-  scores = scores.to(mask_.scalar_type()) / std::sqrt(static_cast<double>(width)) + mask_;
+  scores = scores.to(mask.scalar_type()) / std::sqrt(config.query_scalar());
+  scores = capped(scores, config.attention_cap) + mask;
   const auto weights = at::softmax(scores, -1).to(query.scalar_type());
   const auto mixed = at::bmm(weights.view({rows * groups, heads / groups * length, seen}), values);
   return mixed.view({rows, heads, length, width})
@@ -134,28 +154,47 @@ BlockOutput ForwardPass::block(std::int64_t layer, const torch::Tensor& entering
 
 BlockOutput ForwardPass::block_here(std::int64_t layer, const torch::Tensor& hidden,
                                     const AttentionCache* cache) const {
-  if (!model_.holds(layer)) return {.hidden = hidden, .key = {}, .attention_keys = {}, .attention_values = {}};
+  if (!model_.holds(layer)) return {.hidden = hidden};
   io::check(cache != nullptr || layout_.past == 0, "a suffix needs the cache of what stands before it");
   const auto& config = model_.config;
   const Block& block = model_.block(layer);
   const std::int64_t tokens = hidden.size(0), heads = config.heads, groups = config.kv_heads,
                      width = config.head_dim;
 
-  const auto joined = linear(block.query_key_value, normalize(block.attention_norm, config, hidden))
-                          .view({tokens, heads + 2 * groups, width});
+  const auto normed = normalize(block.attention_norm, config, hidden);
+  const auto joined = linear(block.query_key_value, normed).view({tokens, heads + 2 * groups, width});
   auto query = joined.narrow(1, 0, heads), key = joined.narrow(1, heads, groups);
   const auto value = joined.narrow(1, heads + groups, groups);
-  if (cosine_.defined()) {
-    query = rotate(query, cosine_, sine_);
-    key = rotate(key, cosine_, sine_);
+  if (block.query_norm.weight.defined()) query = normalize(block.query_norm, config, query);
+  if (block.key_norm.weight.defined()) key = normalize(block.key_norm, config, key);
+  const Rotation& rotation = config.window_of(layer) > 0 ? local_rotation_ : rotation_;
+  if (rotation.cosine.defined()) {
+    query = rotate(query, config.traits().rotary_pairs, rotation);
+    key = rotate(key, config.traits().rotary_pairs, rotation);
   }
-  const auto attended = hidden + linear(block.attention_output, attend(query, key, value, cache));
-  const auto up = linear(block.up, normalize(block.mlp_norm, config, attended));
-  const auto mlp_key = mlp_key_of(config, up);
-  return {.hidden = attended + linear(block.down, mlp_key),
-          .key = mlp_key,
-          .attention_keys = key,
-          .attention_values = value};
+  const auto after = [&](const Norm& post_norm, const torch::Tensor& output) {
+    return post_norm.weight.defined() ? normalize(post_norm, config, output) : output;
+  };
+  const auto attention = linear(block.attention_output, attend(query, key, value, cache, mask_of(layer)));
+  const auto attended = hidden + after(block.attention_post_norm, attention);
+  const bool parallel = config.traits().parallel_block;
+  const auto mlp_key =
+      mlp_key_of(config, linear(block.up, parallel ? normed : normalize(block.mlp_norm, config, attended)));
+  const auto down = linear(block.down, mlp_key);
+  BlockOutput output{.hidden = attended + after(block.mlp_post_norm, down),
+                     .key = mlp_key,
+                     .attention_keys = key,
+                     .attention_values = value};
+  if (block.mlp_post_norm.weight.defined()) {
+    output.attended = attended;
+    output.down = down;
+  }
+  return output;
+}
+
+torch::Tensor ForwardPass::hidden_of(const Transformer& model, std::int64_t layer, const torch::Tensor& attended,
+                                     const torch::Tensor& down) {
+  return attended + normalize(model.block(layer).mlp_post_norm, model.config, down);
 }
 
 torch::Tensor ForwardPass::blocks(std::int64_t first, std::int64_t last, torch::Tensor hidden) const {
@@ -165,8 +204,9 @@ torch::Tensor ForwardPass::blocks(std::int64_t first, std::int64_t last, torch::
 }
 
 torch::Tensor next_token_log_probabilities(const Transformer& model, const torch::Tensor& hidden) {
-  const auto logits = at::linear(normalize(model.final_norm, model.config, hidden), model.head);
-  return at::log_softmax(logits.to(accurate(logits.scalar_type())), -1);
+  const auto logits =
+      linear({.weight = model.head, .bias = model.head_bias}, normalize(model.final_norm, model.config, hidden));
+  return at::log_softmax(capped(logits.to(accurate(logits.scalar_type())), model.config.head_cap), -1);
 }
 
 }  // namespace anchorage::worker

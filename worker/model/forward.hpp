@@ -8,6 +8,7 @@
 #pragma once
 
 #include <array>
+#include <map>
 
 #include "worker/model/token_layout.hpp"
 #include "worker/model/transformer.hpp"
@@ -21,10 +22,15 @@ struct AttentionCache {
 };
 
 struct BlockOutput {
-  torch::Tensor hidden;            // [tokens, d]: the residual stream after the block
-  torch::Tensor key;               // [tokens, f]: the input of the down projection, the *key* of editing
-  torch::Tensor attention_keys;    // [tokens, G, e], rotated
-  torch::Tensor attention_values;  // [tokens, G, e]
+  torch::Tensor hidden = {};            // [tokens, d]: the residual stream after the block
+  torch::Tensor key = {};               // [tokens, f]: the input of the down projection, the *key* of editing
+  torch::Tensor attention_keys = {};    // [tokens, G, e], rotated
+  torch::Tensor attention_values = {};  // [tokens, G, e]
+
+  // Where the MLP's output goes through a norm before it is added (mlp_post_norm); undefined in other families:
+  // hidden = attended + norm(down).
+  torch::Tensor attended = {};  // [tokens, d]: the residual stream before the MLP is added
+  torch::Tensor down = {};      // [tokens, d]: the output of the down projection
 };
 
 // Runs one layout through a model. Borrows the model.
@@ -51,6 +57,11 @@ class ForwardPass {
   torch::Tensor leave_for(std::int64_t layer, const torch::Tensor& hidden) const;
   torch::Tensor arrive_at(std::int64_t layer, const torch::Tensor& hidden) const;
 
+  // Returns the residual stream after a block that this stage holds and whose MLP's output goes through a norm:
+  // attended + norm(down) [n, d].
+  static torch::Tensor hidden_of(const Transformer& model, std::int64_t layer, const torch::Tensor& attended,
+                                 const torch::Tensor& down);
+
   // Runs blocks [first, last) without a cache, on what has been taken to the stage of the first one.
   torch::Tensor blocks(std::int64_t first, std::int64_t last, torch::Tensor hidden) const;
 
@@ -61,14 +72,17 @@ class ForwardPass {
   // What is sent between stages.
   std::array<std::int64_t, 2> hidden_shape() const { return {layout_.tokens(), model_.config.d_model}; }
   torch::Tensor attend(const torch::Tensor& query, const torch::Tensor& key, const torch::Tensor& value,
-                       const AttentionCache* cache) const;
+                       const AttentionCache* cache, const torch::Tensor& mask) const;
+  const torch::Tensor& mask_of(std::int64_t layer) const;
   torch::Tensor padded(const torch::Tensor& packed) const;
 
   const Transformer& model_;
   TokenLayout layout_;
-  torch::Tensor cosine_;  // [tokens, 1, e] of the rotary angle, or undefined
-  torch::Tensor sine_;    // [tokens, 1, e]
-  torch::Tensor mask_;    // the layout's mask, in the dtype of the attention scores
+  Rotation rotation_;        // in the model's dtype; undefined: learned positions
+  Rotation local_rotation_;  // of layers with a window
+  torch::Tensor mask_;       // the layout's mask, in the dtype of the attention scores
+  std::map<std::int64_t, torch::Tensor>
+      windowed_masks_;  // by window: of layers that see only the nearest positions
 };
 
 // Applies final norm and head, on the last stage: returns log-probabilities [n, V] f32 (f64 for an f64 model)

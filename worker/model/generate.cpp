@@ -63,6 +63,14 @@ class Caches {
   std::vector<AttentionCache> caches_;
 };
 
+// Whether one of the rows has just become a long text, which longrope turns by other angles
+// (io/model/rope_scaling.hpp).
+bool grew_long(const io::ModelConfig& config, std::span<const TokenIds> rows) {
+  if (config.rope_scaling.long_factors.empty()) return false;
+  const std::int64_t limit = config.rope_scaling.original_max_position_embeddings;
+  return std::ranges::any_of(rows, [&](const TokenIds& row) { return std::ssize(row) == limit + 1; });
+}
+
 // Returns log-probabilities [rows, V] f32 on the host of the token after each row; undefined except on the
 // last stage.
 torch::Tensor advance(const Transformer& model, const TokenLayout& layout, Caches& caches) {
@@ -94,6 +102,10 @@ std::vector<TokenIds> generate(const Transformer& model, std::span<const TokenId
   std::vector<std::int64_t> first;
   Caches caches(static_cast<std::size_t>(model.layers()));
   for (std::int64_t step = 0; step < options.max_new_tokens; ++step) {
+    if (grew_long(model.config, rows)) {  // cached keys were turned by other angles
+      first.clear();
+      caches = Caches(static_cast<std::size_t>(model.layers()));
+    }
     const auto log_probabilities = advance(model, lay_out(rows, first, model.device()), caches);
     auto drawn = torch::zeros({std::ssize(rows)}, torch::kInt64);
     for (std::size_t row = 0; row < rows.size() && log_probabilities.defined(); ++row) {

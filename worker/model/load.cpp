@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 #include <numeric>
 
 #include "io/error.hpp"
@@ -113,6 +112,13 @@ class Reader {
   torch::TensorOptions target_;
 };
 
+// Reads the norm of each head's queries or keys, where the family has one.
+Norm read_head_norm(const Reader& reader, const io::ModelConfig& config, const std::string& block,
+                    std::string_view name) {
+  if (name.empty()) return {};
+  return {.weight = reader.read(fmt::format("{}{}.weight", block, name), {config.head_dim}), .bias = {}};
+}
+
 Norm read_norm(const Reader& reader, const io::ModelConfig& config, const std::string& name) {
   Norm norm{.weight = reader.read(name + ".weight", {config.d_model}), .bias = {}};
   if (config.traits().norm == io::NormKind::layer_norm) norm.bias = reader.read(name + ".bias", {config.d_model});
@@ -134,40 +140,24 @@ Block read_block(const Reader& reader, const io::ModelConfig& config, std::int64
   const io::TensorNames& names = traits.names;
   const std::string block = reader.prefix() + block_name(names, layer);
   const auto named = [&](std::string_view name) { return block + std::string(name); };
+  const auto norm = [&](std::string_view name) {
+    return name.empty() ? Norm{} : read_norm(reader, config, named(name));
+  };
   const std::int64_t d = config.d_model, f = config.d_ff, queries = config.heads * config.head_dim,
                      keys = config.kv_heads * config.head_dim;
   const std::vector<std::int64_t> up = traits.gated_mlp ? std::vector{f, f} : std::vector{f};
   return {
-      .attention_norm = read_norm(reader, config, named(names.attention_norm)),
-      .query_key_value = reader.stack(parts_of(block, names.qkv, {queries, keys, keys}), d, config.attention_bias),
-      .attention_output = reader.stack({{named(names.attention_output), d}}, queries, config.attention_bias),
-      .mlp_norm = read_norm(reader, config, named(names.mlp_norm)),
+      .attention_norm = norm(names.attention_norm),
+      .query_key_value = reader.stack(parts_of(block, names.qkv, {queries, keys, keys}), d, config.qkv_bias),
+      .query_norm = read_head_norm(reader, config, block, names.query_norm),
+      .key_norm = read_head_norm(reader, config, block, names.key_norm),
+      .attention_output = reader.stack({{named(names.attention_output), d}}, queries, config.attention_output_bias),
+      .attention_post_norm = norm(names.attention_post_norm),
+      .mlp_norm = norm(names.mlp_norm),
       .up = reader.stack(parts_of(block, names.up, up), d, config.mlp_bias),
       .down = reader.stack({{named(names.down), d}}, f, config.mlp_bias),
+      .mlp_post_norm = norm(names.mlp_post_norm),
   };
-}
-
-// Returns the angles per position of the rotary embedding. Llama-3's scaling lengthens the waves that are
-// longer than the pre-training context by `factor` and blends in between (the formula of transformers'
-// modeling_rope_utils.py).
-torch::Tensor rotary_frequencies(const io::ModelConfig& config) {
-  const std::int64_t half = config.head_dim / 2;
-  auto frequencies = torch::empty({half}, torch::kDouble);
-  auto entry = frequencies.accessor<double, 1>();
-  const auto& scaling = config.rope_scaling;
-  for (std::int64_t i = 0; i < half; ++i) {
-    double frequency = std::pow(config.rope_theta, -static_cast<double>(i) / static_cast<double>(half));
-    if (scaling.kind == io::RopeScaling::Kind::linear) frequency /= scaling.factor;
-    if (scaling.kind == io::RopeScaling::Kind::llama3) {
-      const double context = static_cast<double>(scaling.original_max_position_embeddings);
-      const double waves = context * frequency / (2 * std::numbers::pi);  // whole turns within the context
-      const double low = scaling.low_freq_factor, high = scaling.high_freq_factor;
-      const double blend = std::clamp((waves - low) / (high - low), 0.0, 1.0);
-      frequency = (1 - blend) * frequency / scaling.factor + blend * frequency;
-    }
-    entry[i] = frequency;
-  }
-  return frequencies;
 }
 
 }  // namespace
@@ -191,8 +181,7 @@ Transformer load_transformer(const io::ModelDirectory& directory, const LoadOpti
       model.position_embedding = reader.read(positions, {config.max_positions, d});
     }
   }
-  if (traits.positions == io::PositionKind::rotary)
-    model.rotary_frequencies = rotary_frequencies(config).to(options.device);
+  if (traits.positions == io::PositionKind::rotary) model.rotary = rotary_frequencies(config, options.device);
   for (const std::int64_t layer : model.stages.own_layers(config.layers).layers()) {
     model.blocks.push_back(read_block(reader, config, layer));
   }
@@ -201,6 +190,7 @@ Transformer load_transformer(const io::ModelDirectory& directory, const LoadOpti
     const bool tied = model.config.tied_head;
     const bool is_here = tied && model.stages.is_first();
     model.head = is_here ? model.token_embedding : reader.read(tied ? embedding : "lm_head.weight", {v, d});
+    if (traits.head_bias) model.head_bias = reader.read("lm_head.bias", {v});
   }
   return model;
 }

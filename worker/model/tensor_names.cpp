@@ -11,6 +11,7 @@ namespace anchorage::worker {
 namespace {
 
 const std::string head = "lm_head.weight";
+const std::string head_bias = "lm_head.bias";
 
 // Lists all names but the head's, as config.json promises them.
 std::vector<std::string> names_of(const std::string& prefix, const io::ModelConfig& config) {
@@ -28,13 +29,21 @@ std::vector<std::string> names_of(const std::string& prefix, const io::ModelConf
   add("", part.final_norm, norm_bias);
   for (std::int64_t layer = 0; layer < config.layers; ++layer) {
     const std::string block = block_name(part, layer);
-    for (const std::string_view norm : {part.attention_norm, part.mlp_norm}) add(block, norm, norm_bias);
-    for (const std::string_view module : part.qkv) add(block, module, config.attention_bias);
-    add(block, part.attention_output, config.attention_bias);
+    for (const std::string_view norm :
+         {part.attention_norm, part.attention_post_norm, part.mlp_norm, part.mlp_post_norm})
+      add(block, norm, norm_bias);
+    for (const std::string_view norm : {part.query_norm, part.key_norm}) add(block, norm, false);
+    for (const std::string_view module : part.qkv) add(block, module, config.qkv_bias);
+    add(block, part.attention_output, config.attention_output_bias);
     for (const std::string_view module : part.up) add(block, module, config.mlp_bias);
     add(block, part.down, config.mlp_bias);
   }
   return names;
+}
+
+bool is_of_another_model(const std::string& name, const io::FamilyTraits& traits) {
+  return std::ranges::any_of(traits.names.other_models,
+                             [&](std::string_view prefix) { return name.starts_with(prefix); });
 }
 
 // Whether the tensor is a buffer that older versions of transformers saved and newer ones recompute.
@@ -79,9 +88,11 @@ std::vector<std::string> unused_tensors(const io::ModelDirectory& directory) {
   const auto names = names_of(prefix, config);
   std::set<std::string> known(names.begin(), names.end());
   known.insert(head);
+  if (config.traits().head_bias) known.insert(head_bias);
   std::vector<std::string> unused;
   for (const std::string& name : directory.weights().names()) {
-    if (!known.contains(name) && !is_old_buffer(name, config.traits())) unused.push_back(name);
+    if (known.contains(name) || is_old_buffer(name, config.traits())) continue;
+    if (!is_of_another_model(name, config.traits())) unused.push_back(name);
   }
   return unused;
 }

@@ -27,8 +27,8 @@ bool has_own_head(const io::ModelDirectory& directory);
 std::string down_projection_name(const io::ModelDirectory& directory, std::int64_t layer);
 
 // Lists the checkpoint's tensors that the model does not use, sorted: layers beyond its number, biases that
-// config.json denies, unknown ones. Leaves out masks and rotary frequencies that older versions of
-// transformers saved, and a head that repeats the tied embedding.
+// config.json denies, unknown ones. Leaves out masks and rotary frequencies that older versions of transformers
+// saved, a head that repeats the tied embedding, and what belongs to another model beside the text's (vision).
 std::vector<std::string> unused_tensors(const io::ModelDirectory& directory);
 
 }  // namespace anchorage::worker

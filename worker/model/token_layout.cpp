@@ -65,4 +65,23 @@ TokenLayout lay_out(std::span<const TokenIds> rows, std::span<const std::int64_t
   return layout;
 }
 
+std::int64_t TokenLayout::longest_row() const {
+  std::int64_t longest = 0;
+  for (std::int64_t row = 0; row < rows; ++row) longest = std::max(longest, row_length(row));
+  return longest;
+}
+
+torch::Tensor window_mask(const TokenLayout& layout, std::int64_t window) {
+  const auto options = layout.ids.options();
+  const auto first = torch::tensor(layout.first_position, torch::kInt64).to(options.device()).view({-1, 1, 1, 1});
+  const auto here = torch::arange(layout.length, options);
+  const auto queries = first + here.view({1, 1, -1, 1});
+  // Columns of cached keys stand at their own positions, those after them from `first` on.
+  const auto cached = torch::arange(layout.past, options).view({1, 1, 1, -1}).expand({layout.rows, 1, 1, -1});
+  const auto keys = at::cat({cached, first + here.view({1, 1, 1, -1})}, -1);
+  const auto mask =
+      torch::zeros({layout.rows, 1, layout.length, layout.past + layout.length}, options.dtype(torch::kFloat));
+  return mask.masked_fill(keys <= queries - window, -std::numeric_limits<float>::infinity());
+}
+
 }  // namespace anchorage::worker

@@ -26,6 +26,12 @@ struct TokenLayout {
   torch::Tensor mask;  // [rows, 1, length, past + length] f32: 0 where a query sees a key, else -inf
 
   std::int64_t tokens() const { return row_begin.back(); }
+  // Returns how many tokens a row has, those before the suffix included.
+  std::int64_t row_length(std::int64_t row) const {
+    const auto r = static_cast<std::size_t>(row);
+    return first_position[r] + row_begin[r + 1] - row_begin[r];
+  }
+  std::int64_t longest_row() const;
   // Returns the index of a row's token in the packed tokens, by its position in the whole row.
   std::int64_t packed(std::int64_t row, std::int64_t position) const {
     return row_begin[static_cast<std::size_t>(row)] + position - first_position[static_cast<std::size_t>(row)];
@@ -35,5 +41,9 @@ struct TokenLayout {
 // Lays out the rows from `first_position[r]` (all zero when empty) to their ends.
 TokenLayout lay_out(std::span<const TokenIds> rows, std::span<const std::int64_t> first_position,
                     torch::Device device);
+
+// Returns what hides from each query the keys that are `window` or more positions before it: 0 or -inf, f32, of the
+// shape of the layout's mask, to be added to it.
+torch::Tensor window_mask(const TokenLayout& layout, std::int64_t window);
 
 }  // namespace anchorage::worker

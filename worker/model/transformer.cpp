@@ -16,10 +16,18 @@ Block& Transformer::block(std::int64_t layer) {
 }
 
 std::int64_t Transformer::bytes() const {
-  std::vector<torch::Tensor> tensors = {token_embedding,   position_embedding, rotary_frequencies,
-                                        final_norm.weight, final_norm.bias,    head};
+  std::vector<torch::Tensor> tensors = {token_embedding,
+                                        position_embedding,
+                                        rotary.frequencies,
+                                        rotary.of_long_texts,
+                                        rotary.of_local_layers,
+                                        final_norm.weight,
+                                        final_norm.bias,
+                                        head,
+                                        head_bias};
   for (const Block& block : blocks) {
-    for (const Norm& norm : {block.attention_norm, block.mlp_norm}) {
+    for (const Norm& norm : {block.attention_norm, block.query_norm, block.key_norm, block.attention_post_norm,
+                             block.mlp_norm, block.mlp_post_norm}) {
       tensors.push_back(norm.weight);
       tensors.push_back(norm.bias);
     }

@@ -1,8 +1,9 @@
 // The weights of a decoder-only transformer of any family (io/model/family.hpp), as plain tensors.
 //
-// All families share one shape of block: norm, attention, residual; norm, MLP, residual. They differ in
-// traits: the norm, the positions, the MLP. Notation: V vocabulary, d = d_model, f = d_ff, H heads, G
-// key-value heads, e = head_dim.
+// All families share one shape of block: norm, attention, residual; norm, MLP, residual; or both in parallel, of
+// one norm. What attention and MLP give may go through a norm of its own before it is added. They differ in traits:
+// the norm, the positions, the MLP. Notation: V vocabulary, d = d_model, f = d_ff, H heads, G key-value heads, e =
+// head_dim.
 #pragma once
 
 #include <torch/types.h>
@@ -11,6 +12,7 @@
 
 #include "io/model/model_config.hpp"
 #include "sharding/edit_groups.hpp"
+#include "worker/model/rotary.hpp"
 #include "worker/model/stages.hpp"
 
 namespace anchorage::worker {
@@ -27,11 +29,14 @@ struct Linear {
 
 struct Block {
   Norm attention_norm;
-  Linear query_key_value;   // [(H + 2 G) e, d]: the rows of q, then k, then v
-  Linear attention_output;  // [d, H e]
-  Norm mlp_norm;
-  Linear up;    // [f, d]; gated MLP: [2 f, d], the rows of the gate, then of the up projection
-  Linear down;  // [d, f]: the matrix that is edited; its input is the key
+  Linear query_key_value;     // [(H + 2 G) e, d]: the rows of q, then k, then v
+  Norm query_norm, key_norm;  // [e], of each head; undefined where the family has none
+  Linear attention_output;    // [d, H e]
+  Norm attention_post_norm;   // of what is added to the residual stream; undefined where the family has none
+  Norm mlp_norm;              // undefined in a parallel block
+  Linear up;                  // [f, d]; gated MLP: [2 f, d], the rows of the gate, then of the up projection
+  Linear down;                // [d, f]: the matrix that is edited; its input is the key
+  Norm mlp_post_norm;
 };
 
 // The part of the model that this rank holds: all of it, or one stage's layers, with the embeddings on the
@@ -41,10 +46,11 @@ struct Transformer {
   Stages stages;
   torch::Tensor token_embedding;     // [V, d]
   torch::Tensor position_embedding;  // [positions, d], or undefined: rotary
-  torch::Tensor rotary_frequencies;  // [e / 2] f64 radians a position, or undefined: learned positions
+  RotaryFrequencies rotary;          // undefined: learned positions
   std::vector<Block> blocks;         // of this stage's layers
   Norm final_norm;
-  torch::Tensor head;  // [V, d]; shares the storage of token_embedding when the model ties them
+  torch::Tensor head;       // [V, d]; shares the storage of token_embedding when the model ties them
+  torch::Tensor head_bias;  // [V], or undefined
 
   torch::Device device() const { return blocks.front().down.weight.device(); }
   torch::ScalarType dtype() const { return blocks.front().down.weight.scalar_type(); }

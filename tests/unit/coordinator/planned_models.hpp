@@ -18,11 +18,11 @@ inline io::ModelConfig llama(std::int64_t layers, std::int64_t d_model, std::int
   model.d_ff = d_ff;
   model.heads = heads;
   model.kv_heads = kv_heads;
-  model.head_dim = d_model / heads;
+  model.head_dim = model.rotary_dim = d_model / heads;
   model.vocabulary = vocabulary;
   model.max_positions = 4096;
   model.tied_head = tied;
-  model.attention_bias = model.mlp_bias = false;
+  model.qkv_bias = model.attention_output_bias = model.mlp_bias = false;
   return model;
 }
 
@@ -40,7 +40,7 @@ inline io::ModelConfig gpt2_xl() {
   auto model = llama(48, 1600, 6400, 25, 25, 50257, true);
   model.family = io::Family::gpt2;
   model.max_positions = 1024;
-  model.attention_bias = model.mlp_bias = true;
+  model.qkv_bias = model.attention_output_bias = model.mlp_bias = true;
   return model;
 }
 

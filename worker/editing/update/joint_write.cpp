@@ -8,11 +8,12 @@
 namespace anchorage::worker {
 
 JointWrite::JointWrite(EditedWeights& weights, const LayerSolver& solver, std::vector<torch::Tensor> values,
-                       Keys keys, sharding::BatchSeconds& seconds)
+                       Keys keys, std::vector<torch::Tensor> slopes, sharding::BatchSeconds& seconds)
     : weights_(weights),
       solver_(solver),
       values_(std::move(values)),
       keys_(std::move(keys)),
+      slopes_(std::move(slopes)),
       seconds_(seconds),
       unedited_(weights.mark()),
       holders_(torch::zeros_like(values_.front())) {
@@ -67,17 +68,17 @@ JointWrite::Written JointWrite::write_upward(const torch::Tensor& accumulated_er
   Written written{.updates = {}, .remaining = torch::zeros_like(holders_)};
   for (std::size_t i = 0; i < values_.size(); ++i) {
     const std::int64_t layer = weights_.layers()[i];
-    const auto targets = values_[i] + written.remaining;
+    const auto targets = values_[i] + out_of_stream(i, written.remaining);
     written.updates.push_back({.layer = layer,
                                .keys = keys_.of_layer(layer),
-                               .residuals = targets + accumulated_error * values_[i].ne(0),
+                               .residuals = targets + out_of_stream(i, accumulated_error * values_[i].ne(0)),
                                .u = {},
                                .v = {},
                                .products = {}});
     LayerUpdate& update = written.updates.back();
     solver_.solve(std::span(&update, 1), seconds_);
     weights_.add(layer, update.u, update.v);
-    written.remaining = remaining(targets, update, update.keys);
+    written.remaining = into_stream(i, remaining(targets, update, update.keys));
   }
   return written;
 }
@@ -86,8 +87,17 @@ JointWrite::Written JointWrite::write_upward(const torch::Tensor& accumulated_er
 torch::Tensor JointWrite::remaining_now(std::span<const LayerUpdate> updates) const {
   const auto keys = keys_.of_all();
   auto sum = torch::zeros_like(holders_);
-  for (std::size_t i = 0; i < updates.size(); ++i) sum += remaining(values_[i], updates[i], keys[i]);
+  for (std::size_t i = 0; i < updates.size(); ++i)
+    sum += into_stream(i, remaining(values_[i], updates[i], keys[i]));
   return sum;
+}
+
+torch::Tensor JointWrite::into_stream(std::size_t i, const torch::Tensor& change) const {
+  return slopes_.empty() ? change : change * slopes_[i].select(1, 0);
+}
+
+torch::Tensor JointWrite::out_of_stream(std::size_t i, const torch::Tensor& change) const {
+  return slopes_.empty() ? change : change * slopes_[i].select(1, 1);
 }
 
 torch::Tensor JointWrite::remaining(const torch::Tensor& targets, const LayerUpdate& update,

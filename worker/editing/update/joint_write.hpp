@@ -12,6 +12,10 @@
 // and grows after each sweep by what the sweep leaves remaining, at the layers where it lies on anchors. A
 // sweep that does not reduce the remaining residual is reverted. One set of keys and residuals per layer
 // describes the whole update, however many sweeps it took; removing an edit relies on that.
+//
+// Where a norm follows the MLP, D and R are of the down projection's output and U and E of the residual stream: what a
+// layer leaves goes into U through the slope of its norm, and U and E into R through the slope back
+// (values/post_norm.hpp), as on the weights before the batch.
 #pragma once
 
 #include <functional>
@@ -32,9 +36,10 @@ class JointWrite {
     std::function<std::vector<torch::Tensor>()> of_all;         // those of each edited layer, in one pass
   };
 
-  // `values`: m tensors [b, d] f32, 0 where there is no anchor. Borrows all but `values` and `keys`.
+  // `values`: m tensors [b, d] f32, 0 where there is no anchor. `slopes`: m tensors [b, 2, d] f32 of norms after the
+  // MLP, or none. Borrows all but these and `keys`.
   JointWrite(EditedWeights& weights, const LayerSolver& solver, std::vector<torch::Tensor> values, Keys keys,
-             sharding::BatchSeconds& seconds);
+             std::vector<torch::Tensor> slopes, sharding::BatchSeconds& seconds);
 
   // Writes the weights and leaves the least squares unchanged. `injected_keys`: m tensors [b, f] f32.
   // Collective.
@@ -49,6 +54,9 @@ class JointWrite {
   void add(std::span<const LayerUpdate> updates);
   Written write_upward(const torch::Tensor& accumulated_error);
   torch::Tensor remaining_now(std::span<const LayerUpdate> updates) const;
+  // Take a change [b, d] of the i-th edited layer's output into the residual stream, and back.
+  torch::Tensor into_stream(std::size_t i, const torch::Tensor& change) const;
+  torch::Tensor out_of_stream(std::size_t i, const torch::Tensor& change) const;
   // Returns what `update` leaves remaining of `targets` [b, d] at these keys, on the anchors. Collective.
   torch::Tensor remaining(const torch::Tensor& targets, const LayerUpdate& update, const torch::Tensor& keys) const;
 
@@ -56,6 +64,7 @@ class JointWrite {
   const LayerSolver& solver_;
   std::vector<torch::Tensor> values_;
   Keys keys_;
+  std::vector<torch::Tensor> slopes_;
   sharding::BatchSeconds& seconds_;
   EditedWeights::Mark unedited_;
   torch::Tensor holders_;  // [b, d] f32: number of layers in which the dimension is an anchor of the edit

@@ -215,4 +215,18 @@ torch::Tensor EditGroup::residual_stream() const {
   return mean_over_contexts(subjects_->residual_stream());
 }
 
+torch::Tensor EditGroup::target_stream() const {
+  // Without a norm the value is added to the average itself, without rounding to the model's dtype.
+  const auto value = values().select(1, 0);
+  if (accepted_.empty() || !model_.config.traits().has_post_norms()) return residual_stream() + value;
+  return mean_over_contexts(subjects_->residual_stream(value.index_select(0, averages_.argmax(0))));
+}
+
+torch::Tensor EditGroup::norm_slopes(std::int64_t layer) const {
+  if (!model_.config.traits().has_post_norms()) return {};
+  const std::int64_t d = model_.config.d_model;
+  if (accepted_.empty()) return torch::empty({0, 2, d}, torch::TensorOptions(model_.device()));
+  return mean_over_contexts(subjects_->norm_slopes(layer).flatten(1)).unflatten(1, {2, d});
+}
+
 }  // namespace anchorage::worker

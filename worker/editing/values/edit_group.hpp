@@ -59,6 +59,9 @@ class EditGroup {
   torch::Tensor keys(std::int64_t layer) const;  // [accepted, f] f32
   std::vector<torch::Tensor> keys() const;       // of every edited layer
   torch::Tensor residual_stream() const;         // [accepted, d] f32, after the last edited layer
+  torch::Tensor target_stream() const;           // the same, with the first of the values added
+  // Those of SubjectActivations::norm_slopes, [accepted, 2, d] f32; undefined where no norm follows the MLP.
+  torch::Tensor norm_slopes(std::int64_t layer) const;
 
  private:
   EditGroup(const Transformer& model, const io::Hparams& hparams, std::vector<io::Edit> edits);

@@ -135,8 +135,8 @@ torch::Tensor InjectedForward::cache_block(std::int64_t layer, const torch::Tens
       if (rows_[r].edit != edit_seen) first_subjects.push_back(whole_->layout().packed(row, rows_[r].subject_last));
       edit_seen = rows_[r].edit;
     }
-    norms_ =
-        output.hidden.index_select(0, index_tensor(first_subjects, model_.device())).to(torch::kFloat).norm(2, -1);
+    const auto& changed = output.down.defined() ? output.down : output.hidden;
+    norms_ = changed.index_select(0, index_tensor(first_subjects, model_.device())).to(torch::kFloat).norm(2, -1);
   }
   return output.hidden;
 }
@@ -151,8 +151,14 @@ void InjectedForward::cache_first(const BlockOutput& first) {
     }
     subjects.push_back(whole_->layout().packed(row, rows_[r].subject_last));
   }
-  after_first_ = first.hidden.index_select(0, index_tensor(suffix_tokens, model_.device()));
-  first_keys_ = first.key.index_select(0, index_tensor(subjects, model_.device()));
+  const auto subject_index = index_tensor(subjects, model_.device());
+  const auto at_subjects = [&](const torch::Tensor& tokens) {
+    return tokens.defined() ? tokens.index_select(0, subject_index) : tokens;
+  };
+  first_ = {.hidden = first.hidden.index_select(0, index_tensor(suffix_tokens, model_.device())),
+            .key = at_subjects(first.key),
+            .attended = at_subjects(first.attended),
+            .down = at_subjects(first.down)};
 }
 
 // The model's distribution p_0 after each KL prompt.
@@ -208,26 +214,36 @@ void InjectedForward::lay_out_suffixes() {
 }
 
 // `vectors` are those of this stage's slots.
-torch::Tensor InjectedForward::inject(std::int64_t layer, const torch::Tensor& hidden,
+torch::Tensor InjectedForward::inject(std::int64_t layer, const BlockOutput& output,
                                       const torch::Tensor& vectors) const {
   const auto place = std::ranges::find(options_.layers, layer);
-  if (place == options_.layers.end()) return hidden;
+  if (place == options_.layers.end()) return output.hidden;
   const auto of_slot = vectors.select(1, place - options_.layers.begin() - own_slots().begin);
-  return hidden.index_add(0, predictions_.subject_index, of_slot.index_select(0, predictions_.row_edit));
+  const auto of_rows = of_slot.index_select(0, predictions_.row_edit);
+  if (!output.down.defined()) return output.hidden.index_add(0, predictions_.subject_index, of_rows);
+  return output.hidden.index_copy(
+      0, predictions_.subject_index,
+      ForwardPass::hidden_of(model_, layer, output.attended, output.down + of_rows));
 }
 
+// What goes through a norm is narrowed to the subject's last token of each row.
 BlockOutput InjectedForward::suffix_block(std::int64_t layer, const torch::Tensor& hidden) const {
   const auto& cache = caches_[static_cast<std::size_t>(layer - options_.layers.front() - 1)];
-  return suffixes_->block_here(layer, hidden, &cache);
+  BlockOutput output = suffixes_->block_here(layer, hidden, &cache);
+  if (output.down.defined()) {
+    output.attended = output.attended.index_select(0, predictions_.subject_index);
+    output.down = output.down.index_select(0, predictions_.subject_index);
+  }
+  return output;
 }
 
 torch::Tensor InjectedForward::forward(const torch::Tensor& entering, const torch::Tensor& vectors) const {
   const auto in_dtype = vectors.to(model_.dtype());
   const std::int64_t first = options_.layers.front();
   auto hidden = entering;
-  if (model_.holds(first)) hidden = inject(first, after_first_, in_dtype);
+  if (model_.holds(first)) hidden = inject(first, first_, in_dtype);
   for (std::int64_t layer = first + 1; layer <= options_.loss_layer; ++layer) {
-    if (model_.holds(layer)) hidden = inject(layer, suffix_block(layer, hidden).hidden, in_dtype);
+    if (model_.holds(layer)) hidden = inject(layer, suffix_block(layer, hidden), in_dtype);
   }
   return hidden;
 }
@@ -244,8 +260,8 @@ std::vector<torch::Tensor> InjectedForward::subject_keys(const torch::Tensor& in
   std::vector<torch::Tensor> keys(options_.layers.size());
   torch::Tensor hidden;
   if (model_.holds(first)) {
-    keys.front() = mean_over_contexts(first_keys_);
-    hidden = inject(first, after_first_, in_dtype);
+    keys.front() = mean_over_contexts(first_.key);
+    hidden = inject(first, first_, in_dtype);
   }
   for (std::int64_t layer = first + 1; layer <= options_.layers.back(); ++layer) {
     hidden = suffixes_->enter(layer, hidden);
@@ -255,7 +271,7 @@ std::vector<torch::Tensor> InjectedForward::subject_keys(const torch::Tensor& in
     if (place != options_.layers.end())
       keys[static_cast<std::size_t>(place - options_.layers.begin())] =
           mean_over_contexts(output.key.index_select(0, predictions_.subject_index));
-    hidden = inject(layer, output.hidden, in_dtype);
+    hidden = inject(layer, output, in_dtype);
   }
   return model_.stages.broadcast_layers(options_.layers, std::move(keys), {edits(), model_.config.d_ff},
                                         torch::kFloat, "broadcast injected keys");
@@ -292,9 +308,9 @@ void InjectedForward::keep(std::span<const std::int64_t> kept) {
   const auto narrow_to = [](torch::Tensor& tensor, const torch::Tensor& index) {
     if (tensor.defined()) tensor = tensor.index_select(0, index);
   };
-  narrow_to(after_first_, index_tensor(kept_tokens, model_.device()));
+  narrow_to(first_.hidden, index_tensor(kept_tokens, model_.device()));
   narrow_to(kl_before_, edit_index);
-  narrow_to(first_keys_, row_index);
+  for (torch::Tensor* at_subjects : {&first_.key, &first_.attended, &first_.down}) narrow_to(*at_subjects, row_index);
   narrow_to(norms_, edit_index);
   list_rows();
   lay_out_suffixes();

@@ -1,4 +1,4 @@
-// The suffix-only forward pass of a group of edits, with vectors injected into the residual stream.
+// The suffix-only forward pass of a group of edits, with vectors injected at the output of down projections.
 //
 // All prompts of all edits of the group run as rows of one tensor. What an injected vector cannot change is
 // computed once: the attention keys and values before the subject's last token, and the residual stream after
@@ -24,7 +24,9 @@
 namespace anchorage::worker {
 
 struct InjectionOptions {
-  std::vector<std::int64_t> layers;  // ascending: after these blocks a vector is added at the subject's last token
+  // Ascending: a vector is added to the output of these blocks' down projections at the subject's last token. Where no
+  // norm follows, that is the residual stream after the block.
+  std::vector<std::int64_t> layers;
   std::int64_t loss_layer = 0;       // the block whose output goes through final norm and head (`v_loss_layer`)
 };
 
@@ -69,8 +71,8 @@ class InjectedForward {
   // Does all of that at once. Collective over the stages.
   void fill();
 
-  // Returns |residual stream| at the subject's last token of the first context, after the last injected layer: [E]
-  // f32. Known on that layer's stage when the caches are filled, and where it is set.
+  // Returns |residual stream| at the subject's last token of the first context, after the last injected layer; where
+  // a norm follows the MLP, |output of the down projection| there: [E] f32. Known on that layer's stage when the caches are filled, and where it is set.
   const torch::Tensor& norms() const { return norms_; }
   void set_norms(torch::Tensor norms) { norms_ = std::move(norms); }
 
@@ -119,7 +121,7 @@ class InjectedForward {
   void cache_distribution(const torch::Tensor& hidden);
   void end_filling();
   void lay_out_suffixes();
-  torch::Tensor inject(std::int64_t layer, const torch::Tensor& hidden, const torch::Tensor& vectors) const;
+  torch::Tensor inject(std::int64_t layer, const BlockOutput& output, const torch::Tensor& vectors) const;
   // Runs a suffix block that this stage holds, without what is injected after it.
   BlockOutput suffix_block(std::int64_t layer, const torch::Tensor& hidden) const;
 
@@ -132,8 +134,9 @@ class InjectedForward {
   std::int64_t next_ = 0;
   bool arrived_ = false;                // arriving_ is on the stage of the first injected layer
   std::vector<AttentionCache> caches_;  // one per layer after the first injected one, in order
-  torch::Tensor after_first_;           // [tokens, d]: residual stream after the first injected layer
-  torch::Tensor first_keys_;            // [rows, f]: key of the first injected layer at the subject's last token
+  // The first injected layer's output: the residual stream of the suffixes [tokens, d], its key and what goes
+  // through its norm at the subject's last token [rows, ...].
+  BlockOutput first_;
   torch::Tensor kl_before_;             // [E, V] log-probabilities p_0
   torch::Tensor norms_;                 // [E]
   Predictions predictions_;

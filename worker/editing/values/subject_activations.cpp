@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "worker/editing/values/post_norm.hpp"
+
 namespace anchorage::worker {
 namespace {
 
@@ -65,12 +67,31 @@ std::vector<torch::Tensor> SubjectActivations::keys() {
                 model_.dtype());
 }
 
-torch::Tensor SubjectActivations::residual_stream() {
+torch::Tensor SubjectActivations::residual_stream(const torch::Tensor& value) {
   const torch::NoGradGuard no_gradients;
   const std::int64_t last = edited_layers_.back();
-  const auto hidden = pass_.block_here(last, before(last)).hidden;
-  return on_all_stages(model_.holds(last) ? hidden.index_select(0, subject_index_) : hidden, last,
-                       model_.config.d_model, model_.dtype());
+  const BlockOutput output = pass_.block_here(last, before(last));
+  torch::Tensor at_subjects;
+  if (model_.holds(last)) {
+    const auto selected = [&](const torch::Tensor& tokens) { return tokens.index_select(0, subject_index_); };
+    at_subjects = selected(output.hidden);
+    if (value.defined()) {
+      at_subjects = ForwardPass::hidden_of(model_, last, selected(output.attended),
+                                           selected(output.down) + value.to(model_.dtype()));
+    }
+  }
+  return on_all_stages(at_subjects, last, model_.config.d_model, model_.dtype());
+}
+
+torch::Tensor SubjectActivations::norm_slopes(std::int64_t layer) {
+  const torch::NoGradGuard no_gradients;
+  const BlockOutput output = pass_.block_here(layer, before(layer));
+  torch::Tensor slopes;
+  if (model_.holds(layer)) {
+    slopes = slopes_of(model_.block(layer).mlp_post_norm, model_.config, output.down.index_select(0, subject_index_))
+                 .flatten(1);
+  }
+  return on_all_stages(slopes, layer, 2 * model_.config.d_model, torch::kFloat).unflatten(1, {2, -1});
 }
 
 void SubjectActivations::compute_residual_norms() {
@@ -95,9 +116,7 @@ std::vector<torch::Tensor> SubjectActivations::at_edited_layers(const Capture& c
     captured.emplace_back();
     if (!model_.holds(layer)) continue;
     captured.back() = capture({.hidden = output.hidden.index_select(0, subject_index_),
-                               .key = output.key.index_select(0, subject_index_),
-                               .attention_keys = {},
-                               .attention_values = {}});
+                               .key = output.key.index_select(0, subject_index_)});
   }
   return captured;
 }

@@ -32,6 +32,9 @@ ModelConfig model_of(Family family, std::int64_t layers, std::int64_t d_model) {
 const ModelConfig gpt2_xl = model_of(Family::gpt2, 48, 1600);
 const ModelConfig llama3_8b = model_of(Family::llama, 32, 4096);
 const ModelConfig demo = model_of(Family::llama, 30, 576);
+const ModelConfig gpt_j = model_of(Family::gptj, 28, 4096);
+const ModelConfig gemma2_2b = model_of(Family::gemma2, 26, 2304);
+const ModelConfig gemma2_9b = model_of(Family::gemma2, 42, 3584);
 
 LoadedHparams load(std::string_view content, const std::string& name = "h.yaml") {
   return load_hparams(tests::TemporaryDirectory().write(name, content));
@@ -142,17 +145,31 @@ TEST(Hparams, JsonIndentedWithTabsLoads) {
 
 TEST(Hparams, ReadyFilesFitTheirModelsAndIgnoreNothing) {
   const ModelConfig llama2_13b = model_of(Family::llama, 40, 5120);
-  const std::vector<std::pair<std::string, ModelConfig>> ready{{"gpt2-xl.yaml", gpt2_xl},
-                                                               {"llama2-13b.yaml", llama2_13b},
-                                                               {"llama3-8b.yaml", llama3_8b},
-                                                               {"smollm2-135m.yaml", demo}};
+  const std::vector<std::pair<std::string, ModelConfig>> ready{
+      {"gpt2-xl.yaml", gpt2_xl},
+      {"llama2-13b.yaml", llama2_13b},
+      {"llama3-8b.yaml", llama3_8b},
+      {"smollm2-135m.yaml", demo},
+      {"qwen2.5-0.5b.yaml", model_of(Family::qwen2, 24, 896)},
+      {"qwen2.5-1.5b.yaml", model_of(Family::qwen2, 28, 1536)},
+      {"qwen2.5-7b.yaml", model_of(Family::qwen2, 28, 3584)},
+      {"qwen3-4b.yaml", model_of(Family::qwen3, 36, 2560)},
+      {"qwen3-8b.yaml", model_of(Family::qwen3, 36, 4096)},
+      {"mistral-7b.yaml", model_of(Family::mistral, 32, 4096)},
+      {"llama3.2-1b.yaml", model_of(Family::llama, 16, 2048)},
+      {"llama3.2-3b.yaml", model_of(Family::llama, 28, 3072)},
+      {"llama3.1-8b.yaml", model_of(Family::llama, 32, 4096)},
+      {"phi3-mini.yaml", model_of(Family::phi3, 32, 3072)},
+      {"gpt-j-6b.yaml", gpt_j},
+      {"gemma-2-2b.yaml", gemma2_2b},
+      {"gemma-2-9b.yaml", gemma2_9b}};
   for (const auto& [name, model] : ready) {
     const std::filesystem::path path = std::filesystem::path(ANCHORAGE_SOURCE_DIR) / "launch/hparams" / name;
     const LoadedHparams loaded = load_hparams(path);
     EXPECT_THAT(names_of(loaded.ignored), testing::IsEmpty()) << name;
     EXPECT_NO_THROW(resolve(loaded.hparams, model, name)) << name;
     EXPECT_EQ(loaded.hparams.v_loss_layer, model.layers - 1) << name;
-    EXPECT_EQ(loaded.hparams.layers.size(), 5U) << name;
+    EXPECT_EQ(loaded.hparams.layers.size(), name == "gpt-j-6b.yaml" ? 6U : 5U) << name;
   }
 }
 

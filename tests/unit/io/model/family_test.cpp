@@ -22,6 +22,11 @@ TEST(Family, NamesTheModulesOfTransformers) {
   EXPECT_EQ(attention_module(llama), "model.layers.{}.self_attn");
   EXPECT_EQ(final_norm_module(llama), "model.norm");
   EXPECT_EQ(embedding_module(llama), "model.embed_tokens");
+  const FamilyTraits& gptj = traits_of(Family::gptj);
+  EXPECT_EQ(edited_module(gptj), "transformer.h.{}.mlp.fc_out");
+  EXPECT_EQ(attention_module(gptj), "transformer.h.{}.attn");
+  const FamilyTraits& gemma3 = traits_of(Family::gemma3);
+  EXPECT_EQ(edited_module(gemma3), "language_model.model.layers.{}.mlp.down_proj");
 }
 
 TEST(Family, IsFoundByItsModelType) {
@@ -30,14 +35,17 @@ TEST(Family, IsFoundByItsModelType) {
     EXPECT_EQ(&traits_of(traits.family), &traits);
   }
   EXPECT_EQ(family_named("mamba"), nullptr);
-  EXPECT_EQ(family_names(), "gpt2 or llama");
+  EXPECT_TRUE(family_names().starts_with("gpt2, llama, "));
 }
 
 TEST(Family, HasOneStyleOfPositions) {
   for (const FamilyTraits& traits : families()) {
     EXPECT_EQ(traits.names.position_embedding.empty(), traits.positions == PositionKind::rotary)
         << traits.model_type;
-    EXPECT_EQ(traits.names.up.size(), traits.gated_mlp ? 2U : 1U) << traits.model_type;
+    const auto up = traits.names.up.size(), qkv = traits.names.qkv.size();
+    EXPECT_TRUE(up == 1 || (traits.gated_mlp && up == 2)) << traits.model_type;
+    EXPECT_TRUE(qkv == 1 || qkv == 3) << traits.model_type;
+    EXPECT_EQ(traits.names.query_norm.empty(), traits.names.key_norm.empty()) << traits.model_type;
   }
 }
 

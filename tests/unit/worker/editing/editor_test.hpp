@@ -99,6 +99,8 @@ struct EditorOutcome {
 
 class EditorTest : public testing::Test {
  protected:
+  explicit EditorTest(const std::string& model = "llama_tied") : directory(golden_model(model).directory) {}
+
   // `work` on every rank of the topology at once.
   void on_ranks(const std::string& method, const sharding::Topology& topology,
                 const std::function<void(const EditorRank&)>& work) {
@@ -146,7 +148,7 @@ class EditorTest : public testing::Test {
   }
 
   const TemporaryDirectory folder;
-  const io::ModelDirectory directory = golden_model("llama_tied").directory;
+  const io::ModelDirectory directory;
   const io::Tokenizer tokenizer = io::Tokenizer::load(directory.tokenizer());
   const io::StatisticsFile statistics = statistics_in(folder.path() / "s.h5", directory);
   worker::SinkLimits limits = torch::full({2}, 1e9);

@@ -20,8 +20,12 @@ inline GoldenModel golden_model(const std::string& name) {
   return {io::ModelDirectory::open(folder / name), nlohmann::json::parse(file)};
 }
 
-inline const std::vector<std::string> golden_model_names = {"gpt2", "llama_tied", "llama_untied_bias",
-                                                            "llama3_rope"};
+// The names of all of them, as the script lists them.
+inline std::vector<std::string> names_of_golden_models() {
+  std::ifstream file(std::filesystem::path(ANCHORAGE_GOLDEN) / "small_models" / "names.json");
+  return nlohmann::json::parse(file).get<std::vector<std::string>>();
+}
+inline const std::vector<std::string> golden_model_names = names_of_golden_models();
 
 // The largest difference, and how much of what is allowed it takes.
 inline void expect_close(const torch::Tensor& actual, const torch::Tensor& expected, double tolerance) {

@@ -134,7 +134,9 @@ TEST_P(StagesOfFamily, HoldTheirOwnLayersAndTogetherTheWholeModel) {
     });
     // Two stages need a tied embedding; all rotate by the same few frequencies.
     const std::int64_t twice = directory.config().tied_head ? bytes_of(all.head) : 0;
-    EXPECT_EQ(sum, whole + twice + (count - 1) * bytes_of(all.rotary_frequencies));
+    const std::int64_t frequencies = bytes_of(all.rotary.frequencies) + bytes_of(all.rotary.of_long_texts) +
+                                     bytes_of(all.rotary.of_local_layers);
+    EXPECT_EQ(sum, whole + twice + (count - 1) * frequencies);
   }
 }
 
