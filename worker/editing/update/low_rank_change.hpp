@@ -19,7 +19,7 @@ struct SingularFactors {
   torch::Tensor left;    // [d, c]
   torch::Tensor values;  // [k], c <= k
   torch::Tensor right;   // [f, c]
-  // The rank of the change, as far as f32 tells: without it, less than f32's rounding of the updates is lost.
+  // The rank of the change, as far as f32 has it: beyond it, less than f32's rounding of the updates is lost.
   std::int64_t rank = 0;
 
   double norm() const;  // Frobenius
