@@ -15,8 +15,8 @@ using nlohmann::ordered_json;
 void check_size(const NamedTensor& named) {
   std::uint64_t bytes = size_of(named.tensor.dtype);
   for (const std::int64_t dimension : named.tensor.shape) bytes *= static_cast<std::uint64_t>(dimension);
-  check(bytes == named.tensor.bytes.size(), fmt::format("tensor '{}' has {} bytes, its shape needs {}",
-                                                            named.name, named.tensor.bytes.size(), bytes));
+  check(bytes == named.tensor.bytes.size(),
+        fmt::format("tensor '{}' has {} bytes, its shape needs {}", named.name, named.tensor.bytes.size(), bytes));
 }
 
 // The length and the JSON text, padded so that the data begin at a multiple of 8.
@@ -29,14 +29,12 @@ std::string header_of(std::span<const NamedTensor> tensors, const std::map<std::
     const std::uint64_t end = begin + named.tensor.bytes.size();
     ordered_json entry = {
         {"dtype", name_of(named.tensor.dtype)}, {"shape", named.tensor.shape}, {"data_offsets", {begin, end}}};
-    check(header.emplace(named.name, std::move(entry)).second,
-              fmt::format("tensor '{}' given twice", named.name));
+    check(header.emplace(named.name, std::move(entry)).second, fmt::format("tensor '{}' given twice", named.name));
     begin = end;
   }
   std::string text = header.dump();
   text.resize((text.size() + 7) / 8 * 8, ' ');
-  check(text.size() <= max_safetensors_header,
-            fmt::format("a header of {} bytes is too long", text.size()));
+  check(text.size() <= max_safetensors_header, fmt::format("a header of {} bytes is too long", text.size()));
   const std::uint64_t length = text.size();
   return std::string(reinterpret_cast<const char*>(&length), sizeof length) + text;
 }
