@@ -204,8 +204,9 @@ TEST_F(Export, SharesFilesThatNoEditChanged) {
             0);
   const Execution execution = run_.program("export sharded-run --out linked --link --verify --json --threads 1");
   ASSERT_EQ(execution.exit_code, 0) << execution.err;
+  const auto report = execution.json();
   int written = 0, shared = 0;
-  for (const auto& [name, placement] : execution.json()["weights"].items()) {
+  for (const auto& [name, placement] : report["weights"].items()) {
     written += placement == "written" ? 1 : 0;
     shared += placement == "reflinked" || placement == "hard-linked" ? 1 : 0;
     EXPECT_EQ(fs::equivalent(base / name, run_.folder.path() / "linked" / name), placement == "hard-linked")
@@ -214,7 +215,7 @@ TEST_F(Export, SharesFilesThatNoEditChanged) {
   EXPECT_GE(written, 1);
   EXPECT_GE(shared, 1);
   EXPECT_TRUE(run_.digests_hold("linked"));
-  EXPECT_EQ(execution.json()["left_out"], nlohmann::json::array({"README.md"}));
+  EXPECT_EQ(report["left_out"], nlohmann::json::array({"README.md"}));
 }
 
 TEST_F(Export, HasACardThatNamesBaseMethodAndEdits) {
