@@ -5,12 +5,11 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
-#include <system_error>
-#include <utility>
 
 #include "io/error.hpp"
 #include "io/files/atomic_file.hpp"
-#include "io/files/mapped_file.hpp"
+#include "io/files/digest_manifest.hpp"
+#include "io/files/staging_directory.hpp"
 #include "io/model/float_conversion.hpp"
 
 namespace anchorage::io {
@@ -19,77 +18,6 @@ namespace {
 namespace fs = std::filesystem;
 
 using Pieces = std::vector<std::span<const std::byte>>;
-
-void check_system(const std::error_code& error, const std::string& operation, const fs::path& path) {
-  if (error) throw SystemError::from_errno(error.value(), operation, path.string());
-}
-
-void make_directories(const fs::path& path) {
-  std::error_code error;
-  fs::create_directories(path, error);
-  check_system(error, "create a directory", path);
-}
-
-// The directory being filled: it is renamed to its target at the end, or removed.
-class StagingDirectory {
- public:
-  explicit StagingDirectory(fs::path target) : target_(std::move(target)), path_(target_.string() + ".partial") {
-    make_directories(target_.parent_path());
-    std::error_code error;
-    if (fs::create_directory(path_, error)) return;
-    check_system(error, "create a directory", path_);
-    throw UserError({.expected = "no earlier export",
-                     .found = "one that was stopped",
-                     .where = path_.string(),
-                     .remedy = "remove this directory, unless an export is still running"});
-  }
-  ~StagingDirectory() {
-    std::error_code ignored;
-    if (!renamed_) fs::remove_all(path_, ignored);
-  }
-  StagingDirectory(const StagingDirectory&) = delete;
-  StagingDirectory& operator=(const StagingDirectory&) = delete;
-
-  const fs::path& path() const { return path_; }
-
-  void rename_to_target() {
-    std::error_code error;
-    sync_directory(path_);
-    fs::rename(path_, target_, error);  // replaces an empty directory
-    check_system(error, "rename a directory", target_);
-    renamed_ = true;
-    sync_directory(target_.parent_path());
-  }
-
- private:
-  fs::path target_;
-  fs::path path_;
-  bool renamed_ = false;
-};
-
-bool lies_in(const fs::path& path, const fs::path& directory) {
-  const auto [end, unused] = std::mismatch(directory.begin(), directory.end(), path.begin(), path.end());
-  return end == directory.end();
-}
-
-// Returns `out` without links, dots and a trailing slash.
-fs::path checked_target(const fs::path& out, const fs::path& base) {
-  fs::path target = fs::weakly_canonical(fs::absolute(out));
-  if (!target.has_filename()) target = target.parent_path();
-  if (lies_in(target, fs::canonical(base))) {
-    throw UserError({.expected = "an output directory outside the model's",
-                     .found = target.string(),
-                     .where = base.string(),
-                     .remedy = "choose another directory"});
-  }
-  if (fs::exists(target) && !(fs::is_directory(target) && fs::is_empty(target))) {
-    throw UserError({.expected = "a new or an empty output directory",
-                     .found = fs::is_directory(target) ? "one with files in it" : "a file",
-                     .where = target.string(),
-                     .remedy = "choose another directory"});
-  }
-  return target;
-}
 
 void check_replacement(const std::string& name, const TensorView& original, const Replacement& edited) {
   std::size_t elements = 1;
@@ -151,16 +79,20 @@ Pieces pieces_of(const SafetensorsFile& file, const std::vector<Encoded>& in_pla
   return pieces;
 }
 
-void write_weights(const SafetensorsFile& file, const fs::path& out,
-                   const std::map<std::string, Replacement>& edited, ExportReport& report) {
+// Writes a file of weights with its edited tensors; one without any is the base's.
+Placement write_weights(const SafetensorsFile& file, const fs::path& to,
+                        const std::map<std::string, Replacement>& edited, Unchanged unchanged,
+                        std::map<std::string, RoundingReport>& reports) {
   std::vector<Encoded> in_place_order;
   for (const StoredTensor& tensor : file.tensors()) {
     const auto replacement = edited.find(tensor.name);
     if (replacement == edited.end()) continue;
     in_place_order.push_back(encode_edited(tensor.name, file.at(tensor.name), replacement->second));
-    report.tensors.emplace(tensor.name, in_place_order.back().report);
+    reports.emplace(tensor.name, in_place_order.back().report);
   }
-  write_file_atomically(out / file.path().filename(), pieces_of(file, in_place_order));
+  if (in_place_order.empty() && unchanged == Unchanged::share) return share_file(file.path(), to);
+  write_file_atomically(to, pieces_of(file, in_place_order));
+  return in_place_order.empty() ? Placement::copied : Placement::written;
 }
 
 // Whether the file holds weights in a format that is not edited here; a copy would hold the unedited model.
@@ -169,6 +101,11 @@ bool holds_other_weights(const fs::path& file) {
                                                    ".h5",          ".msgpack",   ".ot",     ".gguf", ".ggml",
                                                    ".onnx",        ".onnx_data", ".tflite", ".npz"};
   return extensions.contains(file.extension()) || file.filename().string().ends_with(".index.json");
+}
+
+// What the base says of itself is not true of an edited model.
+bool describes_the_base(const fs::path& relative) {
+  return relative == "README.md" || relative == digest_manifest_name;
 }
 
 bool is_left_out(const fs::directory_entry& entry, const ModelDirectory& base) {
@@ -185,14 +122,13 @@ std::vector<fs::path> copy_other_files(const ModelDirectory& base, const fs::pat
   for (auto entry = fs::recursive_directory_iterator(base.path()); entry != fs::end(entry); ++entry) {
     if (written.contains(entry->path())) continue;
     const fs::path relative = entry->path().lexically_relative(base.path());
-    if (is_left_out(*entry, base)) {
+    if (is_left_out(*entry, base) || describes_the_base(relative)) {
       entry.disable_recursion_pending();
       left_out.push_back(relative);
     } else if (entry->is_directory()) {
       make_directories(out / relative);
     } else {
-      const MappedFile file(entry->path());
-      write_file_atomically(out / relative, Pieces{file.bytes()});
+      copy_whole_file(entry->path(), out / relative);
     }
   }
   std::sort(left_out.begin(), left_out.end());
@@ -202,13 +138,14 @@ std::vector<fs::path> copy_other_files(const ModelDirectory& base, const fs::pat
 }  // namespace
 
 ExportReport export_model(const ModelDirectory& base, const fs::path& out,
-                          const std::map<std::string, Replacement>& edited) {
+                          const std::map<std::string, Replacement>& edited, Unchanged unchanged) {
   for (const auto& [name, replacement] : edited) check_replacement(name, base.weights().at(name), replacement);
-  StagingDirectory staging(checked_target(out, base.path()));
   ExportReport report;
-  for (const SafetensorsFile& file : base.weights().files()) write_weights(file, staging.path(), edited, report);
-  report.left_out = copy_other_files(base, staging.path());
-  staging.rename_to_target();
+  for (const SafetensorsFile& file : base.weights().files()) {
+    const fs::path name = file.path().filename();
+    report.weights.emplace(name.string(), write_weights(file, out / name, edited, unchanged, report.tensors));
+  }
+  report.left_out = copy_other_files(base, out);
   return report;
 }
 

@@ -2,38 +2,24 @@
 
 #include <chat_template_script.hpp>  // generated
 
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "io/child_process.hpp"
 #include "io/error.hpp"
 #include "launch/program/broadcast_text.hpp"
+#include "launch/program/python_step.hpp"
 
 namespace anchorage::launch {
 namespace {
 
-// Returns the Python of the environment whose LibTorch the program links to, or of another that has
-// transformers.
-std::string python() {
-  const char* given = std::getenv("ANCHORAGE_PYTHON");
-  return std::string(given != nullptr ? given : ANCHORAGE_PYTHON) + "/bin/python3";
-}
-
-// Returns the last line, which in a failed Python program's output is the reason.
-std::string last_line(std::string text) {
-  while (text.ends_with('\n')) text.pop_back();
-  return text.substr(text.rfind('\n') + 1);
-}
-
 std::string rendered_json(const std::filesystem::path& model, const std::string& role,
                           const std::vector<std::string>& prompts) {
   const nlohmann::json request{{"model", model.string()}, {"role", role}, {"prompts", prompts}};
-  const auto result = io::run_child({python(), "-c", chat_template_script}, request.dump());
-  if (result.exit_code == 0) return result.out;
+  auto result = run_python_step(chat_template_script, request);
+  if (result.succeeded) return std::move(result.out);
   throw io::UserError(
       {.expected = fmt::format("a chat template that renders messages of the role '{}'", role),
-       .found = last_line(result.err),
+       .found = result.reason,
        .where = model.string(),
        .remedy = "leave out --chat-template, give the other role, or the model's chat_template.jinja"});
 }

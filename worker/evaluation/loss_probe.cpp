@@ -27,6 +27,10 @@ constexpr std::array sentences = {
 
 }  // namespace
 
+std::span<const char* const> general_sentences() {
+  return sentences;
+}
+
 LossProbe::LossProbe(const Transformer& model, const PromptBuilder& prompts, const Communicators& ranks)
     : model_(model), communicators_(ranks) {
   for (const char* sentence : sentences) {

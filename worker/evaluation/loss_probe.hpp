@@ -2,6 +2,7 @@
 // about. Small, so that it can be measured after every batch.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "worker/communicators.hpp"
@@ -10,6 +11,9 @@
 #include "worker/model/transformer.hpp"
 
 namespace anchorage::worker {
+
+// Returns these sentences.
+std::span<const char* const> general_sentences();
 
 class LossProbe {
  public:

@@ -24,5 +24,9 @@ PROGRAM=$HOME/anchorage/build/release/anchorage
 LAUNCHER="mpirun --bind-to none --map-by slot"
 OPTIONS=""
 
+# Further options of `anchorage export`: "--link" shares files of weights that no edit changed with MODEL, which must be on
+# the same file system; "--verify" reads the model back (docs/serving.md).
+EXPORT_OPTIONS=""
+
 # Who is mailed; empty: nobody. Needs a `mail` command on the node.
 MAIL=""

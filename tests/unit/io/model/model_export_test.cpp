@@ -1,11 +1,16 @@
 #include "io/model/model_export.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <limits>
+#include <utility>
 
 #include "io/error.hpp"
+#include "io/files/staging_directory.hpp"
 #include "io/model/float_conversion.hpp"
 #include "tests/support/small_model.hpp"
 #include "tests/support/temporary_directory.hpp"
@@ -43,8 +48,12 @@ class ModelExport : public testing::Test {
  protected:
   ModelExport() { tests::write_small_model(base_); }
 
-  ExportReport export_with(const std::map<std::string, Replacement>& edited) const {
-    return export_model(ModelDirectory::open(base_.path()), out_, edited);
+  ExportReport export_with(const std::map<std::string, Replacement>& edited,
+                           Unchanged unchanged = Unchanged::copy) const {
+    StagingDirectory staging(out_, base_.path());
+    ExportReport report = export_model(ModelDirectory::open(base_.path()), staging.path(), edited, unchanged);
+    staging.rename_to_target();
+    return report;
   }
 
   std::string refusal_of(const std::map<std::string, Replacement>& edited) const {
@@ -115,6 +124,70 @@ TEST_F(ModelExport, LeavesOutWeightsThatWouldStillBeUnedited) {
   EXPECT_THAT(files_in(out_), ElementsAre("config.json", "model.safetensors", "tokenizer.json"));
 }
 
+TEST_F(ModelExport, LeavesOutWhatTheBaseSaysOfItself) {
+  base_.write("README.md", "unedited");
+  base_.write("SHA256SUMS", "of the base");
+  base_.write("docs/README.md", "of the folder");
+  EXPECT_THAT(export_with({}).left_out, ElementsAre("README.md", "SHA256SUMS"));
+  EXPECT_THAT(files_in(out_), ElementsAre("config.json", "docs/README.md", "model.safetensors", "tokenizer.json"));
+}
+
+class SharingExport : public ModelExport {
+ protected:
+  SharingExport() {
+    fs::remove(base_.path() / "model.safetensors");
+    tests::write_small_model(base_, {.layout = tests::Layout::two_shards});
+  }
+
+  static constexpr auto edited_shard = "model-00001-of-00002.safetensors";
+  static constexpr auto other_shard = "model-00002-of-00002.safetensors";
+  const std::vector<float> a_ = {9.0F, 2.0F, 3.0F, 4.0F};
+  const std::map<std::string, Replacement> edited_ = {{"a", {{2, 2}, a_}}};
+};
+
+TEST_F(SharingExport, WritesTheEditedShardAloneAndSharesTheOther) {
+  const ExportReport report = export_with(edited_, Unchanged::share);
+  EXPECT_EQ(report.weights.at(edited_shard), Placement::written);
+  const Placement placement = report.weights.at(other_shard);
+  EXPECT_THAT(placement, testing::AnyOf(Placement::reflinked, Placement::hard_linked));
+  EXPECT_EQ(fs::equivalent(base_.path() / other_shard, out_ / other_shard), placement == Placement::hard_linked);
+  EXPECT_FALSE(fs::equivalent(base_.path() / edited_shard, out_ / edited_shard));
+  EXPECT_FALSE(fs::equivalent(base_.path() / "config.json", out_ / "config.json")) << "people change it in place";
+  const fs::path shared = std::exchange(out_, outside_.path() / "copied");
+  EXPECT_EQ(export_with(edited_).weights.at(other_shard), Placement::copied);
+  expect_same_files(shared, out_);
+}
+
+TEST_F(SharingExport, NeverWritesThroughALink) {
+  const std::string before = content_of(base_.path() / other_shard);
+  export_with({}, Unchanged::share);
+  fs::remove_all(out_);
+  const std::vector<float> b = {7.0F, 8.0F, 9.0F};
+  export_with({{"b", {{3}, b}}}, Unchanged::share);
+  EXPECT_NE(content_of(out_ / other_shard), before);
+  EXPECT_EQ(content_of(base_.path() / other_shard), before);
+}
+
+TEST_F(SharingExport, LinksTheFileThatALinkOfACacheLeadsTo) {
+  fs::rename(base_.path() / other_shard, outside_.path() / "blob");
+  fs::create_symlink(outside_.path() / "blob", base_.path() / other_shard);
+  export_with(edited_, Unchanged::share);
+  EXPECT_FALSE(fs::is_symlink(out_ / other_shard));
+  EXPECT_EQ(content_of(out_ / other_shard), content_of(outside_.path() / "blob"));
+}
+
+TEST_F(SharingExport, CopiesToAnotherFileSystem) {
+  const fs::path other = "/dev/shm";
+  struct stat here {
+  }, there{};
+  if (::stat(base_.path().c_str(), &here) != 0 || ::stat(other.c_str(), &there) != 0 || here.st_dev == there.st_dev)
+    GTEST_SKIP() << "there is no second file system at " << other;
+  out_ = other / fmt::format("anchorage-export-{}", ::getpid());
+  EXPECT_EQ(export_with(edited_, Unchanged::share).weights.at(other_shard), Placement::copied);
+  EXPECT_EQ(content_of(out_ / other_shard), content_of(base_.path() / other_shard));
+  fs::remove_all(out_);
+}
+
 TEST_F(ModelExport, CopiesWhatLinksPointTo) {
   const fs::path target = outside_.write("blob", "content");
   fs::create_symlink(target, base_.path() / "merges.txt");
@@ -173,7 +246,9 @@ TEST_F(ModelExport, RefusesValuesThatTheDtypeCannotHoldAndLeavesNothing) {
 TEST_F(ModelExport, OfRealWeightsIsACopy) {
   const fs::path path = ANCHORAGE_SOURCE_DIR "/../shared/data/models/stories260K-hf";
   if (!fs::exists(path)) GTEST_SKIP() << "the shared data are not here: " << path;
-  export_model(ModelDirectory::open(path), out_, {});
+  StagingDirectory staging(out_, path);
+  export_model(ModelDirectory::open(path), staging.path(), {});
+  staging.rename_to_target();
   expect_same_files(path, out_);
 }
 

@@ -1,4 +1,4 @@
-#include "tests/support/safetensors_writer.hpp"
+#include "io/model/safetensors_writer.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -14,8 +14,6 @@ namespace anchorage::io {
 namespace {
 
 using testing::ElementsAre;
-using tests::NamedTensor;
-using tests::write_safetensors;
 
 const std::string text = "abcdefgh";
 

@@ -1,0 +1,137 @@
+// `anchorage export`: writes a run's edited model as a Hugging Face directory, a LoRA adapter or a GGUF file.
+// Prints what was written and what rounding or truncation lost. Exit codes: 0; 2 for bad input, and nothing is
+// left; 1 for any other failure, one of --verify included.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "io/error.hpp"
+#include "io/files/atomic_file.hpp"
+#include "io/files/digest_manifest.hpp"
+#include "io/files/staging_directory.hpp"
+#include "launch/commands/export/adapter_export.hpp"
+#include "launch/commands/export/full_export.hpp"
+#include "launch/commands/export/gguf_export.hpp"
+#include "launch/commands/export/model_card.hpp"
+#include "launch/program/command_line.hpp"
+
+namespace anchorage::launch {
+namespace {
+
+struct Options {
+  std::string run;
+  std::filesystem::path out;
+  std::string format = "hf";
+  std::string rank = "auto";
+  std::string gguf_type = "auto";
+  bool link = false;
+  bool verify = false;
+};
+
+constexpr std::array forms = {
+    ExportForm{.name = "hf",
+               .library = "transformers",
+               .content = "the whole model in the base's layout",
+               .use = "from transformers import AutoModelForCausalLM\n"
+                      "model = AutoModelForCausalLM.from_pretrained(\".\")"},
+    ExportForm{.name = "peft",
+               .library = "peft",
+               .content = "the change alone, as a LoRA adapter of the base",
+               .use = "from peft import PeftModel\nfrom transformers import AutoModelForCausalLM\n"
+                      "base = AutoModelForCausalLM.from_pretrained(BASE)\n"
+                      "model = PeftModel.from_pretrained(base, \".\")"},
+    ExportForm{.name = "gguf",
+               .library = "gguf",
+               .content = "the whole model for llama.cpp",
+               .use = "llama-cli --model model.gguf --prompt ..."},
+};
+
+// Throws io::UserError for an option that has no effect with the format.
+void require_format(const Options& options, bool given, const std::string& option, const std::string& format) {
+  if (!given || options.format == format) return;
+  throw io::UserError({.expected = fmt::format("--format {} with {}", format, option),
+                       .found = fmt::format("--format {}", options.format),
+                       .where = option,
+                       .remedy = "leave one of the two out"});
+}
+
+std::optional<std::int64_t> rank_of(const std::string& text) {
+  if (text == "auto") return std::nullopt;
+  std::int64_t rank = 0;
+  std::from_chars(text.data(), text.data() + text.size(), rank);
+  return rank;
+}
+
+std::string check_rank(const std::string& text) {
+  std::int64_t rank = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), rank);
+  const bool is_rank = error == std::errc() && end == text.data() + text.size() && rank >= 1 && rank <= 65536;
+  return text == "auto" || is_rank ? "" : "expected auto or a whole number from 1 to 65536";
+}
+
+void write(ExportReport& report, const ExportedRun& run, const std::filesystem::path& directory,
+           const Options& options, const Session& session) {
+  if (options.format == "peft") {
+    write_adapter_export(report, run, directory, {.rank = rank_of(options.rank), .verify = options.verify},
+                         session);
+  } else if (options.format == "gguf") {
+    write_gguf_export(report, run, directory, {.type = options.gguf_type, .verify = options.verify});
+  } else {
+    const auto unchanged = options.link ? io::Unchanged::share : io::Unchanged::copy;
+    report_full_export(report, write_full_export(run, directory, unchanged));
+    if (options.verify) verify_full_export(report, run, directory, session);
+  }
+}
+
+int run(const Options& options, Session& session) {
+  if (!session.is_root()) return done;
+  require_format(options, options.rank != "auto", "--rank", "peft");
+  require_format(options, options.gguf_type != "auto", "--gguf-type", "gguf");
+  require_format(options, options.link, "--link", "hf");
+  const ExportedRun run = open_exported_run(options.run);
+  io::StagingDirectory staging(options.out, run.base.path());
+  ExportReport report;
+  write(report, run, staging.path(), options, session);
+  const auto& form = *std::ranges::find(forms, options.format, &ExportForm::name);
+  io::write_file_atomically(staging.path() / "README.md", model_card(run, form, report));
+  io::write_digest_manifest(staging.path());
+  staging.rename_to_target();
+
+  report.document.update({{"out", options.out.string()}, {"format", options.format}, {"edits", run.scores.edits}});
+  session.json()
+      ? session.print(report.document)
+      : session.print(fmt::format("{}: {} edits\n{}", options.out.string(), run.scores.edits, report.text));
+  return done;
+}
+
+}  // namespace
+
+void add_export_command(CommandLine& line) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = line.app.add_subcommand(
+      "export", "Write a run's edited model as a Hugging Face directory, a LoRA adapter or a GGUF file");
+  command->add_option("run", options->run, "RUN[@N]")->required();
+  command->add_option("--out", options->out, "the directory to make")->required();
+  command
+      ->add_option("--format", options->format,
+                   "hf: the whole model; peft: a LoRA adapter of the change; gguf: one file for llama.cpp")
+      ->check(CLI::IsMember({"hf", "peft", "gguf"}));
+  command
+      ->add_option("--rank", options->rank,
+                   "of the adapter; auto: the smallest that vLLM accepts and that holds the change")
+      ->check(check_rank);
+  command->add_option("--gguf-type", options->gguf_type, "of matrices in the GGUF file; auto: as in the model")
+      ->check(CLI::IsMember({"auto", "f32", "f16", "bf16"}));
+  command->add_flag("--link", options->link,
+                    "share files of weights that no edit changed with the base: reflinks or hard links");
+  command->add_flag("--verify", options->verify,
+                    "read back what was written and compare it with the run's weights");
+  add_session_options(*command, line.session);
+  command->callback(
+      [&line, options] { line.action = [options](Session& session) { return run(*options, session); }; });
+}
+
+}  // namespace anchorage::launch
