@@ -109,8 +109,16 @@ TEST(NanoSort, ActivationsOfEveryBlock) {
   model.head = weight("lm_head.weight");
   for (int layer = 0; layer < 3; ++layer) {
     const std::string block = "transformer.h." + std::to_string(layer) + ".";
-    model.blocks.push_back({norm(block + "ln_1"), linear(block + "attn.c_attn"), linear(block + "attn.c_proj"),
-                            norm(block + "ln_2"), linear(block + "mlp.c_fc"), linear(block + "mlp.c_proj")});
+    model.blocks.push_back({.attention_norm = norm(block + "ln_1"),
+                            .query_key_value = linear(block + "attn.c_attn"),
+                            .query_norm = {},
+                            .key_norm = {},
+                            .attention_output = linear(block + "attn.c_proj"),
+                            .attention_post_norm = {},
+                            .mlp_norm = norm(block + "ln_2"),
+                            .up = linear(block + "mlp.c_fc"),
+                            .down = linear(block + "mlp.c_proj"),
+                            .mlp_post_norm = {}});
   }
 
   const auto indices = decoded(expected["idx"]);

@@ -46,7 +46,7 @@ class JointWriteTest : public tests::EditorTest {
       const LayerSolver solver(weights, options, method_named("b-eac"), statistics, {world, *device}, model.stages);
       sharding::BatchSeconds seconds;
       const auto measured_of_all = [&] { return std::vector{measured(1), measured(2)}; };
-      JointWrite joint(weights, solver, values, {.of_layer = swept, .of_all = measured_of_all}, seconds);
+      JointWrite joint(weights, solver, values, {.of_layer = swept, .of_all = measured_of_all}, {}, seconds);
       auto updates = joint.run({injected_keys(1), injected_keys(2)}, sweeps);
       weights.accept();
       if (world.rank() != 0) return;
