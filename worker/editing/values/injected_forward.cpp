@@ -63,15 +63,12 @@ void InjectedForward::begin() {
   std::vector<TokenIds> ids;
   for (const Row& row : rows_) ids.push_back(row.ids);
   whole_ = std::make_unique<const ForwardPass>(model_, lay_out(ids, {}, model_.device()));
-  next_ = std::min(options_.layers.front(), model_.stages.second_pass(model_.layers()));
-  arriving_ = whole_->leave_for(next_, whole_->blocks(0, next_, whole_->embed()));
+  arriving_ = whole_->begin_below(options_.layers.front());
 }
 
 void InjectedForward::arrive() {
   const torch::NoGradGuard no_gradients;
-  const std::int64_t first = options_.layers.front();
-  arriving_ = whole_->blocks(next_, first, whole_->arrive_at(next_, arriving_));
-  if (next_ < first) arriving_ = whole_->enter(first, arriving_);
+  arriving_ = whole_->finish_below(options_.layers.front(), arriving_);
   arrived_ = true;
 }
 

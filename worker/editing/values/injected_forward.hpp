@@ -128,14 +128,13 @@ class InjectedForward {
   std::vector<EditPrompts> edits_;
   std::vector<Row> rows_;
   std::unique_ptr<const ForwardPass> whole_;  // whole rows, until the caches are filled
-  torch::Tensor arriving_;                    // [whole tokens, d]: the residual stream before block `next_`
-  std::int64_t next_ = 0;
-  bool arrived_ = false;                // arriving_ is on the stage of the first injected layer
-  std::vector<AttentionCache> caches_;  // one per layer after the first injected one, in order
-  torch::Tensor after_first_;           // [tokens, d]: residual stream after the first injected layer
-  torch::Tensor first_keys_;            // [rows, f]: key of the first injected layer at the subject's last token
-  torch::Tensor kl_before_;             // [E, V] log-probabilities p_0
-  torch::Tensor norms_;                 // [E]
+  torch::Tensor arriving_;                    // [whole tokens, d]: what was begun, or what enters the first layer
+  bool arrived_ = false;                      // arriving_ is on the stage of the first injected layer
+  std::vector<AttentionCache> caches_;        // one per layer after the first injected one, in order
+  torch::Tensor after_first_;                 // [tokens, d]: residual stream after the first injected layer
+  torch::Tensor first_keys_;  // [rows, f]: key of the first injected layer at the subject's last token
+  torch::Tensor kl_before_;   // [E, V] log-probabilities p_0
+  torch::Tensor norms_;       // [E]
   Predictions predictions_;
   std::shared_ptr<const ForwardPass> suffixes_;
 };
