@@ -26,8 +26,8 @@ struct RankBytes {
   std::int64_t caches = 0;    // of groups in flight: attention's keys and values before the subjects, what enters
                               // the upper layers; the head's probabilities
   std::int64_t subjects = 0;  // of all groups of the replica: what enters the edited layers, and the values
-  std::int64_t batch =
-      0;  // while a batch is solved: keys, products, factors, updates; what measures the edited weights
+  std::int64_t batch = 0;     // while a batch is solved: keys, products, factors, updates; what measures the edited
+                              // weights
   std::int64_t checkpoint = 0;  // on CPUs: a slab or a master on its way to a file; on GPUs these lie on the host
   std::int64_t runtime = 0;     // of the process and of what moves tensors
 

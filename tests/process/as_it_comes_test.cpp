@@ -125,14 +125,19 @@ std::string model_with(const nlohmann::json& changes, const std::filesystem::pat
   return copy.string();
 }
 
+// `message` stands in the log, and `what` it is about does not stand there again.
+void expect_told_once(const Execution& execution, const std::string& message, const std::string& what) {
+  const auto told = execution.err.find(message);
+  ASSERT_NE(told, std::string::npos) << execution.err;
+  EXPECT_EQ(execution.err.find(what, told + 100), std::string::npos) << execution.err;
+}
+
 TEST_F(AsItComes, AKeyThatIsNotKnownIsToldOnceAndOneWithoutEffectIsNot) {
   const auto path = model_with({{"pretraining_tp", 2}, {"logit_scale", 0.5}}, folder.path() / "m");
   const Execution execution = program("generate '" + path + "' --prompt a --max-new-tokens 1", 2);
   EXPECT_EQ(execution.exit_code, 0) << execution.err;
-  const auto told =
-      execution.err.find("m/config.json has keys that are not known here and have no effect: logit_scale");
-  ASSERT_NE(told, std::string::npos) << execution.err;
-  EXPECT_EQ(execution.err.find("logit_scale", told + 100), std::string::npos) << execution.err;
+  expect_told_once(execution, "m/config.json has keys that are not known here and have no effect: logit_scale",
+                   "logit_scale");
   EXPECT_THAT(execution.err, Not(HasSubstr("pretraining_tp")));
 }
 
@@ -142,10 +147,9 @@ TEST_F(AsItComes, ATokenThatOnlyTokenizerConfigHasIsToldOnce) {
   folder.write("m/tokenizer_config.json", R"({"bos_token": null, "additional_special_tokens": ["<|call|>"]})");
   const Execution execution = program("generate '" + path + "' --prompt a --max-new-tokens 1", 2);
   EXPECT_EQ(execution.exit_code, 0) << execution.err;
-  const auto told =
-      execution.err.find("m has 1 tokens in tokenizer_config.json that tokenizer.json does not have: <|call|>;");
-  ASSERT_NE(told, std::string::npos) << execution.err;
-  EXPECT_EQ(execution.err.find("<|call|>", told + 100), std::string::npos) << execution.err;
+  expect_told_once(execution,
+                   "m has 1 tokens in tokenizer_config.json that tokenizer.json does not have: <|call|>;",
+                   "<|call|>");
   folder.write("m/tokenizer_config.json", "{");
   expect_refused("generate '" + path + "' --prompt a --max-new-tokens 1", {"m/tokenizer_config.json"});
 }

@@ -70,23 +70,15 @@ PendingScores::PendingScores(const Transformer& model, std::span<const Completio
       targets_.push_back(completions[row].completion[t]);
     }
   }
-  const std::int64_t second_pass = model.stages.second_pass(model.layers());
-  hidden_ = pass_->blocks(0, second_pass, pass_->embed());
-  if (second_pass == model.layers()) {
-    finish();
-  } else {
-    hidden_ = pass_->leave_for(second_pass, hidden_);
-  }
+  hidden_ = pass_->begin_below(model.layers());
+  if (model.stages.second_pass(model.layers()) == model.layers()) finish();
 }
 
 void PendingScores::finish() {
   if (!pass_) return;
   const torch::NoGradGuard no_gradients;
-  const std::int64_t layers = model_.layers();
   const auto pass = std::exchange(pass_, nullptr);
-  const std::int64_t second_pass = model_.stages.second_pass(layers);
-  auto hidden = std::exchange(hidden_, {});
-  if (second_pass < layers) hidden = pass->blocks(second_pass, layers, pass->arrive_at(second_pass, hidden));
+  const auto hidden = pass->finish_below(model_.layers(), std::exchange(hidden_, {}));
   if (!model_.stages.is_last()) return;
   const auto index = torch::tensor(predicting_).to(model_.device());
   const auto target = torch::tensor(targets_).to(model_.device());

@@ -132,15 +132,13 @@ torch::Tensor ForwardPass::to_last_stage(std::int64_t layer, const torch::Tensor
 }
 
 torch::Tensor ForwardPass::leave_for(std::int64_t layer, const torch::Tensor& hidden) const {
-  const Stages& stages = model_.stages;
-  return stages.send(hidden, stages.stage_of(std::max<std::int64_t>(0, layer - 1)), stages.stage_of(layer),
-                     hidden_shape(), model_.dtype(), hand_over);
+  return model_.stages.send(hidden, stage_before(layer), model_.stages.stage_of(layer), hidden_shape(),
+                            model_.dtype(), hand_over);
 }
 
 torch::Tensor ForwardPass::arrive_at(std::int64_t layer, const torch::Tensor& hidden) const {
-  const Stages& stages = model_.stages;
-  return stages.receive(hidden, stages.stage_of(std::max<std::int64_t>(0, layer - 1)), stages.stage_of(layer),
-                        hidden_shape(), model_.dtype(), hand_over);
+  return model_.stages.receive(hidden, stage_before(layer), model_.stages.stage_of(layer), hidden_shape(),
+                               model_.dtype(), hand_over);
 }
 
 torch::Tensor ForwardPass::enter(std::int64_t layer, const torch::Tensor& hidden) const {
@@ -201,6 +199,23 @@ torch::Tensor ForwardPass::blocks(std::int64_t first, std::int64_t last, torch::
   for (std::int64_t layer = first; layer < last; ++layer)
     hidden = block_here(layer, layer == first ? hidden : enter(layer, hidden)).hidden;
   return hidden;
+}
+
+std::int64_t ForwardPass::second_part(std::int64_t layer) const {
+  return std::min(layer, model_.stages.second_pass(model_.layers()));
+}
+
+torch::Tensor ForwardPass::begin_below(std::int64_t layer) const {
+  const std::int64_t next = second_part(layer);
+  const auto hidden = blocks(0, next, embed());
+  return next == model_.layers() ? hidden : leave_for(next, hidden);
+}
+
+torch::Tensor ForwardPass::finish_below(std::int64_t layer, const torch::Tensor& begun) const {
+  const std::int64_t next = second_part(layer);
+  if (next == model_.layers()) return begun;
+  const auto hidden = blocks(next, layer, arrive_at(next, begun));
+  return next == layer || layer == model_.layers() ? hidden : enter(layer, hidden);
 }
 
 torch::Tensor next_token_log_probabilities(const Transformer& model, const torch::Tensor& hidden) {

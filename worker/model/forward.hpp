@@ -7,6 +7,7 @@
 // stages.hpp.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <map>
 
@@ -52,11 +53,6 @@ class ForwardPass {
   BlockOutput block_here(std::int64_t layer, const torch::Tensor& hidden,
                          const AttentionCache* cache = nullptr) const;
 
-  // Do the two parts of `enter` apart, so that a stage can have sent what it computed before it waits for something
-  // else: the first sends from the stage of the block before, the second receives on the stage of `layer`.
-  torch::Tensor leave_for(std::int64_t layer, const torch::Tensor& hidden) const;
-  torch::Tensor arrive_at(std::int64_t layer, const torch::Tensor& hidden) const;
-
   // Returns the residual stream after a block that this stage holds and whose MLP's output goes through a norm:
   // attended + norm(down) [n, d].
   static torch::Tensor hidden_of(const Transformer& model, std::int64_t layer, const torch::Tensor& attended,
@@ -65,10 +61,26 @@ class ForwardPass {
   // Runs blocks [first, last) without a cache, on what has been taken to the stage of the first one.
   torch::Tensor blocks(std::int64_t first, std::int64_t last, torch::Tensor hidden) const;
 
+  // Run all blocks below `layer` in two parts. The first ends where hidden states begin to go through the stages
+  // once more (Stages::second_pass), and has sent them on; the second returns what enters `layer`, on its stage, or
+  // what leaves the last block where `layer` is the number of layers. For several passes: begin them one after
+  // another, and finish them in the same order before anything else, so that stages work on different ones.
+  torch::Tensor begin_below(std::int64_t layer) const;
+  torch::Tensor finish_below(std::int64_t layer, const torch::Tensor& begun) const;
+
   // Moves the hidden states after block `layer` to the last stage, where the head is.
   torch::Tensor to_last_stage(std::int64_t layer, const torch::Tensor& hidden) const;
 
  private:
+  // Do the two parts of `enter` apart: the first sends from the stage of the block before, the second receives on
+  // the stage of `layer`.
+  torch::Tensor leave_for(std::int64_t layer, const torch::Tensor& hidden) const;
+  torch::Tensor arrive_at(std::int64_t layer, const torch::Tensor& hidden) const;
+  int stage_before(std::int64_t layer) const {
+    return model_.stages.stage_of(std::max<std::int64_t>(0, layer - 1));
+  }
+  // The layer with which the second part of the blocks below `layer` begins.
+  std::int64_t second_part(std::int64_t layer) const;
   // What is sent between stages.
   std::array<std::int64_t, 2> hidden_shape() const { return {layout_.tokens(), model_.config.d_model}; }
   torch::Tensor attend(const torch::Tensor& query, const torch::Tensor& key, const torch::Tensor& value,

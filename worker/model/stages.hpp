@@ -66,8 +66,8 @@ class Stages {
                      torch::ScalarType dtype, std::string_view operation) const;
   torch::Tensor receive(const torch::Tensor& tensor, int from, int to, torch::IntArrayRef shape,
                         torch::ScalarType dtype, std::string_view operation) const;
-  // Waits until all that this stage sent has arrived, and frees it: for the end of passes, when the other stages will
-  // have received everything without another call of this one.
+  // Waits until all that this stage sent has arrived, and frees it: for the end of passes, when the other stages
+  // will have received everything without another call of this one.
   void deliver() const;
 
   // Returns the tensor of stage `from` on every stage, without gradients.

@@ -63,15 +63,12 @@ void InjectedForward::begin() {
   std::vector<TokenIds> ids;
   for (const Row& row : rows_) ids.push_back(row.ids);
   whole_ = std::make_unique<const ForwardPass>(model_, lay_out(ids, {}, model_.device()));
-  next_ = std::min(options_.layers.front(), model_.stages.second_pass(model_.layers()));
-  arriving_ = whole_->leave_for(next_, whole_->blocks(0, next_, whole_->embed()));
+  arriving_ = whole_->begin_below(options_.layers.front());
 }
 
 void InjectedForward::arrive() {
   const torch::NoGradGuard no_gradients;
-  const std::int64_t first = options_.layers.front();
-  arriving_ = whole_->blocks(next_, first, whole_->arrive_at(next_, arriving_));
-  if (next_ < first) arriving_ = whole_->enter(first, arriving_);
+  arriving_ = whole_->finish_below(options_.layers.front(), arriving_);
   arrived_ = true;
 }
 
@@ -221,9 +218,8 @@ torch::Tensor InjectedForward::inject(std::int64_t layer, const BlockOutput& out
   const auto of_slot = vectors.select(1, place - options_.layers.begin() - own_slots().begin);
   const auto of_rows = of_slot.index_select(0, predictions_.row_edit);
   if (!output.down.defined()) return output.hidden.index_add(0, predictions_.subject_index, of_rows);
-  return output.hidden.index_copy(
-      0, predictions_.subject_index,
-      ForwardPass::hidden_of(model_, layer, output.attended, output.down + of_rows));
+  return output.hidden.index_copy(0, predictions_.subject_index,
+                                  ForwardPass::hidden_of(model_, layer, output.attended, output.down + of_rows));
 }
 
 // What goes through a norm is narrowed to the subject's last token of each row.
@@ -310,7 +306,8 @@ void InjectedForward::keep(std::span<const std::int64_t> kept) {
   };
   narrow_to(first_.hidden, index_tensor(kept_tokens, model_.device()));
   narrow_to(kl_before_, edit_index);
-  for (torch::Tensor* at_subjects : {&first_.key, &first_.attended, &first_.down}) narrow_to(*at_subjects, row_index);
+  for (torch::Tensor* at_subjects : {&first_.key, &first_.attended, &first_.down})
+    narrow_to(*at_subjects, row_index);
   narrow_to(norms_, edit_index);
   list_rows();
   lay_out_suffixes();

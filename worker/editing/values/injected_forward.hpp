@@ -24,10 +24,10 @@
 namespace anchorage::worker {
 
 struct InjectionOptions {
-  // Ascending: a vector is added to the output of these blocks' down projections at the subject's last token. Where no
-  // norm follows, that is the residual stream after the block.
+  // Ascending: a vector is added to the output of these blocks' down projections at the subject's last token. Where
+  // no norm follows, that is the residual stream after the block.
   std::vector<std::int64_t> layers;
-  std::int64_t loss_layer = 0;       // the block whose output goes through final norm and head (`v_loss_layer`)
+  std::int64_t loss_layer = 0;  // the block whose output goes through final norm and head (`v_loss_layer`)
 };
 
 // The loss of the edits' prompts with vectors injected. All [E].
@@ -71,8 +71,9 @@ class InjectedForward {
   // Does all of that at once. Collective over the stages.
   void fill();
 
-  // Returns |residual stream| at the subject's last token of the first context, after the last injected layer; where
-  // a norm follows the MLP, |output of the down projection| there: [E] f32. Known on that layer's stage when the caches are filled, and where it is set.
+  // Returns |residual stream| at the subject's last token of the first context, after the last injected layer;
+  // where a norm follows the MLP, |output of the down projection| there: [E] f32. Known on that layer's stage when
+  // the caches are filled, and where it is set.
   const torch::Tensor& norms() const { return norms_; }
   void set_norms(torch::Tensor norms) { norms_ = std::move(norms); }
 
@@ -130,15 +131,14 @@ class InjectedForward {
   std::vector<EditPrompts> edits_;
   std::vector<Row> rows_;
   std::unique_ptr<const ForwardPass> whole_;  // whole rows, until the caches are filled
-  torch::Tensor arriving_;                    // [whole tokens, d]: the residual stream before block `next_`
-  std::int64_t next_ = 0;
-  bool arrived_ = false;                // arriving_ is on the stage of the first injected layer
-  std::vector<AttentionCache> caches_;  // one per layer after the first injected one, in order
+  torch::Tensor arriving_;                    // [whole tokens, d]: what was begun, or what enters the first layer
+  bool arrived_ = false;                      // arriving_ is on the stage of the first injected layer
+  std::vector<AttentionCache> caches_;        // one per layer after the first injected one, in order
   // The first injected layer's output: the residual stream of the suffixes [tokens, d], its key and what goes
   // through its norm at the subject's last token [rows, ...].
   BlockOutput first_;
-  torch::Tensor kl_before_;             // [E, V] log-probabilities p_0
-  torch::Tensor norms_;                 // [E]
+  torch::Tensor kl_before_;  // [E, V] log-probabilities p_0
+  torch::Tensor norms_;      // [E]
   Predictions predictions_;
   std::shared_ptr<const ForwardPass> suffixes_;
 };

@@ -27,16 +27,13 @@ SubjectActivations::SubjectActivations(const Transformer& model, std::span<const
   const torch::NoGradGuard no_gradients;
   const auto& ends = pass_.layout().row_begin;
   subject_index_ = (torch::tensor(std::vector<std::int64_t>(ends.begin() + 1, ends.end())) - 1).to(model.device());
-  next_ = std::min(edited_layers_.front(), model.stages.second_pass(model.layers()));
-  entering_ = pass_.leave_for(next_, pass_.blocks(0, next_, pass_.embed()));
+  entering_ = pass_.begin_below(edited_layers_.front());
   reached_ = edited_layers_.front();
 }
 
 void SubjectActivations::arrive() {
   const torch::NoGradGuard no_gradients;
-  const std::int64_t first = edited_layers_.front();
-  entering_ = pass_.blocks(next_, first, pass_.arrive_at(next_, entering_));
-  if (next_ < first) entering_ = pass_.enter(first, entering_);
+  entering_ = pass_.finish_below(edited_layers_.front(), entering_);
   entered_ = true;
 }
 

@@ -65,9 +65,8 @@ class SubjectActivations {
   const Transformer& model_;
   ForwardPass pass_;
   std::vector<std::int64_t> edited_layers_;
-  torch::Tensor subject_index_;  // [rows] i64: index of the subject's last token in the packed tokens
-  torch::Tensor entering_;       // [tokens, d]: the residual stream before block `next_`
-  std::int64_t next_ = 0;
+  torch::Tensor subject_index_;       // [rows] i64: index of the subject's last token in the packed tokens
+  torch::Tensor entering_;            // [tokens, d]: what was begun, or what enters the first edited layer
   bool entered_ = false;              // entering_ is on the stage of the first edited layer
   std::int64_t reached_ = 0;          // the edited layer that `keys` was last asked for
   torch::Tensor at_reached_;          // [tokens, d]: the residual stream before it
