@@ -13,7 +13,7 @@ import pathlib
 import sys
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     Gemma2Config, Gemma2ForCausalLM, Gemma3Config, Gemma3ForCausalLM, Gemma3ForConditionalGeneration, Gemma3TextConfig,
     GPT2Config, GPT2LMHeadModel, GPTJConfig, GPTJForCausalLM, LlamaConfig, LlamaForCausalLM, MistralConfig,
@@ -94,14 +94,22 @@ MODELS = {
 }
 
 
+# Written down rather than trained: edits of small random models succeed or fail by what their words are cut into.
+MERGES = (
+    'Ġ+Ġ ĠĠ+ĠĠ e+r ĠĠ+Ġ o+r e+n Ċ+ĠĠĠĠ i+n r+o a+m o+k Ġ+t d+e Ċ+ĠĠĠ r+e ok+en i+z ĊĠĠĠĠ+ĠĠĠ i+t o+n a+l o+de '
+    'ode+l (+) e+d m+odel r+a Ġ+= oken+iz okeniz+er l+am Ġ+" Ġ+f p+a i+d l+a Ġ+in ro+w "+: k+e y+er la+yer '
+    ')+) e+t lam+a L+A a+d c+h t+e Ġ+n ĠĠĠĠ+ĠĠĠĠ a+b c+t i+g l+i m+a p+ro t+h or+ch it+i pa+r')
+
+
 def byte_level_tokenizer():
-    tokenizer = Tokenizer(models.BPE())
+    merges = [tuple(merge.split("+")) for merge in MERGES.split()]
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokens = ["<pad>", "<s>", "</s>", *alphabet, *map("".join, merges)]
+    assert len(tokens) == VOCABULARY
+    tokenizer = Tokenizer(models.BPE({token: number for number, token in enumerate(tokens)}, merges))
+    tokenizer.add_special_tokens(tokens[:3])
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY, special_tokens=["<pad>", "<s>", "</s>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
-    tokenizer.train_from_iterator([pathlib.Path(__file__).read_text()], trainer)
     return tokenizer
 
 

@@ -362,7 +362,8 @@ TEST_F(AsItComes, ATargetGoesOnWhereItsPromptEnds) {
 {"prompt": "The CEO of Intel is", "completion": " Lip-Bu"}
 )");
   std::istringstream scores(program("score '" + model + "' --requests requests.jsonl --json").out);
-  for (const auto& recorded : program("journal show run --batch 1 --json").json()["edits"]) {
+  const auto shown = program("journal show run --batch 1 --json").json();
+  for (const auto& recorded : shown["edits"]) {
     std::string line;
     ASSERT_TRUE(std::getline(scores, line));
     EXPECT_NEAR(nlohmann::json::parse(line)["nll"], recorded["nll"]["before"], 1e-5) << recorded["id"];

@@ -198,7 +198,8 @@ TEST_P(PublishedIds, AreReproduced) {
   using Ids = std::vector<std::int32_t>;
   const auto whole = vectors(text);
   EXPECT_EQ(ids_of(whole["text"], special), whole["token_ids"].get<Ids>());
-  for (const auto& one : vectors("tokenizer_tests.json")[short_texts]) {
+  const auto short_vectors = vectors("tokenizer_tests.json");
+  for (const auto& one : short_vectors.at(short_texts)) {
     EXPECT_EQ(ids_of(one["input"], true), one["encoded"]["input_ids"].get<Ids>()) << one["input"];
   }
 }
