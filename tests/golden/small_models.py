@@ -93,6 +93,8 @@ MODELS = {
                        long_factor=[1.1, 1.5, 2.5, 4.0, 9.0, 15.0]))),
 }
 
+# Models whose attention is not nearly even, so that an edit of the subject's token changes what comes after it.
+SHARP = ("qwen2", "phi3", "gptj", "gemma2")
 
 # Written down rather than trained: edits of small random models succeed or fail by what their words are cut into.
 MERGES = (
@@ -165,7 +167,15 @@ def main(out):
                 if any(part in name for part in ("embed_tokens", "wte", "lm_head")):
                     parameter.mul_(30)
                 elif parameter.dim() > 1:
-                    parameter.mul_(4)
+                    # So that attention chooses between tokens, and Gemma's cap of its scores cuts.
+                    sharp = folder in SHARP and any(part in name for part in ("q_proj", "k_proj", "qkv_proj"))
+                    parameter.mul_(16 if sharp else 4)
+                elif folder.startswith("gemma") and "layernorm" in name and "post_" in name and "vision" not in name:
+                    # As in the published models later blocks have more to say. Embeddings are longer by sqrt(d) here:
+                    # with gains near 1 no block would change a prediction.
+                    layer = int(name.split("layers.")[1].split(".")[0])
+                    gain = (1.0 if "feedforward" in name else 0.5) * (4, 16, 16, 64)[layer]
+                    parameter.add_(gain * (1 + 0.1 * torch.randn_like(parameter)))
                 else:
                     parameter.add_(0.1 * torch.randn_like(parameter))
         # Greedy continuations of the last row pass 32 tokens.

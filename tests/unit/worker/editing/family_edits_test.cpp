@@ -13,7 +13,7 @@ using ModelAndMethod = std::tuple<std::string, std::string>;
 
 class EditsOfFamily : public tests::EditorTest, public testing::WithParamInterface<ModelAndMethod> {
  protected:
-  EditsOfFamily() : EditorTest(std::get<0>(GetParam())) { options.clamp_norm_factor = 4; }
+  EditsOfFamily() : EditorTest(std::get<0>(GetParam())) { options.clamp_norm_factor = 2; }
 
   const std::string method = std::get<1>(GetParam());
 };
@@ -36,7 +36,8 @@ TEST_P(EditsOfFamily, MakeTheTargetsMoreProbableWithTheSameBitsOnTwoStages) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, EditsOfFamily,
-                         testing::Combine(testing::Values("gptj", "gemma2", "gemma3", "gemma3_with_vision"),
+                         testing::Combine(testing::Values("qwen2", "qwen3", "phi3", "gptj", "gemma2", "gemma3",
+                                                          "gemma3_with_vision"),
                                           tests::every_method()),
                          [](const auto& of) {
                            const std::string method = std::get<1>(of.param);
