@@ -13,8 +13,8 @@
 // sweep that does not reduce the remaining residual is reverted. One set of keys and residuals per layer
 // describes the whole update, however many sweeps it took; removing an edit relies on that.
 //
-// Where a norm follows the MLP, D and R are of the down projection's output and U and E of the residual stream: what a
-// layer leaves goes into U through the slope of its norm, and U and E into R through the slope back
+// Where a norm follows the MLP, D and R are of the down projection's output and U and E of the residual stream:
+// what a layer leaves goes into U through the slope of its norm, and U and E into R through the slope back
 // (values/post_norm.hpp), as on the weights before the batch.
 #pragma once
 
@@ -36,8 +36,8 @@ class JointWrite {
     std::function<std::vector<torch::Tensor>()> of_all;         // those of each edited layer, in one pass
   };
 
-  // `values`: m tensors [b, d] f32, 0 where there is no anchor. `slopes`: m tensors [b, 2, d] f32 of norms after the
-  // MLP, or none. Borrows all but these and `keys`.
+  // `values`: m tensors [b, d] f32, 0 where there is no anchor. `slopes`: m tensors [b, 2, d] f32 of norms after
+  // the MLP, or none. Borrows all but these and `keys`.
   JointWrite(EditedWeights& weights, const LayerSolver& solver, std::vector<torch::Tensor> values, Keys keys,
              std::vector<torch::Tensor> slopes, sharding::BatchSeconds& seconds);
 

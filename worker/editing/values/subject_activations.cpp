@@ -85,8 +85,9 @@ torch::Tensor SubjectActivations::norm_slopes(std::int64_t layer) {
   const BlockOutput output = pass_.block_here(layer, before(layer));
   torch::Tensor slopes;
   if (model_.holds(layer)) {
-    slopes = slopes_of(model_.block(layer).mlp_post_norm, model_.config, output.down.index_select(0, subject_index_))
-                 .flatten(1);
+    slopes =
+        slopes_of(model_.block(layer).mlp_post_norm, model_.config, output.down.index_select(0, subject_index_))
+            .flatten(1);
   }
   return on_all_stages(slopes, layer, 2 * model_.config.d_model, torch::kFloat).unflatten(1, {2, -1});
 }

@@ -35,13 +35,13 @@ class SubjectActivations {
   // Returns the keys of every edited layer, [rows, f] each, in one pass.
   std::vector<torch::Tensor> keys();
 
-  // Returns the residual stream after the last edited layer, [rows, d]; with `value` [rows, d] f32 added to the output
-  // of that layer's down projection, which needs a family with a norm after it.
+  // Returns the residual stream after the last edited layer, [rows, d]; with `value` [rows, d] f32 added to the
+  // output of that layer's down projection, which needs a family with a norm after it.
   torch::Tensor residual_stream(const torch::Tensor& value = {});
 
-  // Returns what the MLP's norm of an edited layer makes of a change of the down projection's output, entry by entry,
-  // and by how much that output has to change for a change of the residual stream (post_norm.hpp): [rows, 2, d] f32.
-  // The family must have such a norm.
+  // Returns what the MLP's norm of an edited layer makes of a change of the down projection's output, entry by
+  // entry, and by how much that output has to change for a change of the residual stream (post_norm.hpp): [rows, 2,
+  // d] f32. The family must have such a norm.
   torch::Tensor norm_slopes(std::int64_t layer);
 
   // Returns |residual stream| after each edited layer, [rows, layers] f32. What takes time of it can be had before,
