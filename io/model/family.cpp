@@ -119,7 +119,8 @@ constexpr FamilyTraits qwen2 = [] {
   traits.model_type = "qwen2";
   traits.keys.attention_bias = traits.keys.mlp_bias = "";
   traits.keys.default_kv_heads = 32;
-  traits.keys.default_bos_id = traits.keys.default_eos_id = std::nullopt;
+  traits.keys.default_bos_id = std::nullopt;
+  traits.keys.default_eos_id = std::nullopt;
   traits.biases.qkv = true;
   traits.windows = qwen_windows;
   return traits;
@@ -132,7 +133,8 @@ constexpr FamilyTraits qwen3 = [] {
   traits.keys.mlp_bias = "";
   traits.keys.default_kv_heads = 32;
   traits.keys.default_head_dim = 128;
-  traits.keys.default_bos_id = traits.keys.default_eos_id = std::nullopt;
+  traits.keys.default_bos_id = std::nullopt;
+  traits.keys.default_eos_id = std::nullopt;
   traits.names.query_norm = "self_attn.q_norm";
   traits.names.key_norm = "self_attn.k_norm";
   traits.windows = qwen_windows;

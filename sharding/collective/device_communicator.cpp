@@ -34,7 +34,7 @@ void DeviceCommunicator::finish_computing() const {
   try {
     c10::impl::VirtualGuardImpl(device_.type()).getStream(device_).synchronize();
   } catch (const c10::Error&) {
-    // The operation that follows meets the same error and says what it was doing.
+    return;  // the operation that follows meets the same error and says what it was doing
   }
 }
 
@@ -140,7 +140,7 @@ void DeviceCommunicator::receive(const torch::Tensor& tensor, int from, std::str
 }
 
 void DeviceCommunicator::post(const torch::Tensor& tensor, int to, std::string_view operation) {
-  const torch::Tensor own = tensor.contiguous();
+  torch::Tensor own = tensor.contiguous();
   check_place(own, operation);
   check_peer(to, operation);
   count(operation, [&] {
