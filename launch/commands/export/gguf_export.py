@@ -1,31 +1,25 @@
-"""Writes a Hugging Face directory as one GGUF file, by the package gguf.
+"""Writes a Hugging Face directory as one GGUF file, by the package gguf; gguf_families.py comes before it.
 
 Reads {"model": DIR, "out": FILE, "type": "auto" | "f32" | "f16" | "bf16", "verify": BOOL} and writes {"tensors": N,
-"type": NAME}, both as JSON. Vectors and position embeddings are F32, as llama.cpp needs them; matrices have the type
-asked for, or each its own. A tensor at a time is in memory. Ends with a reason in the last line on stderr: "not
-installed: ..." where the package is missing, "differs: ..." where the file does not read back as written.
+"type": NAME, "notes": [what llama.cpp computes otherwise than the model]}, both as JSON. Vectors and position
+embeddings are F32, as llama.cpp needs them; matrices have the type asked for, or each its own. A tensor at a time is
+in memory. Ends with a reason in the last line on stderr: "not installed: ..." where the package is missing, "differs:
+..." where the file does not read back as written, "beyond llama.cpp: ..." where it could not compute the model.
 """
 
 import json
-import math
-import sys
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable
 
-try:
-    import gguf
-    import numpy as np
-except ImportError as error:
-    sys.exit(f"not installed: {error}")
-
-ARCH, TYPE, TENSOR = gguf.MODEL_ARCH, gguf.GGMLQuantizationType, gguf.MODEL_TENSOR
+TYPE = gguf.GGMLQuantizationType
 FILE_TYPES = {
     TYPE.F32: gguf.LlamaFileType.ALL_F32,
     TYPE.F16: gguf.LlamaFileType.MOSTLY_F16,
     TYPE.BF16: gguf.LlamaFileType.MOSTLY_BF16,
 }
-ALWAYS_F32 = {TENSOR.POS_EMBD, TENSOR.ROPE_FREQS}
+ALWAYS_F32 = {TENSOR.POS_EMBD}
+# Of a checkpoint with vision: what its text model's tensors begin with, and those of the rest.
+TEXT_MODEL = {"language_model.model.": "model.", "model.language_model.": "model.", "language_model.lm_head.": "lm_head."}
+OTHER_MODELS = ("vision_tower.", "multi_modal_projector.", "model.vision_tower.", "model.multi_modal_projector.")
 
 
 class Checkpoint:
@@ -55,126 +49,42 @@ class Checkpoint:
         return values.astype(np.float32)
 
 
-# Of the config's keys: the first that is there.
-def value(config, *keys, default=None):
-    found = next((config[key] for key in keys if config.get(key) is not None), default)
-    if found is None:
-        sys.exit(f"a config.json without {keys[0]}")
-    return found
-
-
-def rope_of(config):
-    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
-    theta = value({**config, **{key: rope[key] for key in ("rope_theta",) if key in rope}}, "rope_theta", default=10000.0)
-    return rope.get("rope_type", rope.get("type", "default")), theta, rope
-
-
-def head_dim(config):
-    return value(config, "head_dim", default=config["hidden_size"] // config["num_attention_heads"])
-
-
-def add_llama(writer, config):
-    kind, theta, rope = rope_of(config)
-    writer.add_context_length(config["max_position_embeddings"])
-    writer.add_embedding_length(config["hidden_size"])
-    writer.add_block_count(config["num_hidden_layers"])
-    writer.add_feed_forward_length(config["intermediate_size"])
-    writer.add_head_count(config["num_attention_heads"])
-    writer.add_head_count_kv(value(config, "num_key_value_heads", default=config["num_attention_heads"]))
-    writer.add_layer_norm_rms_eps(value(config, "rms_norm_eps", default=1e-6))
-    writer.add_key_length(head_dim(config))
-    writer.add_value_length(head_dim(config))
-    writer.add_rope_dimension_count(head_dim(config))
-    writer.add_rope_freq_base(theta)
-    if kind == "linear":
-        writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
-        writer.add_rope_scaling_factor(rope["factor"])
-    elif kind not in ("default", "llama3"):
-        sys.exit(f"rope scaling of the type '{kind}'")
-
-
-def rope_factors(config):
-    """What llama.cpp divides each rotary frequency by, for the scaling of Llama 3.1; nothing for others."""
-    kind, theta, rope = rope_of(config)
-    if kind != "llama3":
-        return None
-    width, original = head_dim(config), rope["original_max_position_embeddings"]
-    low, high, factor = rope["low_freq_factor"], rope["high_freq_factor"], rope["factor"]
-    wavelengths = 2 * math.pi * theta ** (np.arange(0, width, 2, dtype=np.float64) / width)
-    smooth = np.clip((original / wavelengths - low) / (high - low), 0, 1)
-    return (1 / ((1 - smooth) / factor + smooth)).astype(np.float32)
-
-
-def interleaved(rows, heads):
-    """Rows of rotary heads: transformers rotates the pairs (i, i + e/2), llama.cpp (2 i, 2 i + 1)."""
-    halves = rows.reshape(heads, 2, rows.shape[0] // heads // 2, *rows.shape[1:])
-    return halves.swapaxes(1, 2).reshape(rows.shape)
-
-
-def add_gpt2(writer, config):
-    writer.add_context_length(value(config, "n_positions", "n_ctx"))
-    writer.add_embedding_length(config["n_embd"])
-    writer.add_block_count(config["n_layer"])
-    writer.add_feed_forward_length(value(config, "n_inner", default=4 * config["n_embd"]))
-    writer.add_head_count(config["n_head"])
-    writer.add_layer_norm_eps(value(config, "layer_norm_epsilon", default=1e-5))
-
-
-def query_heads(config):
-    return config["num_attention_heads"]
-
-
-def key_heads(config):
-    return value(config, "num_key_value_heads", default=config["num_attention_heads"])
-
-
-def transposed(values, config):
-    return values.T if values.ndim == 2 else values
-
-
-@dataclass
-class Family:
-    """A model_type of config.json: llama.cpp's architecture, its hyper-parameters, and which tensors it stores otherwise."""
-
-    arch: ARCH
-    layers: str  # the key of their number
-    add_hyper_parameters: Callable
-    # By tensor: from the checkpoint's values, f32, to llama.cpp's.
-    changes: dict = field(default_factory=dict)
-    skipped: tuple = ()  # endings of names that have no place in GGUF
-    rope_factors: Callable = lambda config: None
-
-
-FAMILIES = {
-    "gpt2": Family(
-        ARCH.GPT2, "n_layer", add_gpt2,
-        changes=dict.fromkeys((TENSOR.ATTN_QKV, TENSOR.ATTN_OUT, TENSOR.FFN_UP, TENSOR.FFN_DOWN), transposed),
-        skipped=(".attn.bias", ".attn.masked_bias")),
-    "llama": Family(
-        ARCH.LLAMA, "num_hidden_layers", add_llama,
-        changes={TENSOR.ATTN_Q: lambda values, config: interleaved(values, query_heads(config)),
-                 TENSOR.ATTN_K: lambda values, config: interleaved(values, key_heads(config))},
-        skipped=(".rotary_emb.inv_freq",), rope_factors=rope_factors),
-}
-
 # llama.cpp's names of the ways to cut a text into words, by what tokenizer.json says of its pre-tokenizer: the kinds
-# of its steps and the pattern of a Split.
+# of its steps and the pattern of a Split. Some names also say that a word which is a token is not put together of
+# merges, which tokenizer.json says by ignore_merges.
 LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|"
           r"\s*[\r\n]+|\s+(?!\S)|\s+")
 QWEN2 = LLAMA3.replace(r"\p{N}{1,3}", r"\p{N}")
+UPPER, LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
+TEKKEN = (rf"[^\r\n\p{{L}}\p{{N}}]?{UPPER}*{LOWER}+|[^\r\n\p{{L}}\p{{N}}]?{UPPER}+{LOWER}*|"
+          r"\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+GPT4O = (rf"[^\r\n\p{{L}}\p{{N}}]?{UPPER}*{LOWER}+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|"
+         rf"[^\r\n\p{{L}}\p{{N}}]?{UPPER}+{LOWER}*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|"
+         r"\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+")
 PRE_TOKENIZERS = {
-    ("ByteLevel",): "gpt-2",
-    ("Digits", "ByteLevel"): "smollm",
-    (LLAMA3, "ByteLevel"): "llama-bpe",
-    (QWEN2, "ByteLevel"): "qwen2",
+    (("ByteLevel",), False): "gpt-2",
+    (("Digits", "ByteLevel"), False): "smollm",
+    ((LLAMA3, "ByteLevel"), True): "llama-bpe",
+    ((LLAMA3, "ByteLevel"), False): "dbrx",  # Phi-4
+    ((QWEN2, "ByteLevel"), False): "qwen2",
+    ((GPT4O, "ByteLevel"), False): "gpt-4o",  # Phi-4 mini
+    ((TEKKEN, "ByteLevel"), True): "tekken",  # Mistral Nemo
+    ((TEKKEN, "ByteLevel"), False): "tekken",
 }
+
+
+def kind_of(step):
+    if step.get("type") != "Split":
+        return step.get("type")
+    # Either way the words are the matches, where the pattern leaves nothing over.
+    words_are_matches = (step.get("behavior"), step.get("invert", False)) in (("Isolated", False), ("Removed", True))
+    return step["pattern"].get("Regex", "") if words_are_matches else ""
 
 
 def pre_tokenizer_of(tokenizer):
     step = tokenizer.get("pre_tokenizer") or {}
     steps = step.get("pretokenizers", [step])
-    kinds = tuple(one.get("pattern", {}).get("Regex", "") if one.get("type") == "Split" else one.get("type")
-                  for one in steps)
+    kinds = tuple(kind_of(one) for one in steps), bool(tokenizer["model"].get("ignore_merges"))
     if kinds not in PRE_TOKENIZERS:
         sys.exit(f"a pre-tokenizer that has no name here: {json.dumps(steps)[:300]}")
     return PRE_TOKENIZERS[kinds]
@@ -211,6 +121,8 @@ def add_vocabulary(writer, folder, tokenizer, rows):
             types[row] = gguf.TokenType.BYTE
         if row in added:
             types[row] = gguf.TokenType.CONTROL if added[row]["special"] else gguf.TokenType.USER_DEFINED
+            if pieces and not added[row]["special"]:
+                tokens[row] = token.replace("\u2581", " ")  # llama.cpp looks for it in the text as it is
         if token == tokenizer["model"].get("unk_token"):
             types[row] = gguf.TokenType.UNKNOWN
     writer.add_tokenizer_model("llama" if pieces else "gpt2")
@@ -243,24 +155,38 @@ def type_of(key, dtype, is_vector, wanted):
     return dtype if wanted == "auto" else TYPE[wanted.upper()]
 
 
+def in_text_model(name):
+    """The tensor's name as in a checkpoint of the text model alone."""
+    prefix = next((prefix for prefix in TEXT_MODEL if name.startswith(prefix)), "")
+    return TEXT_MODEL.get(prefix, "") + name[len(prefix):]
+
+
+def same_values(checkpoint, name, other):
+    return checkpoint.dtype(name) == checkpoint.dtype(other) and np.array_equal(
+        checkpoint.read(name), checkpoint.read(other))
+
+
 def tensors_of(checkpoint, family, config, wanted):
     names = gguf.TensorNameMap(family.arch, config[family.layers])
+    sources = {in_text_model(source): source for source in checkpoint.places if not source.startswith(OTHER_MODELS)}
     tensors = []
-    for source, (_, _, shape, _) in checkpoint.places.items():
-        if source.endswith(family.skipped):
+    for plain, source in sources.items():
+        if plain.endswith(family.skipped):
             continue
-        found = names.get_type_and_name(source, try_suffixes=(".weight", ".bias"))
+        shape = checkpoint.places[source][2]
+        found = names.get_type_and_name(plain, try_suffixes=(".weight", ".bias"))
         if found is None:
+            embedding = sources.get("model.embed_tokens.weight")
+            if plain == "lm_head.weight" and same_values(checkpoint, source, embedding):
+                continue  # llama.cpp ties it always
             sys.exit(f"a tensor '{source}' that has no name in GGUF")
         key, name = found
         change = family.changes.get(key, lambda values, _: values)
         kind = type_of(key, checkpoint.dtype(source), len(shape) == 1, wanted)
         tensors.append(Tensor(name, kind, tuple(reversed(shape) if change is transposed else shape),
                               lambda source=source, change=change: change(checkpoint.read(source), config)))
-    factors = family.rope_factors(config)
-    if factors is not None:
-        name = f"{gguf.TENSOR_NAMES[TENSOR.ROPE_FREQS]}.weight"
-        tensors.append(Tensor(name, TYPE.F32, factors.shape, lambda: factors))
+    for key, values in (rotary_tensors(config) if family.scalings != ("default",) else {}).items():
+        tensors.append(Tensor(f"{gguf.TENSOR_NAMES[key]}.weight", TYPE.F32, values.shape, lambda values=values: values))
     return tensors
 
 
@@ -306,9 +232,9 @@ def main():
     request = json.load(sys.stdin)
     folder, out = Path(request["model"]), Path(request["out"])
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    family = FAMILIES.get(config["model_type"])
-    if family is None:
-        sys.exit(f"a model of the family '{config['model_type']}'; those written here: {', '.join(FAMILIES)}")
+    family = family_of(config)
+    config = text_config(config, family)
+    check(config, family)
     checkpoint = Checkpoint(folder)
     tensors = tensors_of(checkpoint, family, config, request["type"])
     embedding = f"{gguf.TENSOR_NAMES[TENSOR.TOKEN_EMBD]}.weight"
@@ -316,7 +242,7 @@ def main():
     write(folder, out, family, config, tensors, rows)
     if request["verify"]:
         verify(out, tensors)
-    json.dump({"tensors": len(tensors), "type": main_type(tensors).name}, sys.stdout)
+    json.dump({"tensors": len(tensors), "type": main_type(tensors).name, "notes": family.notes(config)}, sys.stdout)
 
 
 main()
