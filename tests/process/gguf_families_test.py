@@ -1,7 +1,7 @@
 """GGUF files of every family's small model, read by gguf and by transformers: the same log-probabilities as the model's,
 the hyper-parameters of its config.json, and a refusal of what llama.cpp cannot compute.
 
-gguf_families_test.py SCRIPT SMALL_MODELS: the step of `export --format gguf`, and the folder of the small models.
+gguf_families_test.py FOLDER SMALL_MODELS: that of the scripts of `export --format gguf`, and that of the small models.
 """
 
 import json
@@ -16,21 +16,27 @@ import gguf
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig
 
-SCRIPT, MODELS = Path(sys.argv[1]), Path(sys.argv[2])
+FOLDER, MODELS = Path(sys.argv[1]), Path(sys.argv[2])
+# As the program puts them together.
+SCRIPT = "".join((FOLDER / name).read_text() for name in ("gguf_families.py", "gguf_export.py"))
 LLAMA = {"context_length": 128, "embedding_length": 32, "block_count": 4, "feed_forward_length": 80,
          "attention.head_count": 4, "attention.head_count_kv": 2, "rope.freq_base": 10000.0}
 GEMMA = {**LLAMA, "attention.key_length": 16, "attention.value_length": 16, "attention.sliding_window": 6}
-# As llama.cpp can compute them: queries scaled by the head's size, windows that Qwen's architecture has not left out.
+# As llama.cpp can compute them: queries scaled by the head's size.
 SCALED = {"query_pre_attn_scalar": 16}
 CASES = {
     "llama_tied": ({}, "llama", LLAMA),
     "llama_linear_rope": ({}, "llama", {"rope.scaling.type": "linear", "rope.scaling.factor": 2.5}),
     "llama3_rope": ({}, "llama", {**LLAMA, "attention.head_count_kv": 1, "attention.key_length": 16}),
     "qwen2": ({}, "qwen2", LLAMA),
-    "qwen2_upper_windows": ({}, "qwen2", {"context_length": 8, "rope.scaling.type": "yarn", "rope.scaling.factor": 4.0,
+    "qwen2_upper_windows": ({}, "qwen2", {"context_length": 128, "rope.scaling.type": "yarn", "rope.scaling.factor": 4.0,
                                           "rope.scaling.original_context_length": 32}),
+    "llama_dynamic_rope": ({}, "llama", LLAMA),
+    # 1.25, over the 0.1 ln(4) + 1 that llama.cpp multiplies by itself
+    "qwen3_mixed_windows": ({}, "qwen3", {"attention.key_length": 8, "rope.scaling.attn_factor": 1.0978083,
+                                          "rope.scaling.yarn_beta_fast": 16.0, "rope.scaling.yarn_beta_slow": 2.0}),
     "qwen3": ({}, "qwen3", {**LLAMA, "attention.key_length": 16}),
-    "mistral": ({}, "llama", {**LLAMA, "context_length": 8, "attention.key_length": 16}),
+    "mistral": ({}, "llama", {**LLAMA, "attention.key_length": 16}),
     "phi3": ({}, "phi3", {**LLAMA, "attention.sliding_window": 8, "rope.scaling.original_context_length": 4096}),
     "phi3_longrope": ({}, "phi3", {**LLAMA, "rope.scaling.original_context_length": 32}),
     "phi4_mini": ({}, "phi3", {"rope.dimension_count": 12, "attention.head_count": 2}),
@@ -39,12 +45,12 @@ CASES = {
                                   "rope.scaling.factor": 4.0, "attention.sliding_window_pattern": 3}),
     "gemma3_with_vision": (SCALED, "gemma3", {**GEMMA, "rope.freq_base": 1000.0, "attention.sliding_window_pattern": 3}),
 }
+IGNORED_WINDOWS = {"qwen2_upper_windows", "qwen3_mixed_windows", "mistral", "phi3"}
 REFUSED = {
-    "gptj": ({}, "a model of the family 'gptj'"),
-    "gemma2": ({}, "query_pre_attn_scalar 24, where llama.cpp has 16"),
-    "qwen3_mixed_windows": ({}, "rope scaling of the type 'yarn' with attention_factor"),
-    "gemma3": ({**SCALED, "layer_types": ["full_attention", "sliding_attention"] * 2}, "each 1-th layer alone is global"),
-    "llama_dynamic_rope": ({}, "rope scaling of the type 'dynamic'"),
+    "gptj": ({}, "GPT-J, of which llama.cpp has the name and no implementation"),
+    "gemma2": ({}, "a query_pre_attn_scalar of 24, where llama.cpp computes with 16"),
+    "gemma3": ({**SCALED, "layer_types": ["full_attention", "sliding_attention"] * 2}, "'layer_types' that do not repeat"),
+    "phi3": ({"hidden_act": "gelu"}, "the activation 'gelu' in the family 'phi3'"),
 }
 
 
@@ -60,7 +66,7 @@ def changed_copy(name, changes, folder):
 
 def convert(model, out, kind="f32"):
     request = {"model": str(model), "out": str(out), "type": kind, "verify": True}
-    return subprocess.run([sys.executable, SCRIPT], input=json.dumps(request), text=True, capture_output=True)
+    return subprocess.run([sys.executable, "-c", SCRIPT], input=json.dumps(request), text=True, capture_output=True)
 
 
 def log_probabilities(model):
@@ -89,6 +95,8 @@ class OfFamily(unittest.TestCase):
                 written = convert(model, self.folder / f"{name}.gguf")
                 self.assertEqual(written.returncode, 0, written.stderr)
                 self.check_fields(gguf.GGUFReader(self.folder / f"{name}.gguf").fields, architecture, expected)
+                notes = json.loads(written.stdout)["notes"]
+                self.assertEqual(any("sliding window" in note for note in notes), name in IGNORED_WINDOWS, notes)
                 config = AutoConfig.from_pretrained(model)
                 read = AutoModelForCausalLM.from_pretrained(
                     self.folder, gguf_file=f"{name}.gguf", config=as_in_gguf(config), dtype=torch.float32)

@@ -13,7 +13,8 @@ namespace anchorage::launch {
 namespace {
 
 // The step marks its reason by whose mistake it is.
-constexpr std::string_view not_installed = "not installed: ", differs = "differs: ";
+constexpr std::string_view not_installed = "not installed: ", differs = "differs: ",
+                           beyond_llama_cpp = "beyond llama.cpp: ";
 
 [[noreturn]] void fail(const std::string& reason, const std::filesystem::path& base) {
   if (reason.starts_with(not_installed)) {
@@ -30,6 +31,13 @@ constexpr std::string_view not_installed = "not installed: ", differs = "differs
                            .found = reason.substr(differs.size()),
                            .where = fmt::format("what was read back from {}", gguf_file_name),
                            .remedy = "nothing is left of it; export again, to another disk if that repeats"});
+  }
+  if (reason.starts_with(beyond_llama_cpp)) {
+    throw io::UserError({.expected = "a model that llama.cpp computes",
+                         .found = reason.substr(beyond_llama_cpp.size()),
+                         .where = base.string(),
+                         .remedy = "leave out --format gguf: transformers and servers that read its directories "
+                                   "compute this model"});
   }
   throw io::UserError({.expected = "a model that is written as GGUF here",
                        .found = reason,
@@ -55,6 +63,10 @@ void write_gguf_export(ExportReport& report, const ExportedRun& run, const std::
   report.document["gguf"] = written;
   report.text += fmt::format("  {}: {} tensors, matrices in {}\n", gguf_file_name, written["tensors"].get<int>(),
                              written["type"].get<std::string>());
+  for (const auto& note : written["notes"]) {
+    report.text += fmt::format("llama.cpp: {}\n", note.get<std::string>());
+    report.card.push_back(fmt::format("In llama.cpp: {}.", note.get<std::string>()));
+  }
   if (!options.verify) return;
   report.text += "read back: every tensor is that of the exported model\n";
   report.card.emplace_back("Read back after it was written: every tensor is that of the exported model.");

@@ -1,31 +1,25 @@
-"""Writes a Hugging Face directory as one GGUF file, by the package gguf.
+"""Writes a Hugging Face directory as one GGUF file, by the package gguf; gguf_families.py comes before it.
 
 Reads {"model": DIR, "out": FILE, "type": "auto" | "f32" | "f16" | "bf16", "verify": BOOL} and writes {"tensors": N,
-"type": NAME}, both as JSON. Vectors and position embeddings are F32, as llama.cpp needs them; matrices have the type
-asked for, or each its own. A tensor at a time is in memory. Ends with a reason in the last line on stderr: "not
-installed: ..." where the package is missing, "differs: ..." where the file does not read back as written.
+"type": NAME, "notes": [what llama.cpp computes otherwise than the model]}, both as JSON. Vectors and position
+embeddings are F32, as llama.cpp needs them; matrices have the type asked for, or each its own. A tensor at a time is
+in memory. Ends with a reason in the last line on stderr: "not installed: ..." where the package is missing, "differs:
+..." where the file does not read back as written, "beyond llama.cpp: ..." where it could not compute the model.
 """
 
 import json
-import math
-import sys
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable
 
-try:
-    import gguf
-    import numpy as np
-except ImportError as error:
-    sys.exit(f"not installed: {error}")
-
-ARCH, TYPE, TENSOR = gguf.MODEL_ARCH, gguf.GGMLQuantizationType, gguf.MODEL_TENSOR
+TYPE = gguf.GGMLQuantizationType
 FILE_TYPES = {
     TYPE.F32: gguf.LlamaFileType.ALL_F32,
     TYPE.F16: gguf.LlamaFileType.MOSTLY_F16,
     TYPE.BF16: gguf.LlamaFileType.MOSTLY_BF16,
 }
 ALWAYS_F32 = {TENSOR.POS_EMBD}
+# Of a checkpoint with vision: what its text model's tensors begin with, and those of the rest.
+TEXT_MODEL = {"language_model.model.": "model.", "model.language_model.": "model.", "language_model.lm_head.": "lm_head."}
+OTHER_MODELS = ("vision_tower.", "multi_modal_projector.", "model.vision_tower.", "model.multi_modal_projector.")
 
 
 class Checkpoint:
@@ -55,258 +49,42 @@ class Checkpoint:
         return values.astype(np.float32)
 
 
-# Of the config's keys: the first that is there.
-def value(config, *keys, default=None):
-    found = next((config[key] for key in keys if config.get(key) is not None), default)
-    if found is None:
-        sys.exit(f"a config.json without {keys[0]}")
-    return found
-
-
-def rope_of(config):
-    """The kind of the rotary scaling, the base, and the parameters; of Gemma 3's two sets that of its global layers."""
-    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
-    rope = rope.get("full_attention", rope)
-    theta = value({**config, **{key: rope[key] for key in ("rope_theta",) if key in rope}}, "rope_theta", default=10000.0)
-    return rope.get("rope_type", rope.get("type", "default")), theta, rope
-
-
-def head_dim(config):
-    return value(config, "head_dim", default=config["hidden_size"] // config["num_attention_heads"])
-
-
-def query_heads(config):
-    return config["num_attention_heads"]
-
-
-def key_heads(config):
-    return value(config, "num_key_value_heads", default=config["num_attention_heads"])
-
-
-def rotated(config):
-    """How many entries of a head positions turn."""
-    rope = rope_of(config)[2]
-    return int(head_dim(config) * value(config, "partial_rotary_factor", default=rope.get("partial_rotary_factor", 1.0)))
-
-
-def original_context(config):
-    return value({**rope_of(config)[2], **config}, "original_max_position_embeddings", "max_position_embeddings")
-
-
-def add_decoder(writer, config, kinds=("default", "linear", "llama3", "yarn")):
-    """What all families after LLaMA have; llama.cpp's architecture scales rotary positions in these ways."""
-    kind, theta, rope = rope_of(config)
-    if kind not in kinds:
-        sys.exit(f"rope scaling of the type '{kind}'")
-    writer.add_context_length(exact_context(config))
-    writer.add_embedding_length(config["hidden_size"])
-    writer.add_block_count(config["num_hidden_layers"])
-    writer.add_feed_forward_length(config["intermediate_size"])
-    writer.add_head_count(query_heads(config))
-    writer.add_head_count_kv(key_heads(config))
-    writer.add_layer_norm_rms_eps(value(config, "rms_norm_eps", default=1e-6))
-    writer.add_key_length(head_dim(config))
-    writer.add_value_length(head_dim(config))
-    writer.add_rope_dimension_count(rotated(config))
-    writer.add_rope_freq_base(theta)
-    if kind == "linear":
-        writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
-        writer.add_rope_scaling_factor(rope["factor"])
-    elif kind == "yarn":
-        add_yarn(writer, config, rope)
-
-
-def add_yarn(writer, config, rope):
-    # Both have 0.1 log(factor) + 1 where nothing else is said.
-    for key in ("attention_factor", "mscale", "mscale_all_dim", "truncate"):
-        if rope.get(key) is not None:
-            sys.exit(f"rope scaling of the type 'yarn' with {key}")
-    writer.add_rope_scaling_type(gguf.RopeScalingType.YARN)
-    writer.add_rope_scaling_factor(rope["factor"])
-    writer.add_rope_scaling_orig_ctx_len(original_context(config))
-    writer.add_rope_scaling_yarn_beta_fast(value(rope, "beta_fast", default=32))
-    writer.add_rope_scaling_yarn_beta_slow(value(rope, "beta_slow", default=1))
-
-
-def exact_context(config):
-    """The longest text that llama.cpp computes as the model: its architectures for LLaMA (and Mistral) and Qwen have no
-    windows, and a text that fits the window does not need one."""
-    context = config["max_position_embeddings"]
-    window = config.get("sliding_window")
-    has_window = config.get("use_sliding_window", config["model_type"] == "mistral")
-    if config["model_type"] in ("mistral", "qwen2", "qwen3") and window and has_window:
-        return min(context, window)
-    return context
-
-
-def llama3_factors(config):
-    """What llama.cpp divides each rotary frequency by, for the scaling of Llama 3.1."""
-    kind, theta, rope = rope_of(config)
-    if kind != "llama3":
-        return {}
-    width, original = head_dim(config), rope["original_max_position_embeddings"]
-    low, high, factor = rope["low_freq_factor"], rope["high_freq_factor"], rope["factor"]
-    wavelengths = 2 * math.pi * theta ** (np.arange(0, width, 2, dtype=np.float64) / width)
-    smooth = np.clip((original / wavelengths - low) / (high - low), 0, 1)
-    return {TENSOR.ROPE_FREQS: (1 / ((1 - smooth) / factor + smooth)).astype(np.float32)}
-
-
-def add_phi3(writer, config):
-    add_decoder(writer, config, kinds=("default", "longrope", "su"))
-    kind, _, rope = rope_of(config)
-    writer.add_rope_scaling_orig_ctx_len(original_context(config))
-    writer.add_sliding_window(config.get("sliding_window") or 0)
-    if kind == "default":
-        return
-    original = original_context(config)
-    scale = config["max_position_embeddings"] / original
-    writer.add_rope_scaling_attn_factors(
-        value(rope, "attention_factor", default=math.sqrt(1 + math.log(scale) / math.log(original)) if scale > 1 else 1.0))
-
-
-def longrope_factors(config):
-    kind, _, rope = rope_of(config)
-    if kind not in ("longrope", "su"):
-        return {}
-    return {TENSOR.ROPE_FACTORS_LONG: np.array(rope["long_factor"], np.float32),
-            TENSOR.ROPE_FACTORS_SHORT: np.array(rope["short_factor"], np.float32)}
-
-
-def require_gemma_scale(config):
-    """llama.cpp scales queries by the head's size, and of the 27B models by d_model / heads."""
-    scale, largest = value(config, "query_pre_attn_scalar", default=256), {"gemma2": 46}.get(config["model_type"], 62)
-    expected = head_dim(config)
-    if config["num_hidden_layers"] == largest:
-        expected = config["hidden_size"] // config["num_attention_heads"]
-    if scale != expected:
-        sys.exit(f"query_pre_attn_scalar {scale}, where llama.cpp has {expected}")
-
-
-def require_pattern(config, period):
-    """Each `period`-th layer is global, all others are local."""
-    expected = ["full_attention" if (layer + 1) % period == 0 else "sliding_attention"
-                for layer in range(config["num_hidden_layers"])]
-    if config.get("layer_types", expected) != expected:
-        sys.exit(f"layer_types in which not each {period}-th layer alone is global")
-
-
-def add_gemma2(writer, config):
-    add_decoder(writer, config, kinds=("default",))
-    require_gemma_scale(config)
-    require_pattern(config, 2)
-    if not config.get("tie_word_embeddings", True):
-        sys.exit("a head of its own, which llama.cpp's Gemma 2 has not")
-    writer.add_sliding_window(value(config, "sliding_window", default=4096))
-    writer.add_attn_logit_softcapping(value(config, "attn_logit_softcapping", default=50.0))
-    writer.add_final_logit_softcapping(value(config, "final_logit_softcapping", default=30.0))
-
-
-def add_gemma3(writer, config):
-    add_decoder(writer, config, kinds=("default", "linear"))
-    require_gemma_scale(config)
-    period = value(config, "sliding_window_pattern", "_sliding_window_pattern", default=6)
-    if "full_attention" in config.get("layer_types", []):
-        period = config["layer_types"].index("full_attention") + 1
-    require_pattern(config, period)
-    writer.add_sliding_window(value(config, "sliding_window", default=4096))
-    if period != 6:  # llama.cpp's own
-        writer.add_sliding_window_pattern(period)
-    local = (config.get("rope_parameters") or {}).get("sliding_attention", {})
-    writer.add_rope_freq_base_swa(value({**config, "of_local": local.get("rope_theta")}, "of_local", "rope_local_base_freq",
-                                        default=10000.0))
-
-
-def interleaved(rows, heads):
-    """Rows of rotary heads: transformers rotates the pairs (i, i + e/2), llama.cpp (2 i, 2 i + 1)."""
-    halves = rows.reshape(heads, 2, rows.shape[0] // heads // 2, *rows.shape[1:])
-    return halves.swapaxes(1, 2).reshape(rows.shape)
-
-
-def add_gpt2(writer, config):
-    writer.add_context_length(value(config, "n_positions", "n_ctx"))
-    writer.add_embedding_length(config["n_embd"])
-    writer.add_block_count(config["n_layer"])
-    writer.add_feed_forward_length(value(config, "n_inner", default=4 * config["n_embd"]))
-    writer.add_head_count(config["n_head"])
-    writer.add_layer_norm_eps(value(config, "layer_norm_epsilon", default=1e-5))
-
-
-def transposed(values, config):
-    return values.T if values.ndim == 2 else values
-
-
-def plus_one(values, config):
-    return values + 1
-
-
-@dataclass
-class Family:
-    """A model_type of config.json: llama.cpp's architecture, its hyper-parameters, and which tensors it stores otherwise."""
-
-    arch: ARCH
-    add_hyper_parameters: Callable
-    layers: str = "num_hidden_layers"  # the key of their number
-    # By tensor: from the checkpoint's values, f32, to llama.cpp's.
-    changes: dict = field(default_factory=dict)
-    skipped: tuple = (".rotary_emb.inv_freq",)  # endings of names that have no place in GGUF
-    factors: Callable = lambda config: {}  # tensors that are made of the config
-    defaults: dict = field(default_factory=dict)  # of what published configs leave out
-
-
-PERMUTED = {TENSOR.ATTN_Q: lambda values, config: interleaved(values, query_heads(config)),
-            TENSOR.ATTN_K: lambda values, config: interleaved(values, key_heads(config))}
-NORMS = (TENSOR.OUTPUT_NORM, TENSOR.ATTN_NORM, TENSOR.ATTN_POST_NORM, TENSOR.FFN_PRE_NORM, TENSOR.FFN_POST_NORM)
-FAMILIES = {
-    "gpt2": Family(
-        ARCH.GPT2, add_gpt2, "n_layer",
-        changes=dict.fromkeys((TENSOR.ATTN_QKV, TENSOR.ATTN_OUT, TENSOR.FFN_UP, TENSOR.FFN_DOWN), transposed),
-        skipped=(".attn.bias", ".attn.masked_bias")),
-    "llama": Family(ARCH.LLAMA, add_decoder, changes=PERMUTED, factors=llama3_factors),
-    "mistral": Family(ARCH.LLAMA, add_decoder, changes=PERMUTED, factors=llama3_factors),
-    "qwen2": Family(ARCH.QWEN2, add_decoder, factors=llama3_factors),
-    "qwen3": Family(ARCH.QWEN3, add_decoder, factors=llama3_factors),
-    "phi3": Family(ARCH.PHI3, add_phi3, factors=longrope_factors),
-    "gemma2": Family(ARCH.GEMMA2, add_gemma2, changes=dict.fromkeys(NORMS, plus_one), skipped=("lm_head.weight",)),
-    "gemma3_text": Family(
-        ARCH.GEMMA3, add_gemma3, changes=dict.fromkeys((*NORMS, TENSOR.ATTN_Q_NORM, TENSOR.ATTN_K_NORM), plus_one),
-        defaults=dict(num_attention_heads=8, num_key_value_heads=4, head_dim=256, max_position_embeddings=131072,
-                      rope_theta=1e6)),
-}
-
-
-def text_config(config):
-    """That of the text model, where there is one for pictures too: llama.cpp keeps the latter in a file of its own."""
-    return {"model_type": "gemma3_text", **config["text_config"]} if config["model_type"] == "gemma3" else config
-
-
-def text_name(name):
-    """As the text model alone would have it; None for tensors of other models."""
-    for prefix in ("language_model.model.", "model.language_model."):
-        if name.startswith(prefix):
-            return "model." + name.removeprefix(prefix)
-    if "vision_tower." in name or "multi_modal_projector." in name:
-        return None
-    return name.removeprefix("language_model.")
-
-
 # llama.cpp's names of the ways to cut a text into words, by what tokenizer.json says of its pre-tokenizer: the kinds
-# of its steps and the pattern of a Split.
+# of its steps and the pattern of a Split. Some names also say that a word which is a token is not put together of
+# merges, which tokenizer.json says by ignore_merges.
 LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|"
           r"\s*[\r\n]+|\s+(?!\S)|\s+")
 QWEN2 = LLAMA3.replace(r"\p{N}{1,3}", r"\p{N}")
+UPPER, LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
+TEKKEN = (rf"[^\r\n\p{{L}}\p{{N}}]?{UPPER}*{LOWER}+|[^\r\n\p{{L}}\p{{N}}]?{UPPER}+{LOWER}*|"
+          r"\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+GPT4O = (rf"[^\r\n\p{{L}}\p{{N}}]?{UPPER}*{LOWER}+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|"
+         rf"[^\r\n\p{{L}}\p{{N}}]?{UPPER}+{LOWER}*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|"
+         r"\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+")
 PRE_TOKENIZERS = {
-    ("ByteLevel",): "gpt-2",
-    ("Digits", "ByteLevel"): "smollm",
-    (LLAMA3, "ByteLevel"): "llama-bpe",
-    (QWEN2, "ByteLevel"): "qwen2",
+    (("ByteLevel",), False): "gpt-2",
+    (("Digits", "ByteLevel"), False): "smollm",
+    ((LLAMA3, "ByteLevel"), True): "llama-bpe",
+    ((LLAMA3, "ByteLevel"), False): "dbrx",  # Phi-4
+    ((QWEN2, "ByteLevel"), False): "qwen2",
+    ((GPT4O, "ByteLevel"), False): "gpt-4o",  # Phi-4 mini
+    ((TEKKEN, "ByteLevel"), True): "tekken",  # Mistral Nemo
+    ((TEKKEN, "ByteLevel"), False): "tekken",
 }
+
+
+def kind_of(step):
+    if step.get("type") != "Split":
+        return step.get("type")
+    # Either way the words are the matches, where the pattern leaves nothing over.
+    words_are_matches = (step.get("behavior"), step.get("invert", False)) in (("Isolated", False), ("Removed", True))
+    return step["pattern"].get("Regex", "") if words_are_matches else ""
 
 
 def pre_tokenizer_of(tokenizer):
     step = tokenizer.get("pre_tokenizer") or {}
     steps = step.get("pretokenizers", [step])
-    kinds = tuple(one.get("pattern", {}).get("Regex", "") if one.get("type") == "Split" else one.get("type")
-                  for one in steps)
+    kinds = tuple(kind_of(one) for one in steps), bool(tokenizer["model"].get("ignore_merges"))
     if kinds not in PRE_TOKENIZERS:
         sys.exit(f"a pre-tokenizer that has no name here: {json.dumps(steps)[:300]}")
     return PRE_TOKENIZERS[kinds]
@@ -343,6 +121,8 @@ def add_vocabulary(writer, folder, tokenizer, rows):
             types[row] = gguf.TokenType.BYTE
         if row in added:
             types[row] = gguf.TokenType.CONTROL if added[row]["special"] else gguf.TokenType.USER_DEFINED
+            if pieces and not added[row]["special"]:
+                tokens[row] = token.replace("\u2581", " ")  # llama.cpp looks for it in the text as it is
         if token == tokenizer["model"].get("unk_token"):
             types[row] = gguf.TokenType.UNKNOWN
     writer.add_tokenizer_model("llama" if pieces else "gpt2")
@@ -375,24 +155,38 @@ def type_of(key, dtype, is_vector, wanted):
     return dtype if wanted == "auto" else TYPE[wanted.upper()]
 
 
+def in_text_model(name):
+    """The tensor's name as in a checkpoint of the text model alone."""
+    prefix = next((prefix for prefix in TEXT_MODEL if name.startswith(prefix)), "")
+    return TEXT_MODEL.get(prefix, "") + name[len(prefix):]
+
+
+def same_values(checkpoint, name, other):
+    return checkpoint.dtype(name) == checkpoint.dtype(other) and np.array_equal(
+        checkpoint.read(name), checkpoint.read(other))
+
+
 def tensors_of(checkpoint, family, config, wanted):
     names = gguf.TensorNameMap(family.arch, config[family.layers])
+    sources = {in_text_model(source): source for source in checkpoint.places if not source.startswith(OTHER_MODELS)}
     tensors = []
-    for source, (_, _, shape, _) in checkpoint.places.items():
-        source_name = text_name(source)
-        if source_name is None or source_name.endswith(family.skipped):
+    for plain, source in sources.items():
+        if plain.endswith(family.skipped):
             continue
-        found = names.get_type_and_name(source_name, try_suffixes=(".weight", ".bias"))
+        shape = checkpoint.places[source][2]
+        found = names.get_type_and_name(plain, try_suffixes=(".weight", ".bias"))
         if found is None:
+            embedding = sources.get("model.embed_tokens.weight")
+            if plain == "lm_head.weight" and same_values(checkpoint, source, embedding):
+                continue  # llama.cpp ties it always
             sys.exit(f"a tensor '{source}' that has no name in GGUF")
         key, name = found
         change = family.changes.get(key, lambda values, _: values)
         kind = type_of(key, checkpoint.dtype(source), len(shape) == 1, wanted)
         tensors.append(Tensor(name, kind, tuple(reversed(shape) if change is transposed else shape),
                               lambda source=source, change=change: change(checkpoint.read(source), config)))
-    for key, factors in family.factors(config).items():
-        name = f"{gguf.TENSOR_NAMES[key]}.weight"
-        tensors.append(Tensor(name, TYPE.F32, factors.shape, lambda factors=factors: factors))
+    for key, values in (rotary_tensors(config) if family.scalings != ("default",) else {}).items():
+        tensors.append(Tensor(f"{gguf.TENSOR_NAMES[key]}.weight", TYPE.F32, values.shape, lambda values=values: values))
     return tensors
 
 
@@ -437,11 +231,10 @@ def verify(out, tensors):
 def main():
     request = json.load(sys.stdin)
     folder, out = Path(request["model"]), Path(request["out"])
-    config = text_config(json.loads((folder / "config.json").read_text(encoding="utf-8")))
-    family = FAMILIES.get(config["model_type"])
-    if family is None:
-        sys.exit(f"a model of the family '{config['model_type']}'; those that llama.cpp has: {', '.join(FAMILIES)}")
-    config = {**family.defaults, **config}
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    family = family_of(config)
+    config = text_config(config, family)
+    check(config, family)
     checkpoint = Checkpoint(folder)
     tensors = tensors_of(checkpoint, family, config, request["type"])
     embedding = f"{gguf.TENSOR_NAMES[TENSOR.TOKEN_EMBD]}.weight"
@@ -449,7 +242,7 @@ def main():
     write(folder, out, family, config, tensors, rows)
     if request["verify"]:
         verify(out, tensors)
-    json.dump({"tensors": len(tensors), "type": main_type(tensors).name}, sys.stdout)
+    json.dump({"tensors": len(tensors), "type": main_type(tensors).name, "notes": family.notes(config)}, sys.stdout)
 
 
 main()
