@@ -22,7 +22,8 @@ constexpr auto llama_qkv =
 constexpr auto llama_up = std::to_array<std::string_view>({"mlp.gate_proj", "mlp.up_proj"});
 constexpr auto phi3_qkv = std::to_array<std::string_view>({"self_attn.qkv_proj"});
 constexpr auto phi3_up = std::to_array<std::string_view>({"mlp.gate_up_proj"});
-constexpr auto gemma3_other_models = std::to_array<std::string_view>({"vision_tower.", "multi_modal_projector."});
+constexpr auto gemma3_other_models = std::to_array<std::string_view>(
+    {"vision_tower.", "multi_modal_projector.", "model.vision_tower.", "model.multi_modal_projector."});
 constexpr auto llama_recomputed = std::to_array<std::string_view>({"rotary_emb.inv_freq"});
 
 constexpr FamilyTraits gpt2{.family = Family::gpt2,
@@ -246,6 +247,7 @@ constexpr FamilyTraits gemma3 = [] {
   traits.model_type = "gemma3";
   traits.text_config = "text_config";
   traits.names.prefix = "language_model.model.";
+  traits.names.module_prefix = "model.language_model.";
   traits.names.other_models = gemma3_other_models;
   return traits;
 }();
@@ -299,6 +301,12 @@ std::string attention_module(const FamilyTraits& traits) {
 
 std::string edited_module(const FamilyTraits& traits) {
   return in_block(traits, traits.names.down);
+}
+
+std::string adapted_module(const FamilyTraits& traits) {
+  const TensorNames& names = traits.names;
+  const std::string_view prefix = names.module_prefix.empty() ? names.prefix : names.module_prefix;
+  return fmt::format("{}{}{}", prefix, names.block, names.down);
 }
 
 std::string final_norm_module(const FamilyTraits& traits) {

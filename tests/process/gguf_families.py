@@ -6,7 +6,8 @@ writes GGUF of each directory in MODELS/names.json as F32 to OUT, as the program
 prints JSON by name: {"refused": REASON}, or {"notes": [...], "tensors": N, "differ": [NAMES], "metadata": {KEY: [as
 config.json has it, as read]} of those that differ, "transformers" and "llama.cpp": the largest difference of two
 log-probabilities from those of the directory, computed by these of the file}. A Gemma with a query_pre_attn_scalar
-that llama.cpp does not know is written once more as NAME:known, with one that it does. Without the package xllamacpp,
+that llama.cpp does not know is written once more as NAME:known, with one that it does; one with vision also as
+NAME:modules, whose tensors are named as transformers' modules are. Without the package xllamacpp,
 which has llama.cpp in it, "llama.cpp" is null.
 
 Names, orders and keys are spelled out here, not taken from the package that writes them.
@@ -15,13 +16,14 @@ Names, orders and keys are spelled out here, not taken from the package that wri
 import io
 import json
 import math
+import shutil
 import sys
 from pathlib import Path
 
 import gguf
 import numpy as np
 import torch
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
@@ -251,18 +253,25 @@ def compared(name, folder):
             "llama.cpp": by_llama_cpp(model, file, lengths_of(answer["notes"]))}
 
 
-def with_known_scale(name, folder):
+def with_known_scale(name, folder, change_name=lambda tensor: tensor):
     """A copy whose query_pre_attn_scalar is the head size."""
     copy = OUT / name.replace(":", "-")
     copy.mkdir()
-    for path in folder.resolve().iterdir():
-        (copy / path.name).symlink_to(path)
+    shutil.copy(folder / "tokenizer.json", copy)
+    save_file({change_name(tensor): values for tensor, values in load_file(folder / "model.safetensors").items()},
+              copy / "model.safetensors", metadata={"format": "pt"})
     config = json.loads((folder / "config.json").read_text())
     text = config.get("text_config", config)
     text["query_pre_attn_scalar"] = text["head_dim"]
-    (copy / "config.json").unlink()
     (copy / "config.json").write_text(json.dumps(config))
     return copy
+
+
+def name_of_module(tensor):
+    moved = {"language_model.model.": "model.language_model.", "vision_tower.": "model.vision_tower.",
+             "multi_modal_projector.": "model.multi_modal_projector."}
+    prefix = next(prefix for prefix in moved if tensor.startswith(prefix))
+    return moved[prefix] + tensor.removeprefix(prefix)
 
 
 def main():
@@ -270,7 +279,10 @@ def main():
     for name in json.loads((MODELS / "names.json").read_text()):
         answers[name] = compared(name, MODELS / name)
         if "query_pre_attn_scalar" in answers[name].get("refused", ""):
-            answers[f"{name}:known"] = compared(f"{name}:known", with_known_scale(name, MODELS / name))
+            answers[f"{name}:known"] = compared(f"{name}:known", with_known_scale(f"{name}:known", MODELS / name))
+        if name == "gemma3_with_vision":
+            answers[f"{name}:modules"] = compared(
+                f"{name}:modules", with_known_scale(f"{name}:modules", MODELS / name, name_of_module))
     json.dump(answers, sys.stdout)
 
 
