@@ -219,7 +219,7 @@ def by_llama_cpp(model, file, lengths):
     server = xllamacpp.Server(options)
     largest = 0
     for tokens in lengths:
-        # It samples a token that is a whole character, since it tells no probabilities of others.
+        # It samples a token that is a whole character, since it reports no probabilities of others.
         answer = server.handle_completions(
             {"prompt": text_of(tokens), "n_predict": 1, "n_probs": 320, "temperature": 1.0, "top_k": 0, "top_p": 1.0,
              "min_p": 0.0, "cache_prompt": False, "logit_bias": [[59, 1000]]})
