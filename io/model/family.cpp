@@ -22,7 +22,8 @@ constexpr auto llama_qkv =
 constexpr auto llama_up = std::to_array<std::string_view>({"mlp.gate_proj", "mlp.up_proj"});
 constexpr auto phi3_qkv = std::to_array<std::string_view>({"self_attn.qkv_proj"});
 constexpr auto phi3_up = std::to_array<std::string_view>({"mlp.gate_up_proj"});
-constexpr auto gemma3_other_models = std::to_array<std::string_view>({"vision_tower.", "multi_modal_projector."});
+constexpr auto gemma3_other_models = std::to_array<std::string_view>(
+    {"vision_tower.", "multi_modal_projector.", "model.vision_tower.", "model.multi_modal_projector."});
 constexpr auto llama_recomputed = std::to_array<std::string_view>({"rotary_emb.inv_freq"});
 
 constexpr FamilyTraits gpt2{.family = Family::gpt2,
@@ -81,8 +82,8 @@ constexpr ConfigKeys llama_keys{.layers = "num_hidden_layers",
                                 .default_norm_epsilon = 1e-6,
                                 .default_activation = "silu",
                                 .tied_head_by_default = false,
-                                .default_bos_id = 1,
-                                .default_eos_id = 2};
+                                .default_bos_id = std::nullopt,
+                                .default_eos_id = std::nullopt};
 
 constexpr TensorNames llama_names{.prefix = "model.",
                                   .embedding = "embed_tokens",
@@ -99,42 +100,46 @@ constexpr TensorNames llama_names{.prefix = "model.",
                                   .down = "mlp.down_proj",
                                   .recomputed = llama_recomputed};
 
-constexpr FamilyTraits llama{.family = Family::llama,
-                             .model_type = "llama",
-                             .keys = llama_keys,
-                             .names = llama_names,
-                             .norm = NormKind::rms_norm,
-                             .positions = PositionKind::rotary,
-                             .biases = {.qkv = false, .attention_output = false, .mlp = false},
-                             .windows = {},
-                             .gated_mlp = true,
-                             .transposed_weights = false};
+// LLaMA without the ids that it has where config.json names none.
+constexpr FamilyTraits llama_like{.family = Family::llama,
+                                  .model_type = "llama",
+                                  .keys = llama_keys,
+                                  .names = llama_names,
+                                  .norm = NormKind::rms_norm,
+                                  .positions = PositionKind::rotary,
+                                  .biases = {.qkv = false, .attention_output = false, .mlp = false},
+                                  .windows = {},
+                                  .gated_mlp = true,
+                                  .transposed_weights = false};
+
+constexpr FamilyTraits llama = [] {
+  FamilyTraits traits = llama_like;
+  traits.keys.default_bos_id = 1;
+  traits.keys.default_eos_id = 2;
+  return traits;
+}();
 
 constexpr WindowTraits qwen_windows{
     .rule = WindowRule::upper_layers, .default_window = 4096, .global_every = 0, .layer_types_decide = true};
 
 constexpr FamilyTraits qwen2 = [] {
-  FamilyTraits traits = llama;
+  FamilyTraits traits = llama_like;
   traits.family = Family::qwen2;
   traits.model_type = "qwen2";
   traits.keys.attention_bias = traits.keys.mlp_bias = "";
   traits.keys.default_kv_heads = 32;
-  traits.keys.default_bos_id = std::nullopt;
-  traits.keys.default_eos_id = std::nullopt;
   traits.biases.qkv = true;
   traits.windows = qwen_windows;
   return traits;
 }();
 
 constexpr FamilyTraits qwen3 = [] {
-  FamilyTraits traits = llama;
+  FamilyTraits traits = llama_like;
   traits.family = Family::qwen3;
   traits.model_type = "qwen3";
   traits.keys.mlp_bias = "";
   traits.keys.default_kv_heads = 32;
   traits.keys.default_head_dim = 128;
-  traits.keys.default_bos_id = std::nullopt;
-  traits.keys.default_eos_id = std::nullopt;
   traits.names.query_norm = "self_attn.q_norm";
   traits.names.key_norm = "self_attn.k_norm";
   traits.windows = qwen_windows;
@@ -248,6 +253,7 @@ constexpr FamilyTraits gemma3 = [] {
   traits.model_type = "gemma3";
   traits.text_config = "text_config";
   traits.names.prefix = "language_model.model.";
+  traits.names.module_prefix = "model.language_model.";
   traits.names.other_models = gemma3_other_models;
   return traits;
 }();
@@ -301,6 +307,12 @@ std::string attention_module(const FamilyTraits& traits) {
 
 std::string edited_module(const FamilyTraits& traits) {
   return in_block(traits, traits.names.down);
+}
+
+std::string adapted_module(const FamilyTraits& traits) {
+  const TensorNames& names = traits.names;
+  const std::string_view prefix = names.module_prefix.empty() ? names.prefix : names.module_prefix;
+  return fmt::format("{}{}{}", prefix, names.block, names.down);
 }
 
 std::string final_norm_module(const FamilyTraits& traits) {

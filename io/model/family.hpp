@@ -97,6 +97,9 @@ struct TensorNames {
   std::string_view down;                         // the matrix that is edited
   std::span<const std::string_view> recomputed;  // endings of buffers that older versions of transformers saved
   std::span<const std::string_view> other_models = {};  // prefixes of what is beside the text model: vision
+  // The prefix of transformers' modules where it is another than the one that transformers saves; some tools save
+  // tensors by the names of their modules, and adapters name modules.
+  std::string_view module_prefix = {};
 };
 
 struct FamilyTraits {
@@ -131,5 +134,9 @@ std::string attention_module(const FamilyTraits& traits);   // "model.layers.{}.
 std::string edited_module(const FamilyTraits& traits);      // "model.layers.{}.mlp.down_proj"
 std::string final_norm_module(const FamilyTraits& traits);  // "model.norm"
 std::string embedding_module(const FamilyTraits& traits);   // "model.embed_tokens"
+
+// The edited module as adapters name it: where the model has vision,
+// "model.language_model.layers.{}.mlp.down_proj".
+std::string adapted_module(const FamilyTraits& traits);
 
 }  // namespace anchorage::io

@@ -38,7 +38,7 @@ std::string target_module(const TensorNames& names) {
 }
 
 std::string tensor_name(const FamilyTraits& traits, std::int64_t layer, char factor) {
-  const std::string module = fmt::format(fmt::runtime(edited_module(traits)), layer);
+  const std::string module = fmt::format(fmt::runtime(adapted_module(traits)), layer);
   return fmt::format("base_model.model.{}.lora_{}.weight", module, factor);
 }
 

@@ -12,7 +12,9 @@ import sys
 
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+from transformers import (
+    AutoModelForCausalLM, Gemma3Config, Gemma3ForConditionalGeneration, GPT2Config, GPT2LMHeadModel, LlamaConfig,
+    LlamaForCausalLM)
 
 VOCABULARY, WIDTH = 40, 16
 
@@ -27,6 +29,18 @@ def gpt2(**changes):
     return GPT2LMHeadModel(GPT2Config(**{**dict(
         vocab_size=VOCABULARY, n_embd=WIDTH, n_layer=2, n_head=2, n_positions=32, bos_token_id=1, eos_token_id=2),
         **changes}))
+
+
+def gemma3_with_vision():
+    return Gemma3ForConditionalGeneration(Gemma3Config(
+        text_config=dict(
+            vocab_size=VOCABULARY, hidden_size=WIDTH, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2,
+            num_key_value_heads=1, head_dim=8, max_position_embeddings=32, sliding_window=4, bos_token_id=1,
+            eos_token_id=2),
+        vision_config=dict(
+            model_type="siglip_vision_model", hidden_size=8, intermediate_size=8, num_hidden_layers=1,
+            num_attention_heads=1, image_size=8, patch_size=4, vision_use_head=False),
+        mm_tokens_per_image=4, attn_implementation="eager"))
 
 
 def with_head(head):
@@ -47,6 +61,14 @@ def without(part):
 
 def without_prefix(prefix):
     return lambda tensors: {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+
+
+def named_as_modules(tensors):
+    """As a state dict names them, instead of as transformers saves them."""
+    moved = {"language_model.model.": "model.language_model.", "vision_tower.": "model.vision_tower.",
+             "multi_modal_projector.": "model.multi_modal_projector."}
+    prefixes = {name: next(prefix for prefix in moved if name.startswith(prefix)) for name in tensors}
+    return {moved[prefix] + name.removeprefix(prefix): tensors[name] for name, prefix in prefixes.items()}
 
 
 def as_they_are(tensors):
@@ -73,6 +95,8 @@ CASES = {
     "llama_old_buffers": (
         llama, with_tensors(["model.layers.1.self_attn.rotary_emb.inv_freq"]), {}, True),
     "gpt2_without_prefix": (gpt2, without_prefix("transformer."), {}, True),
+    "gemma3_with_vision": (gemma3_with_vision, as_they_are, {}, True),
+    "gemma3_with_vision_named_as_modules": (gemma3_with_vision, named_as_modules, {}, True),
     "llama_without_prefix": (llama, without_prefix("model."), {}, True),
 }
 

@@ -18,7 +18,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 def log_probabilities(model):
     generator = torch.Generator().manual_seed(0)
-    rows = torch.randint(3, model.config.vocab_size, (4, 32), generator=generator)
+    rows = torch.randint(3, model.config.get_text_config().vocab_size, (4, 32), generator=generator)
     with torch.no_grad():
         return torch.log_softmax(model.eval()(rows).logits.double(), -1)
 

@@ -115,6 +115,94 @@ TEST_P(ExportOf, WholeModelIsReadBackWithTheSameLogProbabilities) {
 INSTANTIATE_TEST_SUITE_P(Family, ExportOf, testing::Values("llama_tied", "gpt2"),
                          [](const auto& parameter) { return std::string(parameter.param); });
 
+// Of small models of all families, by tests/process/gguf_families.py.
+class Gguf : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    const tests::TemporaryDirectory out;
+    const Execution execution = tests::Program(out.path())
+                                    .shell("'" ANCHORAGE_PYTHON "' -B '" ANCHORAGE_SOURCE_DIR
+                                           "/tests/process/gguf_families.py' '" ANCHORAGE_GOLDEN
+                                           "/small_models' '" ANCHORAGE_SOURCE_DIR "/launch' .");
+    ASSERT_EQ(execution.exit_code, 0) << execution.err;
+    found = execution.json();
+  }
+
+  static bool is_written(const nlohmann::json& of) { return !of.contains("refused"); }
+
+  inline static nlohmann::json found;  // by the model's name
+};
+
+TEST_F(Gguf, HasTheTensorsAndTheHyperParametersOfTheDirectory) {
+  int written = 0;
+  for (const auto& [name, of] : found.items()) {
+    if (!is_written(of)) continue;
+    ++written;
+    EXPECT_GT(of["tensors"], 20) << name;
+    EXPECT_EQ(of["differ"], nlohmann::json::array()) << name;
+    EXPECT_EQ(of["metadata"], nlohmann::json::object()) << name << ": as in config.json, and as read";
+  }
+  EXPECT_GE(written, 18);
+}
+
+TEST_F(Gguf, GivesInTransformersTheLogProbabilitiesOfTheDirectory) {
+  for (const auto& [name, of] : found.items()) {
+    if (is_written(of)) EXPECT_LT(of["transformers"], 1e-4) << name;
+  }
+}
+
+// llama.cpp rounds keys and values; a wrong hyper-parameter makes a difference above 0.2.
+TEST_F(Gguf, GivesInLlamaCppTheLogProbabilitiesOfTheDirectory) {
+  if (found["llama_tied"]["llama.cpp"].is_null()) GTEST_SKIP() << "no package xllamacpp, which has llama.cpp in it";
+  for (const auto& [name, of] : found.items()) {
+    if (is_written(of)) EXPECT_LT(of["llama.cpp"], 1e-2) << name;
+  }
+}
+
+TEST_F(Gguf, OfWhatLlamaCppDoesNotComputeIsRefusedByName) {
+  EXPECT_THAT(found["gptj"].value("refused", ""), HasSubstr("GPT-J, of which llama.cpp has the name"));
+  for (const char* name : {"gemma2", "gemma3", "gemma3_with_vision"})
+    EXPECT_THAT(found[name].value("refused", ""), HasSubstr("a query_pre_attn_scalar of 24")) << name;
+}
+
+TEST_F(Gguf, SaysWhatLlamaCppComputesOtherwise) {
+  const auto notes = [&](const char* name) { return found[name]["notes"].dump(); };
+  for (const char* name : {"mistral", "phi3", "qwen2_upper_windows", "qwen3_mixed_windows"})
+    EXPECT_THAT(notes(name), HasSubstr("no sliding window for this family: a text of more than 8 tokens")) << name;
+  for (const char* name : {"phi3_longrope", "phi4_mini"})
+    EXPECT_THAT(notes(name), HasSubstr("long rotary factors where its context is set to more than 32")) << name;
+  EXPECT_THAT(notes("llama_dynamic_rope"), HasSubstr("'dynamic'"));
+  for (const char* name : {"llama_tied", "llama3_rope", "qwen2", "qwen3", "gpt2", "gemma2:known", "gemma3:known"})
+    EXPECT_EQ(notes(name), "[]") << name;
+}
+
+TEST(GgufByProgram, OfGptJIsRefusedAndNothingIsLeft) {
+  const EditedModel gptj("gptj");
+  const Execution execution = gptj.program("export run --out none --format gguf --threads 1");
+  EXPECT_EQ(execution.exit_code, 2);
+  EXPECT_THAT(execution.err, AllOf(HasSubstr("expected a model that llama.cpp computes"),
+                                   HasSubstr("GPT-J, of which llama.cpp has the name and no implementation")));
+  EXPECT_FALSE(fs::exists(gptj.folder.path() / "none"));
+}
+
+TEST(GgufByProgram, OfMistralSaysThatTheWindowIsNotComputed) {
+  const EditedModel mistral("mistral");
+  const Execution execution = mistral.program("export run --out gguf --format gguf --verify --threads 1");
+  EXPECT_EQ(execution.exit_code, 0) << execution.err;
+  EXPECT_THAT(execution.out, HasSubstr("llama.cpp: it has no sliding window for this family"));
+  EXPECT_THAT(content_of(mistral.folder.path() / "gguf" / "README.md"),
+              HasSubstr("In llama.cpp: it has no sliding"));
+}
+
+TEST(AdapterByProgram, OfATextModelBesideVisionGivesInPeftTheLogProbabilitiesOfTheWholeModel) {
+  const EditedModel gemma("gemma3_with_vision");
+  gemma.exported("full");
+  gemma.exported("adapter", "--format peft --verify");
+  const auto found = gemma.compared("peft full '" + gemma.base + "' adapter");
+  EXPECT_LT(found["largest"], 1e-4);
+  EXPECT_GT(found["edited"], 1e-2) << "the edits show in these texts";
+}
+
 class Export : public ExportOf {
  protected:
   // Runs `export` on a disk that flips bits in this file, and expects that nothing is left.

@@ -56,8 +56,11 @@ bool is_old_buffer(const std::string& name, const io::FamilyTraits& traits) {
 
 std::string tensor_prefix(const io::ModelDirectory& directory) {
   const io::TensorNames& names = directory.config().traits().names;
-  const bool bare = directory.weights().contains(fmt::format("{}.weight", names.embedding));
-  return bare ? "" : std::string(names.prefix);
+  const auto begins_with = [&](std::string_view prefix) {
+    return directory.weights().contains(fmt::format("{}{}.weight", prefix, names.embedding));
+  };
+  if (begins_with("")) return "";
+  return std::string(begins_with(names.module_prefix) ? names.module_prefix : names.prefix);
 }
 
 std::string block_name(const io::TensorNames& names, std::int64_t layer) {

@@ -10,7 +10,8 @@
 namespace anchorage::worker {
 
 // Returns the prefix of each name but the head's: "transformer." or "model.", or nothing in a checkpoint that
-// was saved without its head.
+// was saved without its head. Of a model with vision either of two: "language_model.model.", as transformers saves
+// it, or "model.language_model.", as its modules are called.
 std::string tensor_prefix(const io::ModelDirectory& directory);
 
 // Returns the name of a block, without the prefix: "h.4." or "layers.4.".

@@ -1,5 +1,6 @@
 #include "launch/commands/export/exported_run.hpp"
 
+#include <filesystem>
 #include <utility>
 
 #include "io/error.hpp"
@@ -63,6 +64,11 @@ ExportedRun open_exported_run(const std::string& name) {
                   .segment = live.empty() ? 0 : live.back().header.batch};
   if (!live.empty()) add_edits(run, coordinator::recorded_edits(journal, number), journal);
   return run;
+}
+
+std::string base_name(const ExportedRun& run) {
+  const auto path = std::filesystem::absolute(run.base.path()).lexically_normal();
+  return (path.has_filename() ? path : path.parent_path()).filename().string();
 }
 
 }  // namespace anchorage::launch

@@ -34,4 +34,7 @@ struct ExportedRun {
 // Throws io::UserError where the argument is no run, or has no such batch.
 ExportedRun open_exported_run(const std::string& argument);
 
+// Returns the name of the base's directory.
+std::string base_name(const ExportedRun& run);
+
 }  // namespace anchorage::launch

@@ -54,6 +54,7 @@ void write_gguf_export(ExportReport& report, const ExportedRun& run, const std::
   io::make_directories(model);
   write_full_export(run, model, io::Unchanged::share);
   const auto result = run_python_step(gguf_export_script, {{"model", model.string()},
+                                                           {"name", base_name(run)},
                                                            {"out", (directory / gguf_file_name).string()},
                                                            {"type", options.type},
                                                            {"verify", options.verify}});

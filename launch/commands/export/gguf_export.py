@@ -1,6 +1,6 @@
 """Writes a Hugging Face directory as one GGUF file, by the package gguf; gguf_families.py comes before it.
 
-Reads {"model": DIR, "out": FILE, "type": "auto" | "f32" | "f16" | "bf16", "verify": BOOL} and writes {"tensors": N,
+Reads {"model": DIR, "name": NAME, "out": FILE, "type": "auto" | "f32" | "f16" | "bf16", "verify": BOOL} and writes {"tensors": N,
 "type": NAME, "notes": [what llama.cpp computes otherwise than the model]}, both as JSON. Vectors and position
 embeddings are F32, as llama.cpp needs them; matrices have the type asked for, or each its own. A tensor at a time is
 in memory. Ends with a reason in the last line on stderr: "not installed: ..." where the package is missing, "differs:
@@ -8,6 +8,7 @@ in memory. Ends with a reason in the last line on stderr: "not installed: ..." w
 """
 
 import json
+import re
 from pathlib import Path
 
 TYPE = gguf.GGMLQuantizationType
@@ -198,15 +199,24 @@ def main_type(tensors):
     return max(two_bytes, key=sizes.get) if two_bytes else TYPE.F32
 
 
-def write(folder, out, family, config, tensors, rows):
+def model_name(name, family, tokenizer):
+    """llama.cpp strips spaces after Phi-3's special tokens where the name has Phi-3 in it, and needs these then."""
+    named, tokens = re.compile("phi-?3", re.IGNORECASE), tokenizer["model"]["vocab"].keys()
+    added = {token["content"] for token in tokenizer.get("added_tokens", [])}
+    if not {"<unk>", "<s>", "<|endoftext|>"} <= tokens | added:
+        return named.sub("Phi", name)
+    return name if family.arch != ARCH.PHI3 or named.search(name) else f"{name} (Phi-3)"
+
+
+def write(folder, name, out, family, config, tensors, rows):
+    tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
     writer = gguf.GGUFWriter(out, gguf.MODEL_ARCH_NAMES[family.arch])
     writer.add_type("model")
-    writer.add_name(config.get("_name_or_path") or config["model_type"])
+    writer.add_name(model_name(name, family, tokenizer))
     writer.add_vocab_size(rows)
     writer.add_file_type(FILE_TYPES[main_type(tensors)])
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     family.add_hyper_parameters(writer, config)
-    tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
     add_vocabulary(writer, folder, tokenizer, rows)
     for tensor in tensors:
         writer.add_tensor_info(tensor.name, tensor.shape, np.dtype(np.float32), tensor.stored_bytes(), tensor.type)
@@ -239,7 +249,7 @@ def main():
     tensors = tensors_of(checkpoint, family, config, request["type"])
     embedding = f"{gguf.TENSOR_NAMES[TENSOR.TOKEN_EMBD]}.weight"
     rows = next(tensor.shape[0] for tensor in tensors if tensor.name == embedding)
-    write(folder, out, family, config, tensors, rows)
+    write(folder, request["name"], out, family, config, tensors, rows)
     if request["verify"]:
         verify(out, tensors)
     json.dump({"tensors": len(tensors), "type": main_type(tensors).name, "notes": family.notes(config)}, sys.stdout)

@@ -16,11 +16,6 @@ constexpr auto limits = R"(## Limits
 - Whatever the base model's license and card say of its use and its limits holds here too.
 )";
 
-std::string base_name(const ExportedRun& run) {
-  const auto path = std::filesystem::absolute(run.base.path()).lexically_normal();
-  return (path.has_filename() ? path : path.parent_path()).filename().string();
-}
-
 std::string front_matter(const ExportedRun& run, const ExportForm& form) {
   return fmt::format(
       "---\nbase_model: {}\nlibrary_name: {}\npipeline_tag: text-generation\ntags:\n- anchorage\n- "

@@ -27,6 +27,7 @@ TEST(Family, NamesTheModulesOfTransformers) {
   EXPECT_EQ(attention_module(gptj), "transformer.h.{}.attn");
   const FamilyTraits& gemma3 = traits_of(Family::gemma3);
   EXPECT_EQ(edited_module(gemma3), "language_model.model.layers.{}.mlp.down_proj");
+  EXPECT_EQ(adapted_module(gemma3), "model.language_model.layers.{}.mlp.down_proj");
 }
 
 TEST(Family, IsFoundByItsModelType) {

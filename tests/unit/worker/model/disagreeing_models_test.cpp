@@ -65,7 +65,8 @@ TEST(DisagreeingModels, TensorsThatTheModelHasNoPlaceForAreListed) {
   EXPECT_THAT(unused_tensors(model_of("unknown_tensors")),
               ElementsAre("model.layers.0.self_attn.q_norm.weight", "score.weight"));
   for (const char* name : {"gpt2_old_buffers", "llama_old_buffers", "llama_tied_with_the_same_head",
-                           "llama_tied_with_another_head", "gpt2_without_prefix", "llama_without_prefix"}) {
+                           "llama_tied_with_another_head", "gpt2_without_prefix", "llama_without_prefix",
+                           "gemma3_with_vision", "gemma3_with_vision_named_as_modules"}) {
     EXPECT_THAT(unused_tensors(model_of(name)), IsEmpty()) << name;
   }
   for (const std::string& name : tests::golden_model_names) {
@@ -73,6 +74,13 @@ TEST(DisagreeingModels, TensorsThatTheModelHasNoPlaceForAreListed) {
     EXPECT_THAT(unused_tensors(directory), IsEmpty()) << name;
     EXPECT_THAT(directory.config().unknown_keys, IsEmpty()) << name << ", as transformers 5 writes it";
   }
+}
+
+TEST(DisagreeingModels, TensorsOfATextModelBesideVisionAreNamedAsTransformersSavesThemOrAsItsModules) {
+  EXPECT_EQ(down_projection_name(model_of("gemma3_with_vision"), 1),
+            "language_model.model.layers.1.mlp.down_proj.weight");
+  EXPECT_EQ(down_projection_name(model_of("gemma3_with_vision_named_as_modules"), 1),
+            "model.language_model.layers.1.mlp.down_proj.weight");
 }
 
 TEST(DisagreeingModels, AHeadThatDiffersFromItsTiedEmbeddingIsTheModelsOwn) {
