@@ -147,7 +147,8 @@ TEST_F(Gguf, HasTheTensorsAndTheHyperParametersOfTheDirectory) {
 
 TEST_F(Gguf, GivesInTransformersTheLogProbabilitiesOfTheDirectory) {
   for (const auto& [name, of] : found.items()) {
-    if (is_written(of)) EXPECT_LT(of["transformers"], 1e-4) << name;
+    if (!is_written(of)) continue;
+    EXPECT_LT(of["transformers"], 1e-4) << name;
   }
 }
 
@@ -155,7 +156,8 @@ TEST_F(Gguf, GivesInTransformersTheLogProbabilitiesOfTheDirectory) {
 TEST_F(Gguf, GivesInLlamaCppTheLogProbabilitiesOfTheDirectory) {
   if (found["llama_tied"]["llama.cpp"].is_null()) GTEST_SKIP() << "no package xllamacpp, which has llama.cpp in it";
   for (const auto& [name, of] : found.items()) {
-    if (is_written(of)) EXPECT_LT(of["llama.cpp"], 1e-2) << name;
+    if (!is_written(of)) continue;
+    EXPECT_LT(of["llama.cpp"], 1e-2) << name;
   }
 }
 
