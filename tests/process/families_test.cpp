@@ -18,7 +18,7 @@ using testing::ElementsAreArray;
 using testing::HasSubstr;
 using tests::Execution;
 
-const std::string corpus = ANCHORAGE_SOURCE_DIR "/docs/architecture.md";
+const std::string corpus = ANCHORAGE_SOURCE_DIR "/tests/support/general_text.txt";
 const std::filesystem::path models = std::filesystem::path(ANCHORAGE_GOLDEN) / "small_models";
 
 std::vector<std::string> names_of_models() {

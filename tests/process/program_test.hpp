@@ -12,7 +12,7 @@
 
 namespace anchorage::tests {
 
-inline const std::string corpus = ANCHORAGE_SOURCE_DIR "/docs/architecture.md";
+inline const std::string corpus = ANCHORAGE_SOURCE_DIR "/tests/support/general_text.txt";
 
 inline const std::string hparams = small_hparams + "eac_locate_steps: 5\neac_compress_steps: 7\nguard: false\n";
 

@@ -62,7 +62,7 @@ guard_success: 0
 guard_drift: 1000
 guard_loss_rise: 1000
 HPARAMS
-  "$program" stats "$model" --corpus "$source_dir/docs/architecture.md" --layers 1,2 --tokens 1500 --sequence-length 64 \
+  "$program" stats "$model" --corpus "$source_dir/tests/support/general_text.txt" --layers 1,2 --tokens 1500 --sequence-length 64 \
     --threads 1 --out "$folder/statistics.h5" >/dev/null 2>&1
 
   write_settings undisturbed

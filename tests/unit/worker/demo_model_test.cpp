@@ -52,7 +52,7 @@ TEST_F(DemoModel, ASubjectAtTheFirstPositionIsEditedBehindAPrefix) {
   const PromptBuilder builder(*tokenizer);
 
   // Medians on general text, as the statistics have them.
-  TextSequences text(ANCHORAGE_SOURCE_DIR "/docs/architecture.md", *tokenizer, 60);
+  TextSequences text(ANCHORAGE_SOURCE_DIR "/tests/support/general_text.txt", *tokenizer, 60);
   const TokenIds ids = *text.next();
   std::vector<PromptRow> everywhere;
   for (std::int64_t position = 1; position < 60; ++position) everywhere.push_back({ids, position, position});

@@ -151,7 +151,7 @@ TEST(Stages, StatisticsOfStagesAndReplicasAreTheSameNumbers) {
       .model_name = "m", .model = "1", .tokenizer = "2", .corpus = "3", .sequence_length = 20};
   const auto collect = [&](int stages, int replicas) {
     StatisticsOptions options;
-    options.corpus = ANCHORAGE_SOURCE_DIR "/docs/architecture.md";
+    options.corpus = ANCHORAGE_SOURCE_DIR "/tests/support/general_text.txt";
     options.out = folder.path() / (std::to_string(stages) + "x" + std::to_string(replicas) + ".h5");
     options.layers = {1, 2};
     options.tokens = 700;

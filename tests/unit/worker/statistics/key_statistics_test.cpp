@@ -18,7 +18,7 @@ class KeyStatistics : public testing::Test {
  protected:
   StatisticsOptions options(const std::string& out) const {
     StatisticsOptions options;
-    options.corpus = ANCHORAGE_SOURCE_DIR "/docs/architecture.md";
+    options.corpus = ANCHORAGE_SOURCE_DIR "/tests/support/general_text.txt";
     options.out = folder.path() / out;
     options.layers = {1, 2};
     options.tokens = 300;
