@@ -13,36 +13,36 @@ constexpr std::string_view clear_line = "\r\x1b[K";
 
 }  // namespace
 
-void ProgressMeter::advance(std::int64_t edits, Clock::time_point now) {
-  done_ += edits;
+void ProgressMeter::advance(std::int64_t count, Clock::time_point now) {
+  done_ += count;
   last_ = now;
 }
 
-std::optional<double> ProgressMeter::edits_per_second() const {
+std::optional<double> ProgressMeter::per_second() const {
   const std::chrono::duration<double> elapsed = last_ - start_;
   if (done_ == 0 || elapsed.count() <= 0) return std::nullopt;
   return static_cast<double>(done_) / elapsed.count();
 }
 
 std::optional<std::chrono::seconds> ProgressMeter::time_left(Clock::time_point now) const {
-  const auto speed = edits_per_second();
+  const auto speed = per_second();
   if (!speed) return std::nullopt;
   using Duration = std::chrono::duration<double>;
-  const Duration left = Duration(static_cast<double>(edits_ - done_) / *speed) - (now - last_);
+  const Duration left = Duration(static_cast<double>(total_ - done_) / *speed) - (now - last_);
   return std::chrono::ceil<std::chrono::seconds>(std::max(left, Duration::zero()));
 }
 
 std::string ProgressMeter::line(Clock::time_point now) const {
-  std::string text = fmt::format("{} of {} edits", done_, edits_);
-  if (const auto speed = edits_per_second()) text += fmt::format(", {:.2f} edits/s", *speed);
-  if (done_ == edits_) return text;
+  std::string text = fmt::format("{} of {} {}", done_, total_, unit_);
+  if (const auto speed = per_second()) text += fmt::format(", {:.2f} {}/s", *speed, unit_);
+  if (done_ == total_) return text;
   const auto left = time_left(now);
   return left ? text + fmt::format(", {} left", duration_text(*left)) : text;
 }
 
 std::string ProgressMeter::bar(Clock::time_point now) const {
   constexpr std::int64_t width = 20;
-  const auto filled = static_cast<std::size_t>(edits_ == 0 ? width : width * done_ / edits_);
+  const auto filled = static_cast<std::size_t>(total_ == 0 ? width : width * done_ / total_);
   std::string cells(width, ' ');
   std::fill_n(cells.begin(), filled, '=');
   if (filled < cells.size()) cells[filled] = '>';

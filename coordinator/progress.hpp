@@ -8,6 +8,7 @@
 #include <optional>
 #include <ostream>
 #include <string>
+#include <utility>
 
 #include "coordinator/edit_run.hpp"
 
@@ -18,13 +19,17 @@ class ProgressMeter {
  public:
   using Clock = std::chrono::steady_clock;
 
-  ProgressMeter(std::int64_t edits, Clock::time_point start) : edits_(edits), start_(start), last_(start) {}
+  // Of so many edits, or of what else the lines are to call them.
+  ProgressMeter(std::int64_t total, Clock::time_point start, std::string unit = "edits")
+      : total_(total), start_(start), last_(start), unit_(std::move(unit)) {}
 
-  // Counts `edits` more as done (committed or set aside).
-  void advance(std::int64_t edits, Clock::time_point now);
+  // Counts `count` more as done (edits: committed or set aside).
+  void advance(std::int64_t count, Clock::time_point now);
+  // Counts `count` fewer in all: those that turn out to be done already, in no time.
+  void leave_out(std::int64_t count) { total_ -= count; }
 
   // Returns the average until the last call of `advance`; nothing before the first call.
-  std::optional<double> edits_per_second() const;
+  std::optional<double> per_second() const;
   std::optional<std::chrono::seconds> time_left(Clock::time_point now) const;
 
   // "64 of 320 edits, 1.31 edits/s, 3 min 15 s left"
@@ -33,10 +38,11 @@ class ProgressMeter {
   std::string bar(Clock::time_point now) const;
 
  private:
-  std::int64_t edits_;
+  std::int64_t total_;
   std::int64_t done_ = 0;
   Clock::time_point start_;
   Clock::time_point last_;
+  std::string unit_;
 };
 
 // "45 s", "3 min 05 s", "2 h 07 min"

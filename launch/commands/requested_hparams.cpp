@@ -32,6 +32,21 @@ std::string bare_name(std::string_view name) {
 
 }  // namespace
 
+io::Hparams stated_hparams(const std::string& path, const std::vector<std::string>& assignments,
+                           const worker::Method& method, const Session& session) {
+  io::LoadedHparams loaded = path.empty() ? io::LoadedHparams{} : io::load_hparams(path);
+  for (const std::string& assignment : assignments) io::set(loaded.hparams, assignment);
+  if (!session.is_root()) return loaded.hparams;
+  for (const io::IgnoredKey& key : loaded.ignored)
+    spdlog::debug("{}: {} is ignored: {}", path, key.key, key.reason);
+  if (!loaded.algorithm.empty() && bare_name(loaded.algorithm) != bare_name(method.name)) {
+    spdlog::warn("{} is for {} (alg_name), but the method is {} (--method); its values are taken all the same",
+                 path, loaded.algorithm, method.name);
+  }
+  warn_of_unused_hparams(assignments, method, loaded.hparams);
+  return loaded.hparams;
+}
+
 io::Hparams requested_hparams(const std::string& path, const std::vector<std::string>& assignments,
                               const worker::Method& method, const io::ModelConfig& model, const Session& session) {
   if (path.empty()) {
@@ -40,18 +55,7 @@ io::Hparams requested_hparams(const std::string& path, const std::vector<std::st
                          .where = "--hparams",
                          .remedy = "launch/hparams has ready ones"});
   }
-  io::LoadedHparams loaded = io::load_hparams(path);
-  for (const std::string& assignment : assignments) io::set(loaded.hparams, assignment);
-  io::Hparams hparams = io::resolve(loaded.hparams, model, path, assignments);
-  if (!session.is_root()) return hparams;
-  for (const io::IgnoredKey& key : loaded.ignored)
-    spdlog::debug("{}: {} is ignored: {}", path, key.key, key.reason);
-  if (!loaded.algorithm.empty() && bare_name(loaded.algorithm) != bare_name(method.name)) {
-    spdlog::warn("{} is for {} (alg_name), but the method is {} (--method); its values are taken all the same",
-                 path, loaded.algorithm, method.name);
-  }
-  warn_of_unused_hparams(assignments, method, hparams);
-  return hparams;
+  return io::resolve(stated_hparams(path, assignments, method, session), model, path, assignments);
 }
 
 }  // namespace anchorage::launch

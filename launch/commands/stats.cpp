@@ -14,6 +14,7 @@
 #include "launch/program/comma_list.hpp"
 #include "launch/program/command_line.hpp"
 #include "launch/program/fingerprints.hpp"
+#include "launch/program/finished_statistics.hpp"
 #include "launch/program/model_findings.hpp"
 #include "launch/program/number_checks.hpp"
 #include "launch/program/opened_model.hpp"
@@ -47,13 +48,6 @@ void require_base_model(const ModelArgument& argument) {
                        .where = argument.run->string(),
                        .remedy = fmt::format("give the base model, {}, or 'anchorage export' the run first",
                                              argument.base.string())});
-}
-
-// Whether the file already holds what is requested.
-bool is_finished(const worker::StatisticsOptions& wanted, const io::StatisticsFingerprint& fingerprint) {
-  if (io::statistics_state(wanted.out) != io::StatisticsState::finished) return false;
-  const auto file = io::StatisticsFile::load(wanted.out);
-  return file.fingerprint() == fingerprint && file.layers() == wanted.layers && file.tokens() == wanted.tokens;
 }
 
 std::map<std::int64_t, std::filesystem::path> files_by_layer(const std::vector<std::string>& arguments) {
@@ -128,7 +122,7 @@ int run(Options options, Session& session) {
   fingerprint.sequence_length = wanted.sequence_length;
 
   worker::StatisticsSummary summary{.tokens = wanted.tokens, .tokens_resumed = wanted.tokens};
-  if (!is_finished(wanted, fingerprint)) {
+  if (!is_finished(wanted.out, fingerprint, wanted.layers, wanted.tokens)) {
     session.arrange(choose_stages(workload_of(directory.config(), session), session).stages);
     const OpenedModel model = open_model(argument, session);
     const auto progress = [&](std::int64_t tokens) { spdlog::info("{} of {} tokens", tokens, wanted.tokens); };

@@ -19,7 +19,7 @@ const ProgressMeter::Clock::time_point start{};
 
 TEST(ProgressMeter, KnowsNeitherSpeedNorTimeBeforeTheFirstBatch) {
   const ProgressMeter meter(320, start);
-  EXPECT_EQ(meter.edits_per_second(), std::nullopt);
+  EXPECT_EQ(meter.per_second(), std::nullopt);
   EXPECT_EQ(meter.time_left(start + 10s), std::nullopt);
   EXPECT_EQ(meter.line(start + 10s), "0 of 320 edits");
 }
@@ -28,7 +28,7 @@ TEST(ProgressMeter, ReckonsWithTheMeanOverAllBatches) {
   ProgressMeter meter(320, start);
   meter.advance(32, start + 20s);
   meter.advance(32, start + 64s);
-  EXPECT_DOUBLE_EQ(meter.edits_per_second().value(), 1.0);
+  EXPECT_DOUBLE_EQ(meter.per_second().value(), 1.0);
   EXPECT_EQ(meter.line(start + 64s), "64 of 320 edits, 1.00 edits/s, 4 min 16 s left");
 }
 
@@ -52,6 +52,13 @@ TEST(ProgressMeter, TheBarFillsWithTheEdits) {
   EXPECT_THAT(meter.bar(start), StartsWith("[=====>              ] 10 of 40"));
   meter.advance(30, start + 2s);
   EXPECT_THAT(meter.bar(start), StartsWith("[====================] 40 of 40"));
+}
+
+TEST(ProgressMeter, WhatIsDoneAlreadyTakesNoTime) {
+  ProgressMeter meter(4, start, "trials");
+  meter.leave_out(1);
+  meter.advance(1, start + 20s);
+  EXPECT_EQ(meter.line(start + 20s), "1 of 3 trials, 0.05 trials/s, 40 s left");
 }
 
 TEST(DurationText, NamesTheTwoLargestUnits) {

@@ -36,6 +36,12 @@ std::optional<std::int64_t> token_at(const io::Encoding& encoding, std::size_t c
   return std::nullopt;
 }
 
+// Returns the first token with a character from this one on; there is one.
+std::int64_t first_token_after(const io::Encoding& encoding, std::size_t character) {
+  return std::ranges::find_if(encoding.offsets, [&](const io::TextRange& range) { return range.end > character; }) -
+         encoding.offsets.begin();
+}
+
 }  // namespace
 
 PromptBuilder::PromptBuilder(const io::Tokenizer& tokenizer, std::int64_t rows)
@@ -101,6 +107,7 @@ PromptRow PromptBuilder::row(const std::string& prompt, const std::string& subje
         fmt::format("expected a token that stands for the end of the subject in '{}', found none", text);
     return row;
   }
+  row.subject_first = first_token_after(encoding, characters_in(prompt.substr(0, slot)));
   row.subject_last = *subject_last;
   row.predicts_from = std::ssize(row.ids) - 1;
   row.ids.insert(row.ids.end(), following.begin(), following.end());

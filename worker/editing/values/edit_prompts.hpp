@@ -15,12 +15,13 @@
 
 namespace anchorage::worker {
 
-// One row and the two places in it that editing needs.
+// One row and the places in it that editing and tracing need.
 struct PromptRow {
   TokenIds ids;
   std::int64_t subject_last = 0;   // position of the subject's last token
   std::int64_t predicts_from = 0;  // position whose next token is the first one predicted
   std::string rejection{};         // why the row cannot be used; its positions are unknown then
+  std::int64_t subject_first = 0;  // position of the subject's first token, which may begin before the subject
 
   bool is_usable() const { return rejection.empty(); }
 };

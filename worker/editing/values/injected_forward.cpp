@@ -4,29 +4,13 @@
 #include <algorithm>
 
 #include "io/error.hpp"
+#include "worker/model/attention_before.hpp"
 
 namespace anchorage::worker {
 namespace {
 
 torch::Tensor index_tensor(const std::vector<std::int64_t>& values, torch::Device device) {
   return torch::tensor(values, torch::kInt64).to(device);
-}
-
-// Returns the first `lengths[r]` packed attention vectors [tokens, G, e] of each row as [rows, past, G, e],
-// padded with zeros.
-torch::Tensor prefixes(const torch::Tensor& packed, const TokenLayout& whole, std::span<const std::int64_t> lengths,
-                       std::int64_t past) {
-  std::vector<std::int64_t> from, to;
-  for (std::int64_t row = 0; row < whole.rows; ++row) {
-    for (std::int64_t position = 0; position < lengths[static_cast<std::size_t>(row)]; ++position) {
-      from.push_back(whole.packed(row, position));
-      to.push_back(row * past + position);
-    }
-  }
-  auto padded = torch::zeros({whole.rows * past, packed.size(1), packed.size(2)}, packed.options());
-  padded.index_copy_(0, index_tensor(to, packed.device()),
-                     packed.index_select(0, index_tensor(from, packed.device())));
-  return padded.view({whole.rows, past, packed.size(1), packed.size(2)});
 }
 
 }  // namespace
@@ -118,11 +102,9 @@ torch::Tensor InjectedForward::cache_block(std::int64_t layer, const torch::Tens
   } else {
     std::vector<std::int64_t> lengths;
     for (const Row& row : rows_) lengths.push_back(row.subject_last);
-    const std::int64_t past = std::ranges::max(lengths);
     caches_.resize(static_cast<std::size_t>(options_.loss_layer - options_.layers.front()));
-    caches_[static_cast<std::size_t>(layer - options_.layers.front() - 1)] = {
-        prefixes(output.attention_keys, whole_->layout(), lengths, past),
-        prefixes(output.attention_values, whole_->layout(), lengths, past)};
+    caches_[static_cast<std::size_t>(layer - options_.layers.front() - 1)] =
+        attention_before(output, whole_->layout(), lengths);
   }
   if (layer == options_.layers.back()) {
     std::vector<std::int64_t> first_subjects;
