@@ -10,6 +10,7 @@
 #include "io/log.hpp"
 #include "launch/program/finished_statistics.hpp"
 #include "launch/program/progress_line.hpp"
+#include "sharding/collective/host_communicator.hpp"
 #include "worker/evaluation/causal_trace.hpp"
 #include "worker/statistics/key_statistics.hpp"
 
@@ -78,6 +79,8 @@ std::filesystem::path collected_statistics(const TuneTask& task, const OpenedMod
   worker::collect_key_statistics(model.transformer, model.tokenizer, task.fingerprint, wanted,
                                  session.communicators(),
                                  [&](std::int64_t tokens) { line.advance(tokens - std::exchange(shown, tokens)); });
+  // Rank 0 writes the last of it alone.
+  session.host().barrier("wait for the statistics", sharding::Timeout::steps(std::ssize(wanted.layers) + 1));
   return wanted.out;
 }
 
