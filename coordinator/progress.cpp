@@ -60,16 +60,30 @@ Display display_for_stderr() {
   return isatty(STDERR_FILENO) == 1 ? Display::bar : Display::lines;
 }
 
-Progress::Progress(boost::asio::io_context& context, std::ostream& out, Display display,
-                   std::chrono::milliseconds interval)
-    : out_(out),
-      display_(display),
-      interval_(display == Display::bar ? std::min(interval, std::chrono::milliseconds(1000)) : interval),
-      timer_(context) {}
-
-Progress::~Progress() {
+MeterDisplay::~MeterDisplay() {
   if (bar_is_shown_) out_ << std::endl;
 }
+
+void MeterDisplay::show(const ProgressMeter& meter, ProgressMeter::Clock::time_point now) {
+  const auto before = [&](const char* separator) { return what_.empty() ? "" : what_ + separator; };
+  if (is_bar()) {
+    out_ << clear_line << before(" ") << meter.bar(now) << std::flush;
+    bar_is_shown_ = true;
+  } else {
+    out_ << before(": ") << meter.line(now) << std::endl;
+  }
+}
+
+void MeterDisplay::print(const std::string& text) {
+  if (bar_is_shown_) out_ << clear_line;
+  out_ << text << std::endl;
+}
+
+Progress::Progress(boost::asio::io_context& context, std::ostream& out, Display display,
+                   std::chrono::milliseconds interval)
+    : display_(out, display),
+      interval_(display == Display::bar ? std::min(interval, std::chrono::milliseconds(1000)) : interval),
+      timer_(context) {}
 
 void Progress::checkpoint_ignored(const std::string& file, const std::string& diagnostic) {
   print(fmt::format("warning: the checkpoint {} is ignored: {}", file, diagnostic));
@@ -97,7 +111,7 @@ void Progress::committed(const BatchReport& report) {
   for (const SetAside& edit : report.set_aside)
     print(fmt::format("warning: edit {} set aside: {}", edit.edit, edit.reason));
   meter_->advance(report.committed + std::ssize(report.set_aside), ProgressMeter::Clock::now());
-  if (display_ == Display::bar) show();
+  if (display_.is_bar()) show();
 }
 
 void Progress::stopping(int signal) {
@@ -115,20 +129,13 @@ void Progress::finished(const RunResult& result) {
 }
 
 void Progress::show() {
-  const auto now = ProgressMeter::Clock::now();
-  if (display_ == Display::bar) {
-    out_ << clear_line << meter_->bar(now) << std::flush;
-    bar_is_shown_ = true;
-  } else {
-    out_ << meter_->line(now) << std::endl;
-  }
+  display_.show(*meter_, ProgressMeter::Clock::now());
 }
 
 // Prints a separate line; a bar continues below it.
 void Progress::print(const std::string& text) {
-  if (bar_is_shown_) out_ << clear_line;
-  out_ << text << std::endl;
-  if (bar_is_shown_) show();
+  display_.print(text);
+  if (display_.bar_is_shown()) show();
 }
 
 // A wait that ended before it was cancelled does not see the cancellation.

@@ -53,14 +53,37 @@ enum class Display { bar, lines };
 // Chooses a bar where stderr is a terminal.
 Display display_for_stderr();
 
+// Shows meters on a stream: a bar that is redrawn in place, or a plain line each time. Borrows the stream.
+class MeterDisplay {
+ public:
+  // `what` stands before the meter's text.
+  MeterDisplay(std::ostream& out, Display display, std::string what = "")
+      : out_(out), display_(display), what_(std::move(what)) {}
+  // Ends the line where a bar is shown.
+  ~MeterDisplay();
+  MeterDisplay(const MeterDisplay&) = delete;
+  MeterDisplay& operator=(const MeterDisplay&) = delete;
+
+  void show(const ProgressMeter& meter, ProgressMeter::Clock::time_point now);
+  // Prints a separate line in the place of a bar, which `show` draws again below it.
+  void print(const std::string& text);
+
+  bool is_bar() const { return display_ == Display::bar; }
+  bool bar_is_shown() const { return bar_is_shown_; }
+
+ private:
+  std::ostream& out_;
+  Display display_;
+  std::string what_;
+  bool bar_is_shown_ = false;
+};
+
 // Shows the progress of a run on a stream: a bar that is redrawn in place, or a plain line every few seconds.
 class Progress : public Observer {
  public:
   // Borrows `context` and `out`. The first line comes after one interval.
   Progress(boost::asio::io_context& context, std::ostream& out, Display display,
            std::chrono::milliseconds interval = std::chrono::seconds(5));
-  // Ends the line where a bar is shown.
-  ~Progress() override;
 
   void checkpoint_ignored(const std::string& file, const std::string& diagnostic) override;
   void index_ignored(const std::string& file, const std::string& diagnostic) override;
@@ -77,12 +100,10 @@ class Progress : public Observer {
   void print(const std::string& text);
   void wait();
 
-  std::ostream& out_;
-  Display display_;
+  MeterDisplay display_;
   std::chrono::milliseconds interval_;
   boost::asio::steady_timer timer_;
   std::optional<ProgressMeter> meter_;  // set once the first batch has begun
-  bool bar_is_shown_ = false;
   bool over_ = false;
 };
 

@@ -6,14 +6,13 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "io/edits/edit_ids.hpp"
-#include "io/edits/reader.hpp"
 #include "io/error.hpp"
 #include "io/log.hpp"
 #include "launch/commands/stage_choice.hpp"
 #include "launch/program/chat_template.hpp"
 #include "launch/program/comma_list.hpp"
 #include "launch/program/command_line.hpp"
+#include "launch/program/first_edits.hpp"
 #include "launch/program/measured.hpp"
 #include "launch/program/model_findings.hpp"
 #include "launch/program/number_checks.hpp"
@@ -126,20 +125,8 @@ void add_task(Report& report, const worker::EvaluationTask& task, const worker::
   report.table += line_of(task, answers, kept);
 }
 
-// Reads the first edits up to the limit, and all rejected records.
-io::EditsFile first_edits(const Options& options) {
-  if (!options.edits) return {};
-  io::EditsFile file = io::read_edits(*options.edits, io::format_named(options.format.value_or("auto")));
-  io::set_aside_shared_ids(file);
-  if (options.limit > 0 && std::ssize(file.edits) > options.limit) {
-    file.edits.resize(static_cast<std::size_t>(options.limit));
-    file.places.resize(file.edits.size());
-  }
-  return file;
-}
-
 void log_findings(const io::EditsFile& file) {
-  for (const io::Rejected& record : file.rejected) spdlog::warn("{} is set aside: {}", record.where, record.reason);
+  log_rejected(file);
   for (const io::Remark& remark : file.remarks) spdlog::warn("{}: {}", remark.where, remark.text);
 }
 
@@ -174,7 +161,8 @@ int run(const Options& options, Session& session) {
                          .remedy = "say what is to be evaluated"});
   }
   // Reads all files before the model, to report a mistake at once.
-  io::EditsFile file = first_edits(options);
+  io::EditsFile file;
+  if (options.edits) file = read_first_edits(*options.edits, options.format, options.limit);
   if (session.is_root()) log_findings(file);
   const auto tasks = worker::read_tasks(parts_of(options.tasks), options.task_limit, "--tasks");
   std::optional<worker::Baseline> baseline;

@@ -6,26 +6,18 @@
 namespace anchorage::launch {
 
 ProgressLine::ProgressLine(std::string what, std::int64_t total, std::string unit, const Session& session)
-    : what_(std::move(what)),
-      meter_(total, Clock::now(), std::move(unit)),
-      shown_(session.is_root()),
-      display_(coordinator::display_for_stderr()) {}
+    : meter_(total, Clock::now(), std::move(unit)),
+      display_(std::cerr, coordinator::display_for_stderr(), std::move(what)),
+      shown_(session.is_root()) {}
 
-ProgressLine::~ProgressLine() {
-  if (bar_is_shown_) std::cerr << std::endl;
-}
-
-void ProgressLine::advance(std::int64_t count) {
+void ProgressLine::advance_to(std::int64_t done) {
   const auto now = Clock::now();
-  meter_.advance(count, now);
+  meter_.advance(done - std::exchange(done_, done), now);
   if (!shown_) return;
-  if (display_ == coordinator::Display::bar) {
-    std::cerr << "\r\x1b[K" << what_ << " " << meter_.bar(now) << std::flush;
-    bar_is_shown_ = true;
-  } else if (!last_line_ || now - *last_line_ >= std::chrono::seconds(5)) {
-    std::cerr << what_ << ": " << meter_.line(now) << std::endl;
-    last_line_ = now;
-  }
+  const bool is_due = !last_line_ || now - *last_line_ >= std::chrono::seconds(5);
+  if (!display_.is_bar() && !is_due) return;
+  display_.show(meter_, now);
+  last_line_ = now;
 }
 
 }  // namespace anchorage::launch

@@ -14,23 +14,20 @@ class ProgressLine {
  public:
   // Of `total` steps, which `unit` names; `what` stands before the numbers. Shows something on rank 0 alone.
   ProgressLine(std::string what, std::int64_t total, std::string unit, const Session& session);
-  // Ends the line of a bar.
-  ~ProgressLine();
-  ProgressLine(const ProgressLine&) = delete;
-  ProgressLine& operator=(const ProgressLine&) = delete;
 
-  void advance(std::int64_t count);
+  void advance(std::int64_t count) { advance_to(done_ + count); }
+  // Counts all steps done so far.
+  void advance_to(std::int64_t done);
   // Counts steps that were done before.
   void leave_out(std::int64_t count) { meter_.leave_out(count); }
 
  private:
   using Clock = coordinator::ProgressMeter::Clock;
 
-  std::string what_;
   coordinator::ProgressMeter meter_;
+  coordinator::MeterDisplay display_;
   bool shown_;
-  coordinator::Display display_;
-  bool bar_is_shown_ = false;
+  std::int64_t done_ = 0;
   std::optional<Clock::time_point> last_line_;
 };
 

@@ -10,15 +10,16 @@
 #include "io/model/family.hpp"
 #include "io/model/model_config.hpp"
 #include "tests/process/small_run.hpp"
+#include "tests/support/corpus.hpp"
 
 namespace anchorage {
 namespace {
 
 using testing::ElementsAreArray;
 using testing::HasSubstr;
+using tests::corpus;
 using tests::Execution;
 
-const std::string corpus = ANCHORAGE_SOURCE_DIR "/tests/support/general_text.txt";
 const std::filesystem::path models = std::filesystem::path(ANCHORAGE_GOLDEN) / "small_models";
 
 std::vector<std::string> names_of_models() {

@@ -9,10 +9,9 @@
 
 #include "tests/process/program.hpp"
 #include "tests/process/small_edit.hpp"
+#include "tests/support/corpus.hpp"
 
 namespace anchorage::tests {
-
-inline const std::string corpus = ANCHORAGE_SOURCE_DIR "/tests/support/general_text.txt";
 
 inline const std::string hparams = small_hparams + "eac_locate_steps: 5\neac_compress_steps: 7\nguard: false\n";
 

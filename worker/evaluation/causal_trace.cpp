@@ -15,10 +15,6 @@ namespace {
 
 constexpr std::int64_t facts_per_pass = 8;  // the unit of work: independent of the number of ranks
 
-torch::Tensor index_tensor(const std::vector<std::int64_t>& values, torch::Device device) {
-  return torch::tensor(values, torch::kInt64).to(device);
-}
-
 // Some facts with their rows, of which each fact has `copies` in a row.
 class FactRows {
  public:

@@ -27,18 +27,17 @@ constexpr std::array sentences = {
 
 }  // namespace
 
-std::span<const char* const> general_sentences() {
-  return sentences;
+std::vector<TokenIds> general_sentences(const PromptBuilder& prompts, std::int64_t positions) {
+  std::vector<TokenIds> encoded;
+  for (const char* sentence : sentences) {
+    TokenIds& ids = encoded.emplace_back(prompts.prompt_ids(sentence));
+    ids.resize(std::min(ids.size(), static_cast<std::size_t>(positions)));
+  }
+  return encoded;
 }
 
 LossProbe::LossProbe(const Transformer& model, const PromptBuilder& prompts, const Communicators& ranks)
-    : model_(model), communicators_(ranks) {
-  for (const char* sentence : sentences) {
-    sentences_.push_back(prompts.prompt_ids(sentence));
-    auto& ids = sentences_.back();
-    ids.resize(std::min(ids.size(), static_cast<std::size_t>(model.config.max_positions)));
-  }
-}
+    : model_(model), communicators_(ranks), sentences_(general_sentences(prompts, model.config.max_positions)) {}
 
 double LossProbe::loss() const {
   const auto activity = communicators_.world.activity("score");

@@ -2,7 +2,6 @@
 // about. Small, so that it can be measured after every batch.
 #pragma once
 
-#include <span>
 #include <vector>
 
 #include "worker/communicators.hpp"
@@ -12,8 +11,8 @@
 
 namespace anchorage::worker {
 
-// Returns these sentences.
-std::span<const char* const> general_sentences();
+// Returns the ids of these sentences, each cut to so many positions.
+std::vector<TokenIds> general_sentences(const PromptBuilder& prompts, std::int64_t positions);
 
 class LossProbe {
  public:

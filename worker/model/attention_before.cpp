@@ -17,11 +17,9 @@ torch::Tensor prefixes(const torch::Tensor& packed, const TokenLayout& whole, st
       to.push_back(row * past + position);
     }
   }
-  const auto index = [&](const std::vector<std::int64_t>& places) {
-    return torch::tensor(places, torch::kInt64).to(packed.device());
-  };
   auto padded = torch::zeros({whole.rows * past, packed.size(1), packed.size(2)}, packed.options());
-  padded.index_copy_(0, index(to), packed.index_select(0, index(from)));
+  padded.index_copy_(0, index_tensor(to, packed.device()),
+                     packed.index_select(0, index_tensor(from, packed.device())));
   return padded.view({whole.rows, past, packed.size(1), packed.size(2)});
 }
 

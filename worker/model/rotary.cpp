@@ -104,7 +104,7 @@ Rotation rotation_of(const RotaryFrequencies& rotary, const io::ModelConfig& con
       const auto end = static_cast<std::size_t>(layout.row_begin[static_cast<std::size_t>(row) + 1]);
       is_long.resize(end, layout.row_length(row) > config.rope_scaling.original_max_position_embeddings ? 1 : 0);
     }
-    const auto chosen = torch::tensor(is_long, torch::kInt64).to(layout.ids.device()).eq(1).unsqueeze(1);
+    const auto chosen = index_tensor(is_long, layout.ids.device()).eq(1).unsqueeze(1);
     frequencies = at::where(chosen, rotary.of_long_texts.unsqueeze(0), frequencies);
   }
   const auto angle = layout.positions.to(torch::kDouble).unsqueeze(1) * frequencies;

@@ -31,6 +31,10 @@ torch::Tensor causal_mask(const TokenLayout& layout) {
 
 }  // namespace
 
+torch::Tensor index_tensor(const std::vector<std::int64_t>& values, torch::Device device) {
+  return torch::tensor(values, torch::kInt64).to(device);
+}
+
 TokenLayout lay_out(std::span<const TokenIds> rows, std::span<const std::int64_t> first_position,
                     torch::Device device) {
   io::check(first_position.empty() || first_position.size() == rows.size(), "one first position a row");
@@ -55,12 +59,9 @@ TokenLayout lay_out(std::span<const TokenIds> rows, std::span<const std::int64_t
       padded.push_back(static_cast<std::int64_t>(row) * layout.length + position - first);
     }
   }
-  const auto on_device = [&](const std::vector<std::int64_t>& values) {
-    return torch::tensor(values, torch::kInt64).to(device);
-  };
-  layout.ids = on_device(ids);
-  layout.positions = on_device(positions);
-  layout.padded_index = on_device(padded);
+  layout.ids = index_tensor(ids, device);
+  layout.positions = index_tensor(positions, device);
+  layout.padded_index = index_tensor(padded, device);
   layout.mask = causal_mask(layout).to(device);
   return layout;
 }
@@ -73,7 +74,7 @@ std::int64_t TokenLayout::longest_row() const {
 
 torch::Tensor window_mask(const TokenLayout& layout, std::int64_t window) {
   const auto options = layout.ids.options();
-  const auto first = torch::tensor(layout.first_position, torch::kInt64).to(options.device()).view({-1, 1, 1, 1});
+  const auto first = index_tensor(layout.first_position, options.device()).view({-1, 1, 1, 1});
   const auto here = torch::arange(layout.length, options);
   const auto queries = first + here.view({1, 1, -1, 1});
   // Columns of cached keys stand at their own positions, those after them from `first` on.

@@ -38,6 +38,9 @@ struct TokenLayout {
   }
 };
 
+// Indices, of packed tokens for one: [n] i64 on the device.
+torch::Tensor index_tensor(const std::vector<std::int64_t>& values, torch::Device device);
+
 // Lays out the rows from `first_position[r]` (all zero when empty) to their ends.
 TokenLayout lay_out(std::span<const TokenIds> rows, std::span<const std::int64_t> first_position,
                     torch::Device device);

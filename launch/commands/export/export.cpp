@@ -58,11 +58,9 @@ void require_format(const Options& options, bool given, const std::string& optio
                        .remedy = "leave one of the two out"});
 }
 
+// Of a text that `check_rank` has let pass.
 std::optional<std::int64_t> rank_of(const std::string& text) {
-  if (text == "auto") return std::nullopt;
-  std::int64_t rank = 0;
-  std::from_chars(text.data(), text.data() + text.size(), rank);
-  return rank;
+  return text == "auto" ? std::nullopt : std::optional(std::stol(text));
 }
 
 std::string check_rank(const std::string& text) {

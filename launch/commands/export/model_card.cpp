@@ -18,9 +18,8 @@ constexpr auto limits = R"(## Limits
 
 std::string front_matter(const ExportedRun& run, const ExportForm& form) {
   return fmt::format(
-      "---\nbase_model: {}\nlibrary_name: {}\npipeline_tag: text-generation\ntags:\n- anchorage\n- "
-      "knowledge-editing\n"
-      "- {}\n{}---\n",
+      "---\nbase_model: {}\nlibrary_name: {}\npipeline_tag: text-generation\ntags:\n- anchorage\n"
+      "- knowledge-editing\n- {}\n{}---\n",
       nlohmann::json(base_name(run)).dump(), form.library, run.record.method,
       form.name == "peft" ? "- lora\n" : "");
 }
@@ -30,8 +29,7 @@ std::string scores(const ExportedRun& run, const ExportReport& report) {
   if (run.scores.edits > 0) {
     text += fmt::format(
         "- After its own batch, {:.4f} of the {} edits had the target's tokens as the most probable ones; the mean "
-        "was "
-        "{:.4f} nats per token.\n",
+        "was {:.4f} nats per token.\n",
         run.scores.matched, run.scores.edits, run.scores.nll);
   }
   for (const io::ProbeRecord& probe : run.probes) {
@@ -48,8 +46,8 @@ std::string scores(const ExportedRun& run, const ExportReport& report) {
 std::string model_card(const ExportedRun& run, const ExportForm& form, const ExportReport& report) {
   return fmt::format(
       "{}\n# {}, edited\n\n`{}` with {} facts written into its weights by Anchorage {}, method `{}`. Layers {} "
-      "were "
-      "edited; nothing else was changed or trained.\n\nThis directory holds {}; `sha256sum --check SHA256SUMS` "
+      "were edited; nothing else was changed or trained.\n\nThis directory holds {}; `sha256sum --check "
+      "SHA256SUMS` "
       "proves its files. The state is that after segment {} of the run's journal.\n\n```\n{}\n```\n\n{}\n{}",
       front_matter(run, form), base_name(run), base_name(run), run.scores.edits, ANCHORAGE_VERSION,
       run.record.method, fmt::join(run.updates.layers(), ", "), form.content, run.segment, form.use,

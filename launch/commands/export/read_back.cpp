@@ -33,11 +33,8 @@ std::vector<worker::Completion> completions_of(const std::vector<io::Edit>& edit
 std::vector<worker::Completion> sentences_of(const worker::Transformer& model,
                                              const worker::PromptBuilder& prompts) {
   std::vector<worker::Completion> completions;
-  for (const char* sentence : worker::general_sentences()) {
-    auto ids = prompts.prompt_ids(sentence);
-    ids.resize(std::min(ids.size(), static_cast<std::size_t>(model.config.max_positions)));
+  for (const worker::TokenIds& ids : worker::general_sentences(prompts, model.config.max_positions))
     completions.push_back({.prompt = {ids.front()}, .completion = {ids.begin() + 1, ids.end()}});
-  }
   return completions;
 }
 

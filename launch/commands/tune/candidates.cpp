@@ -4,7 +4,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <utility>
 
 #include "io/error.hpp"
 #include "io/log.hpp"
@@ -17,28 +16,22 @@
 namespace anchorage::launch {
 
 TraceFigures trace(const TuneTask& task, const OpenedModel& model, const WorkDirectory& work, Session& session) {
-  const auto document = work.kept("trace", [&]() -> nlohmann::json {
+  return trace_of(work.kept("trace", [&] {
     std::optional<ProgressLine> line;
-    std::int64_t shown = 0;
     const auto progress = [&](std::int64_t done, std::int64_t of) {
       if (!line) line.emplace("causal trace", of, "facts", session);
-      line->advance(done - std::exchange(shown, done));
+      line->advance_to(done);
     };
     const auto traced =
         worker::trace_facts(model.transformer, task.facts,
                             {.noises = task.options.noises, .seed = static_cast<std::uint64_t>(task.options.seed)},
                             session.communicators(), progress);
-    return {{"effects", traced.effects},
-            {"clean", traced.clean},
-            {"corrupted", traced.corrupted},
-            {"facts", traced.facts},
-            {"peak", traced.peak()}};
-  });
-  return {.effects = document.at("effects"),
-          .clean = document.at("clean"),
-          .corrupted = document.at("corrupted"),
-          .facts = document.at("facts"),
-          .peak = document.at("peak")};
+    return document_of(TraceFigures{.effects = traced.effects,
+                                    .clean = traced.clean,
+                                    .corrupted = traced.corrupted,
+                                    .facts = traced.facts,
+                                    .peak = traced.peak()});
+  }));
 }
 
 std::vector<std::vector<int>> windows_of(const TuneTask& task, const TraceFigures& traced, const Session& session) {
@@ -75,10 +68,8 @@ std::filesystem::path collected_statistics(const TuneTask& task, const OpenedMod
   wanted.sequence_length = task.sequence_length;
   if (is_finished(wanted.out, task.fingerprint, wanted.layers, wanted.tokens)) return wanted.out;
   ProgressLine line("second moments", wanted.tokens, "tokens", session);
-  std::int64_t shown = 0;
   worker::collect_key_statistics(model.transformer, model.tokenizer, task.fingerprint, wanted,
-                                 session.communicators(),
-                                 [&](std::int64_t tokens) { line.advance(tokens - std::exchange(shown, tokens)); });
+                                 session.communicators(), [&](std::int64_t tokens) { line.advance_to(tokens); });
   // Rank 0 writes the last of it alone.
   session.host().barrier("wait for the statistics", sharding::Timeout::steps(std::ssize(wanted.layers) + 1));
   return wanted.out;

@@ -45,10 +45,9 @@ std::size_t choose(std::span<const Trial> trials, const TrialFigures& before, co
 std::string words_of(const ChoiceLimits& limits) {
   return fmt::format(
       "among the trials whose held-out loss rose by at most {} nats per token, and of these among those that keep "
-      "their "
-      "neighbors within {} of the best, the one of the highest exact match (mean of prompts and paraphrases); of "
-      "equals "
-      "that of the smallest drift",
+      "their neighbors within {} of the best, the one of the highest exact match (mean of prompts and "
+      "paraphrases); of "
+      "equals that of the smallest drift",
       limits.loss_rise, limits.neighbors);
 }
 

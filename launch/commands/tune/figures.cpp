@@ -15,6 +15,22 @@ std::optional<double> number_of(const nlohmann::json& document, const char* name
 
 }  // namespace
 
+nlohmann::json document_of(const TraceFigures& trace) {
+  return {{"effects", trace.effects},
+          {"clean", trace.clean},
+          {"corrupted", trace.corrupted},
+          {"facts", trace.facts},
+          {"peak", trace.peak}};
+}
+
+TraceFigures trace_of(const nlohmann::json& document) {
+  return {.effects = document.at("effects"),
+          .clean = document.at("clean"),
+          .corrupted = document.at("corrupted"),
+          .facts = document.at("facts"),
+          .peak = document.at("peak")};
+}
+
 nlohmann::json document_of(const TrialSettings& settings) {
   return {{"layers", settings.layers},
           {"mom2_update_weight", settings.mom2_update_weight},

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <sstream>
 
-#include "launch/commands/tune/figures.hpp"
 #include "launch/program/measured.hpp"
 
 namespace anchorage::launch {
@@ -112,12 +111,7 @@ nlohmann::json document_of(const Tuning& tuning) {
   }
   return {{"model", tuning.model},
           {"method", tuning.method},
-          {"trace",
-           {{"effects", tuning.trace.effects},
-            {"clean", tuning.trace.clean},
-            {"corrupted", tuning.trace.corrupted},
-            {"facts", tuning.trace.facts},
-            {"peak", tuning.trace.peak}}},
+          {"trace", document_of(tuning.trace)},
           {"before", document_of(tuning.before)},
           {"trials", trials},
           {"chosen", tuning.chosen},

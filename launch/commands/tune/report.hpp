@@ -1,23 +1,16 @@
 // What `anchorage tune` prints and writes.
 #pragma once
 
-#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "io/hparams/hparams.hpp"
 #include "launch/commands/tune/choice.hpp"
+#include "launch/commands/tune/figures.hpp"
 #include "launch/commands/tune/search.hpp"
 
 namespace anchorage::launch {
-
-struct TraceFigures {
-  std::vector<double> effects;  // [layers]
-  double clean = 0, corrupted = 0;
-  std::int64_t facts = 0;
-  std::int64_t peak = 0;
-};
 
 struct Tuning {
   std::string model, method;

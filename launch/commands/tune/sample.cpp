@@ -4,21 +4,17 @@
 
 #include <utility>
 
-#include "io/edits/edit_ids.hpp"
 #include "io/error.hpp"
 #include "io/log.hpp"
+#include "launch/program/first_edits.hpp"
 #include "worker/model/text_sequences.hpp"
 
 namespace anchorage::launch {
 
 io::EditsFile read_sample(const std::string& path, const std::optional<std::string>& format, std::int64_t limit,
                           const Session& session) {
-  io::EditsFile file = io::read_edits(path, io::format_named(format.value_or("auto")));
-  io::set_aside_shared_ids(file);
-  if (session.is_root()) {
-    for (const io::Rejected& record : file.rejected)
-      spdlog::warn("{} is set aside: {}", record.where, record.reason);
-  }
+  io::EditsFile file = read_first_edits(path, format, limit);
+  if (session.is_root()) log_rejected(file);
   if (file.edits.empty()) {
     throw io::UserError({.expected = "a sample of edits",
                          .found = file.rejected.empty()
@@ -27,10 +23,6 @@ io::EditsFile read_sample(const std::string& path, const std::optional<std::stri
                                                     file.rejected.size(), file.rejected.front().reason),
                          .where = file.rejected.empty() ? path : file.rejected.front().where,
                          .remedy = "docs/edits.md shows what a record needs"});
-  }
-  if (std::ssize(file.edits) > limit) {
-    file.edits.resize(static_cast<std::size_t>(limit));
-    file.places.resize(file.edits.size());
   }
   return file;
 }

@@ -3,28 +3,25 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 #include <utility>
 
 #include "io/error.hpp"
 #include "io/files/atomic_file.hpp"
+#include "io/files/mapped_file.hpp"
 #include "io/text/strict_json.hpp"
+#include "io/text/text_of.hpp"
 #include "launch/program/broadcast_text.hpp"
 
 namespace anchorage::launch {
 namespace {
 
-std::string text_of_file(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
 nlohmann::json read(const std::filesystem::path& path) {
-  return io::parse_strict_json(text_of_file(path), {.expected = "a result of 'anchorage tune'",
-                                                    .found = {},
-                                                    .where = path.string(),
-                                                    .remedy = "remove the file; what it held is computed again"});
+  const io::MappedFile file(path);
+  return io::parse_strict_json(io::text_of(file.bytes()),
+                               {.expected = "a result of 'anchorage tune'",
+                                .found = {},
+                                .where = path.string(),
+                                .remedy = "remove the file; what it held is computed again"});
 }
 
 void write(const std::filesystem::path& path, const nlohmann::json& document) {

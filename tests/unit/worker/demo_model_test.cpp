@@ -2,6 +2,7 @@
 // put it.
 #include <gtest/gtest.h>
 
+#include "tests/support/corpus.hpp"
 #include "tests/unit/worker/model/golden_model.hpp"
 #include "worker/editing/values/edit_group.hpp"
 #include "worker/evaluation/score.hpp"
@@ -52,7 +53,7 @@ TEST_F(DemoModel, ASubjectAtTheFirstPositionIsEditedBehindAPrefix) {
   const PromptBuilder builder(*tokenizer);
 
   // Medians on general text, as the statistics have them.
-  TextSequences text(ANCHORAGE_SOURCE_DIR "/tests/support/general_text.txt", *tokenizer, 60);
+  TextSequences text(tests::corpus, *tokenizer, 60);
   const TokenIds ids = *text.next();
   std::vector<PromptRow> everywhere;
   for (std::int64_t position = 1; position < 60; ++position) everywhere.push_back({ids, position, position});

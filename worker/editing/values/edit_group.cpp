@@ -145,7 +145,7 @@ void EditGroup::refuse_what_is_not_finite() {
           "its value vector is not finite";
     }
   }
-  const auto index = torch::tensor(kept, torch::kInt64).to(model_.device());
+  const auto index = index_tensor(kept, model_.device());
   values_ = values_.index_select(0, index);
   if (saliency_.defined()) saliency_ = saliency_.index_select(0, index);
   if (anchors_.defined()) anchors_ = anchors_.index_select(0, index);

@@ -7,13 +7,6 @@
 #include "worker/model/attention_before.hpp"
 
 namespace anchorage::worker {
-namespace {
-
-torch::Tensor index_tensor(const std::vector<std::int64_t>& values, torch::Device device) {
-  return torch::tensor(values, torch::kInt64).to(device);
-}
-
-}  // namespace
 
 InjectedForward::InjectedForward(const Transformer& model, std::vector<EditPrompts> edits, InjectionOptions options)
     : model_(model), options_(std::move(options)), edits_(std::move(edits)) {

@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "io/error.hpp"
+#include "tests/support/corpus.hpp"
 #include "tests/support/temporary_directory.hpp"
 #include "tests/unit/worker/model/golden_model.hpp"
 #include "tests/unit/worker/model/stage_world.hpp"
@@ -151,7 +152,7 @@ TEST(Stages, StatisticsOfStagesAndReplicasAreTheSameNumbers) {
       .model_name = "m", .model = "1", .tokenizer = "2", .corpus = "3", .sequence_length = 20};
   const auto collect = [&](int stages, int replicas) {
     StatisticsOptions options;
-    options.corpus = ANCHORAGE_SOURCE_DIR "/tests/support/general_text.txt";
+    options.corpus = tests::corpus;
     options.out = folder.path() / (std::to_string(stages) + "x" + std::to_string(replicas) + ".h5");
     options.layers = {1, 2};
     options.tokens = 700;

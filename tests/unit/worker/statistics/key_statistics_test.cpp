@@ -4,6 +4,7 @@
 #include <torch/utils.h>
 
 #include "io/error.hpp"
+#include "tests/support/corpus.hpp"
 #include "tests/support/temporary_directory.hpp"
 #include "tests/support/thread_communicator.hpp"
 #include "tests/unit/worker/model/golden_model.hpp"
@@ -18,7 +19,7 @@ class KeyStatistics : public testing::Test {
  protected:
   StatisticsOptions options(const std::string& out) const {
     StatisticsOptions options;
-    options.corpus = ANCHORAGE_SOURCE_DIR "/tests/support/general_text.txt";
+    options.corpus = tests::corpus;
     options.out = folder.path() / out;
     options.layers = {1, 2};
     options.tokens = 300;

@@ -1,0 +1,11 @@
+// A text that stays as it is: whether an edit of a small random model succeeds depends on the statistics made of
+// it.
+#pragma once
+
+#include <string>
+
+namespace anchorage::tests {
+
+inline const std::string corpus = ANCHORAGE_SOURCE_DIR "/tests/support/general_text.txt";
+
+}  // namespace anchorage::tests
