@@ -152,12 +152,14 @@ TEST_F(Gguf, GivesInTransformersTheLogProbabilitiesOfTheDirectory) {
   }
 }
 
-// llama.cpp rounds keys and values; a wrong hyper-parameter makes a difference above 0.2.
+// llama.cpp rounds keys, values and what GELU takes and gives to f16. The small Gemmas have gains and scores as
+// real ones do, so that rounding alone moves transformers' own log-probabilities by up to 0.06; a wrong window,
+// soft cap, scale or rotary base moves them by 1 to 16.
 TEST_F(Gguf, GivesInLlamaCppTheLogProbabilitiesOfTheDirectory) {
   if (found["llama_tied"]["llama.cpp"].is_null()) GTEST_SKIP() << "no package xllamacpp, which has llama.cpp in it";
   for (const auto& [name, of] : found.items()) {
     if (!is_written(of)) continue;
-    EXPECT_LT(of["llama.cpp"], 1e-2) << name;
+    EXPECT_LT(of["llama.cpp"], name.starts_with("gemma") ? 0.1 : 0.01) << name;
   }
 }
 
@@ -165,6 +167,7 @@ TEST_F(Gguf, OfWhatLlamaCppDoesNotComputeIsRefusedByName) {
   EXPECT_THAT(found["gptj"].value("refused", ""), HasSubstr("GPT-J, of which llama.cpp has the name"));
   for (const char* name : {"gemma2", "gemma3", "gemma3_with_vision"})
     EXPECT_THAT(found[name].value("refused", ""), HasSubstr("a query_pre_attn_scalar of 24")) << name;
+  EXPECT_THAT(found["gemma2:no_window"].value("refused", ""), HasSubstr("Gemma without a sliding window"));
 }
 
 TEST_F(Gguf, SaysWhatLlamaCppComputesOtherwise) {

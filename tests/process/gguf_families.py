@@ -6,9 +6,8 @@ writes GGUF of each directory in MODELS/names.json as F32 to OUT, as the program
 prints JSON by name: {"refused": REASON}, or {"notes": [...], "tensors": N, "differ": [NAMES], "metadata": {KEY: [as
 config.json has it, as read]} of those that differ, "transformers" and "llama.cpp": the largest difference of two
 log-probabilities from those of the directory, computed by these of the file}. A Gemma with a query_pre_attn_scalar
-that llama.cpp does not know is written once more as NAME:known, with one that it does; one with vision also as
-NAME:modules, whose tensors are named as transformers' modules are. Without the package xllamacpp,
-which has llama.cpp in it, "llama.cpp" is null.
+that llama.cpp does not know is written once more as NAME:known, with one that it does; VARIANTS are others that are
+written once more. Without the package xllamacpp, which has llama.cpp in it, "llama.cpp" is null.
 
 Names, orders and keys are spelled out here, not taken from the package that writes them.
 """
@@ -224,7 +223,8 @@ def by_llama_cpp(model, file, lengths):
             {"prompt": text_of(tokens), "n_predict": 1, "n_probs": 320, "temperature": 1.0, "top_k": 0, "top_p": 1.0,
              "min_p": 0.0, "cache_prompt": False, "logit_bias": [[59, 1000]]})
         answer = answer if isinstance(answer, dict) else json.loads(answer)
-        found = {token["id"]: token["logprob"] for token in answer["choices"][0]["logprobs"]["content"][0]["top_logprobs"]}
+        first = answer["choices"][0]["logprobs"]["content"][0]
+        found = {token["id"]: token["logprob"] for token in first["top_logprobs"]}
         wanted = log_probabilities(model, tokens)
         largest = max(largest, *(abs(wanted[row] - found[row]) for row in range(320)))
     return largest
@@ -253,18 +253,26 @@ def compared(name, folder):
             "llama.cpp": by_llama_cpp(model, file, lengths_of(answer["notes"]))}
 
 
-def with_known_scale(name, folder, change_name=lambda tensor: tensor):
-    """A copy whose query_pre_attn_scalar is the head size."""
+def changed(name, folder, change_config, name_of=lambda tensor: tensor):
+    """A copy with another config of the text model, and other names of tensors."""
     copy = OUT / name.replace(":", "-")
     copy.mkdir()
     shutil.copy(folder / "tokenizer.json", copy)
-    save_file({change_name(tensor): values for tensor, values in load_file(folder / "model.safetensors").items()},
+    save_file({name_of(tensor): values for tensor, values in load_file(folder / "model.safetensors").items()},
               copy / "model.safetensors", metadata={"format": "pt"})
     config = json.loads((folder / "config.json").read_text())
-    text = config.get("text_config", config)
-    text["query_pre_attn_scalar"] = text["head_dim"]
+    change_config(config.get("text_config", config))
     (copy / "config.json").write_text(json.dumps(config))
     return copy
+
+
+def set_known_scale(config):
+    config["query_pre_attn_scalar"] = config["head_dim"]
+
+
+def set_no_window(config):
+    set_known_scale(config)
+    config["sliding_window"] = None
 
 
 def name_of_module(tensor):
@@ -274,15 +282,21 @@ def name_of_module(tensor):
     return moved[prefix] + tensor.removeprefix(prefix)
 
 
+VARIANTS = {
+    "gemma2": {"no_window": (set_no_window,)},
+    "gemma3_with_vision": {"modules": (set_known_scale, name_of_module)}}  # named as transformers' modules are
+
+
 def main():
     answers = {}
     for name in json.loads((MODELS / "names.json").read_text()):
         answers[name] = compared(name, MODELS / name)
+        variants = dict(VARIANTS.get(name, {}))
         if "query_pre_attn_scalar" in answers[name].get("refused", ""):
-            answers[f"{name}:known"] = compared(f"{name}:known", with_known_scale(f"{name}:known", MODELS / name))
-        if name == "gemma3_with_vision":
-            answers[f"{name}:modules"] = compared(
-                f"{name}:modules", with_known_scale(f"{name}:modules", MODELS / name, name_of_module))
+            variants["known"] = (set_known_scale,)
+        for variant, changes in variants.items():
+            key = f"{name}:{variant}"
+            answers[key] = compared(key, changed(key, MODELS / name, *changes))
     json.dump(answers, sys.stdout)
 
 

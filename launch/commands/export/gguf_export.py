@@ -1,10 +1,11 @@
 """Writes a Hugging Face directory as one GGUF file, by the package gguf; gguf_families.py comes before it.
 
-Reads {"model": DIR, "name": NAME, "out": FILE, "type": "auto" | "f32" | "f16" | "bf16", "verify": BOOL} and writes {"tensors": N,
-"type": NAME, "notes": [what llama.cpp computes otherwise than the model]}, both as JSON. Vectors and position
-embeddings are F32, as llama.cpp needs them; matrices have the type asked for, or each its own. A tensor at a time is
-in memory. Ends with a reason in the last line on stderr: "not installed: ..." where the package is missing, "differs:
-..." where the file does not read back as written, "beyond llama.cpp: ..." where it could not compute the model.
+Reads {"model": DIR, "name": NAME, "out": FILE, "type": "auto" | "f32" | "f16" | "bf16", "verify": BOOL} and writes
+{"tensors": N, "type": NAME, "notes": [what llama.cpp computes otherwise than the model]}, both as JSON. Vectors and
+position embeddings are F32, as llama.cpp needs them; matrices have the type asked for, or each its own. A tensor at a
+time is in memory. Ends with a reason in the last line on stderr: "not installed: ..." where the package is missing,
+"differs: ..." where the file does not read back as written, "beyond llama.cpp: ..." where it could not compute the
+model.
 """
 
 import json
@@ -19,7 +20,8 @@ FILE_TYPES = {
 }
 ALWAYS_F32 = {TENSOR.POS_EMBD}
 # Of a checkpoint with vision: what its text model's tensors begin with, and those of the rest.
-TEXT_MODEL = {"language_model.model.": "model.", "model.language_model.": "model.", "language_model.lm_head.": "lm_head."}
+TEXT_MODEL = {
+    "language_model.model.": "model.", "model.language_model.": "model.", "language_model.lm_head.": "lm_head."}
 OTHER_MODELS = ("vision_tower.", "multi_modal_projector.", "model.vision_tower.", "model.multi_modal_projector.")
 
 

@@ -42,8 +42,8 @@ def head_dim(config):
 
 
 def rotated_entries(config):
-    rope = rope_of(config)
-    return int(rope.get("partial_rotary_factor", config.get("partial_rotary_factor", 1.0)) * head_dim(config))
+    share = value({**config, **rope_of(config)}, "partial_rotary_factor", default=1.0)
+    return int(share * head_dim(config))
 
 
 def rope_of(config, layer_type="full_attention"):
@@ -124,8 +124,8 @@ def rotary_tensors(config):
 def scaling_notes(config):
     kind = rope_of(config)["rope_type"]
     if kind == "dynamic":
-        return [f"the rope scaling 'dynamic' is not known to it: a text of more than {config['max_position_embeddings']} "
-                "tokens is computed without"]
+        return ["the rope scaling 'dynamic' is not known to it: a text of more than "
+                f"{config['max_position_embeddings']} tokens is computed without"]
     if kind == "longrope":
         return [f"it takes the long rotary factors where its context is set to more than "
                 f"{positions_before_scaling(config)} tokens, however short a text is"]
@@ -166,6 +166,8 @@ def period_of(windowed):
 
 
 def add_windows(writer, config):
+    if config["sliding_window"] is None:
+        beyond_llama_cpp("Gemma without a sliding window")
     period = period_of(windowed_layers(config))
     if period is None:
         beyond_llama_cpp("'layer_types' that do not repeat with all but the last of a period having a window")
