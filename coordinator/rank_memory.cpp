@@ -12,6 +12,18 @@ constexpr std::int64_t master_scratch_rows = 1024;  // of a master, while an upd
 constexpr std::int64_t inverting_blocks = 4;
 constexpr std::int64_t eigenvector_matrices = 4;  // [f, f] f64: the matrix, its vectors and LAPACK's workspace
 
+// Of one token in one layer, from forward to backward: what enters a norm and what it divides, f32; queries, keys
+// and values and what they are made of; scores, and what a soft cap makes of them, f32, and their softmax; the
+// MLP's halves and its key.
+std::int64_t kept_bytes(const io::ModelConfig& model, std::int64_t seen, std::int64_t weight) {
+  const io::TensorNames& names = model.traits().names;
+  const std::int64_t queries = model.heads * model.head_dim, keys = model.kv_heads * model.head_dim;
+  const std::int64_t normed = block_norms(model) * model.d_model + (names.query_norm.empty() ? 0 : queries) +
+                              (names.key_norm.empty() ? 0 : keys);
+  const std::int64_t scores = model.heads * seen * ((model.attention_cap > 0 ? 2 : 1) * f32 + weight);
+  return 2 * f32 * normed + 3 * queries * weight * 2 + 3 * model.d_ff * weight + scores;
+}
+
 std::int64_t most_groups(std::int64_t batch, std::int64_t group, int replicas) {
   return sharding::EditGroups(batch, group, replicas).groups_of_replica(replicas - 1).size();
 }
@@ -56,17 +68,19 @@ std::int64_t RankMemory::starting_bytes(int stage) const {
 RankBytes RankMemory::bytes(int stage, const sharding::StageLayers& layers, std::int64_t slabs) const {
   const io::ModelConfig& model = workload_.model;
   const std::int64_t d = model.d_model, f = model.d_ff, w = workload_.weight_bytes,
-                     attention = model.heads * model.head_dim, past = workload_.hparams.context_length + 6,
-                     seen = past + sharding::typical_suffix_tokens, after = workload_.step_layers(layers);
-  // Kept per token and layer: both norms' inputs in f32, queries, keys and values, the softmax, the MLP's gate.
-  const std::int64_t kept = 16 * d + 3 * attention * w * 2 + 3 * f * w + model.heads * seen * (4 + w);
+                     past = workload_.hparams.context_length + 6, seen = past + sharding::typical_suffix_tokens,
+                     after = workload_.step_layers(layers);
+  const std::int64_t kept = kept_bytes(model, seen, w);
   // Of the layer that is being computed on whole rows.
   const std::int64_t passing = tokens_.longest_whole * ((4 * f + 8 * d) * w + 8 * d);
   RankBytes bytes{.weights = weight_bytes_of(workload_, layers),
                   .activations = passing,
                   .runtime = machine_.runtime_bytes + (ranks_ > 1 ? machine_.exchange_bytes : 0) +
                              (w < f32 ? machine_.kernel_bytes : 0)};
-  if (has_head(model, layers)) bytes.caches = 3 * tokens_.predicted * model.vocabulary * f32;
+  // Logits, log-probabilities and their gradient; with a soft cap what enters its tanh, what leaves it and its
+  // gradient.
+  if (has_head(model, layers))
+    bytes.caches = (model.head_cap > 0 ? 6 : 3) * tokens_.predicted * model.vocabulary * f32;
   if (workload_.edited_layers() == 0) return bytes;
 
   const std::int64_t edited = workload_.edited_in(layers), master = f32 * d * f;

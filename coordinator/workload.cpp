@@ -32,6 +32,10 @@ std::int64_t Workload::edited_in(const sharding::StageLayers& layers) const {
   return std::ranges::count_if(hparams.layers, [&](int layer) { return layers.contains(layer); });
 }
 
+std::int64_t block_norms(const io::ModelConfig& model) {
+  return (model.traits().parallel_block ? 1 : 2) + (model.traits().has_post_norms() ? 2 : 0);
+}
+
 std::int64_t layer_parameters(const io::ModelConfig& model) {
   const std::int64_t d = model.d_model, f = model.d_ff, queries = model.heads * model.head_dim,
                      joined = queries + 2 * model.kv_heads * model.head_dim;
@@ -42,8 +46,7 @@ std::int64_t layer_parameters(const io::ModelConfig& model) {
   const std::int64_t attention =
       joined * d + d * queries + (model.qkv_bias ? joined : 0) + (model.attention_output_bias ? d : 0) + head_norms;
   const std::int64_t mlp = up * d + d * f + (model.mlp_bias ? up + d : 0);
-  const std::int64_t norms = (model.traits().parallel_block ? 1 : 2) + (model.traits().has_post_norms() ? 2 : 0);
-  return attention + mlp + norms * norm_parameters(model);
+  return attention + mlp + block_norms(model) * norm_parameters(model);
 }
 
 bool has_head(const io::ModelConfig& model, const sharding::StageLayers& layers) {

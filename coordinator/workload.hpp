@@ -31,6 +31,9 @@ struct Workload {
   [[nodiscard]] std::int64_t edited_in(const sharding::StageLayers& layers) const;
 };
 
+// Norms of the residual stream in one layer, and of what is added to it; not those of heads.
+[[nodiscard]] std::int64_t block_norms(const io::ModelConfig& model);
+
 // Of one layer: attention, MLP and norms.
 [[nodiscard]] std::int64_t layer_parameters(const io::ModelConfig& model);
 // Of a stage's layers, with embedding and head where they belong to it, as loaded. A tied embedding is held once by

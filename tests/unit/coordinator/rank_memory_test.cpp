@@ -33,6 +33,42 @@ TEST(RankMemory, OnACpuKernelsFor16BitWeightsAreHeldToo) {
   EXPECT_EQ(whole_model(wanted).runtime - in_f32, 170'000'000);
 }
 
+// Of each token and layer that steps: what enters a norm and what it divides in f32, and capped scores beside
+// scores.
+TEST(RankMemory, NormsAfterAttentionAndMlpAndSoftCapsAreKeptForBackward) {
+  auto wanted = request(llama2_13b(), {6}, 1, 80);
+  const io::ModelConfig plain = wanted.workload.model;
+  const std::int64_t before = whole_model(wanted).activations;
+  const auto more = [&](const auto& change) {
+    wanted.workload.model = plain;
+    change(wanted.workload.model);
+    return whole_model(wanted).activations - before;
+  };
+  const std::int64_t post_norms = more([](auto& model) { model.family = io::Family::gemma2; });
+  const std::int64_t head_norms = more([](auto& model) { model.family = io::Family::qwen3; });
+  const std::int64_t capped = more([](auto& model) { model.attention_cap = 50; });
+  EXPECT_GT(post_norms, 0);
+  EXPECT_EQ(head_norms, post_norms) << "of 40 query and 40 key heads, which are as wide as two residual streams";
+  EXPECT_EQ(post_norms % (2 * 2 * 4 * plain.d_model), 0);
+  const std::int64_t tokens_and_layers = post_norms / (2 * 2 * 4 * plain.d_model);
+  EXPECT_EQ(capped % (plain.heads * 4 * tokens_and_layers), 0);
+  EXPECT_GT(capped, 0);
+}
+
+TEST(RankMemory, ASoftCapOfTheHeadDoublesWhatIsHeldOfItsLogits) {
+  auto wanted = request(llama2_13b(), {6}, 1, 80);
+  const std::int64_t before = whole_model(wanted).caches;
+  const auto with_vocabulary = [&](std::int64_t vocabulary, double cap) {
+    wanted.workload.model.vocabulary = vocabulary;
+    wanted.workload.model.head_cap = cap;
+    return whole_model(wanted).caches;
+  };
+  const std::int64_t probabilities = 9 * 32000 * 4;  // of the unedited model, for a group of 9 edits
+  const std::int64_t logits = before - with_vocabulary(0, 0) - probabilities;
+  EXPECT_GT(logits, 0);
+  EXPECT_EQ(with_vocabulary(32000, 30) - before, logits);
+}
+
 TEST(RankMemory, RanksWithoutEditedLayersHoldNoMastersButTheBatch) {
   const auto wanted = request(llama2_13b(), {6, 7, 8}, 2, 80);
   const RankMemory memory(wanted.workload, wanted.machine, 2, 1);
