@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <tuple>
 #include <vector>
@@ -14,6 +15,11 @@ namespace {
 
 double loss_of(const Trial& trial) {
   return trial.figures.loss.value_or(std::numeric_limits<double>::infinity());
+}
+
+// Of a share of so many edits.
+double standard_error(double share, std::int64_t edits) {
+  return edits > 0 ? std::sqrt(share * (1 - share) / static_cast<double>(edits)) : 0;
 }
 
 }  // namespace
@@ -37,17 +43,21 @@ std::size_t choose(std::span<const Trial> trials, const TrialFigures& before, co
     const auto& neighbors = trials[i].figures.neighbors;
     return neighbors && *neighbors < most_neighbors - limits.neighbors;
   });
-  return *std::ranges::min_element(possible, {}, [&](std::size_t i) {
-    return std::tuple(-trials[i].figures.answered(), trials[i].figures.drift, i);
-  });
+  const auto answered = [&](std::size_t i) { return trials[i].figures.answered(); };
+  const double highest = answered(*std::ranges::max_element(possible, {}, answered));
+  const double lowest = highest - standard_error(highest, limits.edits);
+  std::erase_if(possible, [&](std::size_t i) { return answered(i) < lowest; });
+  return *std::ranges::min_element(
+      possible, {}, [&](std::size_t i) { return std::tuple(loss_of(trials[i]), trials[i].figures.drift, i); });
 }
 
 std::string words_of(const ChoiceLimits& limits) {
   return fmt::format(
       "among the trials whose held-out loss rose by at most {} nats per token, and of these among those that keep "
-      "their neighbors within {} of the best, the one of the highest exact match (mean of prompts and "
-      "paraphrases); of "
-      "equals that of the smallest drift",
+      "their neighbors within {} of the best, and of these among those whose exact match (mean of prompts and "
+      "paraphrases) is within one standard error of the highest, the one of the smallest held-out loss; of equals "
+      "that "
+      "of the smallest drift",
       limits.loss_rise, limits.neighbors);
 }
 

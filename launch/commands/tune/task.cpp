@@ -88,6 +88,7 @@ TuneTask read_task(TuneOptions options, Session& session) {
                 .fingerprint = {}};
   const TuneOptions& given = task.options;
   task.sample = read_sample(given.edits, given.format, given.limit, session);
+  task.options.limits.edits = std::ssize(task.sample.edits);
   task.start = stated_hparams(given.hparams, given.assignments, method, session);
   auto settings = task.first_settings();
   if (settings.layers.empty()) settings.layers = {0};

@@ -135,7 +135,7 @@ int run(const TuneOptions& options, Session& session) {
   } else {
     session.print(trace_table(tuning.trace) + "\n" + trial_table(tuning) +
                   fmt::format("\n*: chosen {}\n{} is written; statistics of its layers: {}\n",
-                              words_of(options.limits), options.out.string(), statistics.string()));
+                              words_of(tuning.limits), options.out.string(), statistics.string()));
   }
   return done;
 }

@@ -37,8 +37,9 @@ TEST(Choice, FollowsTheRule) {
       {"the best neighbors are of trials within the limit of the loss",
        {figures(0.8, 0.7, 3), figures(0.9, 0.65, 3), figures(0.1, 1, 4)},
        1},
-      {"of equals the smallest drift", {figures(0.9, 0.9, 3, 0.3), figures(0.9, 0.9, 3, 0.2)}, 1},
-      {"of equals in that too the earliest", {figures(0.9, 0.9, 3, 0.2), figures(0.9, 0.9, 3, 0.2)}, 0},
+      {"of equals the smallest loss", {figures(0.9, 0.9, 3.01, 0.1), figures(0.9, 0.9, 3, 0.2)}, 1},
+      {"of equals in that too the smallest drift", {figures(0.9, 0.9, 3, 0.3), figures(0.9, 0.9, 3, 0.2)}, 1},
+      {"of equals in all the earliest", {figures(0.9, 0.9, 3, 0.2), figures(0.9, 0.9, 3, 0.2)}, 0},
       {"where none is within the limit the smallest loss",
        {figures(0.9, 0.9, 5), figures(0.8, 0.9, 4), figures(1, 0.9, 6)},
        1},
@@ -51,6 +52,20 @@ TEST(Choice, FollowsTheRule) {
     for (const TrialFigures& trial : one.trials) trials.push_back({.settings = {}, .figures = trial});
     EXPECT_EQ(choose(trials, before, limits), one.chosen) << one.fact;
   }
+}
+
+// 0.8 of 32 edits has a standard error of sqrt(0.8 * 0.2 / 32) = 0.0707.
+TEST(Choice, WithinOneStandardErrorOfTheHighestTheSmallestLossCounts) {
+  const auto chosen_of = [](double match, std::int64_t edits) {
+    const std::vector<Trial> trials = {{.settings = {}, .figures = figures(0.8, 0.9, 3.02)},
+                                       {.settings = {}, .figures = figures(match, 0.9, 3.01)},
+                                       {.settings = {}, .figures = figures(0.1, 0.9, 3)}};
+    return choose(trials, before, {.loss_rise = 0.05, .neighbors = 0.1, .edits = edits});
+  };
+  EXPECT_EQ(chosen_of(0.73, 32), 1U);
+  EXPECT_EQ(chosen_of(0.729, 32), 0U);
+  EXPECT_EQ(chosen_of(0.73, 40), 0U);
+  EXPECT_EQ(chosen_of(0.73, 0), 0U) << "exact shares";
 }
 
 TEST(Choice, TheExactMatchIsTheMeanOfPromptsAndParaphrases) {
