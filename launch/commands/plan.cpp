@@ -50,10 +50,11 @@ io::ModelConfig read_config(const std::filesystem::path& model) {
   return config;
 }
 
-void measure(coordinator::PlanRequest& request) {
+void measure(coordinator::PlanRequest& request, const Session& session) {
+  const io::ModelConfig& model = request.workload.model;
   const auto tokens = coordinator::group_tokens(request.workload, request.machine);
-  request.machine.flops = worker::measured_block_flops(request.workload.model, tokens.steps);
-  request.machine.double_flops = worker::measured_double_flops(request.workload.model, request.workload.batch);
+  request.machine.flops = worker::measured_block_flops(model, tokens.steps, loaded_dtype(model, session.dtype()));
+  request.machine.double_flops = worker::measured_double_flops(model, request.workload.batch);
 }
 
 coordinator::PlanRequest request_of(const Options& options, const Session& session) {
@@ -67,7 +68,7 @@ coordinator::PlanRequest request_of(const Options& options, const Session& sessi
       .ranks = std::max(1, options.ranks),
       .stages = options.stages};
   if (options.memory) request.machine.memory_bytes = 1e9 * *options.memory;
-  if (options.measure) measure(request);
+  if (options.measure) measure(request, session);
   if (options.teraflops) request.machine.flops = 1e12 * *options.teraflops;
   return request;
 }

@@ -59,8 +59,12 @@ struct Session::Placement {
   std::optional<sharding::RankGroups> groups;  // once arranged
 };
 
+io::DType loaded_dtype(const io::ModelConfig& model, const std::optional<io::DType>& dtype) {
+  return dtype.value_or(model.dtype.value_or(io::DType::f32));
+}
+
 std::int64_t weight_bytes(const io::ModelConfig& model, const std::optional<io::DType>& dtype) {
-  return static_cast<std::int64_t>(io::size_of(dtype.value_or(model.dtype.value_or(io::DType::f32))));
+  return static_cast<std::int64_t>(io::size_of(loaded_dtype(model, dtype)));
 }
 
 Session::Session(const SessionOptions& options, std::unique_ptr<sharding::HostCommunicator> host,

@@ -49,7 +49,9 @@ struct SessionOptions {
   bool computes = true;         // false: the number of threads is determined but not applied
 };
 
-// Returns the bytes of one weight as loaded: in the requested dtype, else in that of the checkpoint.
+// Returns the dtype of weights as loaded: the requested one, else that of the checkpoint.
+io::DType loaded_dtype(const io::ModelConfig& model, const std::optional<io::DType>& dtype);
+// Returns its bytes.
 std::int64_t weight_bytes(const io::ModelConfig& model, const std::optional<io::DType>& dtype);
 
 class Session {

@@ -6,43 +6,53 @@
 #include <vector>
 
 #include "worker/model/forward.hpp"
+#include "worker/model/load.hpp"
 
 namespace anchorage::worker {
 namespace {
 
-torch::Tensor weight(std::initializer_list<std::int64_t> shape) {
-  return 0.02 * torch::randn(shape);
-}
+// Makes weights of one dtype.
+class RandomBlocks {
+ public:
+  RandomBlocks(const io::ModelConfig& config, torch::ScalarType dtype) : config_(config), options_(dtype) {}
 
-Norm norm(const io::ModelConfig& config) {
-  return {
-      .weight = torch::ones({config.d_model}),
-      .bias = config.traits().norm == io::NormKind::layer_norm ? torch::zeros({config.d_model}) : torch::Tensor()};
-}
+  torch::Tensor random(torch::IntArrayRef shape) const { return torch::randn(shape, options_); }
 
-Norm head_norm(const io::ModelConfig& config, std::string_view name) {
-  return {.weight = name.empty() ? torch::Tensor() : torch::ones({config.head_dim}), .bias = {}};
-}
+  Block block() const {
+    const std::int64_t d = config_.d_model, f = config_.d_ff, queries = config_.heads * config_.head_dim,
+                       joined = queries + 2 * config_.kv_heads * config_.head_dim;
+    const io::FamilyTraits& traits = config_.traits();
+    const Norm post_norm = traits.has_post_norms() ? norm() : Norm{};
+    return {.attention_norm = norm(),
+            .query_key_value = linear(joined, d, config_.qkv_bias),
+            .query_norm = head_norm(traits.names.query_norm),
+            .key_norm = head_norm(traits.names.key_norm),
+            .attention_output = linear(d, queries, config_.attention_output_bias),
+            .attention_post_norm = post_norm,
+            .mlp_norm = traits.parallel_block ? Norm{} : norm(),
+            .up = linear(traits.gated_mlp ? 2 * f : f, d, config_.mlp_bias),
+            .down = linear(d, f, config_.mlp_bias),
+            .mlp_post_norm = post_norm};
+  }
 
-Linear linear(std::int64_t out, std::int64_t in, bool biased) {
-  return {.weight = weight({out, in}), .bias = biased ? torch::zeros({out}) : torch::Tensor()};
-}
+ private:
+  Norm norm() const {
+    const bool biased = config_.traits().norm == io::NormKind::layer_norm;
+    return {.weight = torch::ones({config_.d_model}, options_),
+            .bias = biased ? torch::zeros({config_.d_model}, options_) : torch::Tensor()};
+  }
 
-Block random_block(const io::ModelConfig& config) {
-  const std::int64_t d = config.d_model, f = config.d_ff, queries = config.heads * config.head_dim,
-                     joined = queries + 2 * config.kv_heads * config.head_dim;
-  const Norm post_norm = config.traits().has_post_norms() ? norm(config) : Norm{};
-  return {.attention_norm = norm(config),
-          .query_key_value = linear(joined, d, config.qkv_bias),
-          .query_norm = head_norm(config, config.traits().names.query_norm),
-          .key_norm = head_norm(config, config.traits().names.key_norm),
-          .attention_output = linear(d, queries, config.attention_output_bias),
-          .attention_post_norm = post_norm,
-          .mlp_norm = config.traits().parallel_block ? Norm{} : norm(config),
-          .up = linear(config.traits().gated_mlp ? 2 * f : f, d, config.mlp_bias),
-          .down = linear(d, f, config.mlp_bias),
-          .mlp_post_norm = post_norm};
-}
+  Norm head_norm(std::string_view name) const {
+    return {.weight = name.empty() ? torch::Tensor() : torch::ones({config_.head_dim}, options_), .bias = {}};
+  }
+
+  Linear linear(std::int64_t out, std::int64_t in, bool biased) const {
+    return {.weight = 0.02 * random({out, in}), .bias = biased ? torch::zeros({out}, options_) : torch::Tensor()};
+  }
+
+  const io::ModelConfig& config_;
+  torch::TensorOptions options_;
+};
 
 std::int64_t weights_of(const Block& block) {
   return block.query_key_value.weight.numel() + block.attention_output.weight.numel() + block.up.weight.numel() +
@@ -68,7 +78,7 @@ double seconds_of(const std::function<void()>& run) {
 
 }  // namespace
 
-double measured_block_flops(const io::ModelConfig& config, std::int64_t tokens) {
+double measured_block_flops(const io::ModelConfig& config, std::int64_t tokens, io::DType dtype) {
   constexpr std::int64_t length = 5, past = 10;
   Transformer model;
   model.config = config;
@@ -76,10 +86,13 @@ double measured_block_flops(const io::ModelConfig& config, std::int64_t tokens) 
     model.rotary.frequencies = torch::ones({config.rotary_dim / 2}, torch::kDouble);
     if (config.local_rope_theta > 0) model.rotary.of_local_layers = model.rotary.frequencies;
   }
+  const RandomBlocks random(config, scalar_type(dtype));
   // Several blocks, so that their weights do not stay in a cache into which the whole model would not fit.
   do {
-    model.blocks.push_back(random_block(config));
-  } while (std::ssize(model.blocks) * 4 * weights_of(model.blocks.front()) < 100'000'000);
+    model.blocks.push_back(random.block());
+  } while (std::ssize(model.blocks) * static_cast<std::int64_t>(io::size_of(dtype)) *
+               weights_of(model.blocks.front()) <
+           100'000'000);
   model.config.layers = std::ssize(model.blocks);
   model.config.windows.clear();
 
@@ -88,8 +101,8 @@ double measured_block_flops(const io::ModelConfig& config, std::int64_t tokens) 
   const std::vector<std::int64_t> first(ids.size(), past);
   const ForwardPass pass(model, lay_out(ids, first, torch::kCPU));
   const std::vector<std::int64_t> cached = {rows, past, config.kv_heads, config.head_dim};
-  const AttentionCache cache{torch::randn(cached), torch::randn(cached)};
-  const auto entering = torch::randn({rows * length, config.d_model});
+  const AttentionCache cache{random.random(cached), random.random(cached)};
+  const auto entering = random.random({rows * length, config.d_model});
 
   const double seconds = seconds_of([&] {
     const auto point = entering.clone().requires_grad_(true);
