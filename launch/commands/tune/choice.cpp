@@ -56,8 +56,7 @@ std::string words_of(const ChoiceLimits& limits) {
       "among the trials whose held-out loss rose by at most {} nats per token, and of these among those that keep "
       "their neighbors within {} of the best, and of these among those whose exact match (mean of prompts and "
       "paraphrases) is within one standard error of the highest, the one of the smallest held-out loss; of equals "
-      "that "
-      "of the smallest drift",
+      "that of the smallest drift",
       limits.loss_rise, limits.neighbors);
 }
 
