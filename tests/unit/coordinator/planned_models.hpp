@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "coordinator/planner.hpp"
-#include "io/error.hpp"
+#include "tests/support/message_of.hpp"
 
 namespace anchorage::coordinator {
 
@@ -56,12 +56,7 @@ inline PlanRequest request(const io::ModelConfig& model, std::vector<int> layers
 
 // Returns the message of a plan that is refused.
 inline std::string refusal(const PlanRequest& wanted) {
-  try {
-    (void)plan_ranks(wanted);
-  } catch (const io::UserError& error) {
-    return error.what();
-  }
-  return "no error";
+  return tests::message_of([&] { (void)plan_ranks(wanted); });
 }
 
 }  // namespace anchorage::coordinator

@@ -5,8 +5,8 @@
 #include <string>
 #include <utility>
 
-#include "io/error.hpp"
 #include "io/model/model_config.hpp"
+#include "tests/support/message_of.hpp"
 
 namespace anchorage::io {
 
@@ -22,12 +22,7 @@ inline ModelConfig without(nlohmann::json config, const std::string& field) {
 }
 
 inline std::string refusal_of(nlohmann::json config, const nlohmann::json& changes) {
-  try {
-    with(std::move(config), changes);
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "accepted";
+  return tests::message_of([&] { with(std::move(config), changes); });
 }
 
 }  // namespace anchorage::io

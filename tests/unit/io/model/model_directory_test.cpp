@@ -14,12 +14,7 @@ namespace {
 using testing::HasSubstr;
 
 std::string refusal_of(const std::filesystem::path& path) {
-  try {
-    ModelDirectory::open(path);
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "accepted";
+  return tests::message_of([&] { ModelDirectory::open(path); });
 }
 
 TEST(ModelDirectory, HoldsConfigWeightsAndTokenizer) {

@@ -12,6 +12,7 @@
 #include "io/error.hpp"
 #include "io/files/staging_directory.hpp"
 #include "io/model/float_conversion.hpp"
+#include "tests/support/message_of.hpp"
 #include "tests/support/small_model.hpp"
 #include "tests/support/temporary_directory.hpp"
 
@@ -57,12 +58,7 @@ class ModelExport : public testing::Test {
   }
 
   std::string refusal_of(const std::map<std::string, Replacement>& edited) const {
-    try {
-      export_with(edited);
-    } catch (const UserError& error) {
-      return error.what();
-    }
-    return "accepted";
+    return tests::message_of([&] { export_with(edited); });
   }
 
   tests::TemporaryDirectory base_;
