@@ -1,0 +1,17 @@
+// What `anchorage eval` says of a task.
+#pragma once
+
+#include <optional>
+
+#include "launch/commands/eval/report.hpp"
+#include "worker/evaluation/tasks.hpp"
+
+namespace anchorage::launch {
+
+void add_task(Report& report, const worker::EvaluationTask& task, const worker::OpenAnswers& answers,
+              const std::optional<worker::Baseline>& baseline);
+
+// Logs what could not be asked.
+void log_left_out(const worker::EvaluationTask& task, const worker::OpenAnswers& answers);
+
+}  // namespace anchorage::launch
