@@ -1,24 +1,21 @@
 // `anchorage eval`: measures how well a model holds edits, the loss on other text, and general abilities. Prints a
 // table, one JSON document with --json. Exit codes: 0; 2 for bad input; 1 for any other failure.
-#include <fmt/format.h>
-
 #include <nlohmann/json.hpp>
 
 #include "io/error.hpp"
 #include "io/log.hpp"
 #include "launch/commands/eval/edit_report.hpp"
 #include "launch/commands/eval/task_report.hpp"
+#include "launch/commands/eval/text_report.hpp"
 #include "launch/commands/stage_choice.hpp"
 #include "launch/program/chat_template.hpp"
 #include "launch/program/comma_list.hpp"
 #include "launch/program/command_line.hpp"
 #include "launch/program/first_edits.hpp"
-#include "launch/program/measured.hpp"
 #include "launch/program/model_findings.hpp"
 #include "launch/program/number_checks.hpp"
 #include "launch/program/opened_model.hpp"
 #include "worker/communicators.hpp"
-#include "worker/evaluation/text_loss.hpp"
 
 namespace anchorage::launch {
 namespace {
@@ -34,23 +31,9 @@ struct Options {
   std::optional<std::int64_t> sequence_length;
 };
 
-void add_text_loss(Report& report, const worker::TextLoss& text) {
-  report.document["heldout"] = {
-      {"loss", number_or_null(text.loss)}, {"tokens", text.tokens}, {"left_out", text.left_out}};
-  report.table +=
-      fmt::format("held-out loss {} nats per token over {} tokens\n", number_or_dash(text.loss, 4), text.tokens);
-}
-
 void log_findings(const io::EditsFile& file) {
   log_rejected(file);
   for (const io::Remark& remark : file.remarks) spdlog::warn("{}: {}", remark.where, remark.text);
-}
-
-// Logs on rank 0 what could not be asked.
-void log_left_out(const worker::TextLoss& text) {
-  if (text.left_out == 0) return;
-  spdlog::warn("{} sequences of held-out text that cannot be scored are left out; the first: {}", text.left_out,
-               text.rejection);
 }
 
 int run(const Options& options, Session& session) {
