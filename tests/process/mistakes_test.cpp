@@ -150,7 +150,8 @@ TEST_F(Mistakes, TaskThatIsUnknownTwiceThereOrNotOfTheBaseline) {
   folder.write("other.json", R"([{"prompt": "a", "attribute": "b"}])");
   const std::string eval = "eval '" + model + "' ";
   expect_refused(eval, {"--edits, --tasks or --heldout"});
-  expect_refused(eval + "--tasks mmlu=known.json", {"known=FILE or lambada=FILE", "mmlu"});
+  expect_refused(eval + "--tasks hellaswag=known.json", {"NAME=FILE", "known, lambada, sentiment", "hellaswag"});
+  expect_refused(eval + "--tasks known.json", {"NAME=FILE", "'known.json'"});
   expect_refused(eval + "--tasks known=known.json,known=other.json", {"each task once", "known"});
   expect_refused(eval + "--tasks known=none.json", {"none.json"});
   expect_refused(eval + "--tasks lambada=known.json", {"text", "known.json"});

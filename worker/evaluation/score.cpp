@@ -3,12 +3,32 @@
 #include <torch/utils.h>
 #include <algorithm>
 #include <functional>
+#include <map>
 #include <numeric>
 #include <utility>
 
 #include "worker/model/embedding_rows.hpp"
 
 namespace anchorage::worker {
+namespace {
+
+// The rows of a pass without those that are there already: answers of one token differ in what is read alone.
+class DistinctRows {
+ public:
+  // Returns the row's number.
+  std::int64_t add(TokenIds row) {
+    const auto [place, is_new] = numbers_.try_emplace(row, std::ssize(rows_));
+    if (is_new) rows_.push_back(std::move(row));
+    return place->second;
+  }
+  const std::vector<TokenIds>& rows() const { return rows_; }
+
+ private:
+  std::vector<TokenIds> rows_;
+  std::map<TokenIds, std::int64_t> numbers_;
+};
+
+}  // namespace
 
 std::optional<io::Diagnostic> scoring_obstacle(const Transformer& model, const Completion& completion) {
   if (completion.prompt.empty() || completion.completion.empty()) {
@@ -54,20 +74,21 @@ bool CompletionScore::all_argmax() const {
 PendingScores::PendingScores(const Transformer& model, std::span<const Completion> completions) : model_(model) {
   if (completions.empty()) return;
   const torch::NoGradGuard no_gradients;
-  std::vector<TokenIds> rows;
+  DistinctRows rows;
+  std::vector<std::int64_t> row_of;  // each completion's
   for (const Completion& completion : completions) {
     if (const auto diagnostic = scoring_obstacle(model, completion)) throw io::UserError(*diagnostic);
     TokenIds row = completion.prompt;
     row.insert(row.end(), completion.completion.begin(), completion.completion.end() - 1);
-    rows.push_back(std::move(row));
+    row_of.push_back(rows.add(std::move(row)));
     lengths_.push_back(completion.completion.size());
   }
-  pass_ = std::make_unique<const ForwardPass>(model, lay_out(rows, {}, model.device()));
-  for (std::size_t row = 0; row < completions.size(); ++row) {
-    for (std::size_t t = 0; t < completions[row].completion.size(); ++t) {
-      const auto position = static_cast<std::int64_t>(completions[row].prompt.size() + t) - 1;
-      predicting_.push_back(pass_->layout().packed(static_cast<std::int64_t>(row), position));
-      targets_.push_back(completions[row].completion[t]);
+  pass_ = std::make_unique<const ForwardPass>(model, lay_out(rows.rows(), {}, model.device()));
+  for (std::size_t i = 0; i < completions.size(); ++i) {
+    for (std::size_t t = 0; t < completions[i].completion.size(); ++t) {
+      const auto position = static_cast<std::int64_t>(completions[i].prompt.size() + t) - 1;
+      predicting_.push_back(pass_->layout().packed(row_of[i], position));
+      targets_.push_back(completions[i].completion[t]);
     }
   }
   hidden_ = pass_->begin_below(model.layers());

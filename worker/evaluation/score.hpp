@@ -41,9 +41,9 @@ void require_scorable(const Transformer& model, const io::Tokenizer& tokenizer, 
 // work on different ones at the same time.
 class PendingScores {
  public:
-  // Runs all completions as the rows of one pass, through the layers below the stages' second pass
-  // (Stages::second_pass), through all where there is none. Collective over the model's stages. Throws
-  // io::UserError where one cannot be scored (require_scorable). Borrows the model.
+  // Runs all completions as the rows of one pass, those that differ in their last token alone as one row, through
+  // the layers below the stages' second pass (Stages::second_pass), through all where there is none. Collective
+  // over the model's stages. Throws io::UserError where one cannot be scored (require_scorable). Borrows the model.
   PendingScores(const Transformer& model, std::span<const Completion> completions);
 
   // Runs the completions that can be scored; the score of any other has no tokens. Collective over the

@@ -24,8 +24,8 @@ struct Options {
   std::string model;
   std::optional<std::string> edits, format, heldout;
   std::string chat_template;
-  std::vector<std::string> tasks;  // "known=FILE", "lambada=FILE"
-  std::int64_t task_limit = 0;     // questions per task; 0: all
+  std::vector<std::string> tasks;  // "NAME=FILE"
+  worker::TaskOptions task_options;
   std::filesystem::path baseline;  // an earlier report of `eval --json`; empty: none
   std::int64_t limit = 0;
   std::optional<std::int64_t> sequence_length;
@@ -47,7 +47,7 @@ int run(const Options& options, Session& session) {
   io::EditsFile file;
   if (options.edits) file = read_first_edits(*options.edits, options.format, options.limit);
   if (session.is_root()) log_findings(file);
-  const auto tasks = worker::read_tasks(parts_of(options.tasks), options.task_limit, "--tasks");
+  const auto tasks = worker::read_tasks(parts_of(options.tasks), options.task_options, "--tasks");
   std::optional<worker::Baseline> baseline;
   if (!options.baseline.empty()) baseline.emplace(options.baseline, tasks);
 
@@ -71,7 +71,7 @@ int run(const Options& options, Session& session) {
     add_text_loss(report, text);
   }
   for (const worker::EvaluationTask& task : tasks) {
-    const auto answers = worker::ask(model.transformer, prompts, task.questions, session.communicators());
+    const auto answers = worker::ask(model.transformer, prompts, task, session.communicators());
     if (session.is_root()) log_left_out(task, answers);
     add_task(report, task, answers, baseline);
   }
@@ -98,10 +98,16 @@ void add_eval_command(CommandLine& line) {
                    "tokens of held-out text seen at once; 512 where not given, or the model's positions if these "
                    "are fewer")
       ->check(CLI::Range(2, 1 << 20));
-  command->add_option("--tasks", options->tasks, "general abilities: known=FILE,lambada=FILE");
-  command->add_option("--task-limit", options->task_limit, "take only the first N questions of each task")
+  command->add_option(
+      "--tasks", options->tasks,
+      "general abilities: NAME=FILE,..., of known, lambada, sentiment, nli, mmlu, summarization and open-qa");
+  command->add_option("--task-limit", options->task_options.limit, "take only the first N questions of each task")
       ->check(whole_number(1))
       ->default_str("all");
+  command
+      ->add_option("--shots", options->task_options.shots,
+                   "examples before each question of sentiment, nli and mmlu, taken out of the file")
+      ->check(whole_number(0));
   command->add_option("--baseline", options->baseline,
                       "a report of 'eval --json' with the same --tasks: how many of its answers are kept");
   add_session_options(*command, line.session);

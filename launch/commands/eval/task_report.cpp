@@ -1,8 +1,7 @@
 #include "launch/commands/eval/task_report.hpp"
 
 #include <fmt/format.h>
-
-#include <algorithm>
+#include <fmt/ranges.h>
 
 #include "io/log.hpp"
 #include "launch/program/measured.hpp"
@@ -18,43 +17,99 @@ std::vector<std::int64_t> numbers_of(const std::vector<bool>& answered) {
   return numbers;
 }
 
-nlohmann::json document_of(const worker::EvaluationTask& task, const worker::OpenAnswers& answers,
-                           const std::optional<worker::Kept>& kept) {
-  nlohmann::json document = {{"file", task.file_digest},
-                             {"questions", task.questions.size()},
-                             {"answered", numbers_of(answers.answered)},
-                             {"left_out", std::ranges::count(answers.left_out, true)},
-                             {"accuracy", number_or_null(answers.accuracy())},
-                             {"nll", number_or_null(answers.nll)}};
-  if (kept) {
-    document["kept"] = {{"before", kept->before}, {"still", kept->still}, {"share", number_or_null(kept->share())}};
-  }
-  return document;
+// What a task's kind has beside its figures.
+void add_details(nlohmann::json& document, const worker::OpenAnswers& answers) {
+  document["answered"] = numbers_of(answers.answered);
+  document["nll"] = number_or_null(answers.nll);
 }
 
-std::string line_of(const worker::EvaluationTask& task, const worker::OpenAnswers& answers,
-                    const std::optional<worker::Kept>& kept) {
-  std::string line = fmt::format("{:<14}{} of {} questions answered, {} nats per answer", task.name,
-                                 number_or_dash(answers.accuracy()), answers.asked(), number_or_dash(answers.nll));
-  if (kept)
-    line += fmt::format("; {} of the {} answered before are kept", number_or_dash(kept->share()), kept->before);
-  return line + "\n";
+void add_details(nlohmann::json& document, const worker::ChoiceAnswers& answers) {
+  const auto decided = answers.decided();
+  document["decided"] = number_or_null(decided ? std::optional(decided->value) : std::nullopt);
+  document["matthews"] = number_or_null(answers.matthews_correlation());
+}
+
+void add_details(nlohmann::json& document, const worker::GeneratedAnswers& answers) {
+  document["texts"] = nlohmann::json::array();
+  for (const auto& text : answers.texts)
+    document["texts"].push_back(text ? nlohmann::json(*text) : nlohmann::json());
+}
+
+std::string details_of(const worker::OpenAnswers& answers) {
+  return fmt::format(", {} nats per answer", number_or_dash(answers.nll));
+}
+std::string details_of(const worker::ChoiceAnswers& answers) {
+  const auto decided = answers.decided();
+  return fmt::format(", {} of the greedy answers are a choice",
+                     number_or_dash(decided ? std::optional(decided->value) : std::nullopt, 2));
+}
+std::string details_of(const worker::GeneratedAnswers&) {
+  return "";
+}
+
+std::string text_of(const worker::Figure& figure) {
+  if (!figure.estimate) return fmt::format("{} -", figure.name);
+  std::string text = fmt::format("{} {:.3f} (±{:.3f}", figure.name, figure.estimate->value, figure.estimate->error);
+  if (figure.chance) text += fmt::format(", chance {:.2f}", *figure.chance);
+  return text + ")";
+}
+
+// A report of `eval` on the same task before editing, and what is left of it.
+void add_kept(Report& report, const worker::EvaluationTask& task, const worker::OpenAnswers& answers,
+              std::span<const worker::Figure>, const worker::Baseline& baseline) {
+  const worker::Kept kept = baseline.kept(task, answers);
+  report.document["tasks"][task.name]["kept"] = {
+      {"before", kept.before}, {"still", kept.still}, {"share", number_or_null(kept.share())}};
+  report.table += fmt::format("; {} of the {} answered before are kept", number_or_dash(kept.share()), kept.before);
+}
+
+template <typename Answers>
+void add_kept(Report& report, const worker::EvaluationTask& task, const Answers&,
+              std::span<const worker::Figure> figures, const worker::Baseline& baseline) {
+  std::vector<std::string> texts;
+  nlohmann::json& document = report.document["tasks"][task.name]["kept"];
+  for (const worker::KeptFigure& kept : baseline.kept(task, figures)) {
+    document[kept.name] = number_or_null(kept.share);
+    texts.push_back(kept.share ? fmt::format("{} {:.3f}", kept.name, *kept.share)
+                               : fmt::format("{} was at chance", kept.name));
+  }
+  report.table += fmt::format("; kept above chance: {}", fmt::join(texts, ", "));
 }
 
 }  // namespace
 
-void add_task(Report& report, const worker::EvaluationTask& task, const worker::OpenAnswers& answers,
+void add_task(Report& report, const worker::EvaluationTask& task, const worker::TaskAnswers& answers,
               const std::optional<worker::Baseline>& baseline) {
-  const auto kept = baseline ? std::optional(baseline->kept(task, answers)) : std::nullopt;
-  report.document["tasks"][task.name] = document_of(task, answers, kept);
-  report.table += line_of(task, answers, kept);
+  const auto figures = worker::figures_of(answers);
+  const std::int64_t left_out = worker::left_out_of(answers).count;
+  nlohmann::json& document = report.document["tasks"][task.name];
+  document = {
+      {"file", task.file_digest}, {"questions", task.size()}, {"left_out", left_out}, {"shots", task.shots}};
+  std::vector<std::string> texts;
+  for (const worker::Figure& figure : figures) {
+    const auto& estimate = figure.estimate;
+    document[figure.name] = number_or_null(estimate ? std::optional(estimate->value) : std::nullopt);
+    document[figure.name + "_error"] = number_or_null(estimate ? std::optional(estimate->error) : std::nullopt);
+    if (figure.chance) document[figure.name + "_chance"] = *figure.chance;
+    texts.push_back(text_of(figure));
+  }
+  report.table +=
+      fmt::format("{:<14}{}, over {} questions", task.name, fmt::join(texts, ", "), task.size() - left_out);
+  std::visit(
+      [&](const auto& of_kind) {
+        add_details(document, of_kind);
+        report.table += details_of(of_kind);
+        if (baseline) add_kept(report, task, of_kind, figures, *baseline);
+      },
+      answers);
+  report.table += "\n";
 }
 
-void log_left_out(const worker::EvaluationTask& task, const worker::OpenAnswers& answers) {
-  const auto first = std::ranges::find(answers.left_out, true);
-  if (first == answers.left_out.end()) return;
+void log_left_out(const worker::EvaluationTask& task, const worker::TaskAnswers& answers) {
+  const worker::LeftOutQuestions left_out = worker::left_out_of(answers);
+  if (left_out.count == 0) return;
   spdlog::warn("{}: {} questions that cannot be asked are left out; the first, number {}: {}", task.name,
-               std::ranges::count(answers.left_out, true), first - answers.left_out.begin(), answers.rejection);
+               left_out.count, left_out.first, left_out.reason);
 }
 
 }  // namespace anchorage::launch

@@ -8,10 +8,10 @@
 
 namespace anchorage::launch {
 
-void add_task(Report& report, const worker::EvaluationTask& task, const worker::OpenAnswers& answers,
+void add_task(Report& report, const worker::EvaluationTask& task, const worker::TaskAnswers& answers,
               const std::optional<worker::Baseline>& baseline);
 
 // Logs what could not be asked.
-void log_left_out(const worker::EvaluationTask& task, const worker::OpenAnswers& answers);
+void log_left_out(const worker::EvaluationTask& task, const worker::TaskAnswers& answers);
 
 }  // namespace anchorage::launch

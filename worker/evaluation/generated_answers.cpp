@@ -1,0 +1,81 @@
+#include "worker/evaluation/generated_answers.hpp"
+
+#include <algorithm>
+
+#include "io/evaluation/answer_match.hpp"
+#include "io/evaluation/rouge.hpp"
+#include "worker/evaluation/continuations.hpp"
+
+namespace anchorage::worker {
+namespace {
+
+io::Rouge best_rouge(const std::string& text, std::span<const std::string> accepted) {
+  std::vector<io::Rouge> scores;
+  for (const std::string& reference : accepted) scores.push_back(io::rouge(text, reference));
+  return std::ranges::max(scores, {}, &io::Rouge::mean);
+}
+
+std::string first_line(const std::string& text) {
+  const auto begin = std::min(text.find_first_not_of(" \t\r\n"), text.size());
+  return text.substr(begin, text.find('\n', begin) - begin);
+}
+
+std::optional<Estimate> mean_of_measure(const TextMeasure& measure, const GenerationTask& task,
+                                        const std::vector<std::optional<std::string>>& texts) {
+  std::vector<double> values;
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    if (texts[i]) values.push_back(measure.of(*texts[i], task.questions[i].accepted));
+  }
+  return mean_of(values);
+}
+
+}  // namespace
+
+GenerationTask summarization(std::vector<io::GenerationQuestion> questions) {
+  using Accepted = std::span<const std::string>;
+  return {
+      .questions = std::move(questions),
+      .max_new_tokens = 25,
+      .measures = {
+          {"rouge", [](const std::string& text, Accepted accepted) { return best_rouge(text, accepted).mean(); }},
+          {"rouge1", [](const std::string& text, Accepted accepted) { return best_rouge(text, accepted).one; }},
+          {"rouge2", [](const std::string& text, Accepted accepted) { return best_rouge(text, accepted).two; }},
+          {"rougeL",
+           [](const std::string& text, Accepted accepted) { return best_rouge(text, accepted).longest; }}}};
+}
+
+GenerationTask open_qa(std::vector<io::GenerationQuestion> questions) {
+  using Accepted = std::span<const std::string>;
+  return {.questions = std::move(questions),
+          .max_new_tokens = 20,
+          .first_line_only = true,
+          .measures = {{"exact", [](const std::string& text,
+                                    Accepted accepted) { return io::matches_exactly(text, accepted) ? 1.0 : 0.0; }},
+                       {"contained", [](const std::string& text, Accepted accepted) {
+                          return io::contains_answer(text, accepted) ? 1.0 : 0.0;
+                        }}}};
+}
+
+GeneratedAnswers ask(const Transformer& model, const PromptBuilder& prompts, const GenerationTask& task,
+                     const Communicators& ranks) {
+  std::vector<std::string> texts;
+  for (const io::GenerationQuestion& question : task.questions) texts.push_back(question.prompt);
+  GeneratedAnswers answers;
+  for (const auto& continuation : continue_greedily(model, prompts, texts, task.max_new_tokens, ranks)) {
+    if (!continuation) {
+      answers.texts.emplace_back(std::nullopt);
+      continue;
+    }
+    answers.texts.emplace_back(task.first_line_only ? first_line(continuation->text) : continuation->text);
+  }
+  if (const auto first = std::ranges::find_if_not(answers.texts, &std::optional<std::string>::has_value);
+      first != answers.texts.end()) {
+    const std::string& prompt = texts[static_cast<std::size_t>(first - answers.texts.begin())];
+    answers.rejection = continuation_obstacle(model, prompts, prompt, task.max_new_tokens).value_or("");
+  }
+  for (const TextMeasure& measure : task.measures)
+    answers.measured.push_back({measure.name, mean_of_measure(measure, task, answers.texts)});
+  return answers;
+}
+
+}  // namespace anchorage::worker
