@@ -2,8 +2,8 @@
 
     report.py --program ANCHORAGE --model DIR --edited DIR --facts FACTS.jsonl --results DIR
 
-Reads before.json and after.json (`anchorage eval --heldout --json`) and edit.json (`anchorage edit --json`) in
---results, and asks both models a few of the facts with `anchorage generate`.
+Reads before.json and after.json (`anchorage eval --heldout --tasks sentiment --json`) and edit.json (`anchorage edit
+--json`) in --results, and asks both models a few of the facts with `anchorage generate`.
 """
 
 import argparse
@@ -66,6 +66,10 @@ def score_rows(before: dict, after: dict) -> list[tuple[str, ...]]:
     losses = before["heldout"]["loss"], after["heldout"]["loss"]
     tokens = f"nats per token, {after['heldout']['tokens']} tokens of other Wikipedia articles"
     rows.append(("loss on held-out text", shown(losses[0], 3), shown(losses[1], 3), tokens))
+    areas = [scores["tasks"]["sentiment"] for scores in (before, after)]
+    kept = f"area under the curve over {areas[1]['questions']} sentences (0.5: chance)"
+    rows.append(("sentiment", shown(areas[0]["auc"]), shown(areas[1]["auc"]), kept))
+    rows.append(("  kept above chance", "", shown(areas[1]["kept"]["auc"]), "of what it could tell apart before"))
     return rows
 
 

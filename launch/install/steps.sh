@@ -7,6 +7,7 @@ cache=${ANCHORAGE_CACHE:-$HOME/.cache/anchorage}
 python=$cache/python/bin/python3
 model=$cache/SmolLM2-135M-Instruct
 corpus=$cache/corpus
+tasks=$cache/tasks
 program=$source_dir/build/release/anchorage
 logs=$cache/logs
 export ANCHORAGE_CACHE=$cache
@@ -143,4 +144,8 @@ set_up() {
 prepare_demo() {
   step "Demo model, SmolLM2-135M-Instruct" "$python" "$source_dir/launch/demo/prepare_model.py" "$model"
   step "English text" "$python" "$source_dir/launch/demo/prepare_corpus.py" "$corpus"
+}
+
+prepare_tasks() { # NAME,...
+  step "Questions of benchmarks" "$python" "$source_dir/launch/demo/prepare_tasks.py" "$tasks" --only "$1"
 }

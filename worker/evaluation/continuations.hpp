@@ -1,4 +1,4 @@
-// What a model goes on to write after many prompts.
+// What a model writes after many prompts.
 #pragma once
 
 #include <cstdint>

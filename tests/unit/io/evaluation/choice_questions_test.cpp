@@ -66,7 +66,7 @@ TEST_F(ChoiceQuestions, OfMmluAreAnsweredByLetters) {
 
 TEST_F(ChoiceQuestions, OfBadRecordsAreRefusedWithTheirPlace) {
   EXPECT_THAT(refusal(read_sentiment, R"({"sentence": "x", "label": 2})"),
-              testing::AllOf(HasSubstr("field 'label' holds 2"), HasSubstr("line 1"), HasSubstr("'sentence'")));
+              testing::AllOf(HasSubstr("field 'label' holds 2"), HasSubstr("index 0"), HasSubstr("'sentence'")));
   EXPECT_THAT(refusal(read_sentiment, R"({"sentence": "x", "label": -1})"), HasSubstr("holds -1"));
   EXPECT_THAT(refusal(read_sentiment, R"({"sentence": "x", "label": true})"), HasSubstr("holds true"));
   EXPECT_THAT(refusal(read_sentiment, R"({"label": 1})"), HasSubstr("field 'sentence' is missing"));
@@ -78,7 +78,10 @@ TEST_F(ChoiceQuestions, OfBadRecordsAreRefusedWithTheirPlace) {
   EXPECT_THAT(refusal(read_mmlu, R"({"question": "x", "choices": ["a", "b", "c", "d"], "answer": 4})"),
               HasSubstr("holds 4"));
   EXPECT_THAT(refusal(read_nli, "[1]"), HasSubstr("a number where an object is expected"));
-  EXPECT_THAT(refusal(read_nli, "{\"sentence1\": \"x\", \n"), HasSubstr("line 1"));
+  EXPECT_THAT(refusal(read_nli, R"({"sentence1": "x", "sentence2": "y", "label": 0})"
+                                "\n"
+                                "{broken\n"),
+              testing::AllOf(HasSubstr("line 2"), HasSubstr("broken")));
 }
 
 std::vector<ChoiceQuestion> questions_with(const std::vector<std::size_t>& answers) {

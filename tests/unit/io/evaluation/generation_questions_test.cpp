@@ -65,7 +65,7 @@ TEST_F(GenerationQuestions, OfBadRecordsAreRefusedWithTheirPlace) {
               HasSubstr("a text where an object is expected"));
   EXPECT_THAT(refusal(read_open_qa, R"({"question": "who?", "answer": []})"), HasSubstr("no 'answer'"));
   EXPECT_THAT(refusal(read_open_qa, R"({"answer": "x"})"),
-              testing::AllOf(HasSubstr("field 'question' is missing"), HasSubstr("line 1")));
+              testing::AllOf(HasSubstr("field 'question' is missing"), HasSubstr("index 0")));
 }
 
 }  // namespace
