@@ -81,7 +81,7 @@ TEST_F(ChoiceQuestions, OfBadRecordsAreRefusedWithTheirPlace) {
   EXPECT_THAT(refusal(read_nli, R"({"sentence1": "x", "sentence2": "y", "label": 0})"
                                 "\n"
                                 "{broken\n"),
-              testing::AllOf(HasSubstr("line 2"), HasSubstr("broken")));
+              testing::AllOf(HasSubstr("line 2"), HasSubstr("last read: '{b'")));
 }
 
 std::vector<ChoiceQuestion> questions_with(const std::vector<std::size_t>& answers) {
