@@ -11,6 +11,7 @@ constexpr Range at_least_one{.least = 1, .words = " of at least 1"};
 constexpr Range balance{.least = 1, .most = 1000, .words = " from 1 to 1000"};
 constexpr Range above_one{.least = 1, .least_allowed = false, .words = " above 1"};
 constexpr Range share{.least = 0, .most = 1, .least_allowed = false, .words = " above 0 and at most 1"};
+constexpr Range share_or_none{.least = 0, .most = 1, .words = " from 0 to 1"};
 constexpr Range decay{.least = 0, .most = 1, .most_allowed = false, .words = " of at least 0 and below 1"};
 
 constexpr std::array keys{
@@ -38,6 +39,7 @@ constexpr std::array keys{
     HparamKey{"sink_ratio", &Hparams::sink_ratio, above_one},
     HparamKey{"group", &Hparams::group, not_negative},
     HparamKey{"mom2_update_weight", &Hparams::mom2_update_weight, positive},
+    HparamKey{"subject_share", &Hparams::subject_share, share_or_none},
     HparamKey{"correction_sweeps", &Hparams::correction_sweeps, not_negative},
     HparamKey{"nullspace_threshold", &Hparams::nullspace_threshold, positive},
     HparamKey{"L2", &Hparams::L2, positive},

@@ -6,6 +6,7 @@
 
 #include "io/error.hpp"
 #include "io/files/atomic_file.hpp"
+#include "io/files/digest.hpp"
 #include "io/hdf5/file.hpp"
 #include "io/layer_numbers.hpp"
 #include "io/model/finite_values.hpp"
@@ -50,6 +51,14 @@ std::string sum_of(const SummedLayer& layer) {
 std::string moment_of(std::int64_t layer) {
   return fmt::format("a second moment of layer {}", layer);
 }
+std::string subject_moment_of(std::int64_t layer) {
+  return fmt::format("a second moment of subjects of layer {}", layer);
+}
+
+// --- Names of datasets
+
+constexpr const char* moment_name = "moment";
+constexpr const char* subject_moment_name = "subject_moment";
 
 // --- Writing
 
@@ -94,6 +103,11 @@ StatisticsFingerprint read_fingerprint(const Group& root) {
           .tokenizer = root.text_attribute("tokenizer"),
           .corpus = root.text_attribute("corpus"),
           .sequence_length = root.integer_attribute("sequence_length")};
+}
+
+std::optional<SubjectRows> read_subject_rows(const Group& root) {
+  if (!root.has_attribute("subjects")) return std::nullopt;
+  return SubjectRows{.list = root.text_attribute("subjects"), .rows = root.integer_attribute("subject_rows")};
 }
 
 StatisticsProgress read_progress(const Group& root, const std::filesystem::path& path) {
@@ -186,7 +200,7 @@ void save_statistics(const std::filesystem::path& path, const Statistics& statis
   Group layers = content.root().create_group("layers");
   for (const SecondMoment& moment : statistics.moments) {
     require_finite_matrix(moment.moment, moment_of(moment.layer), path, why_not_finite);
-    layers.create_group(std::to_string(moment.layer)).write("moment", moment.moment);
+    layers.create_group(std::to_string(moment.layer)).write(moment_name, moment.moment);
   }
   put_in_place(path, content);
 }
@@ -222,6 +236,8 @@ struct StatisticsFile::Content {
   std::int64_t tokens;
   std::vector<std::int64_t> layers;
   std::vector<float> residual_norm_median;
+  std::optional<SubjectRows> subjects;
+  std::string digest_without_subjects;
 };
 
 StatisticsFile StatisticsFile::load(const std::filesystem::path& path) {
@@ -236,13 +252,17 @@ StatisticsFile StatisticsFile::load(const std::filesystem::path& path) {
   }
   auto norms = root.read<float>("residual_norm_median", {any});
   require_finite_norms(norms, path, collect_again);
+  auto subjects = read_subject_rows(root);
+  std::string before = subjects ? root.text_attribute("without_subjects") : "";
   return StatisticsFile(
       std::make_unique<Content>(Content{.name = path.string(),
                                         .root = root,
                                         .fingerprint = read_fingerprint(root),
                                         .tokens = tokens,
                                         .layers = layer_numbers(root.group("layers"), path.string()),
-                                        .residual_norm_median = std::move(norms)}));
+                                        .residual_norm_median = std::move(norms),
+                                        .subjects = std::move(subjects),
+                                        .digest_without_subjects = std::move(before)}));
 }
 
 StatisticsFile::StatisticsFile(std::unique_ptr<Content> content) : content_(std::move(content)) {}
@@ -272,22 +292,64 @@ void StatisticsFile::require_layer(std::int64_t layer) const {
   }
 }
 
-SecondMoment StatisticsFile::moment(std::int64_t layer) const {
+SecondMoment StatisticsFile::whole(std::int64_t layer, const char* name, const std::string& what) const {
   require_layer(layer);
   const Group group = content_->root.group("layers").group(std::to_string(layer));
-  const std::int64_t size = group.shape("moment").front();
-  SecondMoment moment{.layer = layer, .moment = group.read_matrix("moment", size, size)};
-  require_finite_matrix(moment.moment, moment_of(layer), content_->name, collect_again);
+  const std::int64_t size = group.shape(name).front();
+  SecondMoment moment{.layer = layer, .moment = group.read_matrix(name, size, size)};
+  require_finite_matrix(moment.moment, what, content_->name, collect_again);
   return moment;
 }
 
-Matrix StatisticsFile::moment_rows(std::int64_t layer, std::int64_t begin, std::int64_t end) const {
+Matrix StatisticsFile::rows(std::int64_t layer, const char* name, const std::string& what, std::int64_t begin,
+                            std::int64_t end) const {
   require_layer(layer);
   const Group group = content_->root.group("layers").group(std::to_string(layer));
-  Matrix rows = group.read_rows("moment", begin, end, group.shape("moment").front());
-  require_finite_matrix(rows, fmt::format("{}, counted from row {}", moment_of(layer), begin), content_->name,
-                        collect_again);
+  Matrix rows = group.read_rows(name, begin, end, group.shape(name).front());
+  require_finite_matrix(rows, fmt::format("{}, counted from row {}", what, begin), content_->name, collect_again);
   return rows;
+}
+
+SecondMoment StatisticsFile::moment(std::int64_t layer) const {
+  return whole(layer, moment_name, moment_of(layer));
+}
+
+Matrix StatisticsFile::moment_rows(std::int64_t layer, std::int64_t begin, std::int64_t end) const {
+  return rows(layer, moment_name, moment_of(layer), begin, end);
+}
+
+const std::optional<SubjectRows>& StatisticsFile::subjects() const {
+  return content_->subjects;
+}
+const std::string& StatisticsFile::digest_without_subjects() const {
+  return content_->digest_without_subjects;
+}
+
+bool StatisticsFile::has_subjects_of(const std::string& list) const {
+  const auto& subjects = content_->subjects;
+  if (!subjects || subjects->list == list) return subjects.has_value();
+  throw UserError({.expected = fmt::format("second moments of the subjects of list {:.12}, or of none", list),
+                   .found = fmt::format("those of list {:.12}, from {} prompts", subjects->list, subjects->rows),
+                   .where = content_->name,
+                   .remedy = "give the list that they were collected with, or another output file (--out)"});
+}
+
+void StatisticsFile::require_subjects() const {
+  if (content_->subjects) return;
+  throw UserError({.expected = "second moments of subjects, since subject_share is above 0",
+                   .found = "those of general text alone",
+                   .where = content_->name,
+                   .remedy = "add them with 'anchorage stats --subjects', or set subject_share to 0"});
+}
+
+SecondMoment StatisticsFile::subject_moment(std::int64_t layer) const {
+  require_subjects();
+  return whole(layer, subject_moment_name, subject_moment_of(layer));
+}
+
+Matrix StatisticsFile::subject_moment_rows(std::int64_t layer, std::int64_t begin, std::int64_t end) const {
+  require_subjects();
+  return rows(layer, subject_moment_name, subject_moment_of(layer), begin, end);
 }
 
 void StatisticsFile::check_fingerprint(const StatisticsFingerprint& expected) const {
@@ -297,6 +359,50 @@ void StatisticsFile::check_fingerprint(const StatisticsFingerprint& expected) co
                    .found = "statistics of " + words(found),
                    .where = content_->name,
                    .remedy = "collect statistics for this model with `anchorage stats`"});
+}
+
+// --- Adding subjects
+
+struct SubjectMomentsWriter::Content {
+  std::filesystem::path path;
+  StatisticsFile before;
+  hdf5::NewFile file;
+  Group layers;
+  std::size_t added = 0;
+};
+
+SubjectMomentsWriter::SubjectMomentsWriter(const std::filesystem::path& path, const SubjectRows& rows) {
+  StatisticsFile before = StatisticsFile::load(path);
+  check(!before.subjects(), "second moments of subjects are added once");
+  hdf5::NewFile file(path);
+  Group& root = file.root();
+  write_head(root, StatisticsState::finished, before.fingerprint(), before.tokens());
+  root.set_attribute("subjects", rows.list);
+  root.set_attribute("subject_rows", rows.rows);
+  root.set_attribute("without_subjects", sha256_of_file(path));
+  root.write("residual_norm_median", before.residual_norm_median());
+  Group layers = root.create_group("layers");
+  content_ = std::make_unique<Content>(
+      Content{.path = path, .before = std::move(before), .file = std::move(file), .layers = std::move(layers)});
+}
+SubjectMomentsWriter::~SubjectMomentsWriter() = default;
+SubjectMomentsWriter::SubjectMomentsWriter(SubjectMomentsWriter&&) noexcept = default;
+SubjectMomentsWriter& SubjectMomentsWriter::operator=(SubjectMomentsWriter&&) noexcept = default;
+
+void SubjectMomentsWriter::add(const SecondMoment& moment) {
+  require_finite_matrix(moment.moment, subject_moment_of(moment.layer), content_->path, why_not_finite);
+  const Matrix text = content_->before.moment(moment.layer).moment;
+  check(text.rows == moment.moment.rows && text.columns == moment.moment.columns,
+        fmt::format("second moments of layer {} of one size", moment.layer));
+  Group layer = content_->layers.create_group(std::to_string(moment.layer));
+  layer.write(moment_name, text);
+  layer.write(subject_moment_name, moment.moment);
+  ++content_->added;
+}
+
+void SubjectMomentsWriter::commit() {
+  check(content_->added == content_->before.layers().size(), "second moments of subjects for every layer");
+  put_in_place(content_->path, content_->file);
 }
 
 }  // namespace anchorage::io

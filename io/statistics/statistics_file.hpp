@@ -1,13 +1,17 @@
 // The statistics file: second moments of the keys, E[k k^T] [f, f] per layer, and the median norm of the
-// residual stream after each layer up to the last of these (0 for later layers), both on general text
-// (docs/method.md, sections 1 and 3).
+// residual stream after each layer up to the last of these (0 for later layers), both on general text; and, where
+// they were collected, second moments of the keys at the last tokens of subjects (docs/method.md, sections 1 and
+// 3).
 //
 // The file has two states. During collection it holds sums in f64 and the place in the corpus to continue
 // from; each save replaces it atomically. When finished it holds the means in f32. Its HDF5 layout:
 //
 //   /                      attributes schema, state (collecting, finished), model_name, model, tokenizer, corpus,
-//                          sequence_length, tokens; while collecting also target_tokens, position
-//   /layers/<n>            sum [f, f] f64 while collecting, moment [f, f] f32 when finished
+//                          sequence_length, tokens; while collecting also target_tokens, position; with subjects
+//                          also subjects (SHA-256 of their list), subject_rows, without_subjects (SHA-256 of the
+//                          file before they were added)
+//   /layers/<n>            sum [f, f] f64 while collecting, moment [f, f] f32 when finished; with subjects also
+//                          subject_moment [f, f] f32
 //   /residual_norms        [model's layers, n] f32 while collecting
 //   /residual_norm_median  [model's layers] f32 when finished
 //
@@ -75,6 +79,14 @@ struct Statistics {
   bool operator==(const Statistics&) const = default;
 };
 
+// What second moments of subjects were collected from.
+struct SubjectRows {
+  std::string list;       // SHA-256 of the list's file
+  std::int64_t rows = 0;  // prompts over which they are the mean
+
+  bool operator==(const SubjectRows&) const = default;
+};
+
 enum class StatisticsState { absent, collecting, finished };
 StatisticsState statistics_state(const std::filesystem::path& path);
 
@@ -97,6 +109,26 @@ class ProgressWriter {
 };
 
 void save_statistics(const std::filesystem::path& path, const Statistics& statistics);
+
+// Adds second moments of subjects to a finished file, of which everything else stays as it is. Reads and writes one
+// layer at a time. `commit` replaces the file at the path; it throws SystemError when the disk refuses, and the
+// earlier file stays.
+class SubjectMomentsWriter {
+ public:
+  // Throws UserError unless the file is finished, InternalError where it already has such moments.
+  SubjectMomentsWriter(const std::filesystem::path& path, const SubjectRows& rows);
+  ~SubjectMomentsWriter();
+  SubjectMomentsWriter(SubjectMomentsWriter&&) noexcept;
+  SubjectMomentsWriter& operator=(SubjectMomentsWriter&&) noexcept;
+
+  // Call once for each layer of the file. Throws InternalError where the moment has another size than the layer's.
+  void add(const SecondMoment& moment);
+  void commit();
+
+ private:
+  struct Content;
+  std::unique_ptr<Content> content_;
+};
 
 // Returns the progress to continue from: `expected` itself, whose sums are zero, where there is no file yet,
 // otherwise that of the file. Throws UserError when the file belongs to another model, tokenizer, corpus,
@@ -123,6 +155,19 @@ class StatisticsFile {
   // Reads rows [begin, end) of a layer's moment, as they are needed by who holds these rows of its inverse.
   Matrix moment_rows(std::int64_t layer, std::int64_t begin, std::int64_t end) const;
 
+  // Returns what the second moments of subjects were collected from; nothing where the file has none.
+  const std::optional<SubjectRows>& subjects() const;
+  // Whether the file has those of this list, given by its SHA-256. Throws UserError where it has those of another
+  // one.
+  bool has_subjects_of(const std::string& list) const;
+  // Throws UserError that says how to collect them where the file has none.
+  void require_subjects() const;
+  // The same as `moment` and `moment_rows`, of subjects; they require them.
+  SecondMoment subject_moment(std::int64_t layer) const;
+  Matrix subject_moment_rows(std::int64_t layer, std::int64_t begin, std::int64_t end) const;
+  // Returns the SHA-256 of the file as it was before subjects were added; empty where it has none.
+  const std::string& digest_without_subjects() const;
+
   // Throws UserError that names both models unless model and tokenizer are the expected ones; corpus and
   // sequence length are the collector's choice and not compared.
   void check_fingerprint(const StatisticsFingerprint& expected) const;
@@ -131,6 +176,10 @@ class StatisticsFile {
   struct Content;
   explicit StatisticsFile(std::unique_ptr<Content> content);
   void require_layer(std::int64_t layer) const;
+  // Read the dataset `name` of a layer; `what` names its values in messages.
+  SecondMoment whole(std::int64_t layer, const char* name, const std::string& what) const;
+  Matrix rows(std::int64_t layer, const char* name, const std::string& what, std::int64_t begin,
+              std::int64_t end) const;
   std::unique_ptr<Content> content_;
 };
 

@@ -7,9 +7,8 @@
 #include <optional>
 
 #include "io/error.hpp"
-#include "sharding/layer_owners.hpp"
-#include "worker/model/forward.hpp"
 #include "worker/model/text_sequences.hpp"
+#include "worker/statistics/key_sums.hpp"
 
 namespace anchorage::worker {
 namespace {
@@ -27,19 +26,13 @@ struct Captured {
 };
 
 Captured capture(const Transformer& model, const TokenIds& ids, const std::vector<std::int64_t>& layers) {
-  const torch::NoGradGuard no_gradients;
-  const ForwardPass pass(model, lay_out(std::span(&ids, 1), {}, model.device()));
   Captured seen;
   std::vector<torch::Tensor> norms = {torch::empty({std::ssize(ids), 0}, torch::TensorOptions(model.device()))};
-  auto hidden = pass.embed();
-  for (std::int64_t layer = 0; layer <= layers.back(); ++layer) {
-    const BlockOutput output = pass.block(layer, hidden);
-    hidden = output.hidden;
-    if (!model.holds(layer)) continue;
-    if (std::ranges::binary_search(layers, layer)) seen.keys[layer] = output.key.to(torch::kFloat);
-    norms.push_back(hidden.to(torch::kFloat).norm(2, -1, /*keepdim=*/true));
-  }
-  model.stages.deliver();
+  run_blocks(model, lay_out(std::span(&ids, 1), {}, model.device()), layers.back(),
+             [&](std::int64_t layer, const BlockOutput& output) {
+               if (std::ranges::binary_search(layers, layer)) seen.keys[layer] = output.key.to(torch::kFloat);
+               norms.push_back(output.hidden.to(torch::kFloat).norm(2, -1, /*keepdim=*/true));
+             });
   seen.norms = at::cat(norms, 1);
   return seen;
 }
@@ -51,19 +44,18 @@ class Collector {
       : model_(model),
         options_(options),
         communicators_(ranks),
-        text_(options.corpus, tokenizer, options.sequence_length, model.config.vocabulary) {
-    std::ranges::copy_if(options.layers, std::back_inserter(held_), [&](auto layer) { return model.holds(layer); });
-    const auto owners = sharding::layer_owners(std::vector<std::int64_t>(held_.size(), 1), communicators_.size());
-    for (std::size_t i = 0; i < held_.size(); ++i) owners_[held_[i]] = owners[i];
+        text_(options.corpus, tokenizer, options.sequence_length, model.config.vocabulary),
+        sums_(model, options.layers, ranks) {
     io::StatisticsProgress fresh;
     fresh.fingerprint = fingerprint;
     fresh.target_tokens = options.tokens;
     for (const std::int64_t layer : options.layers) fresh.layers.push_back({layer, model.config.d_ff});
     // Every rank reads the file, so all continue from the same place; sums are read by their owners.
     progress_ = io::create_or_resume(options.out, fresh);
-    for (const io::SummedLayer& layer : progress_.layers) {
-      if (model.holds(layer.layer) && owners_.at(layer.layer) == communicators_.rank())
-        sums_[layer.layer] = sum_so_far(layer);
+    if (progress_.tokens > 0) {
+      for (const io::SummedLayer& layer : progress_.layers) {
+        if (sums_.owned().contains(layer.layer)) sums_.restore(layer.layer, io::read_key_sum(options.out, layer));
+      }
     }
     communicators_.world.barrier("statistics file read", one_step_per_layer());
     for (std::int64_t i = 0; i < progress_.position; ++i) text_.next();
@@ -98,7 +90,7 @@ class Collector {
     std::optional<io::ProgressWriter> file;
     if (communicators_.is_root()) file.emplace(options_.out, progress_);
     for (const io::SummedLayer& layer : progress_.layers) {
-      const auto sum = gather_sum(layer);
+      const auto sum = sums_.on_root(layer.layer);
       if (file) file->add(layer, values_of(sum));
     }
     if (file) file->commit();
@@ -114,8 +106,8 @@ class Collector {
                               .moments = {},
                               .residual_norm_median = {}};
     for (const io::SummedLayer& layer : progress_.layers) {
-      const auto sum = gather_sum(layer);
-      if (communicators_.is_root()) statistics.moments.push_back(moment_of(layer, values_of(sum)));
+      const auto sum = sums_.on_root(layer.layer);
+      if (communicators_.is_root()) statistics.moments.push_back(mean_moment(layer.layer, sum, progress_.tokens));
     }
     if (!communicators_.is_root()) return;
     statistics.residual_norm_median = medians();
@@ -126,38 +118,21 @@ class Collector {
   // The timeout of a wait for one step per layer.
   sharding::Timeout one_step_per_layer() const { return sharding::Timeout::steps(std::ssize(progress_.layers)); }
 
-  // [f, f] f64, on the model's device.
-  torch::Tensor sum_so_far(const io::SummedLayer& layer) const {
-    const auto on_device = torch::TensorOptions(model_.device()).dtype(torch::kDouble);
-    if (progress_.tokens == 0) return torch::zeros({layer.size, layer.size}, on_device);
-    std::vector<double> read = io::read_key_sum(options_.out, layer);
-    return torch::from_blob(read.data(), {layer.size, layer.size}, torch::kDouble)
-        .to(on_device, /*non_blocking=*/false, /*copy=*/true);
-  }
-
   // Adds the sequences' keys to the owners' sums, one after the other, in the order of the text.
   void add(const std::vector<TokenIds>& sequences) {
     const auto own = static_cast<std::size_t>(communicators_.rank());
     Captured seen;
     if (own < sequences.size()) seen = capture(model_, sequences[own], options_.layers);
-    const auto nothing = [&](std::int64_t width) {
-      return torch::empty({0, width}, torch::TensorOptions(model_.device()).dtype(torch::kFloat));
+    std::vector<std::int64_t> sizes;
+    for (const TokenIds& sequence : sequences) sizes.push_back(std::ssize(sequence));
+    sums_.add(seen.keys, sizes, "gather keys of general text");
+    const auto no_norms = [&] {
+      return torch::empty({0, layers_seen(model_.stages.index())},
+                          torch::TensorOptions(model_.device()).dtype(torch::kFloat));
     };
-    for (const std::int64_t layer : held_) {
-      const auto keys = seen.keys.contains(layer) ? seen.keys.at(layer) : nothing(model_.config.d_ff);
-      const auto all = communicators_.device.all_gather(keys, "gather keys of general text");
-      if (!sums_.contains(layer)) continue;
-      std::int64_t begin = 0;
-      for (const TokenIds& sequence : sequences) {
-        const auto part = all.narrow(0, begin, std::ssize(sequence)).to(torch::kDouble);
-        sums_.at(layer).addmm_(part.t(), part);
-        begin += std::ssize(sequence);
-      }
-    }
-    norms_.push_back(communicators_.device.all_gather(
-        seen.norms.defined() ? seen.norms : nothing(layers_seen(model_.stages.index())),
-        "gather norms of general text"));
-    for (const TokenIds& sequence : sequences) unsaved_ += std::ssize(sequence);
+    norms_.push_back(communicators_.device.all_gather(seen.norms.defined() ? seen.norms : no_norms(),
+                                                      "gather norms of general text"));
+    for (const std::int64_t size : sizes) unsaved_ += size;
   }
 
   // Counts the layers that a stage holds, up to the last collected one.
@@ -208,49 +183,13 @@ class Collector {
     return medians;
   }
 
-  // Sends the sum from its owner to the holder of the layer in the first replica, and from there to the first
-  // stage: [f, f] f64 on rank 0's CPU, undefined elsewhere. No rank begins before rank 0 has finished with
-  // the previous layer.
-  torch::Tensor gather_sum(const io::SummedLayer& layer) const {
-    constexpr std::string_view operation = "bring key statistics to rank 0";
-    communicators_.world.barrier("wait for a layer's turn");
-    torch::Tensor whole;
-    if (sums_.contains(layer.layer)) {
-      whole = sums_.at(layer.layer);
-      if (communicators_.rank() != 0) communicators_.device.send(whole, 0, operation);
-    } else if (model_.holds(layer.layer) && communicators_.rank() == 0) {
-      whole = torch::empty({layer.size, layer.size}, torch::TensorOptions(model_.device()).dtype(torch::kDouble));
-      communicators_.device.receive(whole, owners_.at(layer.layer), operation);
-    }
-    if (communicators_.rank() != 0) return {};
-    whole = model_.stages.move(whole, model_.stages.stage_of(layer.layer), 0, {layer.size, layer.size},
-                               torch::kDouble, operation);
-    model_.stages.deliver();
-    return communicators_.is_root() ? whole.cpu().contiguous() : torch::Tensor();
-  }
-
-  static std::span<const double> values_of(const torch::Tensor& sum) {
-    return {sum.data_ptr<double>(), static_cast<std::size_t>(sum.numel())};
-  }
-
-  io::SecondMoment moment_of(const io::SummedLayer& layer, std::span<const double> sum) const {
-    io::SecondMoment moment{.layer = layer.layer,
-                            .moment = {.rows = layer.size, .columns = layer.size, .values = {}}};
-    moment.moment.values.reserve(sum.size());
-    for (const double value : sum)
-      moment.moment.values.push_back(static_cast<float>(value / static_cast<double>(progress_.tokens)));
-    return moment;
-  }
-
   const Transformer& model_;
   const StatisticsOptions& options_;
   const Communicators& communicators_;
   TextSequences text_;
-  std::vector<std::int64_t> held_;              // collected layers of this stage
-  std::map<std::int64_t, int> owners_;          // by layer: the owner's replica
-  std::map<std::int64_t, torch::Tensor> sums_;  // [f, f] f64, of the layers that this rank owns
-  std::vector<torch::Tensor> norms_;            // [tokens, layers seen] of this stage, not yet in the progress
-  std::int64_t unsaved_ = 0;                    // tokens of norms_
+  KeySums sums_;
+  std::vector<torch::Tensor> norms_;  // [tokens, layers seen] of this stage, not yet in the progress
+  std::int64_t unsaved_ = 0;          // tokens of norms_
   io::StatisticsProgress progress_;
 };
 

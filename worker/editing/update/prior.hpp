@@ -8,8 +8,14 @@
 
 namespace anchorage::worker {
 
-// Makes the prior of a layer from its second moment, by the method's prior and the transform of its updates.
-// Borrows the statistics, of which it reads rows when they are needed.
+// Makes the prior of a layer from its second moment, by the method's prior and the transform of its updates. The
+// second moment is that of general text or, with hparams.subject_share above 0, the mixture of docs/method.md,
+// section 3:
+//
+//   C = (1 - subject_share) C_text + subject_share C_subjects
+//
+// in f64, for which the statistics must have those of subjects. Borrows the statistics, of which it reads rows when
+// they are needed.
 KeyPrior key_prior_of(const Method& method, const io::Hparams& hparams, const io::StatisticsFile& statistics,
                       std::int64_t layer);
 

@@ -123,6 +123,12 @@ void PromptBuilder::reject_tokens_without_row(PromptRow& row, std::span<const st
   }
 }
 
+PromptRow PromptBuilder::prompt_row(const io::Edit& edit, const std::string& prefix, std::int64_t positions) const {
+  PromptRow built = row(edit.prompt_in_context(prefix), edit.subject, {}, positions);
+  reject_tokens_without_row(built, {});
+  return built;
+}
+
 EditPrompts PromptBuilder::build(const io::Edit& edit, std::span<const std::string> prefixes,
                                  const std::string& kl_prefix, std::int64_t positions) const {
   EditPrompts prompts{

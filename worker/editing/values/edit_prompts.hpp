@@ -47,6 +47,9 @@ class PromptBuilder {
   EditPrompts build(const io::Edit& edit, std::span<const std::string> prefixes, const std::string& kl_prefix = "",
                     std::int64_t positions = std::numeric_limits<std::int64_t>::max()) const;
 
+  // Builds the row of an edit's prompt alone, without its target, after `prefix`. Rejects it as `build` does.
+  PromptRow prompt_row(const io::Edit& edit, const std::string& prefix, std::int64_t positions) const;
+
   // Returns a prompt's ids as the model expects them: with the tokenizer's own special tokens (a start token
   // where it has one and the text does not begin with it).
   TokenIds prompt_ids(const std::string& text) const { return encode(text).ids; }

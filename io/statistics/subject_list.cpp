@@ -1,0 +1,117 @@
+#include "io/statistics/subject_list.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+#include "io/edits/container.hpp"
+#include "io/edits/fields.hpp"
+#include "io/error.hpp"
+#include "io/files/digest.hpp"
+
+namespace anchorage::io {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t templates_per_subject = 2;
+constexpr std::array template_fields = {"templates", "prompt_templates", "prompts", "prompt"};
+constexpr std::array relation_fields = {"subjects", "samples"};
+
+// Returns the first of the fields that the record has, or "".
+std::string_view field_of(const json& record, std::span<const char* const> fields) {
+  const auto found = std::ranges::find_if(fields, [&](const char* field) { return record.contains(field); });
+  return found == fields.end() ? std::string_view() : *found;
+}
+
+// Reads the templates as they stand in the record; at least one.
+std::vector<std::string> templates_of(const json& record) {
+  const std::string_view field = field_of(record, template_fields);
+  if (field.empty()) throw BadRecord("it has none of the fields 'prompt', 'templates' and 'prompt_templates'");
+  std::vector<std::string> templates = prompt_list(record, field);
+  if (templates.empty()) throw BadRecord(fmt::format("field '{}' is empty", field));
+  return templates;
+}
+
+// Returns the template of a relation, in which the subject's place must be marked: there is no subject to look for.
+const std::string& marked(const std::string& text) {
+  if (text.find("{}") == text.npos)
+    throw BadRecord(fmt::format("template '{}' has no {{}} where the subject goes", text));
+  return text;
+}
+
+std::vector<std::string> subjects_of_relation(const json& record, std::string_view field) {
+  std::vector<std::string> subjects;
+  if (field == "samples") {
+    for (const json& sample : entries_of(record.at("samples")))
+      subjects.push_back(required_text(sample, "subject"));
+  } else {
+    subjects = text_list(record, field);
+  }
+  if (subjects.empty()) throw BadRecord(fmt::format("field '{}' is empty", field));
+  return subjects;
+}
+
+class Reader {
+ public:
+  void read(const json& record, const std::string& where) {
+    where_ = where;
+    if (!record.is_object()) throw BadRecord(fmt::format("{} where an object is expected", kind_of(record)));
+    const std::string_view relation = field_of(record, relation_fields);
+    if (relation.empty()) {
+      const std::string subject = required_text(record, "subject");
+      for (const std::string& text : templates_of(record)) add(subject, text);
+      return;
+    }
+    const std::vector<std::string> subjects = subjects_of_relation(record, relation);
+    const std::vector<std::string> templates = templates_of(record);
+    for (std::size_t i = 0; i < subjects.size(); ++i) {
+      for (std::size_t j = 0; j < std::min(templates_per_subject, templates.size()); ++j)
+        add(subjects[i], marked(templates[(i + j) % templates.size()]));
+    }
+  }
+
+  std::vector<SubjectPrompt> take() { return std::move(prompts_); }
+
+ private:
+  void add(const std::string& subject, const std::string& text) {
+    std::string prompt = template_of(text, subject);
+    if (seen_.emplace(subject, prompt).second)
+      prompts_.push_back({.subject = subject, .prompt = std::move(prompt), .where = where_});
+  }
+
+  std::string where_;
+  std::set<std::pair<std::string, std::string>> seen_;
+  std::vector<SubjectPrompt> prompts_;
+};
+
+[[noreturn]] void refuse(const std::string& reason, const std::string& where) {
+  throw UserError({.expected = "a subject with a prompt, or a relation of templates and subjects",
+                   .found = reason,
+                   .where = where,
+                   .remedy = "see docs/formats.md for lists of subjects"});
+}
+
+}  // namespace
+
+SubjectList read_subject_list(const std::filesystem::path& path) {
+  Reader reader;
+  for (const Record& record : read_records(path)) {
+    if (const auto* unreadable = std::get_if<Unreadable>(&record.content)) refuse(unreadable->reason, record.where);
+    try {
+      reader.read(std::get<json>(record.content), record.where);
+    } catch (const BadRecord& bad) {
+      refuse(bad.what(), record.where);
+    }
+  }
+  return {.digest = sha256_of_file(path), .prompts = reader.take()};
+}
+
+}  // namespace anchorage::io

@@ -1,0 +1,129 @@
+#include "worker/statistics/subject_statistics.hpp"
+
+#include <torch/utils.h>
+#include <algorithm>
+#include <array>
+#include <map>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "io/error.hpp"
+#include "io/log.hpp"
+#include "sharding/edit_groups.hpp"
+#include "worker/statistics/key_sums.hpp"
+#include "worker/stopwatch.hpp"
+
+namespace anchorage::worker {
+namespace {
+
+constexpr std::int64_t rows_per_pass = 32;  // the unit of work: independent of the number of ranks
+
+// What a prompt may follow, without the period that is put after each (PromptBuilder).
+constexpr std::array openings = {
+    "In the report, it is said that this is known",
+    "As the article explains, there is more to it",
+    "It was a quiet morning, and nothing had changed",
+    "Many people have written about this over the years",
+    "The following is taken from a longer text",
+    "There is one thing that should be said first",
+    "Here is what the notes say about it",
+    "The question came up again later that day",
+};
+
+std::string opening_of(std::int64_t number) {
+  if (number % 2 == 0) return "";
+  return openings[static_cast<std::size_t>(number / 2) % openings.size()];
+}
+
+// Returns the keys at the rows' last tokens, by layer, of the layers that this stage holds: [rows, f] f32.
+std::map<std::int64_t, torch::Tensor> last_keys(const Transformer& model, std::span<const TokenIds> rows,
+                                                const std::vector<std::int64_t>& layers) {
+  TokenLayout layout = lay_out(rows, {}, model.device());
+  std::vector<std::int64_t> last;
+  for (std::size_t row = 0; row < rows.size(); ++row) last.push_back(layout.row_begin[row + 1] - 1);
+  const auto tokens = index_tensor(last, model.device());
+  std::map<std::int64_t, torch::Tensor> keys;
+  run_blocks(model, std::move(layout), layers.back(), [&](std::int64_t layer, const BlockOutput& output) {
+    if (std::ranges::binary_search(layers, layer))
+      keys[layer] = output.key.index_select(0, tokens).to(torch::kFloat);
+  });
+  return keys;
+}
+
+// Adds the keys of all rows, group by group: in each round every replica takes the next group.
+void add_rows(KeySums& sums, const Transformer& model, std::span<const TokenIds> rows, const Communicators& ranks,
+              const std::function<void(std::int64_t)>& progress) {
+  const sharding::EditGroups groups(std::ssize(rows), rows_per_pass, ranks.size());
+  for (std::int64_t first = 0; first < groups.count(); first += ranks.size()) {
+    std::vector<std::int64_t> sizes;
+    std::map<std::int64_t, torch::Tensor> keys;
+    for (std::int64_t group = first; group < std::min(first + ranks.size(), groups.count()); ++group) {
+      const sharding::Range range = groups.edits_of_group(group);
+      sizes.push_back(range.size());
+      if (group == first + ranks.rank()) keys = last_keys(model, part_of(rows, range), sums.layers());
+    }
+    sums.add(keys, sizes, "gather keys of subjects");
+    const std::int64_t done = std::min((first + ranks.size()) * rows_per_pass, std::ssize(rows));
+    if (ranks.is_root()) progress(done);
+  }
+}
+
+void write(const KeySums& sums, std::int64_t rows, const std::string& list, const std::filesystem::path& statistics,
+           const Communicators& ranks) {
+  std::optional<io::SubjectMomentsWriter> file;
+  if (ranks.is_root()) file.emplace(statistics, io::SubjectRows{.list = list, .rows = rows});
+  for (const std::int64_t layer : sums.layers()) {
+    const auto sum = sums.on_root(layer);
+    if (file) file->add(mean_moment(layer, sum, rows));
+  }
+  if (file) file->commit();
+}
+
+}  // namespace
+
+SubjectTokens subject_tokens(const PromptBuilder& prompts, const io::SubjectList& list, std::int64_t positions) {
+  SubjectTokens tokens;
+  for (std::size_t i = 0; i < list.prompts.size(); ++i) {
+    const io::SubjectPrompt& one = list.prompts[i];
+    PromptRow row = prompts.prompt_row({.subject = one.subject, .prompt = one.prompt},
+                                       opening_of(static_cast<std::int64_t>(i)), positions);
+    if (row.is_usable()) {
+      row.ids.resize(static_cast<std::size_t>(row.subject_last + 1));
+      tokens.rows.push_back(std::move(row.ids));
+    } else if (tokens.left_out++ == 0) {
+      tokens.first_left_out =
+          fmt::format("subject '{}' in '{}' ({}): {}", one.subject, one.prompt, one.where, row.rejection);
+    }
+  }
+  return tokens;
+}
+
+SubjectSummary collect_subject_moments(const Transformer& model, const PromptBuilder& prompts,
+                                       const io::SubjectList& list, const std::filesystem::path& statistics,
+                                       const Communicators& ranks,
+                                       const std::function<void(std::int64_t)>& progress) {
+  SubjectSummary summary;
+  {
+    const Stopwatch watch(summary.seconds);
+    const SubjectTokens tokens = subject_tokens(prompts, list, model.config.max_positions);
+    if (tokens.rows.empty()) {
+      throw io::UserError(
+          {.expected = "a list of subjects with a prompt that can be used",
+           .found = fmt::format("none of {}; the first: {}", tokens.left_out, tokens.first_left_out),
+           .where = "--subjects",
+           .remedy = "give another list"});
+    }
+    if (tokens.left_out > 0 && ranks.is_root()) {
+      spdlog::warn("{} prompts about subjects are left out; the first: {}", tokens.left_out, tokens.first_left_out);
+    }
+    KeySums sums(model, io::StatisticsFile::load(statistics).layers(), ranks);
+    add_rows(sums, model, tokens.rows, ranks, progress);
+    write(sums, std::ssize(tokens.rows), list.digest, statistics, ranks);
+    summary.rows = std::ssize(tokens.rows);
+    summary.left_out = tokens.left_out;
+  }
+  return summary;
+}
+
+}  // namespace anchorage::worker
