@@ -8,11 +8,11 @@
 
 #include "io/edits/edit_ids.hpp"
 #include "io/error.hpp"
-#include "io/files/digest.hpp"
 #include "io/statistics/statistics_file.hpp"
 #include "launch/commands/requested_hparams.hpp"
 #include "launch/program/chat_template.hpp"
 #include "launch/program/fingerprints.hpp"
+#include "launch/program/finished_statistics.hpp"
 
 namespace anchorage::launch {
 namespace {
@@ -28,7 +28,7 @@ std::vector<std::string> absolute_paths(const std::vector<std::string>& paths) {
 }
 
 // Returns the digests of model, tokenizer and statistics; the statistics must belong to this model and
-// tokenizer and have the edited layers.
+// tokenizer and have the edited layers, and those of subjects where the hyper-parameters give them a share.
 std::map<std::string, std::string> checked_fingerprints(const std::filesystem::path& path,
                                                         const io::Hparams& hparams, const io::ModelDirectory& model,
                                                         Session& session) {
@@ -43,8 +43,9 @@ std::map<std::string, std::string> checked_fingerprints(const std::filesystem::p
                          .where = path.string(),
                          .remedy = "collect them with 'anchorage stats --layers'"});
   }
-  return {
-      {"model", fingerprint.model}, {"tokenizer", fingerprint.tokenizer}, {"statistics", io::sha256_of_file(path)}};
+  return {{"model", fingerprint.model},
+          {"tokenizer", fingerprint.tokenizer},
+          {"statistics", statistics_digest(path, hparams)}};
 }
 
 }  // namespace

@@ -9,11 +9,11 @@
 #include "coordinator/batch_report.hpp"
 #include "coordinator/named_edit.hpp"
 #include "io/error.hpp"
-#include "io/files/digest.hpp"
 #include "io/hparams/hparams.hpp"
 #include "io/run/journal/live_segments.hpp"
 #include "io/run/run_directory.hpp"
 #include "launch/program/command_line.hpp"
+#include "launch/program/finished_statistics.hpp"
 #include "launch/program/rebuilt_weights.hpp"
 #include "sharding/collective/host_communicator.hpp"
 #include "worker/editing/update/layer_solver.hpp"
@@ -41,9 +41,10 @@ std::vector<io::RecordedPlace> places_of(const Options& options, const io::Journ
 }
 
 // Opens the statistics that the run began with.
-io::StatisticsFile statistics_of(const io::RunRecord& record) {
+io::StatisticsFile statistics_of(const io::RunRecord& record, const io::Hparams& hparams) {
   auto statistics = io::StatisticsFile::load(record.statistics);
-  const std::string found = io::sha256_of_file(record.statistics), &begun = record.fingerprints.at("statistics");
+  const std::string found = statistics_digest(record.statistics, hparams),
+                    &begun = record.fingerprints.at("statistics");
   if (found == begun) return statistics;
   throw io::UserError({.expected = fmt::format("the statistics that the run began with, {:.12}...", begun),
                        .found = fmt::format("{:.12}...", found),
@@ -57,7 +58,7 @@ io::RemovalRecord take_out(const sharding::Removal& request, const io::RunRecord
   const auto method = worker::method_named(record.method);
   worker::require_removable(method);
   const auto hparams = io::parse_hparams(record.hparams, "run.yaml").hparams;
-  const auto statistics = statistics_of(record);
+  const auto statistics = statistics_of(record, hparams);
   const auto model = io::ModelDirectory::open(record.model);
   const auto weights = rebuilt_weights(model, updates);
   io::RemovalRecord removal{.edits = request.edits, .layers = {}};

@@ -1,6 +1,6 @@
-// `anchorage stats`: collects the second moments of the keys on general text, or imports others'. Prints what the
-// file holds. Exit codes: 0; 2 for bad input; 1 for any other failure; what was collected is kept and the same
-// command continues it.
+// `anchorage stats`: collects the second moments of the keys on general text, or imports others', and adds those at
+// the last tokens of subjects. Prints what the file holds. Exit codes: 0; 2 for bad input; 1 for any other failure;
+// what was collected is kept and the same command continues it.
 #include <fmt/format.h>
 
 #include <charconv>
@@ -10,6 +10,7 @@
 #include "io/files/digest.hpp"
 #include "io/log.hpp"
 #include "io/statistics/rome_statistics.hpp"
+#include "io/statistics/subject_list.hpp"
 #include "launch/commands/stage_choice.hpp"
 #include "launch/program/comma_list.hpp"
 #include "launch/program/command_line.hpp"
@@ -19,6 +20,7 @@
 #include "launch/program/number_checks.hpp"
 #include "launch/program/opened_model.hpp"
 #include "worker/statistics/key_statistics.hpp"
+#include "worker/statistics/subject_statistics.hpp"
 
 namespace anchorage::launch {
 namespace {
@@ -27,7 +29,10 @@ struct Options {
   std::string model;
   worker::StatisticsOptions statistics;
   std::optional<std::int64_t> sequence_length;
-  std::vector<std::string> rome;  // LAYER=FILE
+  std::vector<std::string> rome;   // LAYER=FILE
+  std::filesystem::path subjects;  // a list; empty: none
+
+  bool has_text() const { return !statistics.corpus.empty() || !statistics.layers.empty(); }
 };
 
 void check_layers(const std::vector<std::int64_t>& layers, const io::ModelConfig& config, const char* option) {
@@ -100,6 +105,100 @@ int import_moments(const Options& options, const io::ModelDirectory& directory, 
   return done;
 }
 
+void require_text(const worker::StatisticsOptions& wanted) {
+  if (!wanted.corpus.empty() && !wanted.layers.empty()) return;
+  throw io::UserError({.expected = "a text and the layers to collect for, or statistics to import",
+                       .found = wanted.corpus.empty() ? "no text" : "no layers",
+                       .where = wanted.corpus.empty() ? "--corpus" : "--layers",
+                       .remedy = "give --corpus and --layers, or --rome; or --subjects alone, for a file that is "
+                                 "finished"});
+}
+
+// The model, which is opened when something has to be collected with it.
+class ModelOnDemand {
+ public:
+  ModelOnDemand(const ModelArgument& argument, const io::ModelConfig& config, Session& session)
+      : argument_(argument), config_(config), session_(session) {}
+
+  const OpenedModel& open() {
+    if (!model_) {
+      session_.arrange(choose_stages(workload_of(config_, session_), session_).stages);
+      model_.emplace(open_model(argument_, session_));
+    }
+    return *model_;
+  }
+
+ private:
+  const ModelArgument& argument_;
+  const io::ModelConfig& config_;
+  Session& session_;
+  std::optional<OpenedModel> model_;
+};
+
+// Collects the second moments of text, unless the file has them.
+worker::StatisticsSummary collect_text(const worker::StatisticsOptions& wanted,
+                                       const io::StatisticsFingerprint& fingerprint, ModelOnDemand& model,
+                                       Session& session) {
+  if (is_finished(wanted.out, fingerprint, wanted.layers, wanted.tokens))
+    return {.tokens = wanted.tokens, .tokens_resumed = wanted.tokens};
+  const OpenedModel& opened = model.open();
+  const auto progress = [&](std::int64_t tokens) { spdlog::info("{} of {} tokens", tokens, wanted.tokens); };
+  return worker::collect_key_statistics(opened.transformer, opened.tokenizer, fingerprint, wanted,
+                                        session.communicators(), progress);
+}
+
+// Adds the second moments of subjects to a finished file, unless it has those of this list.
+worker::SubjectSummary collect_subjects(const io::SubjectList& list, const std::filesystem::path& path,
+                                        ModelOnDemand& model, Session& session) {
+  const auto file = io::StatisticsFile::load(path);
+  if (file.has_subjects_of(list.digest)) return {.rows = file.subjects()->rows};
+  const OpenedModel& opened = model.open();
+  const worker::PromptBuilder prompts(opened.tokenizer, opened.directory.config().vocabulary);
+  const auto progress = [&](std::int64_t done) {
+    spdlog::info("{} of {} prompts about subjects", done, list.prompts.size());
+  };
+  return worker::collect_subject_moments(opened.transformer, prompts, list, path, session.communicators(),
+                                         progress);
+}
+
+// Where the file is finished and has other subjects: before anything is collected for it.
+void refuse_other_subjects(const std::filesystem::path& path, const io::SubjectList& list) {
+  if (io::statistics_state(path) == io::StatisticsState::finished)
+    static_cast<void>(io::StatisticsFile::load(path).has_subjects_of(list.digest));
+}
+
+// Opens a file for --subjects alone: what it was collected from does not matter, if it was this model.
+worker::StatisticsSummary finished_statistics(worker::StatisticsOptions& wanted,
+                                              const io::StatisticsFingerprint& fingerprint) {
+  const auto file = io::StatisticsFile::load(wanted.out);
+  file.check_fingerprint(fingerprint);
+  wanted.layers = file.layers();
+  return {.tokens = file.tokens(), .tokens_resumed = file.tokens()};
+}
+
+void print_summary(const worker::StatisticsOptions& wanted, const worker::StatisticsSummary& text,
+                   const std::optional<worker::SubjectSummary>& subjects, Session& session) {
+  if (session.json()) {
+    nlohmann::json document{{"out", wanted.out.string()},
+                            {"layers", wanted.layers},
+                            {"tokens", text.tokens},
+                            {"tokens_resumed", text.tokens_resumed},
+                            {"seconds", text.seconds}};
+    if (subjects) {
+      document["subjects"] = {
+          {"rows", subjects->rows}, {"left_out", subjects->left_out}, {"seconds", subjects->seconds}};
+    }
+    session.print(document);
+    return;
+  }
+  session.print(fmt::format("{}: second moments of {} layers from {} tokens, in {:.1f} s\n", wanted.out.string(),
+                            wanted.layers.size(), text.tokens, text.seconds));
+  if (subjects) {
+    session.print(fmt::format("{}: those of subjects from {} prompts, in {:.1f} s\n", wanted.out.string(),
+                              subjects->rows, subjects->seconds));
+  }
+}
+
 int run(Options options, Session& session) {
   auto& wanted = options.statistics;
   std::ranges::sort(wanted.layers);
@@ -109,36 +208,34 @@ int run(Options options, Session& session) {
   require_base_model(argument);
   const auto directory = io::ModelDirectory::open(argument.base);
   if (!options.rome.empty()) return import_moments(options, directory, session);
-  if (wanted.corpus.empty() || wanted.layers.empty()) {
-    throw io::UserError({.expected = "a text and the layers to collect for, or statistics to import",
-                         .found = wanted.corpus.empty() ? "no text" : "no layers",
-                         .where = wanted.corpus.empty() ? "--corpus" : "--layers",
-                         .remedy = "give --corpus and --layers, or --rome"});
+  std::optional<io::SubjectList> list;
+  if (!options.subjects.empty()) {
+    list = io::read_subject_list(options.subjects);
+    refuse_other_subjects(wanted.out, *list);
   }
-  check_layers(wanted.layers, directory.config(), "--layers");
+  const bool subjects_alone = list && !options.has_text();
+  if (!subjects_alone) {
+    require_text(wanted);
+    check_layers(wanted.layers, directory.config(), "--layers");
+  }
   wanted.sequence_length = sequence_length(options.sequence_length, directory.config());
   auto fingerprint = fingerprint_of(directory, session.host());
-  fingerprint.corpus = io::sha256_of_file(wanted.corpus);
-  fingerprint.sequence_length = wanted.sequence_length;
-
-  worker::StatisticsSummary summary{.tokens = wanted.tokens, .tokens_resumed = wanted.tokens};
-  if (!is_finished(wanted.out, fingerprint, wanted.layers, wanted.tokens)) {
-    session.arrange(choose_stages(workload_of(directory.config(), session), session).stages);
-    const OpenedModel model = open_model(argument, session);
-    const auto progress = [&](std::int64_t tokens) { spdlog::info("{} of {} tokens", tokens, wanted.tokens); };
-    summary = worker::collect_key_statistics(model.transformer, model.tokenizer, fingerprint, wanted,
-                                             session.communicators(), progress);
-  }
-  if (session.json()) {
-    session.print(nlohmann::json{{"out", wanted.out.string()},
-                                 {"layers", wanted.layers},
-                                 {"tokens", summary.tokens},
-                                 {"tokens_resumed", summary.tokens_resumed},
-                                 {"seconds", summary.seconds}});
+  ModelOnDemand model(argument, directory.config(), session);
+  worker::StatisticsSummary summary;
+  if (subjects_alone) {
+    summary = finished_statistics(wanted, fingerprint);
   } else {
-    session.print(fmt::format("{}: second moments of {} layers from {} tokens, in {:.1f} s\n", wanted.out.string(),
-                              wanted.layers.size(), summary.tokens, summary.seconds));
+    fingerprint.corpus = io::sha256_of_file(wanted.corpus);
+    fingerprint.sequence_length = wanted.sequence_length;
+    summary = collect_text(wanted, fingerprint, model, session);
   }
+  std::optional<worker::SubjectSummary> subjects;
+  if (list) {
+    // Rank 0 writes the last of the text's alone.
+    session.host().barrier("wait for the statistics", sharding::Timeout::steps(std::ssize(wanted.layers) + 1));
+    subjects = collect_subjects(*list, wanted.out, model, session);
+  }
+  print_summary(wanted, summary, subjects, session);
   return done;
 }
 
@@ -158,13 +255,18 @@ void add_stats_command(CommandLine& line) {
       ->add_option("--sequence-length", options->sequence_length,
                    "tokens seen at once; 512 where not given, or the model's positions if these are fewer")
       ->check(CLI::Range(2, 1 << 20));
+  auto* subjects = command->add_option(
+      "--subjects", options->subjects,
+      "prompts about subjects, *.jsonl or *.json: adds the second moments at the subjects' last tokens; without "
+      "--corpus and --layers, to a file that is finished");
   command
       ->add_option(
           "--rome", options->rome,
           "LAYER=FILE,...: instead of collecting, import what ROME, MEMIT or EasyEdit collected for this model "
           "(.npz with mom2)")
       ->excludes(corpus)
-      ->excludes(layers);
+      ->excludes(layers)
+      ->excludes(subjects);
   command->add_option("--out", wanted.out, "the statistics file; an interrupted one is continued")->required();
   add_session_options(*command, line.session);
   add_stages_option(*command, line.session);

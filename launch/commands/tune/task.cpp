@@ -11,6 +11,7 @@
 #include "launch/commands/tune/sample.hpp"
 #include "launch/program/chat_template.hpp"
 #include "launch/program/fingerprints.hpp"
+#include "launch/program/finished_statistics.hpp"
 #include "launch/program/model_argument.hpp"
 #include "launch/program/model_findings.hpp"
 #include "worker/editing/unused_hparams.hpp"
@@ -43,6 +44,22 @@ void require_files(const TuneOptions& options) {
                          .where = options.out.string(),
                          .remedy = "name another one with --out"});
   }
+}
+
+// Opens the statistics that are given. Those that are not are collected from text alone, which cannot serve a
+// subject_share.
+std::optional<io::StatisticsFile> given_statistics(const TuneTask& task) {
+  if (!task.options.statistics.empty()) {
+    auto given = io::StatisticsFile::load(task.options.statistics);
+    given.check_fingerprint(task.fingerprint);
+    if (task.start.subject_share > 0) given.require_subjects();
+    return given;
+  }
+  if (task.start.subject_share == 0) return std::nullopt;
+  throw io::UserError({.expected = "statistics with second moments of subjects, since subject_share is above 0",
+                       .found = "none",
+                       .where = "--stats",
+                       .remedy = "make them with 'anchorage stats --subjects', or set subject_share to 0"});
 }
 
 // Encodes the sample: the facts to trace, and the text that follows the one of the second moments.
@@ -96,10 +113,7 @@ TuneTask read_task(TuneOptions options, Session& session) {
   task.uses_weight = worker::unmet_condition("mom2_update_weight", method, task.start).empty();
   task.sequence_length = sequence_length(given.sequence_length, task.directory.config());
   task.fingerprint = fingerprint_of(task.directory, session.host());
-  if (!given.statistics.empty()) {
-    task.given = io::StatisticsFile::load(given.statistics);
-    task.given->check_fingerprint(task.fingerprint);
-  }
+  task.given = given_statistics(task);
   task.fingerprint.corpus = io::sha256_of_file(given.corpus);
   task.fingerprint.sequence_length = task.sequence_length;
   render_all_prompts(task.sample, task.directory.path(), given.chat_template, session.host());
@@ -116,7 +130,7 @@ nlohmann::json inputs_of(const TuneTask& task, const Session& session) {
           {"format", options.format.value_or("auto")},
           {"chat template", options.chat_template},
           {"corpus", task.fingerprint.corpus},
-          {"statistics", options.statistics.empty() ? "" : io::sha256_of_file(options.statistics)},
+          {"statistics", options.statistics.empty() ? "" : statistics_digest(options.statistics, task.start)},
           {"method", options.method},
           {"hyper-parameters", io::to_yaml(task.start)},
           {"limit", options.limit},
