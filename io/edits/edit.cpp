@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include <span>
+#include <utility>
 
 #include "io/edits/fields.hpp"
 #include "io/edits/formats.hpp"
@@ -25,7 +26,23 @@ std::size_t place_in_chat(const std::string& chat, const std::string& prompt) {
   return chat.find(prompt.substr(0, prompt.find_last_not_of(" \t\r\n") + 1));
 }
 
+nlohmann::ordered_json json_of(const std::vector<Neighbor>& neighbors) {
+  auto list = nlohmann::ordered_json::array();
+  for (const Neighbor& neighbor : neighbors) {
+    nlohmann::ordered_json json{{"prompt", neighbor.prompt}, {"answer", neighbor.answer}};
+    if (!neighbor.aliases.empty()) json["aliases"] = neighbor.aliases;
+    list.push_back(std::move(json));
+  }
+  return list;
+}
+
 }  // namespace
+
+std::vector<std::string> Neighbor::accepted_answers() const {
+  std::vector<std::string> answers{answer};
+  answers.insert(answers.end(), aliases.begin(), aliases.end());
+  return answers;
+}
 
 std::string Edit::filled_prompt() const {
   return filled(prompt, *this);
@@ -66,10 +83,8 @@ std::string to_json(const Edit& edit) {
   if (!edit.ground_truth.empty()) json["ground_truth"] = edit.ground_truth;
   if (edit.target_prefix) json["target_prefix"] = *edit.target_prefix;
   if (!edit.paraphrases.empty()) json["paraphrases"] = edit.paraphrases;
-  for (const Neighbor& neighbor : edit.neighborhood) {
-    json["neighborhood"].push_back(
-        nlohmann::ordered_json{{"prompt", neighbor.prompt}, {"answer", neighbor.answer}});
-  }
+  if (!edit.neighborhood.empty()) json["neighborhood"] = json_of(edit.neighborhood);
+  if (!edit.portability.empty()) json["portability"] = json_of(edit.portability);
   if (!edit.source.empty()) json["source"] = edit.source;
   if (!edit.tags.empty()) json["tags"] = edit.tags;
   if (!edit.chat_prompt.empty()) json["chat_prompt"] = edit.chat_prompt;

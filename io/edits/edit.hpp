@@ -10,10 +10,15 @@
 
 namespace anchorage::io {
 
-// A prompt that the edit must leave alone, and what the model should continue answering.
+// A prompt beside those of the fact itself, and what the model should answer: one that the edit must leave alone,
+// or one whose answer follows from the edit.
 struct Neighbor {
   std::string prompt;
   std::string answer;
+  std::vector<std::string> aliases{};  // what a free answer may say as well
+
+  // Returns the answer, then its aliases.
+  std::vector<std::string> accepted_answers() const;
 
   bool operator==(const Neighbor&) const = default;
 };
@@ -27,7 +32,8 @@ struct Edit {
   std::optional<std::string> target_prefix{};  // between prompt and target; none: typical_target_prefix
   std::vector<std::string> paraphrases{};
   std::vector<Neighbor> neighborhood{};
-  std::string source{};  // where the fact comes from
+  std::vector<Neighbor> portability{};  // what follows from the edit
+  std::string source{};                 // where the fact comes from
   std::vector<std::string> tags{};
   // The prompt within a chat, as the model's template renders it; empty where the edit is made without a
   // chat. It contains the prompt's text and so holds "{}" once.

@@ -63,6 +63,16 @@ std::string first_text_in(const json& value, std::string_view key) {
   return text_in(*first, key);
 }
 
+void add_texts_in(const json& value, std::string_view key, std::vector<std::string>& texts) {
+  if (value.is_null()) return;
+  if (value.is_array()) {
+    for (const json& entry : value) add_texts_in(entry, key, texts);
+    return;
+  }
+  std::string text = text_in(value, key);
+  if (!text.empty() && std::ranges::count(texts, text) == 0) texts.push_back(std::move(text));
+}
+
 std::string required(const json& record, std::string_view key, Reading reading) {
   const json& value = field(record, key);
   if (value.is_null()) throw BadRecord(fmt::format("field '{}' is missing", key));
@@ -128,12 +138,18 @@ std::vector<std::string> text_list(const json& record, std::string_view key) {
   return listed(record, key, text_in);
 }
 
+std::vector<std::string> flat_text_list(const json& record, std::string_view key) {
+  std::vector<std::string> texts;
+  add_texts_in(field(record, key), key, texts);
+  return texts;
+}
+
 std::vector<std::string> prompt_list(const json& record, std::string_view key) {
   return listed(record, key, prompt_in);
 }
 
 std::vector<Neighbor> neighbors(const json& record, std::string_view prompt_key, std::string_view answer_key,
-                                const std::string& fallback) {
+                                const std::string& fallback, Aliases aliases) {
   const json& prompts = field(record, prompt_key);
   const json& answers = field(record, answer_key);
   if (prompts.is_null()) return {};
@@ -142,8 +158,12 @@ std::vector<Neighbor> neighbors(const json& record, std::string_view prompt_key,
     std::string answer = first_text_in(given, answer_key);
     if (answer.empty()) answer = fallback;
     std::string text = prompt_in(prompt, prompt_key);
-    if (!text.empty() && !answer.empty())
-      result.push_back({.prompt = std::move(text), .answer = std::move(answer)});
+    if (text.empty() || answer.empty()) return;
+    result.push_back({.prompt = std::move(text), .answer = std::move(answer)});
+    if (aliases == Aliases::left_out) return;
+    std::vector<std::string>& others = result.back().aliases;
+    add_texts_in(given, answer_key, others);
+    std::erase(others, result.back().answer);
   };
   if (!prompts.is_array()) {
     add(prompts, answers);

@@ -40,13 +40,18 @@ std::optional<std::string> text_as_it_is(const nlohmann::json& record, std::stri
 std::string optional_text(const nlohmann::json& record, std::string_view key);
 // Reads a text or a list of texts; returns none where the field is missing or null. Leaves empty texts out.
 std::vector<std::string> text_list(const nlohmann::json& record, std::string_view key);
+// Reads a text, a list of texts, or lists of such lists, into one list in which no text repeats.
+std::vector<std::string> flat_text_list(const nlohmann::json& record, std::string_view key);
 std::vector<std::string> prompt_list(const nlohmann::json& record, std::string_view key);
 
-// Reads one prompt with its answer (or the list of the answer's aliases), or equally long lists of both.
-// `fallback` stands in for a missing answer; a prompt that still has no answer cannot be scored and is left
-// out.
+enum class Aliases { left_out, kept };
+
+// Reads one prompt with its answer (or the list of the answer's aliases, the first of which is the answer), or
+// equally long lists of both. `fallback` stands in for a missing answer; a prompt that still has no answer cannot
+// be scored and is left out.
 std::vector<Neighbor> neighbors(const nlohmann::json& record, std::string_view prompt_key,
-                                std::string_view answer_key, const std::string& fallback);
+                                std::string_view answer_key, const std::string& fallback,
+                                Aliases aliases = Aliases::left_out);
 
 // Returns the prompt with "{}" for the subject: unchanged where it has one "{}", else with its one occurrence
 // of the subject replaced. The ROME family replaces every occurrence and then refuses more than one; so does

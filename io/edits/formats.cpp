@@ -55,12 +55,31 @@ void refuse_misspelt_fields(const json& record) {
   constexpr std::array<std::string_view, 11> known{"id",           "subject",       "prompt",      "target",
                                                    "ground_truth", "target_prefix", "paraphrases", "neighborhood",
                                                    "source",       "tags",          "chat_prompt"};
+  // Others' fields come closer to these: "probability", "target_id".
+  constexpr std::array<std::string_view, 1> known_to_the_letter{"portability"};
+  const auto refuse = [](const std::string& key, std::string_view meant) {
+    throw BadRecord(fmt::format("field '{}' is not known; is '{}' meant?", key, meant));
+  };
   for (const auto& [key, value] : record.items()) {
     const NearestName nearest = nearest_name(key, known);
-    if (nearest.distance > 0 && 3 * nearest.distance <= nearest.name.size()) {
-      throw BadRecord(fmt::format("field '{}' is not known; is '{}' meant?", key, nearest.name));
-    }
+    if (nearest.distance > 0 && 3 * nearest.distance <= nearest.name.size()) refuse(key, nearest.name);
+    const NearestName close = nearest_name(key, known_to_the_letter);
+    if (close.distance == 1) refuse(key, close.name);
   }
+}
+
+// Reads a list of {"prompt", "answer"}, each with "aliases" where an answer has some.
+std::vector<Neighbor> read_neighbors(const json& record, const char* key) {
+  std::vector<Neighbor> result;
+  const auto list = record.find(key);
+  if (list == record.end() || list->is_null()) return result;
+  if (!list->is_array()) throw BadRecord(fmt::format("field '{}' is not a list", key));
+  for (const json& neighbor : *list) {
+    result.push_back({.prompt = required_prompt(neighbor, "prompt"),
+                      .answer = required_text(neighbor, "answer"),
+                      .aliases = text_list(neighbor, "aliases")});
+  }
+  return result;
 }
 
 Edit read_native(const json& record) {
@@ -75,13 +94,8 @@ Edit read_native(const json& record) {
   edit.source = optional_text(record, "source");
   edit.tags = text_list(record, "tags");
   refuse_misspelt_fields(record);
-  const auto neighborhood = record.find("neighborhood");
-  if (neighborhood == record.end() || neighborhood->is_null()) return edit;
-  if (!neighborhood->is_array()) throw BadRecord("field 'neighborhood' is not a list");
-  for (const json& neighbor : *neighborhood) {
-    edit.neighborhood.push_back(
-        {.prompt = required_prompt(neighbor, "prompt"), .answer = required_text(neighbor, "answer")});
-  }
+  edit.neighborhood = read_neighbors(record, "neighborhood");
+  edit.portability = read_neighbors(record, "portability");
   return edit;
 }
 
@@ -113,6 +127,41 @@ Edit read_rewrite(const json& rewrite) {
   return edit;
 }
 
+void append(std::vector<Neighbor>& all, std::vector<Neighbor> more) {
+  all.insert(all.end(), std::move_iterator(more.begin()), std::move_iterator(more.end()));
+}
+
+// Reads EasyEdit's `locality` or `portability`: a list of {prompt, ground_truth}, or such lists (or one pair of
+// lists) by kind. An entry of the list without an answer has the `fallback`.
+std::vector<Neighbor> read_prompts_by_kind(const json& record, const char* key, const std::string& fallback,
+                                           Aliases aliases) {
+  std::vector<Neighbor> result;
+  const auto prompts = record.find(key);
+  if (prompts == record.end() || prompts->is_null()) return result;
+  if (prompts->is_array()) {
+    for (const json& entry : *prompts)
+      append(result, neighbors(entry, "prompt", "ground_truth", fallback, aliases));
+    return result;
+  }
+  if (!prompts->is_object()) throw BadRecord(fmt::format("field '{}' is neither a list nor an object", key));
+  for (const auto& [kind, entries] : prompts->items()) {
+    if (entries.is_null()) continue;
+    for (const json& entry : entries_of(entries)) {
+      append(result, neighbors(entry, "prompt", "ground_truth", "", aliases));
+    }
+  }
+  return result;
+}
+
+// Reads EasyEdit's `portability`: by kind as `locality`, or the one question of its earlier files
+// ("zsre_mend_eval_portability_gpt4.json"), which add it to the fields of MEND and CounterFact too.
+std::vector<Neighbor> read_portability(const json& record) {
+  const auto portability = record.find("portability");
+  if (portability != record.end() && portability->is_object() && portability->contains("New Question"))
+    return neighbors(*portability, "New Question", "New Answer", "", Aliases::kept);
+  return read_prompts_by_kind(record, "portability", "", Aliases::kept);
+}
+
 Edit read_counterfact(const json& record) {
   const auto rewrite = record.find("requested_rewrite");
   if (rewrite == record.end()) throw BadRecord("field 'requested_rewrite' is missing");
@@ -121,20 +170,40 @@ Edit read_counterfact(const json& record) {
   for (std::string& prompt : prompt_list(record, "neighborhood_prompts")) {
     if (!edit.ground_truth.empty()) edit.neighborhood.push_back({std::move(prompt), edit.ground_truth});
   }
+  edit.portability = read_portability(record);
   return edit;
+}
+
+// Reads what is asked over several hops, which follows from all rewrites of a case together. Its hops are no
+// consequences: each is a rewrite itself, or a fact that holds without one.
+std::vector<Neighbor> multi_hop_questions(const json& record) {
+  std::vector<std::string> answers = flat_text_list(record, "new_answer");
+  for (std::string& alias : flat_text_list(record, "new_answer_alias")) {
+    if (std::ranges::count(answers, alias) == 0) answers.push_back(std::move(alias));
+  }
+  std::vector<Neighbor> result;
+  if (optional_text(record, "new_answer").empty()) return result;
+  for (std::string& question : prompt_list(record, "questions")) {
+    result.push_back({.prompt = std::move(question),
+                      .answer = answers.front(),
+                      .aliases = {answers.begin() + 1, answers.end()}});
+  }
+  return result;
 }
 
 Edit read_mquake(const json& record, std::size_t index) {
   const json& rewrite = record["requested_rewrite"][index];
   Edit edit = read_rewrite(rewrite);
   edit.paraphrases = prompt_list(rewrite, "question");
+  edit.portability = multi_hop_questions(record);
   return edit;
 }
 
 // MEND's unrelated questions, "nq question: who wrote ...", lack the question mark; ROME and MEMIT add it
 // too.
 void complete_questions(std::vector<Neighbor>& neighbors) {
-  for (auto& [prompt, answer] : neighbors) {
+  for (Neighbor& neighbor : neighbors) {
+    std::string& prompt = neighbor.prompt;
     if (prompt.starts_with("nq question: ") && !prompt.ends_with('?')) prompt += '?';
   }
 }
@@ -147,30 +216,8 @@ Edit read_mend_zsre(const json& record) {
   edit.ground_truth = optional_text(record, "answers");
   edit.paraphrases = prompt_list(record, "rephrase");
   edit.neighborhood = neighbors(record, "loc", "loc_ans", "");
+  edit.portability = read_portability(record);
   return edit;
-}
-
-void append(std::vector<Neighbor>& all, std::vector<Neighbor> more) {
-  all.insert(all.end(), std::move_iterator(more.begin()), std::move_iterator(more.end()));
-}
-
-// Reads EasyEdit's `locality`: a list of {prompt, ground_truth}, or such lists (or one pair of lists) by
-// kind.
-std::vector<Neighbor> read_locality(const json& locality, const std::string& ground_truth) {
-  std::vector<Neighbor> result;
-  if (locality.is_null()) return result;
-  if (locality.is_array()) {
-    for (const json& entry : locality) append(result, neighbors(entry, "prompt", "ground_truth", ground_truth));
-    return result;
-  }
-  if (!locality.is_object()) throw BadRecord("field 'locality' is neither a list nor an object");
-  for (const auto& [kind, entries] : locality.items()) {
-    if (entries.is_null()) continue;
-    for (const json& entry : entries_of(entries)) {
-      append(result, neighbors(entry, "prompt", "ground_truth", ""));
-    }
-  }
-  return result;
 }
 
 // Reads EasyEdit's and KnowEdit's fields: one set of names, of which each file has some.
@@ -185,7 +232,9 @@ Edit read_easyedit(const json& record) {
   edit.ground_truth = optional_text(record, "ground_truth");
   edit.paraphrases = prompt_list(record, record.contains("rephrase_prompt") ? "rephrase_prompt" : "rephrase");
   edit.neighborhood = neighbors(record, "locality_prompt", "locality_ground_truth", "");
-  if (record.contains("locality")) append(edit.neighborhood, read_locality(record["locality"], edit.ground_truth));
+  append(edit.neighborhood, read_prompts_by_kind(record, "locality", edit.ground_truth, Aliases::left_out));
+  edit.portability = neighbors(record, "portability_prompt", "portability_ground_truth", "", Aliases::kept);
+  append(edit.portability, read_portability(record));
   return edit;
 }
 

@@ -15,13 +15,14 @@ namespace anchorage::io {
 // stays, as in SQuAD. UTF-8; bytes that are not become U+FFFD.
 std::string normalized_answer(std::string_view text);
 
-// Whether the normalized text is one of the normalized answers. An answer of which nothing is left (the letter "A", or
+// Whether the normalized text is one of the normalized answers. An answer of which nothing is left (the letter "A",
+// or
 // "...") is matched by no text.
 bool matches_exactly(std::string_view text, std::span<const std::string> answers);
 
-// Whether the words of one of the normalized answers stand one after the other among the words of the normalized text:
-// "in" is in "sits in Berlin", and not in "Berlin". Scripts without spaces between words have no words of their own
-// here: such an answer is found where spaces or the text's ends enclose it.
+// Whether the words of one of the normalized answers stand one after the other among the words of the normalized
+// text: "in" is in "sits in Berlin", and not in "Berlin". Scripts without spaces between words have no words of
+// their own here: such an answer is found where spaces or the text's ends enclose it.
 bool contains_answer(std::string_view text, std::span<const std::string> answers);
 
 // Returns the place of the first '.' or line feed that follows some text other than white space, where a generated

@@ -30,6 +30,7 @@ std::vector<std::string*> prompts_for_evaluation(std::vector<io::Edit>& edits) {
   for (io::Edit& edit : edits) {
     for (std::string& paraphrase : edit.paraphrases) prompts.push_back(&paraphrase);
     for (io::Neighbor& neighbor : edit.neighborhood) prompts.push_back(&neighbor.prompt);
+    for (io::Neighbor& consequence : edit.portability) prompts.push_back(&consequence.prompt);
   }
   return prompts;
 }

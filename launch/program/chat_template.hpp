@@ -26,7 +26,7 @@ std::vector<std::string> rendered(const std::filesystem::path& model, const std:
 // Sets the prompt that the model will see (io::Edit::chat_prompt) of every edit of the file; rejects an edit
 // whose prompt the template changes. Does nothing where `role` is empty.
 void render_prompts(io::EditsFile& file, const std::filesystem::path& model, const std::string& role);
-// Also renders paraphrases and neighborhood, for evaluation. Collective.
+// Also renders paraphrases, neighborhood and portability, for evaluation. Collective.
 void render_all_prompts(io::EditsFile& file, const std::filesystem::path& model, const std::string& role,
                         sharding::HostCommunicator& ranks);
 
