@@ -2,8 +2,10 @@
 
 #include <array>
 #include <cmath>
+#include <tuple>
 
 #include "worker/evaluation/completion.hpp"
+#include "worker/evaluation/edit_figure.hpp"
 
 namespace anchorage::worker {
 namespace {
@@ -15,7 +17,7 @@ struct Tally {
   double prompts = 0, left_out = 0, compared = 0, success = 0, accuracy = 0, magnitude = 0;
 };
 
-enum Kind : std::size_t { efficacy, paraphrase, neighborhood, kinds };
+enum Kind : std::size_t { efficacy, paraphrase, neighborhood, portability, kinds };
 constexpr std::size_t tally_fields = sizeof(Tally) / sizeof(double);
 
 // A prompt with the wanted answer and the one to compare with (empty: nothing to compare).
@@ -39,6 +41,8 @@ std::vector<Question> questions_of(std::span<const io::Edit> edits) {
     for (const auto& neighbor : edit.neighborhood) {
       questions.push_back({number, neighborhood, neighbor.prompt, neighbor.answer, edit.target});
     }
+    for (const auto& consequence : edit.portability)
+      questions.push_back({number, portability, consequence.prompt, consequence.answer, ""});
   }
   return questions;
 }
@@ -89,49 +93,93 @@ Tally tally_of(const torch::Tensor& tallies, std::int64_t edit, Kind kind) {
   return sum;
 }
 
-std::optional<double> mean(double sum, std::int64_t count) {
+std::optional<double> mean(double sum, double count) {
   if (count == 0) return std::nullopt;
-  return sum / static_cast<double>(count);
+  return sum / count;
 }
 
-Metric mean_over_edits(const torch::Tensor& tallies, Kind kind) {
-  Metric metric;
-  double success = 0, accuracy = 0, magnitude = 0;
+// What each edit has of one kind of prompts: means over its prompts.
+struct KindValues {
+  ValuesOfEdits success, accuracy, magnitude;
+};
+
+KindValues values_of(const torch::Tensor& tallies, Kind kind) {
+  KindValues values;
   for (std::int64_t edit = 0; edit < tallies.size(0); ++edit) {
     const Tally sum = tally_of(tallies, edit, kind);
-    metric.left_out += std::llround(sum.left_out);
-    if (sum.prompts == 0) continue;
-    ++metric.edits;
-    accuracy += sum.accuracy / sum.prompts;
-    if (sum.compared == 0) continue;
-    ++metric.compared;
-    success += sum.success / sum.compared;
-    magnitude += sum.magnitude / sum.compared;
+    values.success.push_back(mean(sum.success, sum.compared));
+    values.accuracy.push_back(mean(sum.accuracy, sum.prompts));
+    values.magnitude.push_back(mean(sum.magnitude, sum.compared));
   }
-  metric.accuracy = mean(accuracy, metric.edits);
-  metric.success = mean(success, metric.compared);
-  metric.magnitude = mean(magnitude, metric.compared);
+  return values;
+}
+
+Metric metric_of(const torch::Tensor& tallies, Kind kind) {
+  const KindValues values = values_of(tallies, kind);
+  const EditFigure success = figure_of(values.success), accuracy = figure_of(values.accuracy),
+                   magnitude = figure_of(values.magnitude);
+  Metric metric{.success = success.mean,
+                .accuracy = accuracy.mean,
+                .magnitude = magnitude.mean,
+                .compared = success.edits,
+                .edits = accuracy.edits,
+                .success_interval = success.interval,
+                .accuracy_interval = accuracy.interval,
+                .magnitude_interval = magnitude.interval};
+  for (std::int64_t edit = 0; edit < tallies.size(0); ++edit)
+    metric.left_out += std::llround(tally_of(tallies, edit, kind).left_out);
   return metric;
 }
 
-// Computes the score from the successes that were measured.
-void add_score(EditMetrics& metrics) {
+// A success of 0 makes the mean 0.
+double harmonic_mean(std::span<const double> successes) {
   double inverse = 0;
-  for (const auto& [name, metric] : {std::pair("efficacy", &metrics.efficacy),
-                                     {"paraphrase", &metrics.paraphrase},
-                                     {"neighborhood", &metrics.neighborhood}}) {
+  for (const double success : successes) inverse += 1 / success;
+  return static_cast<double>(successes.size()) / inverse;
+}
+
+// Returns the harmonic mean of the successes of a sample of edits; nothing where one of them has no value there.
+std::optional<double> score_of_sample(const std::vector<ValuesOfEdits>& successes,
+                                      std::span<const std::size_t> sample) {
+  std::vector<double> means;
+  for (const ValuesOfEdits& values : successes) {
+    double sum = 0, count = 0;
+    for (const std::size_t edit : sample) {
+      if (!values[edit]) continue;
+      sum += *values[edit];
+      count += 1;
+    }
+    const auto success = mean(sum, count);
+    if (!success) return std::nullopt;
+    means.push_back(*success);
+  }
+  return harmonic_mean(means);
+}
+
+// Computes the score from the successes that were measured.
+void add_score(EditMetrics& metrics, const torch::Tensor& tallies) {
+  std::vector<double> means;
+  std::vector<ValuesOfEdits> successes;
+  for (const auto& [name, kind, metric] : {std::tuple("efficacy", efficacy, &metrics.efficacy),
+                                           {"paraphrase", paraphrase, &metrics.paraphrase},
+                                           {"neighborhood", neighborhood, &metrics.neighborhood}}) {
     if (!metric->success) continue;
     metrics.score_of.emplace_back(name);
-    inverse += 1 / *metric->success;  // infinite for a success of 0, which makes the mean 0
+    means.push_back(*metric->success);
+    successes.push_back(values_of(tallies, kind).success);
   }
-  if (!metrics.score_of.empty()) metrics.score = static_cast<double>(metrics.score_of.size()) / inverse;
+  if (means.empty()) return;
+  metrics.score = harmonic_mean(means);
+  metrics.score_interval =
+      bootstrap(static_cast<std::size_t>(metrics.edits),
+                [&](std::span<const std::size_t> sample) { return score_of_sample(successes, sample); });
 }
 
 std::optional<LeftOutPrompt> first_left_out(const torch::Tensor& tallies, const Transformer& model,
                                             const PromptBuilder& prompts, std::span<const io::Edit> edits) {
   for (std::int64_t edit = 0; edit < tallies.size(0); ++edit) {
     const auto has_some = [&](Kind kind) { return tally_of(tallies, edit, kind).left_out > 0; };
-    if (!has_some(efficacy) && !has_some(paraphrase) && !has_some(neighborhood)) continue;
+    if (!has_some(efficacy) && !has_some(paraphrase) && !has_some(neighborhood) && !has_some(portability)) continue;
     const auto place = static_cast<std::size_t>(edit);
     for (const Question& question : questions_of(edits.subspan(place, 1))) {
       for (const std::string& answer : answers_to(question)) {
@@ -159,10 +207,11 @@ EditMetrics evaluate_edits(const Transformer& model, const PromptBuilder& prompt
   model.stages.deliver();
   const auto tallies = ranks.device.all_gather(at::cat(own).to(model.device()), "gather evaluation").cpu();
   EditMetrics metrics{.edits = std::ssize(edits),
-                      .efficacy = mean_over_edits(tallies, efficacy),
-                      .paraphrase = mean_over_edits(tallies, paraphrase),
-                      .neighborhood = mean_over_edits(tallies, neighborhood)};
-  add_score(metrics);
+                      .efficacy = metric_of(tallies, efficacy),
+                      .paraphrase = metric_of(tallies, paraphrase),
+                      .neighborhood = metric_of(tallies, neighborhood),
+                      .portability = metric_of(tallies, portability)};
+  add_score(metrics, tallies);
   metrics.first_left_out = first_left_out(tallies, model, prompts, edits);
   return metrics;
 }

@@ -5,7 +5,8 @@
 // *accuracy* is that every token of the wanted answer is the most probable one. As in ROME's evaluation
 // (arXiv 2202.05262, section 3.4), scores are averaged over an edit's prompts first and over edits then. A
 // prompt that cannot be scored with each of its answers is left out: it takes more positions than the model
-// has, needs a token that the model has no row for, or cannot be encoded.
+// has, needs a token that the model has no row for, or cannot be encoded. Intervals are bootstraps over edits
+// (bootstrap.hpp), over those that have the figure.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +18,7 @@
 #include "io/edits/edit.hpp"
 #include "worker/communicators.hpp"
 #include "worker/editing/values/edit_prompts.hpp"
+#include "worker/evaluation/bootstrap.hpp"
 #include "worker/model/transformer.hpp"
 
 namespace anchorage::worker {
@@ -29,6 +31,7 @@ struct Metric {
   std::int64_t compared = 0;        // edits with an old answer
   std::int64_t edits = 0;           // edits with such prompts
   std::int64_t left_out = 0;        // prompts
+  std::optional<Interval> success_interval{}, accuracy_interval{}, magnitude_interval{};
 };
 
 struct LeftOutPrompt {
@@ -39,7 +42,9 @@ struct LeftOutPrompt {
 struct EditMetrics {
   std::int64_t edits = 0;
   Metric efficacy, paraphrase, neighborhood;
+  Metric portability;                             // what follows from the edit: no success and no magnitude
   std::optional<double> score{};                  // harmonic mean of the successes that were measured
+  std::optional<Interval> score_interval{};       // of samples of edits in which all of these have a value
   std::vector<std::string> score_of{};            // names of these successes
   std::optional<LeftOutPrompt> first_left_out{};  // first in the order of edits
 };

@@ -40,10 +40,14 @@ TextLoss loss_on_sequences(const Transformer& model, std::span<const TokenIds> s
   model.stages.deliver();
   const auto sums = ranks.device.all_gather(at::cat(own).to(model.device()), "gather text loss").cpu();
   double loss = 0;
+  std::vector<double> losses, predicted;  // of each sequence
   for (std::int64_t i = 0; i < sums.size(0); ++i) {
-    loss += sums[i][0].item<double>();
+    losses.push_back(sums[i][0].item<double>());
+    predicted.push_back(sums[i][1].item<double>());
+    loss += losses.back();
     text.tokens += sums[i][1].item<std::int64_t>();
   }
+  text.loss_interval = bootstrap_ratio(losses, predicted);
   if (text.tokens > 0) text.loss = loss / static_cast<double>(text.tokens);
   return text;
 }

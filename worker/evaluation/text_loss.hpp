@@ -9,16 +9,18 @@
 
 #include "io/tokenizer/tokenizer.hpp"
 #include "worker/communicators.hpp"
+#include "worker/evaluation/bootstrap.hpp"
 #include "worker/model/token_layout.hpp"
 #include "worker/model/transformer.hpp"
 
 namespace anchorage::worker {
 
 struct TextLoss {
-  std::optional<double> loss;  // mean negative log-probability per predicted token, natural logarithm
-  std::int64_t tokens = 0;     // predicted tokens; without any there is no loss
-  std::int64_t left_out = 0;   // sequences that cannot be scored
-  std::string rejection;       // why the first of these cannot be scored
+  std::optional<double> loss;               // mean negative log-probability per predicted token, natural logarithm
+  std::int64_t tokens = 0;                  // predicted tokens; without any there is no loss
+  std::int64_t left_out = 0;                // sequences that cannot be scored
+  std::string rejection;                    // why the first of these cannot be scored
+  std::optional<Interval> loss_interval{};  // bootstrap over sequences
 };
 
 // Cuts the text into sequences of `sequence_length` tokens; each is scored on its own. Collective: sequences are
