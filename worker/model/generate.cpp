@@ -122,7 +122,10 @@ std::vector<TokenIds> generate(const Transformer& model, std::span<const TokenId
     for (std::size_t row = 0; row < rows.size(); ++row) {
       const auto id = static_cast<std::int32_t>(drawn.data_ptr<std::int64_t>()[row]);
       ended[row] = ended[row] || std::ranges::count(options.stop_ids, id) > 0;
-      if (!ended[row]) produced[row].push_back(id);
+      if (!ended[row]) {
+        produced[row].push_back(id);
+        ended[row] = options.is_complete && options.is_complete(produced[row]);
+      }
       first.push_back(std::ssize(rows[row]));
       rows[row].push_back(id);
     }

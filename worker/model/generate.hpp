@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -17,6 +18,8 @@ struct GenerateOptions {
   std::int64_t top_k = 0;                   // and among at most this many; 0: all
   std::uint64_t seed = 0;                   // row r draws from its own generator, seeded by (seed, r)
   std::vector<std::int32_t> stop_ids = {};  // a row ends before one of these
+  // A row also ends where this says true of its new tokens, the same on all stages; empty: it does not.
+  std::function<bool(std::span<const std::int32_t> produced)> is_complete = {};
 };
 
 // Returns the new tokens of each row, without the prompts, which must have at least one token and at most as

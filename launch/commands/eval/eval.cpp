@@ -5,6 +5,7 @@
 #include "io/error.hpp"
 #include "io/log.hpp"
 #include "launch/commands/eval/edit_report.hpp"
+#include "launch/commands/eval/generation_report.hpp"
 #include "launch/commands/eval/task_report.hpp"
 #include "launch/commands/eval/text_report.hpp"
 #include "launch/commands/stage_choice.hpp"
@@ -27,6 +28,8 @@ struct Options {
   std::vector<std::string> tasks;  // "NAME=FILE"
   worker::TaskOptions task_options;
   std::filesystem::path baseline;  // an earlier report of `eval --json`; empty: none
+  bool generate = false;
+  std::int64_t max_new_tokens = 32;
   std::int64_t limit = 0;
   std::optional<std::int64_t> sequence_length;
 };
@@ -53,6 +56,9 @@ int run(const Options& options, Session& session) {
 
   const ModelArgument argument = parse_model_argument(options.model);
   render_all_prompts(file, argument.base, options.chat_template, session.host());
+  std::optional<worker::GenerationBaseline> texts_before;
+  if (options.generate && !options.baseline.empty())
+    texts_before.emplace(options.baseline, file.edits, options.max_new_tokens);
   const auto config = io::ModelDirectory::open(argument.base).config();
   const std::int64_t length = sequence_length(options.sequence_length, config);
   session.arrange(choose_stages(workload_of(config, session), session).stages);
@@ -63,6 +69,12 @@ int run(const Options& options, Session& session) {
     const auto metrics = worker::evaluate_edits(model.transformer, prompts, file.edits, session.communicators());
     if (session.is_root()) log_left_out(metrics);
     add_edit_metrics(report, metrics, file.rejected.size());
+  }
+  if (options.generate) {
+    const auto generations = worker::generate_for_edits(model.transformer, prompts, file.edits,
+                                                        options.max_new_tokens, session.communicators());
+    if (session.is_root()) log_left_out(generations);
+    add_generations(report, file.edits, generations, texts_before ? &*texts_before : nullptr);
   }
   if (options.heldout) {
     const auto text =
@@ -86,9 +98,15 @@ void add_eval_command(CommandLine& line) {
   CLI::App* command = line.app.add_subcommand(
       "eval", "Measure how well a model holds edits, and what they did to their neighborhood");
   command->add_option("model", options->model, "MODEL or RUN[@N]")->required();
-  command->add_option("--edits", options->edits, "a file of edits, in any of the known formats");
+  auto* edits = command->add_option("--edits", options->edits, "a file of edits, in any of the known formats");
   add_format_option(*command, options->format);
   add_chat_template_option(*command, options->chat_template);
+  auto* generate = command->add_flag("--generate", options->generate,
+                                     "continue every prompt of the edits greedily, and look for the answers there");
+  generate->needs(edits);
+  command->add_option("--max-new-tokens", options->max_new_tokens, "of --generate, at the most")
+      ->check(whole_number(1, worker::most_new_tokens))
+      ->needs(generate);
   command->add_option("--limit", options->limit, "take only the first N edits")
       ->check(whole_number(1))
       ->default_str("all");
@@ -108,8 +126,10 @@ void add_eval_command(CommandLine& line) {
       ->add_option("--shots", options->task_options.shots,
                    "examples before each question of sentiment, nli and mmlu, taken out of the file")
       ->check(whole_number(0));
-  command->add_option("--baseline", options->baseline,
-                      "a report of 'eval --json' with the same --tasks: how many of its answers are kept");
+  command->add_option(
+      "--baseline", options->baseline,
+      "a report of 'eval --json' with the same --tasks, or of the same --edits with --generate: how "
+      "many of its answers are kept");
   add_session_options(*command, line.session);
   add_stages_option(*command, line.session);
   command->callback(
