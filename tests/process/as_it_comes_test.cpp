@@ -288,8 +288,13 @@ TEST_F(AsItComes, WhatWasNotMeasuredIsNoNumber) {
   EXPECT_TRUE(found["heldout"]["loss"].is_null());
   folder.write("before.json", before.out);
   const Execution table = program(arguments + "--baseline before.json");
-  EXPECT_THAT(table.out, HasSubstr("efficacy              -     0.000          -       1\n"));
-  EXPECT_THAT(table.out, HasSubstr("paraphrase            -         -          -       0\n"));
+  const auto row = [](const char* name, const char* accuracy, int edits) {
+    return fmt::format("{:<14}{:>22}{:>22}{:>25}{:>8}\n", name, "-", accuracy, "-", edits);
+  };
+  EXPECT_THAT(table.out, HasSubstr(row("efficacy", "0.000", 1)));
+  EXPECT_THAT(table.out, HasSubstr(row("paraphrase", "-", 0)));
+  EXPECT_TRUE(found["efficacy"]["accuracy_interval"].is_null()) << "of one edit there is none";
+  EXPECT_TRUE(found["portability"]["accuracy"].is_null());
   EXPECT_THAT(table.out, HasSubstr("score - (nothing was compared) over 1 edits"));
   EXPECT_THAT(table.out, HasSubstr("held-out loss - nats per token over 0 tokens"));
   EXPECT_THAT(table.out, HasSubstr("- of the 0 answered before are kept"));

@@ -160,6 +160,21 @@ TEST_F(Mistakes, TaskThatIsUnknownTwiceThereOrNotOfTheBaseline) {
   expect_refused(eval + "--tasks known=known.json --baseline known.json", {"report of 'anchorage eval --json'"});
 }
 
+TEST_F(Mistakes, ABaselineOfOtherGenerations) {
+  const std::string eval = "eval '" + model + "' --threads 1 ";
+  expect_refused(eval + "--heldout '" + corpus + "' --generate", {"--generate", "--edits"});
+  expect_refused(eval + "--edits edits.jsonl --max-new-tokens 8", {"--max-new-tokens", "--generate"});
+  expect_refused(eval + "--edits edits.jsonl --generate --max-new-tokens 513", {"--max-new-tokens", "513"});
+  const std::string generated = eval + "--edits edits.jsonl --generate --max-new-tokens 2 ";
+  folder.write("before.json", program(generated + "--limit 2 --json").out);
+  expect_refused(generated + "--baseline before.json", {"generations of the same 5 edits", "before.json"});
+  expect_refused(eval + "--edits edits.jsonl --generate --max-new-tokens 3 --limit 2 --baseline before.json",
+                 {"at most 3 new tokens", "found at most 2"});
+  folder.write("plain.json", program(eval + "--edits edits.jsonl --json").out);
+  expect_refused(generated + "--baseline plain.json",
+                 {"eval --json --generate", "found a file without generations"});
+}
+
 TEST_F(Mistakes, StatisticsOfARunInsteadOfItsBaseModel) {
   ASSERT_EQ(program(edit_arguments("run")).exit_code, 0);
   for (const std::string state : {"run", "run@1"}) {

@@ -96,7 +96,8 @@ TEST_F(ProgramTest, StagesScoreGenerateAndCollectWhatOneRankDoes) {
   };
   same("score '" + model + "' --requests requests.jsonl");
   same("generate '" + model + "' --prompt 'The' --max-new-tokens 8 --temperature 3");
-  same("eval '" + model + "' --edits edits.jsonl --heldout '" + corpus + "' --sequence-length 100");
+  same("eval '" + model + "' --edits edits.jsonl --generate --max-new-tokens 4 --heldout '" + corpus +
+       "' --sequence-length 100");
   ASSERT_EQ(collect(2, "two.h5", "--stages 2").exit_code, 0);
   EXPECT_EQ(program.shell("h5diff s.h5 two.h5").exit_code, 0);
 }
@@ -318,6 +319,41 @@ TEST_F(ProgramTest, EvaluationIsTheSameOnOneAndTwoRanks) {
   const std::string arguments = "eval '" + model + "' --edits edits.jsonl --heldout '" + corpus +
                                 "' --sequence-length 100 --json --threads 1";
   EXPECT_EQ(program(arguments, 1).json(), program(arguments, 2).json());
+}
+
+TEST_F(ProgramTest, WhatEvaluationGeneratesIsWhatGenerateSaysAndAllTheSameAsBefore) {
+  const std::string arguments =
+      "eval '" + model + "' --edits edits.jsonl --generate --max-new-tokens 8 --threads 1 ";
+  const Execution before = program(arguments + "--json");
+  ASSERT_EQ(before.exit_code, 0) << before.err;
+  const auto generation = before.json()["generation"];
+  EXPECT_EQ(generation["max_new_tokens"], 8);
+  EXPECT_FALSE(generation["neighborhood"].contains("same"));
+  EXPECT_EQ(generation["prompts"]["edits"], 5);
+  EXPECT_EQ(generation["prompts"]["exact_interval"].size(), 2U);
+  ASSERT_EQ(generation["texts"].size(), 5U);
+  const auto said = [&](const std::string& prompt) {
+    const auto text = program("generate '" + model + "' --prompt '" + prompt + "' --max-new-tokens 8 --json")
+                          .json()["text"]
+                          .get<std::string>();
+    const std::size_t first = text.find_first_not_of(" \n");
+    return first == text.npos ? text : text.substr(0, text.find_first_of(".\n", first + 1));
+  };
+  const auto& first = generation["texts"][0];
+  EXPECT_EQ(first["id"], "a");
+  EXPECT_EQ(first["prompt"], said("The CEO of Boeing is"));
+  EXPECT_EQ(first["paraphrases"], nlohmann::json::array({said("Boeing is led by")}));
+  EXPECT_EQ(first["neighborhood"], nlohmann::json::array({said("The CEO of Nvidia is")}));
+
+  folder.write("before.json", before.out);
+  auto now = program(arguments + "--json --baseline before.json", 2).json()["generation"];
+  EXPECT_EQ(now["neighborhood"]["same"], 1);
+  EXPECT_TRUE(now["neighborhood"]["same_interval"].is_null()) << "one edit has a neighborhood";
+  now["neighborhood"].erase("same");
+  now["neighborhood"].erase("same_interval");
+  EXPECT_EQ(now, generation) << "on two ranks";
+  EXPECT_THAT(program(arguments + "--baseline before.json").out,
+              HasSubstr("1.000 of the neighborhood's texts are the baseline's, over 1 edits\n"));
 }
 
 TEST_F(ProgramTest, TasksAreTheSameOnOneTwoAndThreeRanks) {

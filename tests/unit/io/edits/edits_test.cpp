@@ -63,6 +63,21 @@ TEST(Edits, NativeJsonReadsBackEqual) {
   EXPECT_THAT(to_json(bare), Not(HasSubstr("paraphrases")));
 }
 
+TEST(Edits, WhatFollowsFromAnEditReadsBackAndIsLeftOutWhereThereIsNothing) {
+  const Edit edit = only_edit(R"({"subject": "Alphabet", "prompt": "The CEO of {} is", "target": "Sundar Pichai",
+      "portability": [{"prompt": "The CEO of Google's owner is", "answer": "Sundar Pichai"},
+                      {"prompt": "He was born in", "answer": "Madurai", "aliases": ["Madura", "Koodal"]}]})");
+  EXPECT_THAT(edit.portability, ElementsAre(Neighbor{"The CEO of Google's owner is", "Sundar Pichai"},
+                                            Neighbor{"He was born in", "Madurai", {"Madura", "Koodal"}}));
+  EXPECT_THAT(edit.portability[1].accepted_answers(), ElementsAre("Madurai", "Madura", "Koodal"));
+  EXPECT_EQ(edit_from_json(to_json(edit), "here"), edit);
+  Edit bare = edit;
+  bare.portability.clear();
+  EXPECT_EQ(default_id(bare), edit.id) << "an id does not depend on it";
+  EXPECT_EQ(to_json(bare), R"({"id":")" + edit.id +
+                               R"(","subject":"Alphabet","prompt":"The CEO of {} is","target":"Sundar Pichai"})");
+}
+
 TEST(Edits, JsonThatIsNoEditNamesItsOriginAndTheReason) {
   EXPECT_THAT(message_of([] { edit_from_json(R"({"subject": "x"})", "POST /edits"); }),
               AllOf(HasSubstr("field 'prompt' is missing"), HasSubstr("POST /edits")));
@@ -158,6 +173,8 @@ TEST(Edits, KnowEditWikiDataGivesTheFirstAliasOfEachNeighbor) {
   const Edit edit = file.edits.at(0);
   EXPECT_EQ(edit.prompt, "The place of death of {} is");
   EXPECT_THAT(edit.paraphrases, IsEmpty());
+  EXPECT_THAT(edit.portability,
+              ElementsAre(Neighbor{"The place of death of Martin Leo Arons is", "Berlin", {"Berlin, Germany"}}));
   EXPECT_THAT(edit.neighborhood,
               testing::UnorderedElementsAre(
                   Neighbor{"The name of the father of Leo Arons is", "Albert Arons"},
@@ -187,6 +204,31 @@ TEST(Edits, KnowEditZsreTakesTheRephrasing) {
   EXPECT_THAT(file.edits.at(0).paraphrases, ElementsAre("What family are Epaspidoceras?"));
 }
 
+// The question of EasyEdit's zsre_mend_eval_portability_gpt4.json, which CounterFact's file has alike.
+TEST(Edits, PortabilityOfEasyEditsEarlierFilesIsOneQuestion) {
+  const std::string portability =
+      R"("portability": {"Recalled Relation": "Watts attended Trinity", "New Question": "In which city did he live?",
+         "New Answer": "Ann Arbor"})";
+  const Neighbor expected{"In which city did he live?", "Ann Arbor"};
+  EXPECT_THAT(
+      only_edit(R"({"subject": "Watts", "src": "What did Watts attend?", "alt": "Michigan", )" + portability + "}")
+          .portability,
+      ElementsAre(expected));
+  EXPECT_THAT(only_edit(R"({"requested_rewrite": {"prompt": "{} attended", "subject": "Watts",
+                            "target_new": {"str": "Michigan"}}, )" +
+                        portability + "}")
+                  .portability,
+              ElementsAre(expected));
+  EXPECT_THAT(only_edit(R"({"subject": "Watts", "prompt": "{} attended", "target_new": "Michigan",
+                            "portability_prompt": "He lived in", "portability_ground_truth": ["Ann Arbor", "A2"]})")
+                  .portability,
+              ElementsAre(Neighbor{"He lived in", "Ann Arbor", {"A2"}}));
+  EXPECT_THAT(only_edit(R"({"subject": "Watts", "prompt": "{} attended", "target_new": "Michigan",
+                            "portability": [{"prompt": ["a", "b"], "ground_truth": ["x", "y"]}]})")
+                  .portability,
+              ElementsAre(Neighbor{"a", "x"}, Neighbor{"b", "y"}));
+}
+
 // The example of MQuAKE's README, with a second rewrite that cannot be used and a third that can.
 TEST(Edits, MquakeCaseGivesAnEditARewriteAndRejectsTheBadOneAlone) {
   const EditsFile file = read(R"([{"case_id": 2500, "requested_rewrite": [
@@ -195,7 +237,9 @@ TEST(Edits, MquakeCaseGivesAnEditARewriteAndRejectsTheBadOneAlone) {
        "question": "What is the country of citizenship of Vince McMahon?"},
       {"prompt": "The capital of {} is", "target_new": {"str": ""}, "subject": "Libya"},
       {"prompt": "The capital of {} is", "target_new": {"str": "Franklin"}, "subject": "Libya"}],
-      "questions": ["What city?"], "answer": "Washington, D.C.", "new_answer": "Franklin", "single_hops": []}])");
+      "questions": ["What city?", "Which one?"], "answer": "Washington, D.C.", "new_answer": "Franklin",
+      "new_answer_alias": ["Frankie", "Franklin"], "single_hops": [], "new_single_hops": [
+      {"question": "What is the capital of Libya?", "cloze": "The capital of Libya is", "answer": "Franklin"}]}])");
   EXPECT_EQ(file.format, Format::mquake);
   ASSERT_EQ(file.edits.size(), 2U);
   EXPECT_EQ(file.edits[0].filled_prompt(), "Vince McMahon is a citizen of");
@@ -203,6 +247,10 @@ TEST(Edits, MquakeCaseGivesAnEditARewriteAndRejectsTheBadOneAlone) {
   EXPECT_THAT(file.edits[0].paraphrases, ElementsAre("What is the country of citizenship of Vince McMahon?"));
   EXPECT_EQ(file.edits[0].source, "MQuAKE, case 2500");
   EXPECT_EQ(file.edits[1].target, "Franklin");
+  for (const Edit& edit : file.edits) {
+    EXPECT_THAT(edit.portability, ElementsAre(Neighbor{"What city?", "Franklin", {"Frankie"}},
+                                              Neighbor{"Which one?", "Franklin", {"Frankie"}}));
+  }
   ASSERT_EQ(file.rejected.size(), 1U);
   EXPECT_THAT(file.rejected[0].where, testing::EndsWith("facts.json, index 0, rewrite 1"));
   EXPECT_EQ(file.rejected[0].reason, "field 'target_new' holds no 'str'");
@@ -242,7 +290,10 @@ TEST(Edits, FieldsThatAreMissingEmptyOrOfTheWrongTypeAreRejectedWithTheReason) {
 TEST(Edits, MisspeltNativeFieldIsRejectedAndOtherFieldsAreNot) {
   EXPECT_EQ(reason(R"({"subject": "s", "prompt": "{} is", "target": "x", "neighbourhood": []})"),
             "field 'neighbourhood' is not known; is 'neighborhood' meant?");
+  EXPECT_EQ(reason(R"({"subject": "s", "prompt": "{} is", "target": "x", "portabilty": []})"),
+            "field 'portabilty' is not known; is 'portability' meant?");
   only_edit(R"({"subject": "s", "prompt": "{} is", "target": "x", "checked_by": "Ada", "year": 2026})");
+  only_edit(R"({"subject": "s", "prompt": "{} is", "target": "x", "probability": 0.5, "target_id": "Q1"})");
 }
 
 TEST(Edits, JsonLinesTolerateMarkCarriageReturnsAndBlankLinesAndSetBadLinesAside) {
