@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <torch/utils.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "io/error.hpp"
 #include "worker/model/embedding_rows.hpp"
 #include "worker/model/generate.hpp"
@@ -11,59 +14,116 @@ namespace anchorage::worker {
 namespace {
 
 constexpr std::int64_t prompts_per_pass = 16;  // the unit of work: independent of the number of ranks
+constexpr std::int64_t fields_before_ids = 2;  // of a gathered row: most tokens, tokens
 
 // Returns the prompt's ids; throws io::UserError for one that cannot be continued.
-TokenIds continuable_ids(const Transformer& model, const PromptBuilder& prompts, const std::string& prompt,
-                         std::int64_t max_new_tokens) {
+TokenIds continuable_ids(const Transformer& model, const PromptBuilder& prompts, const std::string& prompt) {
   TokenIds ids = prompts.prompt_ids(prompt);
-  io::Diagnostic diagnostic{
-      .expected = "a prompt of at least one token", .found = "none", .where = "", .remedy = ""};
+  io::Diagnostic diagnostic{.expected = "a prompt of at least one token",
+                            .found = "none",
+                            .where = "",
+                            .remedy = "give a text to continue"};
   if (ids.empty()) throw io::UserError(diagnostic);
   require_rows(ids, prompts.tokenizer(), model.config.vocabulary, "");
-  const std::int64_t positions = std::ssize(ids) + max_new_tokens - 1;  // the last token takes none
-  if (positions <= model.config.max_positions) return ids;
-  diagnostic.expected = fmt::format("a prompt that takes at most the model's {} positions with {} new tokens",
-                                    model.config.max_positions, max_new_tokens);
-  diagnostic.found = std::to_string(positions);
+  if (std::ssize(ids) <= model.config.max_positions) return ids;
+  diagnostic.expected =
+      fmt::format("a prompt that takes at most the model's {} positions", model.config.max_positions);
+  diagnostic.found = std::to_string(ids.size());
+  diagnostic.remedy = "shorten it";
   throw io::UserError(diagnostic);
 }
 
-std::vector<std::int32_t> stop_ids(const Transformer& model) {
-  return {model.config.eos_ids.begin(), model.config.eos_ids.end()};
-}
+// What the model wrote after one prompt.
+struct ProducedTokens {
+  std::int64_t most = 0;  // tokens that were allowed; 0 where the prompt is left out
+  TokenIds ids{};
+};
 
-// Returns [prompts, 1 + max_new_tokens] i64: how many tokens each got, -1 where it cannot be continued, and the
-// tokens.
-torch::Tensor continue_at_once(const Transformer& model, const PromptBuilder& prompts,
-                               std::span<const std::string> texts, std::int64_t max_new_tokens) {
-  std::vector<TokenIds> rows;
-  std::vector<std::int64_t> places;
-  for (std::size_t i = 0; i < texts.size(); ++i) {
+// Continues this rank's groups of prompts.
+class Generator {
+ public:
+  Generator(const Transformer& model, const PromptBuilder& prompts, const ContinuationOptions& options)
+      : model_(model), prompts_(prompts), max_new_tokens_(options.max_new_tokens) {
+    for (const std::int64_t id : model.config.eos_ids) options_.stop_ids.push_back(static_cast<std::int32_t>(id));
+    if (!options.is_complete) return;
+    options_.is_complete = [&prompts, is_complete = options.is_complete](std::span<const std::int32_t> produced) {
+      return is_complete(prompts.tokenizer().decode(produced));
+    };
+  }
+
+  // Returns [texts, fields_before_ids + max_new_tokens] i32 on the host: of each the most tokens that were allowed
+  // (0 where it is left out), how many there are, and these.
+  torch::Tensor rows_of(std::span<const std::string> texts) {
+    std::vector<ProducedTokens> produced(texts.size());
+    std::vector<TokenIds> together;
+    std::vector<std::size_t> places;
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      const TokenIds ids = ids_or_none(texts[i]);
+      if (ids.empty()) continue;
+      // All rows of a call end when the longest takes the last position; the last new token takes none.
+      produced[i].most = std::min(max_new_tokens_, model_.config.max_positions - std::ssize(ids) + 1);
+      if (produced[i].most < max_new_tokens_) {
+        produced[i].ids = continued(std::span(&ids, 1), produced[i].most).front();
+      } else {
+        together.push_back(ids);
+        places.push_back(i);
+      }
+    }
+    if (!together.empty()) {
+      auto rows = continued(together, max_new_tokens_);
+      for (std::size_t row = 0; row < places.size(); ++row) produced[places[row]].ids = std::move(rows[row]);
+    }
+    return packed(produced);
+  }
+
+ private:
+  TokenIds ids_or_none(const std::string& text) const {
     try {
-      rows.push_back(continuable_ids(model, prompts, texts[i], max_new_tokens));
-      places.push_back(static_cast<std::int64_t>(i));
+      return continuable_ids(model_, prompts_, text);
     } catch (const io::UserError&) {
-      // Left out, and said by the caller.
+      return {};
     }
   }
-  auto table = torch::full({std::ssize(texts), 1 + max_new_tokens}, -1, torch::kInt64);
-  if (rows.empty()) return table;
-  const auto produced = generate(model, rows, {.max_new_tokens = max_new_tokens, .stop_ids = stop_ids(model)});
-  auto cells = table.accessor<std::int64_t, 2>();
-  for (std::size_t row = 0; row < produced.size(); ++row) {
-    auto own = cells[places[row]];
-    own[0] = std::ssize(produced[row]);
-    for (std::int64_t t = 0; t < own[0]; ++t) own[1 + t] = produced[row][static_cast<std::size_t>(t)];
+
+  std::vector<TokenIds> continued(std::span<const TokenIds> rows, std::int64_t tokens) {
+    options_.max_new_tokens = tokens;
+    return generate(model_, rows, options_);
   }
-  return table;
+
+  torch::Tensor packed(const std::vector<ProducedTokens>& produced) const {
+    auto rows = torch::zeros({std::ssize(produced), fields_before_ids + max_new_tokens_}, torch::kInt32);
+    auto* row = rows.data_ptr<std::int32_t>();
+    for (const ProducedTokens& one : produced) {
+      row[0] = static_cast<std::int32_t>(one.most);
+      row[1] = static_cast<std::int32_t>(one.ids.size());
+      std::ranges::copy(one.ids, row + fields_before_ids);
+      row += rows.size(1);
+    }
+    return rows;
+  }
+
+  const Transformer& model_;
+  const PromptBuilder& prompts_;
+  std::int64_t max_new_tokens_;
+  GenerateOptions options_;
+};
+
+std::optional<Continuation> continuation_of(std::span<const std::int32_t> row, const io::Tokenizer& tokenizer,
+                                            const ContinuationOptions& options) {
+  const std::int32_t most = row[0], count = row[1];
+  if (most == 0) return std::nullopt;
+  Continuation continuation{.text =
+                                tokenizer.decode(row.subspan(fields_before_ids, static_cast<std::size_t>(count)))};
+  continuation.has_ended = count < most || (options.is_complete && options.is_complete(continuation.text));
+  return continuation;
 }
 
 }  // namespace
 
 std::optional<std::string> continuation_obstacle(const Transformer& model, const PromptBuilder& prompts,
-                                                 const std::string& prompt, std::int64_t max_new_tokens) {
+                                                 const std::string& prompt) {
   try {
-    continuable_ids(model, prompts, prompt, max_new_tokens);
+    continuable_ids(model, prompts, prompt);
     return std::nullopt;
   } catch (const io::UserError& error) {
     return error.what();
@@ -72,21 +132,18 @@ std::optional<std::string> continuation_obstacle(const Transformer& model, const
 
 std::vector<std::optional<Continuation>> continue_greedily(const Transformer& model, const PromptBuilder& prompts,
                                                            std::span<const std::string> texts,
-                                                           std::int64_t max_new_tokens,
+                                                           const ContinuationOptions& options,
                                                            const Communicators& ranks) {
-  std::vector<torch::Tensor> own = {torch::empty({0, 1 + max_new_tokens}, torch::kInt64)};
+  Generator generator(model, prompts, options);
+  std::vector<torch::Tensor> own = {torch::empty({0, fields_before_ids + options.max_new_tokens}, torch::kInt32)};
   for (const auto& group : own_groups(ranks, std::ssize(texts), prompts_per_pass))
-    own.push_back(continue_at_once(model, prompts, part_of(texts, group), max_new_tokens));
+    own.push_back(generator.rows_of(part_of(texts, group)));
   model.stages.deliver();
-  const auto all = ranks.device.all_gather(at::cat(own).to(model.device()), "gather continuations").cpu();
-  std::vector<std::optional<Continuation>> continuations(texts.size());
-  const auto cells = all.accessor<std::int64_t, 2>();
-  for (std::size_t i = 0; i < texts.size(); ++i) {
-    const auto row = cells[static_cast<std::int64_t>(i)];
-    if (row[0] < 0) continue;
-    TokenIds ids;
-    for (std::int64_t t = 0; t < row[0]; ++t) ids.push_back(static_cast<std::int32_t>(row[1 + t]));
-    continuations[i] = {.text = prompts.tokenizer().decode(ids), .has_ended = row[0] < max_new_tokens};
+  const auto rows = ranks.device.all_gather(at::cat(own).to(model.device()), "gather continuations").cpu();
+  std::vector<std::optional<Continuation>> continuations;
+  for (std::int64_t i = 0; i < rows.size(0); ++i) {
+    const std::span row(rows.data_ptr<std::int32_t>() + i * rows.size(1), static_cast<std::size_t>(rows.size(1)));
+    continuations.push_back(continuation_of(row, prompts.tokenizer(), options));
   }
   return continuations;
 }

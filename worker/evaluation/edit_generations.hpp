@@ -46,10 +46,9 @@ struct EditGenerations {
   std::optional<LeftOutPrompt> first_left_out{};  // first in the order of edits
 };
 
-// Continues every prompt of the edits greedily by `max_new_tokens` tokens, from 1 to most_new_tokens. A row's text
-// does not depend on how long the others are: one that does not have that many positions left is continued alone.
-// Collective: prompts are split over the ranks in fixed groups; all get the same result, whatever the number of
-// ranks.
+// Continues every prompt of the edits greedily by `max_new_tokens` tokens, from 1 to most_new_tokens
+// (continuations.hpp). Collective: prompts are split over the ranks in fixed groups; all get the same result,
+// whatever the number of ranks.
 EditGenerations generate_for_edits(const Transformer& model, const PromptBuilder& prompts,
                                    std::span<const io::Edit> edits, std::int64_t max_new_tokens,
                                    const Communicators& ranks);

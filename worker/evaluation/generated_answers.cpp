@@ -15,9 +15,18 @@ io::Rouge best_rouge(const std::string& text, std::span<const std::string> accep
   return std::ranges::max(scores, {}, &io::Rouge::mean);
 }
 
+std::size_t begin_of_first_line(const std::string& text) {
+  return std::min(text.find_first_not_of(" \t\r\n"), text.size());
+}
+
 std::string first_line(const std::string& text) {
-  const auto begin = std::min(text.find_first_not_of(" \t\r\n"), text.size());
+  const std::size_t begin = begin_of_first_line(text);
   return text.substr(begin, text.find('\n', begin) - begin);
+}
+
+// Whether the first line is there to its end.
+bool has_first_line(const std::string& text) {
+  return text.find('\n', begin_of_first_line(text)) != text.npos;
 }
 
 std::optional<Estimate> mean_of_measure(const TextMeasure& measure, const GenerationTask& task,
@@ -60,8 +69,10 @@ GeneratedAnswers ask(const Transformer& model, const PromptBuilder& prompts, con
                      const Communicators& ranks) {
   std::vector<std::string> texts;
   for (const io::GenerationQuestion& question : task.questions) texts.push_back(question.prompt);
+  ContinuationOptions options{.max_new_tokens = task.max_new_tokens};
+  if (task.first_line_only) options.is_complete = has_first_line;
   GeneratedAnswers answers;
-  for (const auto& continuation : continue_greedily(model, prompts, texts, task.max_new_tokens, ranks)) {
+  for (const auto& continuation : continue_greedily(model, prompts, texts, options, ranks)) {
     if (!continuation) {
       answers.texts.emplace_back(std::nullopt);
       continue;
@@ -71,7 +82,7 @@ GeneratedAnswers ask(const Transformer& model, const PromptBuilder& prompts, con
   if (const auto first = std::ranges::find_if_not(answers.texts, &std::optional<std::string>::has_value);
       first != answers.texts.end()) {
     const std::string& prompt = texts[static_cast<std::size_t>(first - answers.texts.begin())];
-    answers.rejection = continuation_obstacle(model, prompts, prompt, task.max_new_tokens).value_or("");
+    answers.rejection = continuation_obstacle(model, prompts, prompt).value_or("");
   }
   for (const TextMeasure& measure : task.measures)
     answers.measured.push_back({measure.name, mean_of_measure(measure, task, answers.texts)});

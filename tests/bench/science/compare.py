@@ -3,9 +3,11 @@
     compare.py --out DIR [--number 1000] [--batch 25] [--every 100] [--methods memit_seq,b-eac,...]
 
 After every --every edits of each method: efficacy, paraphrase and neighborhood of the edits made so far, facts that
-the model knew before and still knows, the loss on held-out text, LAMBADA, the drift of each edited layer. Said again,
-it continues where it stopped; a larger --number or more --methods add to what is there. Writes DIR/results.csv,
-DIR/results.md and, where matplotlib is installed, plots.
+the model knew before and still knows, the loss on held-out text, LAMBADA, sentiment after four examples, with
+--generate what the model says in its own words, the drift of each edited layer. A method may be named with values of
+its own, b-eac+mom2_update_weight=4000, so that it is a curve and not a point; at equal exact match the table compares
+curves. Said again, it continues where it stopped; a larger --number or more --methods add to what is there. Writes
+DIR/results.csv, DIR/results.md and, where matplotlib is installed, plots.
 """
 
 import argparse
@@ -13,7 +15,7 @@ import importlib.util
 import os
 from pathlib import Path
 
-from methods import METHODS
+from methods import METHODS, is_method
 from program import Program, write_whole
 from states import Comparison, Sources
 from table import csv_of, markdown_of, row_of, shown
@@ -27,7 +29,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--out", type=Path, required=True)
-    add("--methods", default=",".join(METHODS), help="of: " + ", ".join(METHODS))
+    add("--methods", default=",".join(METHODS), help="of, perhaps with +KEY=VALUE: " + ", ".join(METHODS))
     add("--number", type=int, default=1000, help="edits")
     add("--batch", type=int, default=25)
     add("--every", type=int, default=100, help="edits between measurements, whole batches")
@@ -41,6 +43,10 @@ def arguments() -> argparse.Namespace:
     add("--known", type=Path, default=DATA / "edits/known_1000.json")
     add("--lambada", type=Path, default=DATA / "general/lambada_test.jsonl")
     add("--lambada-items", type=int, default=200)
+    add("--sentiment", type=Path, default=DATA / "general/glue_eval_sst2.jsonl")
+    add("--sentiment-items", type=int, default=200, help="four examples among them; 0: not measured")
+    add("--generate", action="store_true", help="let the model go on after the edits' prompts")
+    add("--subjects", type=Path, default=SOURCE / "launch/subjects/subjects.jsonl", help="for their second moments")
     add("--heldout", type=Path, default=DATA / "general/wikitext-2_test.txt")
     add("--heldout-characters", type=int, default=80_000)
     add("--corpus", type=Path, default=DATA / "general/wikitext-2_valid.txt", help="for the second moments")
@@ -61,7 +67,7 @@ def report(rows: list[dict], before: dict, folder: Path) -> None:
 def main() -> None:
     given = arguments()
     methods = given.methods.split(",")
-    unknown = [name for name in methods if name not in METHODS]
+    unknown = [name for name in methods if not is_method(name)]
     if unknown or given.every % given.batch:
         raise SystemExit(
             f"error: expected methods out of {', '.join(METHODS)} and --every in whole batches, found "

@@ -16,3 +16,15 @@ METHODS: dict[str, tuple[str, dict[str, str]]] = {
     "b-eac-without-anchors": ("b-eac", {"v_optimizer": "adam", "anchors": "off"}),
     "b-eac-ngd-without-anchors": ("b-eac", {"v_optimizer": "ngd", "anchors": "off"}),
 }
+
+
+def method_of(name: str) -> tuple[str, dict[str, str]]:
+    """The method of a name of METHODS, which more assignments may follow: b-eac+mom2_update_weight=4000. KeyError: none."""
+    base, *assignments = name.split("+")
+    method, changes = METHODS[base]
+    return method, changes | dict(assignment.split("=", 1) for assignment in assignments)
+
+
+def is_method(name: str) -> bool:
+    base, *assignments = name.split("+")
+    return base in METHODS and all("=" in assignment for assignment in assignments)

@@ -10,12 +10,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from table import csv_of, markdown_of, row_of
+from table import at_match, csv_of, equal_match_lines, family_of, markdown_of, row_of
 
 BENCHES = Path(__file__).resolve().parents[1]
 HPARAMS = (BENCHES.parent / "small_hparams.yaml").read_text() + "\n" + (BENCHES / "short_search.yaml").read_text()
 NAMES = ("Boeing", "Nike", "Intel", "Unilever")
-METHODS = ["memit_seq", "b-eac", "b-eac-without-rar"]
+METHODS = ["memit_seq", "b-eac", "b-eac-without-rar", "b-eac+subject_share=0.5+rar=off"]
 
 
 def write_inputs(folder: Path) -> None:
@@ -37,6 +37,7 @@ def write_inputs(folder: Path) -> None:
     (folder / "lambada.jsonl").write_text(
         "".join(json.dumps({"text": f"He saw {i} cats"}) + "\n" for i in range(4))
     )
+    (folder / "subjects.json").write_text(json.dumps([{"subject": name, "prompt": "{} is"} for name in NAMES]))
     (folder / "hparams.yaml").write_text(HPARAMS)
 
 
@@ -65,6 +66,11 @@ def compare(folder: Path, out: str, number: int) -> list[dict]:
         folder / "known.json",
         "--lambada",
         folder / "lambada.jsonl",
+        "--sentiment-items",
+        0,
+        "--generate",
+        "--subjects",
+        folder / "subjects.json",
         "--hparams",
         folder / "hparams.yaml",
         "--heldout",
@@ -100,11 +106,24 @@ def what_was_not_measured_is_shown() -> None:
         "known_asked": 0,
     }
     rows = [row_of("memit", 2, state, state)]
-    assert "| 2 | memit | - / - | - / - | - / - | - | - | - |" in markdown_of(rows, state), markdown_of(rows, state)
+    assert "| 2 | memit | - / - | - / - | - / - | - | - | - | - |" in markdown_of(rows, state), markdown_of(rows, state)
     assert csv_of(rows).splitlines()[1] == "memit,2,2" + "," * 10 + ",0,0" + "," * 5, csv_of(rows)
 
 
+def curves_meet_at_equal_match() -> None:
+    def row(weight: int, match: float, kept: float) -> dict:
+        return {"method": f"eac+mom2_update_weight={weight}", "edits": 9, "efficacy_accuracy": match, "kept": kept}
+
+    curve = [row(1, 0.9, 0.5), row(2, 0.8, 0.7), row(3, 0.7, 0.8)]
+    assert abs(at_match(curve, 0.85, "kept") - 0.6) < 1e-12
+    assert at_match(curve, 0.95, "kept") is None
+    assert family_of("eac+mom2_update_weight=3+rar=off") == "eac+rar=off"
+    assert "| 0.75 | 0.750 |" in equal_match_lines(curve), equal_match_lines(curve)
+    assert equal_match_lines(curve[:2]) == []
+
+
 def main() -> None:
+    curves_meet_at_equal_match()
     what_was_not_measured_is_shown()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -120,6 +139,8 @@ def main() -> None:
         assert all(float(row["drift_1"]) > 0 for row in rows), "an edit changed nothing"
         # From the second batch on, the refresh decides on anchors.
         assert rows[4]["drift_1"] != rows[5]["drift_1"], "rar=off changes nothing"
+        assert rows[5]["drift_1"] != rows[7]["drift_1"], "moments of subjects change nothing"
+        assert all(0 <= float(row["said_prompts_contained"]) <= 1 for row in rows), rows
         assert measured(rows) == measured(compare(folder, "at-once", 4)), "resuming gives another result"
         table = (folder / "at-once" / "results.md").read_text().splitlines()
         assert len([line for line in table if line.startswith("| 4 |")]) == len(METHODS), table

@@ -16,7 +16,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from methods import METHODS
+from methods import method_of
 from program import Program, write_whole
 
 
@@ -28,6 +28,10 @@ class Sources:
     known: Path
     lambada: Path
     lambada_items: int
+    sentiment: Path
+    sentiment_items: int  # four examples among them; 0: not measured
+    generate: bool
+    subjects: Path
     heldout: Path
     heldout_characters: int
     corpus: Path
@@ -79,6 +83,8 @@ class Comparison:
                 self.sources.statistics_tokens,
                 "--layers",
                 layers.split("[")[1].split("]")[0].replace(" ", ""),
+                "--subjects",
+                self.sources.subjects,
                 *self._sequence_length(),
             )
         if not before.exists():
@@ -102,14 +108,14 @@ class Comparison:
             folder.mkdir(exist_ok=True)
             self._edit(method, edits)
             known_before = ("--baseline", self.folder / "before.json")
-            facts = ("--edits", self._evaluated_edits(edits))
+            facts = ["--edits", self._evaluated_edits(edits)] + ["--generate"] * self.sources.generate
             measured = self._evaluate(folder / "run", *facts, *known_before) | self._journal_of(method)
             write_whole(report, json.dumps(measured))
         return json.loads(report.read_text())
 
     def _edit(self, method: str, edits: int) -> None:
         run = self.folder / method / "run"
-        name, changes = METHODS[method]
+        name, changes = method_of(method)
         # MEMIT cannot take an edit out again for a later one with another target.
         conflicts = ("--on-conflict", "keep-both") if name == "memit" else ()
         if (run / "run.yaml").exists():
@@ -145,23 +151,30 @@ class Comparison:
         return path
 
     def _evaluate(self, model: Path, *more: object) -> dict:
-        tasks = f"known={self.folder / 'known.json'},lambada={self._lambada_sample()}"
+        sources = self.sources
+        tasks = [
+            f"known={self.folder / 'known.json'}",
+            f"lambada={self._first_lines(sources.lambada, sources.lambada_items)}",
+        ]
+        if sources.sentiment_items:
+            tasks.append(f"sentiment={self._first_lines(sources.sentiment, sources.sentiment_items)}")
         return self.program(
             "eval",
             model,
             "--tasks",
-            tasks,
+            ",".join(tasks),
+            *(("--shots", 4) if sources.sentiment_items else ()),
             "--heldout",
             self.folder / "heldout.txt",
             *self._sequence_length(),
             *more,
         )
 
-    def _lambada_sample(self) -> Path:
-        path = self.folder / "lambada.jsonl"
+    def _first_lines(self, file: Path, count: int) -> Path:
+        path = self.folder / file.name
         if not path.exists():
-            lines = self.sources.lambada.read_text(encoding="utf-8").splitlines(keepends=True)
-            write_whole(path, "".join(lines[: self.sources.lambada_items]))
+            lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+            write_whole(path, "".join(lines[:count]))
         return path
 
     def _sequence_length(self) -> tuple[str, int]:

@@ -3,6 +3,9 @@
 import csv
 import io
 
+CURVE = "mom2_update_weight="  # what a method's curve is over
+MATCHES = (0.95, 0.9, 0.85, 0.8, 0.75, 0.7)
+
 
 def shown(measured: float | None, form: str = ".3f") -> str:
     """A figure of `anchorage eval --json`, which has null for what was not measured."""
@@ -31,6 +34,11 @@ def row_of(method: str, edits: int, state: dict, before: dict) -> dict:
         "lambada": lambada["accuracy"],
         "lambada_nll": lambada["nll"],
     }
+    if sentiment := state["tasks"].get("sentiment"):
+        row |= {"sentiment_auc": sentiment["auc"], "sentiment_kept": sentiment["kept"]["auc"]}
+    for kind, generated in state.get("generation", {}).items():
+        if isinstance(generated, dict):
+            row |= {f"said_{kind}_{measure}": generated.get(measure) for measure in ("exact", "contained")}
     row |= {f"drift_{layer}": drift for layer, drift in state["drift"].items()}
     return row | {f"seconds_{name}": seconds for name, seconds in state["seconds"].items()}
 
@@ -54,8 +62,8 @@ def markdown_of(rows: list[dict], before: dict) -> str:
         f"{shown(tasks['lambada']['accuracy'])} over {passages} passages.",
         "",
         "| edits | method | efficacy / accuracy | paraphrase / accuracy | neighborhood / accuracy | kept | loss | LAMBADA "
-        "| drift by layer |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| sentiment, AUC | drift by layer |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in sorted(rows, key=lambda row: row["edits"]):
         pairs = (
@@ -65,6 +73,42 @@ def markdown_of(rows: list[dict], before: dict) -> str:
         drifts = " ".join(f"{value:.2f}" for key, value in row.items() if key.startswith("drift_"))
         lines.append(
             f"| {row['edits']} | {row['method']} | {' | '.join(pairs)} | {shown(row['kept'])} | "
-            f"{shown(row['loss_change'], '+.4f')} | {shown(row['lambada'])} | {drifts} |"
+            f"{shown(row['loss_change'], '+.4f')} | {shown(row['lambada'])} | {shown(row.get('sentiment_auc'))} | "
+            f"{drifts} |"
         )
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines + equal_match_lines(rows)) + "\n"
+
+
+def family_of(method: str) -> str:
+    """The method without the value that its curve is over."""
+    return "+".join(word for word in method.split("+") if not word.startswith(CURVE))
+
+
+def at_match(curve: list[dict], match: float, measure: str) -> float | None:
+    """The measure where the curve has this exact match: on the line between the two states next to it; None outside."""
+    points = sorted((row["efficacy_accuracy"], row[measure]) for row in curve)
+    if any(value is None for point in points for value in point):
+        return None
+    for (left, before), (right, after) in zip(points, points[1:]):
+        if left <= match <= right:
+            return before if left == right else before + (after - before) * (match - left) / (right - left)
+    return None
+
+
+def equal_match_lines(rows: list[dict]) -> list[str]:
+    """Methods of three or more weights at the same exact matches: a table for each number of edits, or nothing."""
+    lines: list[str] = []
+    for edits in sorted({row["edits"] for row in rows}):
+        curves: dict[str, list[dict]] = {}
+        for row in rows:
+            if row["edits"] == edits:
+                curves.setdefault(family_of(row["method"]), []).append(row)
+        curves = {family: curve for family, curve in curves.items() if len(curve) >= 3}
+        if not curves:
+            continue
+        lines += ["", f"Kept after {edits} edits at equal exact match, on the lines between the weights:", ""]
+        lines += ["| exact match | " + " | ".join(curves) + " |", "|---" * (1 + len(curves)) + "|"]
+        for match in MATCHES:
+            cells = (shown(at_match(curve, match, "kept")) for curve in curves.values())
+            lines.append(f"| {match:.2f} | {' | '.join(cells)} |")
+    return lines

@@ -58,8 +58,9 @@ TEST_F(Continuations, DependOnNoOtherPromptAndOnNoNumberOfRanks) {
   const auto asked = texts();
   using Continued = std::vector<std::optional<Continuation>>;
   for (const int size : {1, 2, 3}) {
-    const auto said = on_ranks<Continued>(
-        size, [&](const Communicators& ranks) { return continue_greedily(model, prompts, asked, 6, ranks); });
+    const auto said = on_ranks<Continued>(size, [&](const Communicators& ranks) {
+      return continue_greedily(model, prompts, asked, {.max_new_tokens = 6}, ranks);
+    });
     ASSERT_EQ(said.size(), asked.size());
     for (std::size_t i = 0; i < asked.size(); ++i) {
       ASSERT_TRUE(said[i]);
@@ -77,21 +78,36 @@ TEST_F(Continuations, EndAtTheEndOfText) {
   model.config.eos_ids = {said[3]};
   const auto end = std::ranges::find(said, said[3]);  // its first occurrence
   const auto continued = on_ranks<std::vector<std::optional<Continuation>>>(1, [&](const Communicators& ranks) {
-    return continue_greedily(model, prompts, std::span(&prompt, 1), 6, ranks);
+    return continue_greedily(model, prompts, std::span(&prompt, 1), {.max_new_tokens = 6}, ranks);
   });
   EXPECT_TRUE(continued.front()->has_ended);
   EXPECT_EQ(continued.front()->text, tokenizer.decode({said.begin(), end}));
 }
 
-TEST_F(Continuations, OfPromptsThatLeaveTooFewPositionsAreNothing) {
+TEST_F(Continuations, OfPromptsLongerThanTheModelAreNothing) {
   auto asked = texts();
   for (int i = 0; i < 300; ++i) asked[2] += " and so on";
-  const auto said = on_ranks<std::vector<std::optional<Continuation>>>(
-      2, [&](const Communicators& ranks) { return continue_greedily(model, prompts, asked, 6, ranks); });
+  const auto said = on_ranks<std::vector<std::optional<Continuation>>>(2, [&](const Communicators& ranks) {
+    return continue_greedily(model, prompts, asked, {.max_new_tokens = 6}, ranks);
+  });
   EXPECT_FALSE(said[2]);
   EXPECT_TRUE(said[1] && said[3]);
-  EXPECT_THAT(continuation_obstacle(model, prompts, asked[2], 6).value_or(""), HasSubstr("with 6 new tokens"));
-  EXPECT_FALSE(continuation_obstacle(model, prompts, asked[1], 6));
+  EXPECT_THAT(continuation_obstacle(model, prompts, asked[2]).value_or(""), HasSubstr("positions"));
+  EXPECT_FALSE(continuation_obstacle(model, prompts, asked[1]));
+}
+
+TEST_F(Continuations, EndWhereTheyAreComplete) {
+  model.config.eos_ids.clear();
+  const std::string prompt = texts().front(), whole = said_alone(prompt, 6);
+  const auto continued = on_ranks<std::vector<std::optional<Continuation>>>(1, [&](const Communicators& ranks) {
+    const auto is_complete = [](const std::string& text) { return text.size() >= 3; };
+    return continue_greedily(model, prompts, std::span(&prompt, 1),
+                             {.max_new_tokens = 6, .is_complete = is_complete}, ranks);
+  });
+  EXPECT_TRUE(continued.front()->has_ended);
+  EXPECT_GE(continued.front()->text.size(), 3u);
+  EXPECT_LT(continued.front()->text.size(), whole.size());
+  EXPECT_TRUE(whole.starts_with(continued.front()->text));
 }
 
 TEST_F(Continuations, AreMeasuredAgainstWhatIsAccepted) {
