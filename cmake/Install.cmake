@@ -36,6 +36,7 @@ install(CODE [[
 
 set(share share/anchorage)
 install(DIRECTORY launch/hparams DESTINATION ${share}/launch COMPONENT data)
+install(FILES launch/subjects/subjects.jsonl DESTINATION ${share}/launch/subjects COMPONENT data)
 install(DIRECTORY launch/refresh DESTINATION ${share}/launch COMPONENT data USE_SOURCE_PERMISSIONS)
 file(GLOB jobs launch/refresh/slurm/*.sbatch)
 install(PROGRAMS ${jobs} DESTINATION ${share}/launch/refresh/slurm COMPONENT data)

@@ -2,6 +2,7 @@
 
   check-segments DIR  reads the segments of tests/support/sample_segment.hpp by formats.md and fails where they differ
   check-statistics F  reads the statistics of statistics_file_test.cpp
+  check-subjects F    reads the same with subjects added
   write-npz DIR       writes archives as numpy.savez, numpy.savez_compressed and ROME's layer_stats do
 """
 
@@ -97,6 +98,16 @@ def check_statistics(path):
         assert list(file["residual_norm_median"]) == [150, 200, 250]
 
 
+def check_subjects(path):
+    check_statistics(path)
+    with h5py.File(path, "r") as file:
+        assert file.attrs["subjects"] == "dddd" and file.attrs["subject_rows"] == 300
+        assert len(file.attrs["without_subjects"]) == 64
+        assert file["layers/4/subject_moment"].dtype == np.float32
+        assert file["layers/4/subject_moment"][:].tolist() == [[5, 0.25], [0.25, 6]]
+        assert file["layers/10/subject_moment"][:].tolist() == [[7, 1], [1, 8]]
+
+
 def rome_statistics(keys):
     total = (keys.T @ keys).astype(np.float32)
     return {"mom2.constructor": "util.runningstats.SecondMoment()", "mom2.count": len(keys), "mom2.mom2": total,
@@ -131,5 +142,6 @@ def write_npz(directory):
 
 
 if __name__ == "__main__":
-    commands = {"check-segments": check_segments, "check-statistics": check_statistics, "make-dense": make_dense, "write-npz": write_npz}
+    commands = {"check-segments": check_segments, "check-statistics": check_statistics,
+                "check-subjects": check_subjects, "make-dense": make_dense, "write-npz": write_npz}
     commands[sys.argv[1]](sys.argv[2])

@@ -117,6 +117,35 @@ TEST_F(Mistakes, StatisticsWithoutAnEditedLayer) {
   expect_refused(edit_arguments("run", "--set layers=0,1"), {"statistics of layer 0", "layers 1, 2"});
 }
 
+TEST_F(Mistakes, AShareOfSubjectsOfWhichThereAreNoStatistics) {
+  expect_refused(edit_arguments("run", "--set subject_share=0.5"),
+                 {"second moments of subjects", "s.h5", "'anchorage stats --subjects'"});
+  expect_refused(edit_arguments("run", "--set subject_share=1.5"), {"from 0 to 1 for subject_share", "'1.5'"});
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "run"));
+  const std::string tune = "tune '" + model + "' --edits edits.jsonl --corpus '" + corpus +
+                           "' --hparams h.yaml --set subject_share=0.5 --out tuned.yaml ";
+  expect_refused(tune, {"second moments of subjects", "--stats"});
+  expect_refused(tune + "--stats s.h5", {"second moments of subjects", "s.h5"});
+}
+
+TEST_F(Mistakes, ListsOfSubjectsThatCannotBeUsedLeaveTheStatisticsAlone) {
+  const std::string before = tests::content_of(folder.path() / "s.h5");
+  const std::string add = "stats '" + model + "' --out s.h5 --threads 1 --subjects ";
+  folder.write("bad.jsonl", "{\"subject\": \"A\", \"prompt\": \"{} is\"}\n{\"subject\": \"B\"}\n");
+  expect_refused(add + "bad.jsonl", {"none of the fields 'prompt'", "bad.jsonl, line 2"});
+  expect_refused(add + "nowhere.jsonl", {"nowhere.jsonl"});
+  folder.write("first.jsonl", R"({"templates": ["{} was born in"], "subjects": ["Ada", "Bob"]})");
+  folder.write("other.jsonl", R"({"templates": ["{} was born in"], "subjects": ["Carl"]})");
+  expect_refused("stats '" + model + "' --out none.h5 --subjects first.jsonl", {"none.h5"});
+  expect_refused(add + "first.jsonl --rome 1=x.npz", {"--subjects", "--rome"});
+  EXPECT_TRUE(tests::content_of(folder.path() / "s.h5") == before);
+
+  ASSERT_EQ(program(add + "first.jsonl").exit_code, 0);
+  const std::string with_subjects = tests::content_of(folder.path() / "s.h5");
+  expect_refused(add + "other.jsonl", {"those of list", "from 2 prompts", "s.h5", "--out"});
+  EXPECT_TRUE(tests::content_of(folder.path() / "s.h5") == with_subjects);
+}
+
 TEST_F(Mistakes, EmptyEditsFile) {
   folder.write("edits.jsonl", "");
   expect_refused(edit_arguments("run"), {"edits.jsonl"});

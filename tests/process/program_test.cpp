@@ -213,6 +213,60 @@ TEST_F(ProgramTest, StatisticsAreTheSameOnOneAndThreeRanks) {
   EXPECT_EQ(program.shell("h5diff s.h5 three.h5").exit_code, 0);
 }
 
+// One relation: 30 subjects, two templates.
+std::string list_of_subjects() {
+  nlohmann::json subjects = nlohmann::json::array();
+  for (int i = 0; i < 30; ++i)
+    subjects.push_back(std::string(static_cast<std::size_t>(1 + i % 4), static_cast<char>('A' + i % 26)) + "son");
+  return nlohmann::json{{"templates", {"{} was born in", "The mother of {} is"}}, {"subjects", subjects}}.dump();
+}
+
+TEST_F(ProgramTest, StatisticsOfSubjectsAreTheSameOnOneAndThreeRanksAndInOneCommandOrTwo) {
+  folder.write("subjects.jsonl", list_of_subjects());
+  const Execution three = collect(3, "three.h5", "--subjects subjects.jsonl");
+  ASSERT_EQ(three.exit_code, 0) << three.err;
+  EXPECT_EQ(three.json()["tokens"], 1500);
+  EXPECT_EQ(three.json()["subjects"]["rows"], 60);
+  EXPECT_EQ(three.json()["subjects"]["left_out"], 0);
+  ASSERT_EQ(collect(1, "one.h5").exit_code, 0);
+  const Execution added = collect(1, "one.h5", "--subjects subjects.jsonl");
+  ASSERT_EQ(added.exit_code, 0) << added.err;
+  EXPECT_EQ(added.json()["tokens_resumed"], 1500) << "the text's are not collected again";
+  for (const std::string name : {"moment", "subject_moment"}) {
+    for (const std::string layer : {"1", "2"}) {
+      const std::string path = "/layers/" + layer + "/" + name;
+      EXPECT_EQ(program.shell("h5diff one.h5 three.h5 " + path).exit_code, 0) << path;
+    }
+  }
+  const std::string before = tests::content_of(folder.path() / "one.h5");
+  EXPECT_EQ(collect(1, "one.h5", "--subjects subjects.jsonl").json()["subjects"]["rows"], 60);
+  EXPECT_EQ(collect(1, "one.h5").json().count("subjects"), 0U);
+  EXPECT_TRUE(tests::content_of(folder.path() / "one.h5") == before) << "they were there";
+}
+
+TEST_F(ProgramTest, AddingSubjectsEndsNoRunAndTheirShareChangesWhatIsWritten) {
+  ASSERT_EQ(program(edit_arguments("whole")).exit_code, 0);
+  ASSERT_EQ(program(edit_arguments("parts", "--limit 2")).exit_code, 0);
+  folder.write("subjects.jsonl", list_of_subjects());
+  const Execution added = program("stats '" + model + "' --subjects subjects.jsonl --out s.h5 --threads 1 --json");
+  ASSERT_EQ(added.exit_code, 0) << added.err;
+  EXPECT_EQ(added.json()["layers"], (std::vector<int>{1, 2}));
+
+  const Execution rest = program("edit --run parts --resume --json");
+  ASSERT_EQ(rest.exit_code, 0) << rest.err;
+  EXPECT_TRUE(exported("parts") == exported("whole"));
+  const Execution removed = program("remove whole --edit a --json");
+  EXPECT_EQ(removed.exit_code, 0) << removed.err;
+
+  const Execution half = program(edit_arguments("half", "--set subject_share=0.5 --limit 2"));
+  ASSERT_EQ(half.exit_code, 0) << half.err;
+  const Execution resumed = program("edit --run half --resume --json");
+  ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
+  EXPECT_FALSE(exported("half") == exported("parts"));
+  EXPECT_EQ(program("remove half --edit a").exit_code, 0);
+  EXPECT_EQ(program("journal verify half").exit_code, 0);
+}
+
 TEST_F(ProgramTest, EvaluationLeavesOutWhatItCannotUseAndSaysSo) {
   const std::string longer = R"({"subject": "Intel", "prompt": "The CEO of {} is )" + std::string(20000, 'x') +
                              R"(", "target": "A", "ground_truth": "B"})" + "\n";

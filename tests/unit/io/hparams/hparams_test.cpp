@@ -130,6 +130,15 @@ TEST(Hparams, EasyEditFileLoadsAsItIsAndTellsWhatItIgnores) {
   EXPECT_NO_THROW(resolve(loaded.hparams, llama3_8b, "h.yaml"));
 }
 
+TEST(Hparams, AShareOfSubjectsIsFromNoneToAll) {
+  EXPECT_EQ(load("layers: [1]").hparams.subject_share, 0.0);
+  for (const double share : {0.0, 0.25, 1.0})
+    EXPECT_EQ(load(fmt::format("subject_share: {}", share)).hparams.subject_share, share);
+  for (const char* wrong : {"-0.1", "1.01", "half"})
+    EXPECT_THAT(refusal(fmt::format("subject_share: {}", wrong)),
+                HasSubstr("a number from 0 to 1 for subject_share"));
+}
+
 TEST(Hparams, AlphaEditJsonLoadsAsItIs) {
   const LoadedHparams loaded = load(alphaedit, "Llama3-8B.json");
   EXPECT_EQ(loaded.hparams.v_lr, 0.1);

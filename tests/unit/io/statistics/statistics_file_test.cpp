@@ -8,6 +8,7 @@
 
 #include "io/error.hpp"
 #include "io/files/atomic_file.hpp"
+#include "io/files/digest.hpp"
 #include "io/hdf5/file.hpp"
 #include "io/layer_numbers.hpp"
 #include "tests/support/message_of.hpp"
@@ -125,6 +126,79 @@ TEST_F(StatisticsOnDisk, AreReadLayerByLayerWhenFinished) {
               HasSubstr("expected statistics of layer 5, found those of layers 4, 10"));
 }
 
+std::vector<SecondMoment> sample_subject_moments() {
+  return {{.layer = 4, .moment = {.rows = 2, .columns = 2, .values = {5, 0.25, 0.25, 6}}},
+          {.layer = 10, .moment = {.rows = 2, .columns = 2, .values = {7, 1, 1, 8}}}};
+}
+
+void add_subjects(const std::filesystem::path& path) {
+  SubjectMomentsWriter writer(path, {.list = "dddd", .rows = 300});
+  for (const SecondMoment& moment : sample_subject_moments()) writer.add(moment);
+  writer.commit();
+}
+
+TEST_F(StatisticsOnDisk, KeepWhatTheyHaveWhenSubjectsAreAdded) {
+  save_statistics(path(), sample_statistics());
+  const std::string before = sha256_of_file(path());
+  add_subjects(path());
+  const StatisticsFile file = StatisticsFile::load(path());
+  EXPECT_EQ(statistics_state(path()), StatisticsState::finished);
+  EXPECT_EQ(file.fingerprint(), sample_fingerprint());
+  EXPECT_EQ(file.tokens(), 1000);
+  EXPECT_THAT(file.layers(), ElementsAre(4, 10));
+  EXPECT_THAT(file.residual_norm_median(), ElementsAre(150, 200, 250));
+  for (const std::size_t i : {0U, 1U}) {
+    EXPECT_EQ(file.moment(i == 0 ? 4 : 10), sample_statistics().moments[i]);
+    EXPECT_EQ(file.subject_moment(i == 0 ? 4 : 10), sample_subject_moments()[i]);
+  }
+  EXPECT_EQ(file.subject_moment_rows(10, 1, 2).values, (std::vector<float>{1, 8}));
+  EXPECT_EQ(file.subjects(), (SubjectRows{.list = "dddd", .rows = 300}));
+  EXPECT_EQ(file.digest_without_subjects(), before);
+  EXPECT_NO_THROW(file.require_subjects());
+}
+
+TEST_F(StatisticsOnDisk, WithoutSubjectsSayHowToAddThem) {
+  save_statistics(path(), sample_statistics());
+  const StatisticsFile file = StatisticsFile::load(path());
+  EXPECT_EQ(file.subjects(), std::nullopt);
+  EXPECT_EQ(file.digest_without_subjects(), "");
+  EXPECT_FALSE(file.has_subjects_of("dddd"));
+  EXPECT_THAT(message_of([&] { file.require_subjects(); }), HasSubstr("'anchorage stats --subjects'"));
+  EXPECT_THAT(message_of([&] { file.subject_moment(4); }), HasSubstr(path().string()));
+  EXPECT_THAT(message_of([&] { (void)file.subject_moment_rows(4, 0, 1); }), HasSubstr("of general text alone"));
+}
+
+TEST_F(StatisticsOnDisk, WithOtherSubjectsNameBothLists) {
+  save_statistics(path(), sample_statistics());
+  add_subjects(path());
+  const StatisticsFile file = StatisticsFile::load(path());
+  EXPECT_TRUE(file.has_subjects_of("dddd"));
+  const std::string message = message_of([&] { (void)file.has_subjects_of("eeee"); });
+  EXPECT_THAT(message, HasSubstr("of the subjects of list eeee"));
+  EXPECT_THAT(message, HasSubstr("those of list dddd, from 300 prompts"));
+  EXPECT_THROW(SubjectMomentsWriter(path(), {.list = "eeee", .rows = 1}), InternalError);
+}
+
+TEST_F(StatisticsOnDisk, AreAsTheyWereUntilAllSubjectsAreAdded) {
+  save_statistics(path(), sample_statistics());
+  const std::string before = sha256_of_file(path());
+  {
+    SubjectMomentsWriter writer(path(), {.list = "dddd", .rows = 300});
+    writer.add(sample_subject_moments()[0]);
+    EXPECT_THROW(writer.commit(), InternalError) << "a layer is missing";
+    SecondMoment bad = sample_subject_moments()[1];
+    bad.moment.values[1] = std::numeric_limits<float>::infinity();
+    EXPECT_THAT(message_of([&] { writer.add(bad); }), HasSubstr("a second moment of subjects of layer 10"));
+    EXPECT_THROW(writer.add({.layer = 10, .moment = {.rows = 1, .columns = 1, .values = {1}}}), InternalError);
+  }
+  EXPECT_EQ(sha256_of_file(path()), before);
+}
+
+TEST_F(StatisticsOnDisk, TakeNoSubjectsBeforeTheyAreFinished) {
+  save(path(), sample_progress());
+  EXPECT_THAT(message_of([&] { add_subjects(path()); }), HasSubstr("found a collection at 512 of 1000 tokens"));
+}
+
 TEST_F(StatisticsOnDisk, OfAnotherModelAreRefusedWithBothNames) {
   save_statistics(path(), sample_statistics());
   const StatisticsFile file = StatisticsFile::load(path());
@@ -160,6 +234,14 @@ TEST_F(StatisticsOnDisk, AreReadByH5py) {
   save_statistics(path(), sample_statistics());
   const std::string command = std::string(ANCHORAGE_PYTHON) + " " + ANCHORAGE_SOURCE_DIR +
                               "/tests/golden/hdf5_interop.py check-statistics '" + path().string() + "'";
+  EXPECT_EQ(std::system(command.c_str()), 0);
+}
+
+TEST_F(StatisticsOnDisk, WithSubjectsAreReadByH5py) {
+  save_statistics(path(), sample_statistics());
+  add_subjects(path());
+  const std::string command = std::string(ANCHORAGE_PYTHON) + " " + ANCHORAGE_SOURCE_DIR +
+                              "/tests/golden/hdf5_interop.py check-subjects '" + path().string() + "'";
   EXPECT_EQ(std::system(command.c_str()), 0);
 }
 

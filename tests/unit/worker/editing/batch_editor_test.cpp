@@ -56,6 +56,16 @@ TEST_P(BatchEditorOfMethod, GivesTheSameBitsOnOneToFourRanksInAnyShape) {
   }
 }
 
+TEST_P(BatchEditorOfMethod, WithAShareOfSubjectsGivesTheSameBitsInAnyShape) {
+  const EditorOutcome text = edit(GetParam(), {1, 1});
+  options.subject_share = 0.5;
+  const EditorOutcome one = edit(GetParam(), {1, 1}), several = edit(GetParam(), {2, 2});
+  for (const std::int64_t layer : {1, 2}) {
+    EXPECT_TRUE(at::equal(several.weights.at(layer), one.weights.at(layer))) << layer;
+    EXPECT_FALSE(at::equal(one.weights.at(layer), text.weights.at(layer))) << layer;
+  }
+}
+
 TEST_P(BatchEditorOfMethod, MakesTheTargetsMoreProbable) {
   double before = 0, after = 0;
   for (const BatchResult& batch : edit(GetParam(), {1, 1}).batches) {

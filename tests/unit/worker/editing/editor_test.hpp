@@ -50,7 +50,7 @@ inline std::vector<io::Edit> seven_edits() {
   return edits;
 }
 
-// Statistics of the model's keys on random tokens.
+// Statistics of the model's keys on random tokens; those of subjects are of every fifth token.
 inline io::StatisticsFile statistics_in(const std::filesystem::path& path, const io::ModelDirectory& directory) {
   torch::manual_seed(5);
   const worker::Transformer model = worker::load_transformer(directory);
@@ -63,11 +63,17 @@ inline io::StatisticsFile statistics_in(const std::filesystem::path& path, const
   statistics.fingerprint = {
       .model_name = "m", .model = "m", .tokenizer = "t", .corpus = "c", .sequence_length = 20};
   statistics.tokens = 1000;
+  std::vector<io::SecondMoment> of_subjects;
   for (const std::int64_t layer : {0, 1, 2}) {
     const auto keys = pass.block(layer, pass.blocks(0, layer, pass.embed())).key;
     statistics.moments.push_back({layer, worker::to_matrix(at::mm(keys.t(), keys) / 1000)});
+    const auto fifth = keys.slice(0, 0, std::nullopt, 5);
+    of_subjects.push_back({layer, worker::to_matrix(at::mm(fifth.t(), fifth) / 200)});
   }
   io::save_statistics(path, statistics);
+  io::SubjectMomentsWriter writer(path, {.list = "l", .rows = 200});
+  for (const io::SecondMoment& moment : of_subjects) writer.add(moment);
+  writer.commit();
   return io::StatisticsFile::load(path);
 }
 

@@ -37,6 +37,7 @@ TEST_P(UnusedHparams, AreThoseThatChangeNoBit) {
                               "v_lr=0.1",
                               "ngd_step=0.1",
                               "mom2_update_weight=1",
+                              "subject_share=0.5",
                               "correction_sweeps=0",
                               "nullspace_threshold=0.1",
                               "L2=1",
