@@ -12,7 +12,7 @@ mv "$first" "$moved"
 
 for file in bin/anchorage \
   share/anchorage/launch/hparams/llama3-8b.yaml share/anchorage/launch/refresh/slurm/refresh.sbatch \
-  share/anchorage/launch/refresh/refresh share/anchorage/smoke/smoke_test share/doc/anchorage/README.md \
+  share/anchorage/launch/refresh/refresh share/anchorage/launch/subjects/subjects.jsonl share/anchorage/smoke/smoke_test share/doc/anchorage/README.md \
   share/bash-completion/completions/anchorage share/zsh/site-functions/_anchorage \
   include/anchorage/io/error.hpp lib/libanchorage_io.a lib/cmake/Anchorage/AnchorageConfig.cmake; do
   expect_file "$moved/$file"
