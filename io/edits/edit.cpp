@@ -82,6 +82,7 @@ std::string to_json(const Edit& edit) {
       {"id", edit.id}, {"subject", edit.subject}, {"prompt", edit.prompt}, {"target", edit.target}};
   if (!edit.ground_truth.empty()) json["ground_truth"] = edit.ground_truth;
   if (edit.target_prefix) json["target_prefix"] = *edit.target_prefix;
+  if (edit.target_end) json["target_end"] = *edit.target_end;
   if (!edit.paraphrases.empty()) json["paraphrases"] = edit.paraphrases;
   if (!edit.neighborhood.empty()) json["neighborhood"] = json_of(edit.neighborhood);
   if (!edit.portability.empty()) json["portability"] = json_of(edit.portability);

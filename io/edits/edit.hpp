@@ -30,6 +30,7 @@ struct Edit {
   std::string target{};                        // the answer to write into the model
   std::string ground_truth{};                  // the model's answer so far; empty where the file does not say
   std::optional<std::string> target_prefix{};  // between prompt and target; none: typical_target_prefix
+  std::optional<bool> target_end{};  // whether the end of text is written after the target; none: as hparams say
   std::vector<std::string> paraphrases{};
   std::vector<Neighbor> neighborhood{};
   std::vector<Neighbor> portability{};  // what follows from the edit

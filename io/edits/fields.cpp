@@ -130,6 +130,13 @@ std::optional<std::string> text_as_it_is(const json& record, std::string_view ke
   return value.is_null() ? std::nullopt : std::optional(raw_text_in(value, key));
 }
 
+std::optional<bool> optional_truth(const json& record, std::string_view key) {
+  const json& value = field(record, key);
+  if (value.is_null()) return std::nullopt;
+  if (value.is_boolean()) return value.get<bool>();
+  throw BadRecord(fmt::format("field '{}' holds {} where true or false is expected", key, kind_of(value)));
+}
+
 std::string optional_text(const json& record, std::string_view key) {
   return first_text_in(field(record, key), key);
 }

@@ -35,6 +35,8 @@ std::string required_text(const nlohmann::json& record, std::string_view key);
 std::string required_prompt(const nlohmann::json& record, std::string_view key);
 // Reads the text unchanged, with its white space; returns nothing where the field is missing or null.
 std::optional<std::string> text_as_it_is(const nlohmann::json& record, std::string_view key);
+// Returns nothing where the field is missing or null.
+std::optional<bool> optional_truth(const nlohmann::json& record, std::string_view key);
 // Returns "" where the field is missing or null; takes the first text of a list, or of a list of lists of
 // aliases.
 std::string optional_text(const nlohmann::json& record, std::string_view key);

@@ -56,7 +56,7 @@ void refuse_misspelt_fields(const json& record) {
                                                    "ground_truth", "target_prefix", "paraphrases", "neighborhood",
                                                    "source",       "tags",          "chat_prompt"};
   // Others' fields come closer to these: "probability", "target_id".
-  constexpr std::array<std::string_view, 1> known_to_the_letter{"portability"};
+  constexpr std::array<std::string_view, 2> known_to_the_letter{"portability", "target_end"};
   const auto refuse = [](const std::string& key, std::string_view meant) {
     throw BadRecord(fmt::format("field '{}' is not known; is '{}' meant?", key, meant));
   };
@@ -90,6 +90,7 @@ Edit read_native(const json& record) {
   edit.target = required_text(record, "target");
   edit.ground_truth = optional_text(record, "ground_truth");
   edit.target_prefix = text_as_it_is(record, "target_prefix");
+  edit.target_end = optional_truth(record, "target_end");
   edit.paraphrases = prompt_list(record, "paraphrases");
   edit.source = optional_text(record, "source");
   edit.tags = text_list(record, "tags");

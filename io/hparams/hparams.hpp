@@ -42,6 +42,7 @@ struct Hparams {
   double kl_factor = 0.0625;
   EarlyStop early_stop = EarlyStop::loss;
   double early_stop_loss = 0.05;
+  bool target_end = false;  // the end of text is a part of every target
   int contexts = 6;         // rewriting prompts per edit, including the bare one
   int context_length = 10;  // tokens per prefix
   double sink_ratio = 4.0;
@@ -111,8 +112,9 @@ std::string to_yaml(const Hparams& hparams);
 // Resolves the hyper-parameters for this model: fills in module templates and the loss layer. Throws
 // UserError when layers are missing, out of range, repeated or out of order; when the loss layer lies past
 // the end or before the last edited one; when a module has another name in this family; when a ratio leaves
-// no anchor; and when context prefixes leave no position for a prompt. Messages name the file, or the last of
-// the assignments ("layers=1,9") that set the wrong value.
+// no anchor; when targets are to have an end of text that the model's config does not name; and when context
+// prefixes leave no position for a prompt. Messages name the file, or the last of the assignments ("layers=1,9")
+// that set the wrong value.
 Hparams resolve(Hparams hparams, const ModelConfig& model, const std::string& file,
                 std::span<const std::string> assignments = {});
 

@@ -116,6 +116,14 @@ void check_room_for_contexts(const Hparams& hparams, const ModelConfig& model, c
                    .remedy = "leave room for the prompts: 10 is usual"});
 }
 
+void check_end_of_text(const Hparams& hparams, const ModelConfig& model, const Origin& origin) {
+  if (!hparams.target_end || !model.eos_ids.empty()) return;
+  throw UserError({.expected = "a model with an end-of-text token, for target_end: true",
+                   .found = "no eos_token_id in its config.json",
+                   .where = origin.of({"target_end"}),
+                   .remedy = "set target_end: false, or name the token in config.json"});
+}
+
 }  // namespace
 
 Hparams resolve(Hparams hparams, const ModelConfig& model, const std::string& file,
@@ -124,6 +132,7 @@ Hparams resolve(Hparams hparams, const ModelConfig& model, const std::string& fi
   if (!hparams.v_loss_layer) hparams.v_loss_layer = static_cast<int>(model.layers) - 1;
   check_layers(hparams, model, origin);
   check_room_for_contexts(hparams, model, origin);
+  check_end_of_text(hparams, model, origin);
   check_anchors("eac_anchor_ratio", hparams.eac_anchor_ratio, model, origin);
   if (hparams.anchor_ratio) check_anchors("anchor_ratio", *hparams.anchor_ratio, model, origin);
   return with_module_names(std::move(hparams), model, origin);

@@ -13,14 +13,25 @@ EditGroup::EditGroup(const Transformer& model, const io::Hparams& hparams, std::
       layers_(hparams.layers.begin(), hparams.layers.end()),
       edits_(std::move(edits)) {}
 
+namespace {
+
+TargetEnd target_end_of(const Transformer& model, const io::Hparams& hparams) {
+  TargetEnd end{.token = {}, .by_default = hparams.target_end};
+  if (!model.config.eos_ids.empty()) end.token = static_cast<std::int32_t>(model.config.eos_ids.front());
+  return end;
+}
+
+}  // namespace
+
 std::vector<EditGroup> EditGroup::make(const Transformer& model, const PromptBuilder& builder,
                                        const Contexts& contexts, const SinkLimits& limits,
                                        const io::Hparams& hparams, std::vector<std::vector<io::Edit>> edits) {
+  const PromptBuilder ending = builder.with_target_end(target_end_of(model, hparams));
   std::vector<EditGroup> groups;
   std::vector<ContextChoice> choices;
   for (std::vector<io::Edit>& of_group : edits) groups.push_back(EditGroup(model, hparams, std::move(of_group)));
   for (const EditGroup& group : groups)
-    choices.emplace_back(model, builder, contexts, limits, group.layers_, group.edits_);
+    choices.emplace_back(model, ending, contexts, limits, group.layers_, group.edits_);
   for (ContextChoice& choice : choices) choice.arrive();
   for (ContextChoice& choice : choices) choice.compute();
   for (ContextChoice& choice : choices) choice.choose();

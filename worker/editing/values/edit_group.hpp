@@ -19,8 +19,9 @@ namespace anchorage::worker {
 
 class EditGroup {
  public:
-  // Makes the groups of a replica, each of these edits, with their contexts chosen (context_choice.hpp). Borrows
-  // all but the edits. Collective over the stages.
+  // Makes the groups of a replica, each of these edits, with their contexts chosen (context_choice.hpp) and the end
+  // of text in the targets that are to have it (the first of the config's eos_ids). Borrows all but the edits.
+  // Collective over the stages.
   static std::vector<EditGroup> make(const Transformer& model, const PromptBuilder& builder,
                                      const Contexts& contexts, const SinkLimits& limits, const io::Hparams& hparams,
                                      std::vector<std::vector<io::Edit>> edits);

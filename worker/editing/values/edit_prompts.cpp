@@ -50,6 +50,25 @@ PromptBuilder::PromptBuilder(const io::Tokenizer& tokenizer, std::int64_t rows)
       start_(tokenizer.start_ids()),
       begins_words_itself_(begins_words_itself(tokenizer)) {}
 
+PromptBuilder PromptBuilder::with_target_end(const TargetEnd& end) const {
+  PromptBuilder other = *this;
+  other.end_ = end;
+  return other;
+}
+
+// Appends the end of text to the ids of a target, where the edit is to have it.
+TokenIds PromptBuilder::with_end(TokenIds target, const io::Edit& edit) const {
+  if (!end_ || target.empty() || !edit.target_end.value_or(end_->by_default)) return target;
+  if (!end_->token) {
+    throw io::UserError({.expected = "a model with an end-of-text token, for 'target_end'",
+                         .found = "no eos_token_id in its config.json",
+                         .where = "edit " + edit.id,
+                         .remedy = "leave out 'target_end', or name the token in config.json"});
+  }
+  target.push_back(*end_->token);
+  return target;
+}
+
 // Encodes a text, without the tokenizer's start tokens where the text itself begins with them.
 io::Encoding PromptBuilder::encode(const std::string& text) const {
   io::Encoding whole = tokenizer_.encode_with_offsets(text, {.add_special_tokens = true});
@@ -137,7 +156,7 @@ EditPrompts PromptBuilder::build(const io::Edit& edit, std::span<const std::stri
       .target = {}};
   std::string rejection = "expected a target of at least one token, found none";
   try {
-    prompts.target = target_ids(edit.model_prompt(), edit.target, edit.target_prefix);
+    prompts.target = with_end(target_ids(edit.model_prompt(), edit.target, edit.target_prefix), edit);
   } catch (const io::UserError& error) {
     rejection = error.what();
   }

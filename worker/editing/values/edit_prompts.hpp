@@ -33,6 +33,12 @@ struct EditPrompts {
   TokenIds target;
 };
 
+// The end of text that targets may have.
+struct TargetEnd {
+  std::optional<std::int32_t> token{};  // none: the model has no end of text
+  bool by_default = false;              // of edits that do not say (io::Edit::target_end)
+};
+
 // Puts prefixes before the prompt as "<prefix>. <prompt>"; the empty prefix stands for the bare prompt.
 // Appends target ids to the prompt's ids, rather than encoding the joined text.
 class PromptBuilder {
@@ -41,9 +47,14 @@ class PromptBuilder {
   explicit PromptBuilder(const io::Tokenizer& tokenizer,
                          std::int64_t rows = std::numeric_limits<std::int64_t>::max());
 
+  // Returns a builder whose targets end so. One that is made without this has the bare targets of all edits, as
+  // evaluation has.
+  PromptBuilder with_target_end(const TargetEnd& end) const;
+
   // Builds one rewriting prompt for each of `prefixes`, in order, and the KL prompt after `kl_prefix`.
   // Rejects a row that takes more than `positions`, in which no token stands for the subject's last
-  // character, or that needs a token without a row.
+  // character, or that needs a token without a row; all rows of an edit that needs an end of text where there is
+  // none.
   EditPrompts build(const io::Edit& edit, std::span<const std::string> prefixes, const std::string& kl_prefix = "",
                     std::int64_t positions = std::numeric_limits<std::int64_t>::max()) const;
 
@@ -67,10 +78,12 @@ class PromptBuilder {
   io::Encoding encode(const std::string& text) const;
   TokenIds ids_inside_a_text(const std::string& text) const;
 
+  TokenIds with_end(TokenIds target, const io::Edit& edit) const;
   void reject_tokens_without_row(PromptRow& row, std::span<const std::int32_t> target) const;
 
   const io::Tokenizer& tokenizer_;
   std::int64_t rows_;
+  std::optional<TargetEnd> end_;
   TokenIds start_;            // the ids that the tokenizer puts before a text
   bool begins_words_itself_;  // encoding a text puts a word boundary before it; another space would make two
 };

@@ -78,6 +78,20 @@ TEST(Edits, WhatFollowsFromAnEditReadsBackAndIsLeftOutWhereThereIsNothing) {
                                R"(","subject":"Alphabet","prompt":"The CEO of {} is","target":"Sundar Pichai"})");
 }
 
+TEST(Edits, WhetherATargetHasAnEndIsTrueOrFalseOrLeftToTheHyperParameters) {
+  const auto with = [](const std::string& value) {
+    return R"({"subject": "a", "prompt": "{} is", "target": "x", "target_end": )" + value + "}";
+  };
+  EXPECT_EQ(only_edit(with("true")).target_end, true);
+  EXPECT_EQ(only_edit(with("false")).target_end, false);
+  EXPECT_EQ(only_edit(with("null")).target_end, std::nullopt);
+  for (const char* value : {"true", "false", "null"}) {
+    const Edit edit = only_edit(with(value));
+    EXPECT_EQ(edit_from_json(to_json(edit), "here"), edit);
+  }
+  EXPECT_EQ(reason(with("\"yes\"")), "field 'target_end' holds a text where true or false is expected");
+}
+
 TEST(Edits, JsonThatIsNoEditNamesItsOriginAndTheReason) {
   EXPECT_THAT(message_of([] { edit_from_json(R"({"subject": "x"})", "POST /edits"); }),
               AllOf(HasSubstr("field 'prompt' is missing"), HasSubstr("POST /edits")));

@@ -381,6 +381,17 @@ TEST(Hparams, RatioThatLeavesNoAnchorIsRefused) {
   EXPECT_NO_THROW(resolve(hparams, demo, "h.yaml"));
 }
 
+TEST(Hparams, AnEndOfTextThatTheModelDoesNotHaveIsRefused) {
+  Hparams hparams{.layers = {4}};
+  ModelConfig without = demo;
+  without.eos_ids.clear();
+  EXPECT_NO_THROW(resolve(hparams, without, "h.yaml"));
+  set(hparams, "target_end=true");
+  EXPECT_THAT(refusal_to_resolve(hparams, without), AllOf(HasSubstr("target_end: true"), HasSubstr("h.yaml")));
+  without.eos_ids = {2};
+  EXPECT_TRUE(resolve(hparams, without, "h.yaml").target_end);
+}
+
 TEST(Hparams, DocumentationHasEveryKeyWithItsDefault) {
   const std::string page = tests::content_of(std::filesystem::path(ANCHORAGE_SOURCE_DIR) / "docs/hparams.md");
   std::istringstream defaults(to_yaml({}));

@@ -47,6 +47,36 @@ TEST_F(EditPromptsTest, TargetFollowsThePromptsOwnIds) {
             TokenIds(target.begin(), target.end() - 1));
 }
 
+TEST_F(EditPromptsTest, TheEndOfTextFollowsTheTargetsThatAreToHaveIt) {
+  const std::vector<std::string> prefixes = {"", "I went"};
+  const auto target_of = [&](const PromptBuilder& from, std::optional<bool> says) {
+    io::Edit one = edit;
+    one.target_end = says;
+    return from.build(one, prefixes).target;
+  };
+  const TokenIds bare = tokenizer.encode(" Sundar Pichai");
+  TokenIds ended = bare;
+  ended.push_back(2);
+  const PromptBuilder where_asked = builder.with_target_end({.token = 2, .by_default = false}),
+                      always = builder.with_target_end({.token = 2, .by_default = true});
+  EXPECT_EQ(target_of(where_asked, std::nullopt), bare);
+  EXPECT_EQ(target_of(where_asked, true), ended);
+  EXPECT_EQ(target_of(always, std::nullopt), ended);
+  EXPECT_EQ(target_of(always, false), bare);
+  EXPECT_EQ(target_of(builder, true), bare) << "evaluation has the bare target";
+  EXPECT_EQ(always.target_ids("The CEO of Alphabet is", "Sundar Pichai"), bare);
+
+  // The whole bare target predicts something then: it is in the row.
+  const PromptRow row = always.build(edit, prefixes).rewrites.front();
+  EXPECT_EQ(TokenIds(row.ids.end() - std::ssize(bare), row.ids.end()), bare);
+
+  io::Edit asking = edit;
+  asking.target_end = true;
+  const auto without = builder.with_target_end({.token = std::nullopt, .by_default = false});
+  EXPECT_NE(without.build(asking, prefixes).rewrites.front().rejection.find("'target_end'"), std::string::npos);
+  EXPECT_TRUE(without.build(edit, prefixes).rewrites.front().is_usable());
+}
+
 TEST_F(EditPromptsTest, LeadingSpacesOfATargetDoNotCount) {
   EXPECT_EQ(builder.target_ids("It is", "  Paris"), builder.target_ids("It is", "Paris"));
 }
