@@ -154,8 +154,8 @@ std::vector<Neighbor> read_prompts_by_kind(const json& record, const char* key, 
   return result;
 }
 
-// Reads EasyEdit's `portability`: by kind as `locality`, or the one question of its earlier files
-// ("zsre_mend_eval_portability_gpt4.json"), which add it to the fields of MEND and CounterFact too.
+// Reads EasyEdit's `portability`: by kind as `locality`, or the one question that its earlier files
+// ("..._portability_gpt4.json") add to the fields of MEND and CounterFact.
 std::vector<Neighbor> read_portability(const json& record) {
   const auto portability = record.find("portability");
   if (portability != record.end() && portability->is_object() && portability->contains("New Question"))

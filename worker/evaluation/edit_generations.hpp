@@ -1,4 +1,4 @@
-// What a model says after the prompts of edits when it is let go on greedily. The measure under which editors
+// What a model says by itself after the prompts of edits, token by token. The measure under which editors
 // differ most (arXiv 2502.11177), since nothing of the answer is given to the model and it has to come to an end.
 //
 // A text ends before an end-of-text token of the model's config, and counts up to the first '.' or line feed after

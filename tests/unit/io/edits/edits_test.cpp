@@ -218,7 +218,7 @@ TEST(Edits, KnowEditZsreTakesTheRephrasing) {
   EXPECT_THAT(file.edits.at(0).paraphrases, ElementsAre("What family are Epaspidoceras?"));
 }
 
-// The question of EasyEdit's zsre_mend_eval_portability_gpt4.json, which CounterFact's file has alike.
+// The question that EasyEdit's "..._portability_gpt4.json" add to records of MEND's ZsRE and of CounterFact.
 TEST(Edits, PortabilityOfEasyEditsEarlierFilesIsOneQuestion) {
   const std::string portability =
       R"("portability": {"Recalled Relation": "Watts attended Trinity", "New Question": "In which city did he live?",
