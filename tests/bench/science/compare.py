@@ -45,7 +45,7 @@ def arguments() -> argparse.Namespace:
     add("--lambada-items", type=int, default=200)
     add("--sentiment", type=Path, default=DATA / "general/glue_eval_sst2.jsonl")
     add("--sentiment-items", type=int, default=200, help="four examples among them; 0: not measured")
-    add("--generate", action="store_true", help="let the model go on after the edits' prompts")
+    add("--generate", action="store_true", help="let the model continue the edits' prompts")
     add("--subjects", type=Path, default=SOURCE / "launch/subjects/subjects.jsonl", help="for their second moments")
     add("--heldout", type=Path, default=DATA / "general/wikitext-2_test.txt")
     add("--heldout-characters", type=int, default=80_000)
