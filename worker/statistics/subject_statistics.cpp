@@ -92,8 +92,7 @@ SubjectTokens subject_tokens(const PromptBuilder& prompts, const io::SubjectList
       row.ids.resize(static_cast<std::size_t>(row.subject_last + 1));
       tokens.rows.push_back(std::move(row.ids));
     } else if (tokens.left_out++ == 0) {
-      tokens.first_left_out =
-          fmt::format("subject '{}' in '{}' ({}): {}", one.subject, one.prompt, one.where, row.rejection);
+      tokens.first_left_out = fmt::format("subject '{}' ({}): {}", one.subject, one.where, row.rejection);
     }
   }
   return tokens;

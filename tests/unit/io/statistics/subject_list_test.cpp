@@ -97,7 +97,7 @@ TEST_F(SubjectListFile, WithARecordThatCannotBeUsedIsRefusedWithItsPlace) {
   EXPECT_THAT(refusal("[1]"), HasSubstr("a number where an object is expected"));
   EXPECT_THAT(refusal("{\"subject\": \"A\", \"prompt\": \"{} is\"}\n{\"subject\": \n"), HasSubstr("line 2"));
   EXPECT_THAT(refusal(""), HasSubstr("at least one record"));
-  EXPECT_THAT(message_of([&] { read_subject_list(folder.path() / "none.jsonl"); }), HasSubstr("found no file"));
+  EXPECT_THAT(message_of([&] { read_subject_list(folder.path() / "none.jsonl"); }), HasSubstr("found none"));
 }
 
 // --- The list that comes with the program
