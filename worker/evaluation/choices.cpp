@@ -66,18 +66,6 @@ bool has_two_choices(const ChoiceAnswer& answer) {
   return !answer.is_asked() || answer.log_probabilities.size() == 2;
 }
 
-// Returns the share of those asked of which `is_counted` holds.
-template <typename IsCounted>
-std::optional<Estimate> share_of_asked(const std::vector<ChoiceAnswer>& answers, IsCounted is_counted) {
-  std::int64_t asked = 0, counted = 0;
-  for (const ChoiceAnswer& answer : answers) {
-    if (!answer.is_asked()) continue;
-    ++asked;
-    counted += is_counted(answer) ? 1 : 0;
-  }
-  return share_of(counted, asked);
-}
-
 }  // namespace
 
 std::size_t ChoiceAnswer::likeliest() const {
@@ -88,16 +76,11 @@ std::int64_t ChoiceAnswers::asked() const {
   return std::ranges::count_if(answers, &ChoiceAnswer::is_asked);
 }
 
-std::optional<Estimate> ChoiceAnswers::accuracy() const {
-  return share_of_asked(answers, [](const ChoiceAnswer& answer) { return answer.likeliest() == answer.right; });
-}
-
-std::optional<Estimate> ChoiceAnswers::greedy() const {
-  return share_of_asked(answers, [](const ChoiceAnswer& answer) { return answer.greedy == answer.right; });
-}
-
-std::optional<Estimate> ChoiceAnswers::decided() const {
-  return share_of_asked(answers, [](const ChoiceAnswer& answer) { return answer.greedy.has_value(); });
+std::optional<double> ChoiceAnswers::decided() const {
+  if (asked() == 0) return std::nullopt;
+  const auto decided =
+      std::ranges::count_if(answers, [](const ChoiceAnswer& answer) { return answer.greedy.has_value(); });
+  return static_cast<double>(decided) / static_cast<double>(asked());
 }
 
 std::optional<Estimate> ChoiceAnswers::area_under_curve() const {

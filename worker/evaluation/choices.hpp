@@ -32,10 +32,8 @@ struct ChoiceAnswers {
   std::string rejection;              // why the first that could not be asked cannot be
 
   std::int64_t asked() const;
-  std::optional<Estimate> accuracy() const;  // by log-probabilities
-  std::optional<Estimate> greedy() const;    // an answer that is no choice counts as wrong, as in EAC
-  // How many greedy answers are a choice at all.
-  std::optional<Estimate> decided() const;
+  // The share of greedy answers that are a choice at all.
+  std::optional<double> decided() const;
   // Of two choices: of log P(first) - log P(second), between questions whose right answer is the first and others.
   std::optional<Estimate> area_under_curve() const;
   std::optional<double> matthews_correlation() const;  // of two choices, by log-probabilities

@@ -7,13 +7,6 @@
 
 namespace anchorage::worker {
 
-std::optional<Estimate> share_of(std::int64_t right, std::int64_t all) {
-  if (all == 0) return std::nullopt;
-  const auto n = static_cast<double>(all);
-  const double share = static_cast<double>(right) / n;
-  return Estimate{.value = share, .error = std::sqrt(share * (1 - share) / n)};
-}
-
 std::optional<Estimate> mean_of(std::span<const double> values) {
   if (values.empty()) return std::nullopt;
   const auto n = static_cast<double>(values.size());

@@ -15,10 +15,7 @@ struct Estimate {
   bool operator==(const Estimate&) const = default;
 };
 
-// Returns the share of `all` that are `right`, with the error of a binomial share; nothing of none.
-std::optional<Estimate> share_of(std::int64_t right, std::int64_t all);
-
-// Returns the mean with the error of a mean; nothing of none, an error of 0 of one.
+// Returns the mean, with its error; nothing of no values, an error of 0 of one.
 std::optional<Estimate> mean_of(std::span<const double> values);
 
 // Returns the area under the receiver operating characteristic: the probability that one of `positives` is larger

@@ -29,13 +29,13 @@ bool has_first_line(const std::string& text) {
   return text.find('\n', begin_of_first_line(text)) != text.npos;
 }
 
-std::optional<Estimate> mean_of_measure(const TextMeasure& measure, const GenerationTask& task,
-                                        const std::vector<std::optional<std::string>>& texts) {
+std::vector<double> values_of(const TextMeasure& measure, const GenerationTask& task,
+                              const std::vector<std::optional<std::string>>& texts) {
   std::vector<double> values;
   for (std::size_t i = 0; i < texts.size(); ++i) {
     if (texts[i]) values.push_back(measure.of(*texts[i], task.questions[i].accepted));
   }
-  return mean_of(values);
+  return values;
 }
 
 }  // namespace
@@ -85,7 +85,7 @@ GeneratedAnswers ask(const Transformer& model, const PromptBuilder& prompts, con
     answers.rejection = continuation_obstacle(model, prompts, prompt).value_or("");
   }
   for (const TextMeasure& measure : task.measures)
-    answers.measured.push_back({measure.name, mean_of_measure(measure, task, answers.texts)});
+    answers.measured.push_back({measure.name, values_of(measure, task, answers.texts)});
   return answers;
 }
 

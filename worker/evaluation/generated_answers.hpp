@@ -10,7 +10,6 @@
 #include "io/evaluation/generation_questions.hpp"
 #include "worker/communicators.hpp"
 #include "worker/editing/values/edit_prompts.hpp"
-#include "worker/evaluation/classification.hpp"
 #include "worker/model/transformer.hpp"
 
 namespace anchorage::worker {
@@ -40,7 +39,7 @@ struct GeneratedAnswers {
   std::string rejection;                          // why the first that could not be asked cannot be
   struct Measured {
     std::string name;
-    std::optional<Estimate> mean;  // over those asked
+    std::vector<double> values;  // of those asked
   };
   std::vector<Measured> measured;  // in the order of the task's measures
 };

@@ -92,22 +92,49 @@ bool has_choices(const EvaluationTask& task) {
   return std::holds_alternative<std::vector<io::ChoiceQuestion>>(task.questions);
 }
 
+// A figure that is a mean over the questions that could be asked.
+Figure mean_figure(std::string name, std::span<const double> values, std::optional<double> chance = {}) {
+  return {
+      .name = std::move(name), .estimate = mean_of(values), .interval = bootstrap_mean(values), .chance = chance};
+}
+
 std::vector<Figure> figures(const OpenAnswers& answers) {
-  return {{"accuracy", share_of(std::ranges::count(answers.answered, true), answers.asked())}};
+  std::vector<double> answered;
+  for (std::size_t i = 0; i < answers.answered.size(); ++i) {
+    if (!answers.left_out[i]) answered.push_back(answers.answered[i] ? 1 : 0);
+  }
+  return {mean_figure("accuracy", answered)};
+}
+
+std::optional<Interval> interval_of_area(const std::vector<ChoiceAnswer>& asked) {
+  return bootstrap(asked.size(), [&](std::span<const std::size_t> questions) -> std::optional<double> {
+    ChoiceAnswers sample;
+    for (const std::size_t question : questions) sample.answers.push_back(asked[question]);
+    const auto area = sample.area_under_curve();
+    return area ? std::optional(area->value) : std::nullopt;
+  });
 }
 
 std::vector<Figure> figures(const ChoiceAnswers& answers) {
+  std::vector<ChoiceAnswer> asked;
+  std::ranges::copy_if(answers.answers, std::back_inserter(asked), &ChoiceAnswer::is_asked);
+  std::vector<double> likeliest, greedy;
+  for (const ChoiceAnswer& answer : asked) {
+    likeliest.push_back(answer.likeliest() == answer.right ? 1 : 0);
+    greedy.push_back(answer.greedy == answer.right ? 1 : 0);
+  }
   std::vector<Figure> figures;
-  if (const auto area = answers.area_under_curve()) figures.push_back({"auc", area, 0.5});
-  figures.push_back({"accuracy", answers.accuracy(), answers.chance()});
-  figures.push_back({"greedy", answers.greedy(), answers.chance()});
+  if (const auto area = answers.area_under_curve())
+    figures.push_back({.name = "auc", .estimate = area, .interval = interval_of_area(asked), .chance = 0.5});
+  figures.push_back(mean_figure("accuracy", likeliest, answers.chance()));
+  figures.push_back(mean_figure("greedy", greedy, answers.chance()));
   return figures;
 }
 
 std::vector<Figure> figures(const GeneratedAnswers& answers) {
   std::vector<Figure> figures;
   for (const GeneratedAnswers::Measured& measured : answers.measured)
-    figures.push_back({measured.name, measured.mean});
+    figures.push_back(mean_figure(measured.name, measured.values));
   return figures;
 }
 
@@ -211,13 +238,11 @@ Baseline::Baseline(const std::filesystem::path& report, std::span<const Evaluati
 }
 
 Kept Baseline::kept(const EvaluationTask& task, const OpenAnswers& now) const {
-  Kept kept;
+  std::vector<double> still;
   for (const std::size_t number : tasks_.at(task.name).at("answered")) {
-    if (now.left_out.at(number)) continue;
-    ++kept.before;
-    kept.still += now.answered.at(number) ? 1 : 0;
+    if (!now.left_out.at(number)) still.push_back(now.answered.at(number) ? 1 : 0);
   }
-  return kept;
+  return {.before = std::ssize(still), .still = std::ranges::count(still, 1), .interval = bootstrap_mean(still)};
 }
 
 std::vector<KeptFigure> Baseline::kept(const EvaluationTask& task, std::span<const Figure> now) const {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "io/evaluation/choice_questions.hpp"
+#include "worker/evaluation/bootstrap.hpp"
 #include "worker/evaluation/choices.hpp"
 #include "worker/evaluation/classification.hpp"
 #include "worker/evaluation/generated_answers.hpp"
@@ -49,8 +50,9 @@ TaskAnswers ask(const Transformer& model, const PromptBuilder& prompts, const Ev
 // One figure of a task's answers.
 struct Figure {
   std::string name;
-  std::optional<Estimate> estimate;   // nothing where it was not measured
-  std::optional<double> chance = {};  // what one reaches without looking at the question
+  std::optional<Estimate> estimate;       // nothing where it was not measured
+  std::optional<Interval> interval = {};  // bootstrap over questions
+  std::optional<double> chance = {};      // what one reaches without looking at the question
 };
 
 // The figures by which a task is compared before and after editing, most telling first.
@@ -68,6 +70,7 @@ LeftOutQuestions left_out_of(const TaskAnswers& answers);
 struct Kept {
   std::int64_t before = 0;
   std::int64_t still = 0;
+  std::optional<Interval> interval = {};  // of the share: bootstrap over the questions answered before
   // Returns the share still answered; nothing where nothing was answered before.
   std::optional<double> share() const {
     if (before == 0) return std::nullopt;

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "io/log.hpp"
+#include "launch/commands/eval/intervals.hpp"
 #include "launch/program/measured.hpp"
 
 namespace anchorage::launch {
@@ -24,8 +25,7 @@ void add_details(nlohmann::json& document, const worker::OpenAnswers& answers) {
 }
 
 void add_details(nlohmann::json& document, const worker::ChoiceAnswers& answers) {
-  const auto decided = answers.decided();
-  document["decided"] = number_or_null(decided ? std::optional(decided->value) : std::nullopt);
+  document["decided"] = number_or_null(answers.decided());
   document["matthews"] = number_or_null(answers.matthews_correlation());
 }
 
@@ -39,9 +39,7 @@ std::string details_of(const worker::OpenAnswers& answers) {
   return fmt::format(", {} nats per answer", number_or_dash(answers.nll));
 }
 std::string details_of(const worker::ChoiceAnswers& answers) {
-  const auto decided = answers.decided();
-  return fmt::format(", {} of the greedy answers are a choice",
-                     number_or_dash(decided ? std::optional(decided->value) : std::nullopt, 2));
+  return fmt::format(", {} of the greedy answers are a choice", number_or_dash(answers.decided(), 2));
 }
 std::string details_of(const worker::GeneratedAnswers&) {
   return "";
@@ -49,9 +47,9 @@ std::string details_of(const worker::GeneratedAnswers&) {
 
 std::string text_of(const worker::Figure& figure) {
   if (!figure.estimate) return fmt::format("{} -", figure.name);
-  std::string text = fmt::format("{} {:.3f} (±{:.3f}", figure.name, figure.estimate->value, figure.estimate->error);
-  if (figure.chance) text += fmt::format(", chance {:.2f}", *figure.chance);
-  return text + ")";
+  const std::string text =
+      fmt::format("{} {}", figure.name, with_interval(figure.estimate->value, figure.interval));
+  return figure.chance ? fmt::format("{} (chance {:.2f})", text, *figure.chance) : text;
 }
 
 // A report of `eval` on the same task before editing, and what is left of it.
@@ -89,6 +87,7 @@ void add_task(Report& report, const worker::EvaluationTask& task, const worker::
   for (const worker::Figure& figure : figures) {
     const auto& estimate = figure.estimate;
     document[figure.name] = number_or_null(estimate ? std::optional(estimate->value) : std::nullopt);
+    document[figure.name + "_interval"] = interval_or_null(figure.interval);
     document[figure.name + "_error"] = number_or_null(estimate ? std::optional(estimate->error) : std::nullopt);
     if (figure.chance) document[figure.name + "_chance"] = *figure.chance;
     texts.push_back(text_of(figure));

@@ -107,11 +107,20 @@ class Comparison:
         if not report.exists():
             folder.mkdir(exist_ok=True)
             self._edit(method, edits)
-            known_before = ("--baseline", self.folder / "before.json")
             facts = ["--edits", self._evaluated_edits(edits)] + ["--generate"] * self.sources.generate
-            measured = self._evaluate(folder / "run", *facts, *known_before) | self._journal_of(method)
+            before = ("--baseline", self._before(edits, facts))
+            measured = self._evaluate(folder / "run", *facts, *before) | self._journal_of(method)
             write_whole(report, json.dumps(measured))
         return json.loads(report.read_text())
+
+    def _before(self, edits: int, facts: list) -> Path:
+        """The model before any edit; with what it says of these edits' prompts, where that is asked for."""
+        if not self.sources.generate:
+            return self.folder / "before.json"
+        path = self.folder / f"before-{edits:05d}.json"
+        if not path.exists():
+            write_whole(path, json.dumps(self._evaluate(self.sources.model, *facts)))
+        return path
 
     def _edit(self, method: str, edits: int) -> None:
         run = self.folder / method / "run"

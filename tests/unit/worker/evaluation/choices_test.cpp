@@ -9,6 +9,7 @@
 #include "tests/unit/worker/model/golden_model.hpp"
 #include "worker/evaluation/completion.hpp"
 #include "worker/evaluation/score.hpp"
+#include "worker/evaluation/tasks.hpp"
 #include "worker/model/generate.hpp"
 
 namespace anchorage::worker {
@@ -75,9 +76,17 @@ TEST_F(Choices, HaveTheLogProbabilitiesOfTheirTokensTogether) {
     right += (sums[1] > sums[0] ? 1u : 0u) == asked[q].answer;
   }
   EXPECT_GT(decided, 0);
-  EXPECT_DOUBLE_EQ(answers.accuracy()->value, static_cast<double>(right) / 40);
-  EXPECT_DOUBLE_EQ(answers.greedy()->value, static_cast<double>(greedy) / 40);
-  EXPECT_DOUBLE_EQ(answers.decided()->value, static_cast<double>(decided) / 40);
+  const auto figures = figures_of(answers);
+  EXPECT_EQ(figures[0].name, "auc");
+  EXPECT_EQ(figures[1].name, "accuracy");
+  EXPECT_DOUBLE_EQ(figures[1].estimate->value, static_cast<double>(right) / 40);
+  EXPECT_EQ(figures[2].name, "greedy");
+  EXPECT_DOUBLE_EQ(figures[2].estimate->value, static_cast<double>(greedy) / 40);
+  for (const Figure& figure : figures) {
+    EXPECT_LE(figure.interval->low, figure.estimate->value);
+    EXPECT_GE(figure.interval->high, figure.estimate->value);
+  }
+  EXPECT_DOUBLE_EQ(*answers.decided(), static_cast<double>(decided) / 40);
   EXPECT_DOUBLE_EQ(*answers.chance(), 26.0 / 40);
 }
 
@@ -100,10 +109,10 @@ TEST_F(Choices, OfTwoClassesHaveAnAreaAndACorrelation) {
   answers.answers.push_back({.right = 1, .log_probabilities = {}, .greedy = {}});  // was not asked
   EXPECT_EQ(answers.asked(), 5);
   EXPECT_DOUBLE_EQ(answers.area_under_curve()->value, 4.0 / 6);
-  EXPECT_DOUBLE_EQ(answers.accuracy()->value, 3.0 / 5);
+  EXPECT_DOUBLE_EQ(figures_of(answers)[1].estimate->value, 3.0 / 5);
   EXPECT_DOUBLE_EQ(*answers.matthews_correlation(), (1.0 * 2 - 1 * 1) / std::sqrt(2.0 * 2 * 3 * 3));
   EXPECT_DOUBLE_EQ(*answers.chance(), 3.0 / 5);
-  EXPECT_DOUBLE_EQ(answers.decided()->value, 0);
+  EXPECT_DOUBLE_EQ(*answers.decided(), 0);
   answers.answers.push_back({.right = 0, .log_probabilities = {-1, -2, -3}, .greedy = {}});
   EXPECT_FALSE(answers.area_under_curve());
   EXPECT_FALSE(answers.matthews_correlation());
@@ -116,7 +125,10 @@ TEST_F(Choices, ThatCannotBeScoredAreLeftOut) {
   EXPECT_EQ(answers.asked(), std::ssize(asked) - 1);
   EXPECT_FALSE(answers.answers[3].is_asked());
   EXPECT_THAT(answers.rejection, HasSubstr("positions"));
-  EXPECT_EQ(answers_on(1, std::span(asked).subspan(3, 1)).accuracy(), std::nullopt);
+  const auto of_none = figures_of(answers_on(1, std::span(asked).subspan(3, 1)));
+  EXPECT_EQ(of_none.front().name, "accuracy");
+  EXPECT_FALSE(of_none.front().estimate);
+  EXPECT_FALSE(of_none.front().interval);
 }
 
 }  // namespace

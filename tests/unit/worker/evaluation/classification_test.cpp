@@ -50,10 +50,7 @@ TEST(Classification, AreasErrorIsTheDeviationOfAreasOfManySamples) {
   EXPECT_NEAR(error / std::sqrt(squares / 399), 1, 0.15);
 }
 
-TEST(Classification, SharesAndMeansHaveTheirErrors) {
-  EXPECT_FALSE(share_of(0, 0));
-  EXPECT_DOUBLE_EQ(share_of(30, 120)->value, 0.25);
-  EXPECT_DOUBLE_EQ(share_of(30, 120)->error, std::sqrt(0.25 * 0.75 / 120));
+TEST(Classification, MeansHaveTheirErrors) {
   EXPECT_FALSE(mean_of({}));
   const auto mean = mean_of(std::vector<double>{1, 2, 4, 5});
   EXPECT_DOUBLE_EQ(mean->value, 3);

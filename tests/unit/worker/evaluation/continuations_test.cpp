@@ -9,6 +9,7 @@
 #include "io/evaluation/rouge.hpp"
 #include "tests/support/thread_communicator.hpp"
 #include "tests/unit/worker/model/golden_model.hpp"
+#include "worker/evaluation/classification.hpp"
 #include "worker/evaluation/generated_answers.hpp"
 #include "worker/model/generate.hpp"
 
@@ -129,9 +130,10 @@ TEST_F(Continuations, AreMeasuredAgainstWhatIsAccepted) {
   }
   EXPECT_GT(exact, 0);
   EXPECT_EQ(answered.measured[0].name, "exact");
-  EXPECT_DOUBLE_EQ(answered.measured[0].mean->value, exact / static_cast<double>(questions.size()));
+  EXPECT_DOUBLE_EQ(mean_of(answered.measured[0].values)->value, exact / static_cast<double>(questions.size()));
   EXPECT_EQ(summarized.measured[3].name, "rougeL");
-  EXPECT_NEAR(summarized.measured[3].mean->value, longest / static_cast<double>(questions.size()), 1e-12);
+  EXPECT_NEAR(mean_of(summarized.measured[3].values)->value, longest / static_cast<double>(questions.size()),
+              1e-12);
 }
 
 }  // namespace
