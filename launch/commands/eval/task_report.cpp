@@ -56,9 +56,12 @@ std::string text_of(const worker::Figure& figure) {
 void add_kept(Report& report, const worker::EvaluationTask& task, const worker::OpenAnswers& answers,
               std::span<const worker::Figure>, const worker::Baseline& baseline) {
   const worker::Kept kept = baseline.kept(task, answers);
-  report.document["tasks"][task.name]["kept"] = {
-      {"before", kept.before}, {"still", kept.still}, {"share", number_or_null(kept.share())}};
-  report.table += fmt::format("; {} of the {} answered before are kept", number_or_dash(kept.share()), kept.before);
+  report.document["tasks"][task.name]["kept"] = {{"before", kept.before},
+                                                 {"still", kept.still},
+                                                 {"share", number_or_null(kept.share())},
+                                                 {"share_interval", interval_or_null(kept.interval)}};
+  report.table += fmt::format("; {} of the {} answered before are kept", with_interval(kept.share(), kept.interval),
+                              kept.before);
 }
 
 template <typename Answers>

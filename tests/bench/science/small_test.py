@@ -41,11 +41,12 @@ def write_inputs(folder: Path) -> None:
     (folder / "hparams.yaml").write_text(HPARAMS)
 
 
-def compare(folder: Path, out: str, number: int) -> list[dict]:
+def compare(folder: Path, out: str, number: int, script: tuple[str, ...] = ("compare.py",)) -> list[dict]:
     program, model, corpus = sys.argv[1:]
     command = [
         sys.executable,
-        Path(__file__).with_name("compare.py"),
+        Path(__file__).with_name(script[0]),
+        *script[1:],
         "--program",
         program,
         "--model",
@@ -142,6 +143,9 @@ def main() -> None:
         assert rows[5]["drift_1"] != rows[7]["drift_1"], "moments of subjects change nothing"
         assert all(0 <= float(row["said_prompts_contained"]) <= 1 for row in rows), rows
         assert measured(rows) == measured(compare(folder, "at-once", 4)), "resuming gives another result"
+        compare(folder, "at-once", 4, ("published.py", "gpt2-xl"))
+        published = (folder / "at-once" / "published.md").read_text()
+        assert "| memit_seq | " in published and ", 64.46 | " in published, published
         table = (folder / "at-once" / "results.md").read_text().splitlines()
         assert len([line for line in table if line.startswith("| 4 |")]) == len(METHODS), table
 

@@ -7,12 +7,6 @@
 
 namespace anchorage::worker {
 
-EditGroup::EditGroup(const Transformer& model, const io::Hparams& hparams, std::vector<io::Edit> edits)
-    : model_(model),
-      hparams_(hparams),
-      layers_(hparams.layers.begin(), hparams.layers.end()),
-      edits_(std::move(edits)) {}
-
 namespace {
 
 TargetEnd target_end_of(const Transformer& model, const io::Hparams& hparams) {
@@ -22,6 +16,12 @@ TargetEnd target_end_of(const Transformer& model, const io::Hparams& hparams) {
 }
 
 }  // namespace
+
+EditGroup::EditGroup(const Transformer& model, const io::Hparams& hparams, std::vector<io::Edit> edits)
+    : model_(model),
+      hparams_(hparams),
+      layers_(hparams.layers.begin(), hparams.layers.end()),
+      edits_(std::move(edits)) {}
 
 std::vector<EditGroup> EditGroup::make(const Transformer& model, const PromptBuilder& builder,
                                        const Contexts& contexts, const SinkLimits& limits,
