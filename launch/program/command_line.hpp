@@ -34,5 +34,6 @@ void add_journal_command(CommandLine& line);
 void add_rollback_command(CommandLine& line);
 void add_remove_command(CommandLine& line);
 void add_tune_command(CommandLine& line);
+void add_report_command(CommandLine& line);
 
 }  // namespace anchorage::launch

@@ -4,35 +4,14 @@
 
 #include <algorithm>
 
+#include "launch/commands/report/html.hpp"
+
 namespace anchorage::launch {
 namespace {
 
 // In user units, which a browser shows as pixels.
 constexpr double width = 760, margin = 60, panel = 120, gap = 28, head = 56;
 constexpr const char *kept_color = "#4477aa", *entered_color = "#66ccee", *left_color = "#ee6677";
-
-std::string escaped(const std::string& text) {
-  std::string safe;
-  for (const char c : text) {
-    if (c == '<' || c == '>' || c == '&') {
-      safe += fmt::format("&#{};", static_cast<int>(c));
-    } else {
-      safe += c;
-    }
-  }
-  return safe;
-}
-
-std::string label(double x, double y, const std::string& text, const char* anchor = "start") {
-  return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\">{}</text>\n", x, y, anchor, escaped(text));
-}
-
-// Draws a bar from `y` down by `height`; hovering over it shows `tip`.
-std::string bar(double x, double y, double bar_width, double height, const char* color, const std::string& tip) {
-  return fmt::format(
-      "<rect x=\"{:.2f}\" y=\"{:.2f}\" width=\"{:.2f}\" height=\"{:.2f}\" fill=\"{}\"><title>{}</title></rect>\n",
-      x, y, bar_width, height, color, escaped(tip));
-}
 
 // What all panels share, so that layers can be compared.
 struct Scale {
@@ -56,10 +35,10 @@ struct Scale {
   double slot() const { return (width - 2 * margin) / static_cast<double>(last - first + 1); }
 };
 
-std::string panel_of(std::int64_t layer, const std::vector<AnchorCounts>& batches, double top, const Scale& scale) {
+Markup panel_of(std::int64_t layer, const std::vector<AnchorCounts>& batches, double top, const Scale& scale) {
   const double axis = top + scale.above * scale.unit(), slot = scale.slot(), bar_width = std::max(0.5, 0.8 * slot);
-  std::string svg = label(4, axis - 4, fmt::format("layer {}", layer));
-  svg += label(width - margin + 6, top + 10, fmt::format("{:.0f}", scale.above));
+  Markup svg = svg_text(4, axis - 4, fmt::format("layer {}", layer));
+  svg += svg_text(width - margin + 6, top + 10, fmt::format("{:.0f}", scale.above));
   for (const AnchorCounts& one : batches) {
     const double x = margin + static_cast<double>(one.batch - scale.first) * slot + 0.1 * slot;
     const double kept = static_cast<double>(one.kept) * scale.unit();
@@ -68,22 +47,26 @@ std::string panel_of(std::int64_t layer, const std::vector<AnchorCounts>& batche
     const auto tip = [&](const char* what, std::int64_t count) {
       return fmt::format("layer {}, batch {}: {} dimensions {}", layer, one.batch, count, what);
     };
-    svg += bar(x, axis - kept, bar_width, kept, kept_color, tip("kept", one.kept));
-    svg += bar(x, axis - kept - entered, bar_width, entered, entered_color, tip("entered", one.entered));
-    svg += bar(x, axis, bar_width, left, left_color, tip("left", one.left));
+    svg += svg_box({x, axis - kept, bar_width, kept}, {{"fill", kept_color}}, tip("kept", one.kept));
+    svg += svg_box({x, axis - kept - entered, bar_width, entered}, {{"fill", entered_color}},
+                   tip("entered", one.entered));
+    svg += svg_box({x, axis, bar_width, left}, {{"fill", left_color}}, tip("left", one.left));
   }
-  svg += fmt::format("<line x1=\"{0}\" x2=\"{1}\" y1=\"{2:.2f}\" y2=\"{2:.2f}\" stroke=\"#444\"/>\n", margin,
-                     width - margin, axis);
+  svg += element("line", {{"x1", coordinate(margin)},
+                          {"x2", coordinate(width - margin)},
+                          {"y1", coordinate(axis)},
+                          {"y2", coordinate(axis)},
+                          {"stroke", "#444"}});
   return svg;
 }
 
-std::string legend() {
-  std::string svg;
+Markup legend() {
+  Markup svg;
   double x = margin;
   for (const auto& [color, name] :
        {std::pair{kept_color, "kept"}, {entered_color, "entered"}, {left_color, "left"}}) {
-    svg += fmt::format("<rect x=\"{}\" y=\"32\" width=\"12\" height=\"12\" fill=\"{}\"/>\n", x, color);
-    svg += label(x + 17, 42, name);
+    svg += svg_box({x, 32, 12, 12}, {{"fill", color}}, name);
+    svg += svg_text(x + 17, 42, name);
     x += 90;
   }
   return svg;
@@ -94,20 +77,26 @@ std::string legend() {
 std::string anchor_picture(const AnchorHistory& history, const std::string& title) {
   const Scale scale(history);
   const double height = head + static_cast<double>(history.size()) * (panel + gap) + 24;
-  std::string svg = fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" height=\"{1}\" "
-      "font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n",
-      width, height);
-  svg += label(margin, 20, title + ": active anchors, batch by batch");
+  Markup svg = svg_box({0, 0, width, height}, {{"fill", "white"}}, title);
+  svg += svg_text(margin, 20, title + ": active anchors, batch by batch");
   svg += legend();
   double top = head;
   for (const auto& [layer, batches] : history) {
     svg += panel_of(layer, batches, top, scale);
     top += panel + gap;
   }
-  svg += label(margin, height - 8, fmt::format("batch {}", scale.first));
-  svg += label(width - margin, height - 8, fmt::format("batch {}", scale.last), "end");
-  return svg + "</svg>\n";
+  svg += svg_text(margin, height - 8, fmt::format("batch {}", scale.first));
+  svg += svg_text(width - margin, height - 8, fmt::format("batch {}", scale.last), "end");
+  return element("svg",
+                 {{"xmlns", "http://www.w3.org/2000/svg"},
+                  {"viewBox", fmt::format("0 0 {} {}", width, height)},
+                  {"width", coordinate(width)},
+                  {"height", coordinate(height)},
+                  {"font-family", "sans-serif"},
+                  {"font-size", "12"}},
+                 svg)
+             .str() +
+         "\n";
 }
 
 }  // namespace anchorage::launch

@@ -7,7 +7,6 @@
 #include <nlohmann/json.hpp>
 
 #include "io/files/atomic_file.hpp"
-#include "io/run/journal/live_segments.hpp"
 #include "io/run/run_directory.hpp"
 #include "launch/commands/journal/anchor_picture.hpp"
 #include "launch/commands/journal/journal.hpp"
@@ -45,22 +44,6 @@ std::string table_of(const AnchorHistory& history) {
 }
 
 }  // namespace
-
-AnchorHistory anchor_history(const io::Journal& journal) {
-  AnchorHistory history;
-  for (const io::JournalEntry& entry : io::live_segments(journal)) {
-    const io::SegmentReader segment(entry.path);
-    for (const std::int64_t layer : segment.anchor_layers()) {
-      const io::AnchorRecord record = segment.anchors(layer);
-      history[layer].push_back({.batch = entry.header.batch,
-                                .chosen = std::ssize(record.chosen.indices),
-                                .kept = record.kept,
-                                .entered = record.entered,
-                                .left = record.left});
-    }
-  }
-  return history;
-}
 
 int show_anchors(const JournalOptions& options, Session& session) {
   const auto directory = io::RunDirectory::view(options.run);

@@ -10,22 +10,14 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "coordinator/recorded_edits.hpp"
 #include "io/run/journal/live_segments.hpp"
 #include "io/run/run_directory.hpp"
 #include "io/run/run_updates.hpp"
+#include "launch/commands/journal/edit_status.hpp"
 #include "launch/program/command_line.hpp"
 
 namespace anchorage::launch {
 namespace {
-
-// Says what happened to an edit since its batch: "live", "set aside", "removed in 5", ...
-std::string status_of(const coordinator::RecordedEdit& edit) {
-  if (edit.state == io::EditState::set_aside) return "set aside";
-  if (edit.removed_in) return fmt::format("removed in {}", *edit.removed_in);
-  if (edit.superseded_in) return fmt::format("superseded in {}", *edit.superseded_in);
-  return "live";
-}
 
 // Opens it with its index, which spares reading every segment.
 io::Journal journal_of(const JournalOptions& options) {

@@ -1,0 +1,133 @@
+// Reads a report of `anchorage eval --json`: whichever sections it has.
+#include <fmt/format.h>
+
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "io/error.hpp"
+#include "io/text/strict_json.hpp"
+#include "launch/commands/report/report_inputs.hpp"
+
+namespace anchorage::launch {
+namespace {
+
+using nlohmann::json;
+
+// A section of the document, and where it is: "report.json, efficacy".
+struct Section {
+  const json& content;
+  std::string where;
+};
+
+[[noreturn]] void refuse(const std::string& expected, const json& found, const std::string& where) {
+  throw io::UserError({.expected = expected,
+                       .found = io::shown(found),
+                       .where = where,
+                       .remedy = "give a report as 'anchorage eval --json' prints it"});
+}
+
+// Returns the member, or nothing where it is not there or null.
+const json* member(const Section& section, std::string_view name) {
+  const auto found = section.content.find(name);
+  return found == section.content.end() || found->is_null() ? nullptr : &*found;
+}
+
+// Follows "tasks/known/kept" from a section on.
+std::optional<Section> section_of(const Section& root, std::string_view path) {
+  if (path.empty()) return root;
+  const std::string_view name = path.substr(0, path.find('/'));
+  path.remove_prefix(std::min(path.size(), name.size() + 1));
+  const json* found = member(root, name);
+  if (found == nullptr) return std::nullopt;
+  const std::string where = fmt::format("{}, '{}'", root.where, name);
+  if (!found->is_object()) refuse("an object", *found, where);
+  return section_of({*found, where}, path);
+}
+
+double number(const json& value, const std::string& where) {
+  if (!value.is_number()) refuse("a number or null", value, where);
+  return value.get<double>();
+}
+
+std::optional<Figure> figure_of(const Section& section, std::string_view field) {
+  const json* value = member(section, field);
+  if (value == nullptr) return std::nullopt;
+  const std::string where = fmt::format("{}, '{}'", section.where, field);
+  Figure figure{.value = number(*value, where)};
+  if (const json* interval = member(section, fmt::format("{}_interval", field))) {
+    if (!interval->is_array() || interval->size() != 2) refuse("[low, high]", *interval, where + "'s interval");
+    figure.interval = Interval{number((*interval)[0], where), number((*interval)[1], where)};
+  }
+  return figure;
+}
+
+void add_tasks(Evaluation& evaluation, const Section& root) {
+  const auto tasks = section_of(root, "tasks");
+  if (!tasks) return;
+  for (const auto& [name, content] : tasks->content.items()) {
+    const std::string where = fmt::format("{}, '{}'", tasks->where, name);
+    if (!content.is_object()) refuse("an object", content, where);
+    const Section task{content, where};
+    const auto kept = section_of(task, "kept");
+    evaluation.tasks.push_back({.name = name,
+                                .accuracy = figure_of(task, "accuracy"),
+                                .kept = kept ? figure_of(*kept, "share") : std::nullopt});
+  }
+}
+
+void add_texts(Evaluation& evaluation, const Section& root) {
+  const auto generation = section_of(root, "generation");
+  if (!generation) return;
+  const json* texts = member(*generation, "texts");
+  if (texts == nullptr) return;
+  const std::string where = generation->where + ", 'texts'";
+  if (!texts->is_array()) refuse("an array", *texts, where);
+  for (const json& text : *texts) {
+    if (!text.is_object()) refuse("an object", text, where);
+    const json *id = member({text, where}, "id"), *prompt = member({text, where}, "prompt");
+    if (id == nullptr || !id->is_string()) refuse("an object with the edit's 'id'", text, where);
+    if (prompt == nullptr) continue;  // could not be continued
+    if (!prompt->is_string()) refuse("a text or null as 'prompt'", text, where);
+    evaluation.texts[id->get<std::string>()] = prompt->get<std::string>();
+  }
+}
+
+// Takes "night@500" apart.
+void set_name(Evaluation& evaluation, const std::string& label) {
+  evaluation.label = evaluation.name = label;
+  const auto at = label.rfind('@');
+  if (at == label.npos || at == 0) return;
+  const char *begin = label.data() + at + 1, *end = label.data() + label.size();
+  const auto [parsed, error] = std::from_chars(begin, end, evaluation.edits);
+  if (error == std::errc() && parsed == end && evaluation.edits >= 0) evaluation.name = label.substr(0, at);
+}
+
+}  // namespace
+
+Evaluation read_evaluation(std::string_view text, const std::string& label, const std::string& where) {
+  const io::Diagnostic diagnostic{.expected = "a report of 'anchorage eval --json'",
+                                  .found = {},
+                                  .where = where,
+                                  .remedy = "make it with 'anchorage eval MODEL-or-RUN --json'"};
+  const json document = io::parse_strict_json(text, diagnostic);
+  const Section root{document, where};
+  Evaluation evaluation;
+  set_name(evaluation, label);
+  if (evaluation.name == label) {
+    const auto evaluated = figure_of(root, "n");
+    evaluation.edits = evaluated ? static_cast<std::int64_t>(evaluated->value) : 0;
+  }
+  for (const MeasureTraits& traits : all_measures()) {
+    if (traits.field.empty()) continue;
+    const auto section = section_of(root, traits.sections);
+    const auto figure = section ? figure_of(*section, traits.field) : std::nullopt;
+    if (figure) evaluation.figures[traits.measure] = *figure;
+  }
+  add_tasks(evaluation, root);
+  add_texts(evaluation, root);
+  if (evaluation.figures.empty() && evaluation.tasks.empty() && evaluation.texts.empty())
+    refuse("a report of 'anchorage eval --json' with a section that was measured", document, where);
+  return evaluation;
+}
+
+}  // namespace anchorage::launch

@@ -1,0 +1,127 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "launch/commands/report/sections.hpp"
+
+namespace anchorage::launch {
+namespace {
+
+Markup cell(const std::optional<Figure>& figure, Measure measure) {
+  if (!figure) return element("td", {}, "\u2013");
+  Markup content = Markup::text(text_of(measure, figure->value));
+  if (figure->interval) {
+    content += element("small", {},
+                       fmt::format("{}\u2013{}", text_of(measure, figure->interval->low),
+                                   text_of(measure, figure->interval->high)));
+  }
+  if (traits_of(measure).unit != Unit::share) return element("td", {}, content);
+  return element("td", {{"class", "bar"}, {"style", fmt::format("--v:{:.3f}", figure->value)}}, content);
+}
+
+Markup row_heading(std::string_view name, std::string_view meaning) {
+  return element("th", {{"scope", "row"}}, Markup::text(name) + element("small", {}, meaning));
+}
+
+// Both are shares.
+struct TaskRow {
+  std::string task;
+  std::optional<Figure> TaskFigures::*figure;
+  std::string_view what, meaning;
+};
+
+std::vector<TaskRow> task_rows(std::span<const Evaluation> evaluations) {
+  std::vector<TaskRow> rows;
+  const auto add = [&](const TaskFigures& task, std::optional<Figure> TaskFigures::*figure, std::string_view what,
+                       std::string_view meaning) {
+    const auto is_same = [&](const TaskRow& row) { return row.task == task.name && row.figure == figure; };
+    if (task.*figure && std::ranges::none_of(rows, is_same)) rows.push_back({task.name, figure, what, meaning});
+  };
+  for (const Evaluation& evaluation : evaluations) {
+    for (const TaskFigures& task : evaluation.tasks) {
+      add(task, &TaskFigures::accuracy, "answered", "Questions of the task that are answered.");
+      add(task, &TaskFigures::kept, "kept", "Of what was answered before, the share that still is.");
+    }
+  }
+  return rows;
+}
+
+std::optional<Figure> figure_of(const Evaluation& evaluation, const TaskRow& row) {
+  const auto task = std::ranges::find(evaluation.tasks, row.task, &TaskFigures::name);
+  return task == evaluation.tasks.end() ? std::nullopt : (*task).*row.figure;
+}
+
+std::optional<Figure> figure_of(const Evaluation& evaluation, Measure measure) {
+  const auto found = evaluation.figures.find(measure);
+  return found == evaluation.figures.end() ? std::nullopt : std::optional(found->second);
+}
+
+Markup rows_of(std::span<const Evaluation> evaluations) {
+  Markup rows;
+  for (const MeasureTraits& traits : all_measures()) {
+    if (traits.sections.starts_with("tasks/")) continue;  // among the tasks
+    Markup cells = row_heading(traits.name, traits.meaning);
+    bool any = false;
+    for (const Evaluation& evaluation : evaluations) {
+      const auto figure = figure_of(evaluation, traits.measure);
+      any = any || figure;
+      cells += cell(figure, traits.measure);
+    }
+    if (any) rows += element("tr", {}, cells);
+  }
+  for (const TaskRow& row : task_rows(evaluations)) {
+    Markup cells = row_heading(fmt::format("{}, {}", row.task, row.what), row.meaning);
+    for (const Evaluation& evaluation : evaluations) cells += cell(figure_of(evaluation, row), Measure::kept);
+    rows += element("tr", {}, cells);
+  }
+  return rows;
+}
+
+Markup summary_of(std::span<const Evaluation> evaluations) {
+  std::vector<std::string> parts;
+  for (const Evaluation& evaluation : evaluations) {
+    std::string part = evaluation.label;
+    for (const Measure measure : {Measure::exact, Measure::generated_exact, Measure::kept, Measure::loss}) {
+      if (const auto figure = figure_of(evaluation, measure)) {
+        std::string name(traits_of(measure).name);
+        name.front() = static_cast<char>(std::tolower(static_cast<unsigned char>(name.front())));
+        part += fmt::format(", {} {}", name, text_of(measure, *figure));
+      }
+    }
+    parts.push_back(part);
+  }
+  return element("b", {}, "Evaluations") + Markup::text(fmt::format(": {}.", fmt::join(parts, "; ")));
+}
+
+}  // namespace
+
+Section evaluation_section(std::span<const Evaluation> evaluations, const std::string& id) {
+  std::vector<std::string> names{"Figure"};
+  for (const Evaluation& evaluation : evaluations) names.push_back(evaluation.label);
+  return {.id = id,
+          .title = "Evaluations",
+          .content = table_box("Table of evaluations", "Small figures are the intervals that the reports give.",
+                               heading_row(names), rows_of(evaluations)),
+          .summary = summary_of(evaluations)};
+}
+
+Comparison states_of(std::span<const Evaluation> evaluations) {
+  Comparison comparison{.label = "Evaluations over the number of edits", .source = "Reports of eval"};
+  bool is_curve = false;
+  for (const Evaluation& evaluation : evaluations) {
+    if (evaluation.figures.empty()) continue;
+    const auto has_name = [&](const MeasuredState& state) { return state.method == evaluation.name; };
+    const auto is_same = [&](const MeasuredState& state) {
+      return has_name(state) && state.edits == evaluation.edits;
+    };
+    if (std::ranges::any_of(comparison.states, is_same)) continue;
+    is_curve = is_curve || std::ranges::any_of(comparison.states, has_name);
+    comparison.states.push_back(
+        {.method = evaluation.name, .edits = evaluation.edits, .figures = evaluation.figures});
+  }
+  if (!is_curve) comparison.states.clear();
+  return comparison;
+}
+
+}  // namespace anchorage::launch
