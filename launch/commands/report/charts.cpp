@@ -48,13 +48,16 @@ Markup line(double x1, double y1, double x2, double y2, std::string_view style) 
                {"d", fmt::format("M{} {}L{} {}", coordinate(x1), coordinate(y1), coordinate(x2), coordinate(y2))}});
 }
 
-Markup picture(const Caption& caption, double width, double height, std::string_view style, const Markup& content) {
+// `most` is how many pixels a user unit gets at most.
+Markup picture(const Caption& caption, double width, double height, double most, std::string_view style,
+               const Markup& content) {
   const Markup inside = element("title", {{"id", caption.id + "-title"}}, caption.title) +
                         element("desc", {{"id", caption.id + "-desc"}}, caption.description) + content;
   return element("svg",
                  {{"class", std::string(style)},
                   {"role", "img"},
                   {"aria-labelledby", fmt::format("{0}-title {0}-desc", caption.id)},
+                  {"style", fmt::format("max-width:{}px", coordinate(std::round(most * width)))},
                   {"viewBox", fmt::format("0 0 {} {}", coordinate(width), coordinate(height))}},
                  inside);
 }
@@ -185,17 +188,11 @@ Markup drawn(const ChartSeries& series, const Plot& plot, const Axis& x, const A
   markup += element("path", {{"class", "line"}, {"d", path_through(places)}});
   for (std::size_t i = 0; i < places.size(); ++i) {
     const auto [place_x, place_y] = places[i];
-    const std::string& tip = series.points[i].tip;
     markup +=
-        tip.empty()
-            ? marker(series.style, place_x, place_y)
-            : element("use",
-                      {{"href", marker_of(series.style)}, {"x", coordinate(place_x)}, {"y", coordinate(place_y)}},
-                      element("title", {}, tip));
+        element("use", {{"href", marker_of(series.style)}, {"x", coordinate(place_x)}, {"y", coordinate(place_y)}},
+                element("title", {}, series.points[i].tip));
   }
-  std::string classes = "series " + style_classes(series.style);
-  if (series.state) classes += fmt::format(" at s{}", *series.state);
-  return element("g", {{"class", classes}}, markup);
+  return element("g", {{"class", "series " + style_classes(series.style)}}, markup);
 }
 
 // Where the labels of one state are: each finds a place beside its marker that no other label and no marker covers.
@@ -265,12 +262,13 @@ Markup heat_scale(double x, double y, double most) {
   Markup markup = svg_text(x, y + 10, "0", "end");
   for (int i = 0; i < 8; ++i) {
     const double share = i / 7.0;
-    markup += element("rect", {{"class", "heat"},
-                               {"x", coordinate(x + 6 + 14 * i)},
-                               {"y", coordinate(y)},
-                               {"width", "14"},
-                               {"height", "12"},
-                               {"fill-opacity", coordinate(least_opacity + (1 - least_opacity) * share)}});
+    markup +=
+        element("rect", {{"class", "heat"},
+                         {"x", coordinate(x + 6 + 14 * i)},
+                         {"y", coordinate(y)},
+                         {"width", "14"},
+                         {"height", "12"},
+                         {"fill-opacity", fmt::format("{:.3f}", least_opacity + (1 - least_opacity) * share)}});
   }
   return markup + svg_text(x + 6 + 14 * 8 + 6, y + 10, fmt::format("{:.0f}", most));
 }
@@ -299,6 +297,18 @@ Axis axis_over(double low, double high, Spacing spacing) {
   return axis;
 }
 
+Axis axis_within(const Axis& axis, const Interval& limits) {
+  Axis within = axis;
+  within.low = std::max(axis.low, limits.low);
+  within.high = std::min(axis.high, limits.high);
+  std::erase_if(within.ticks, [&](double tick) { return tick < within.low || tick > within.high; });
+  for (const double end : {within.low, within.high}) {
+    if (std::ranges::find(within.ticks, end) == within.ticks.end()) within.ticks.push_back(end);
+  }
+  std::ranges::sort(within.ticks);
+  return within;
+}
+
 Axis exact_axis_over(double low, double high) {
   if (high <= low) return {.low = low - 0.5, .high = low + 0.5, .ticks = {low}};
   const double step = std::max(1.0, step_of(high - low, 6));
@@ -318,8 +328,9 @@ std::string tick_text(const Axis& axis, double tick) {
 }
 
 Markup line_chart(const LineChart& chart) {
-  constexpr double width = 360, height = 236;
-  constexpr Plot plot{46, 10, 350, 192};
+  const bool is_large = chart.size == ChartSize::large;
+  const double width = is_large ? 560 : 360, height = is_large ? 420 : 236;
+  const Plot plot{46, 10, width - 10, height - 44};
   Range x_range, y_range;
   for (const ChartSeries& series : chart.series) {
     for (const ChartPoint& point : series.points) {
@@ -330,10 +341,11 @@ Markup line_chart(const LineChart& chart) {
   }
   if (x_range.empty()) return {};
   const Axis x = exact_axis_over(x_range.low, x_range.high);
-  const Axis y = axis_over(y_range.low, y_range.high, chart.y_spacing);
+  Axis y = axis_over(y_range.low, y_range.high, chart.y_spacing);
+  if (chart.y_limits) y = axis_within(y, *chart.y_limits);
   Markup markup = frame(plot, x, y, chart.x_label);
   for (const ChartSeries& series : chart.series) markup += drawn(series, plot, x, y);
-  return picture(chart.caption, width, height, "chart", markup);
+  return picture(chart.caption, width, height, 1.5, "chart", markup);
 }
 
 Markup frontier_chart(const Frontier& frontier) {
@@ -361,8 +373,7 @@ Markup frontier_chart(const Frontier& frontier) {
       const FrontierPoint& point = series.points[j];
       const double at_x = x.place(point.x, plot.left, plot.right), at_y = y.place(point.y, plot.bottom, plot.top);
       places.emplace_back(at_x, at_y);
-      dots += element("circle", {{"cx", coordinate(at_x)}, {"cy", coordinate(at_y)}, {"r", "1.6"}},
-                      element("title", {}, point.tip));
+      dots += element("circle", {{"cx", coordinate(at_x)}, {"cy", coordinate(at_y)}, {"r", "1.6"}});
       Markup state = element("title", {}, point.tip);
       if (point.x_interval) {
         state += line(x.place(point.x_interval->low, plot.left, plot.right), at_y,
@@ -379,7 +390,7 @@ Markup frontier_chart(const Frontier& frontier) {
     markup += element("g", {{"class", "series " + style_classes(series.style)}},
                       element("path", {{"class", "way"}, {"d", path_through(places)}}) + dots + states);
   }
-  return picture(frontier.caption, width, height, "chart frontier", markup);
+  return picture(frontier.caption, width, height, 1.5, "chart frontier", markup);
 }
 
 Markup heat_map(const HeatMap& map) {
@@ -403,7 +414,8 @@ Markup heat_map(const HeatMap& map) {
       const double gap = cell > 6 ? 1 : 0, x = left + cell * static_cast<double>(j);
       markup += svg_box(
           {x, y, cell - gap, row_height - 1},
-          {{"class", "heat"}, {"fill-opacity", coordinate(least_opacity + (1 - least_opacity) * share)}}, one->tip);
+          {{"class", "heat"}, {"fill-opacity", fmt::format("{:.3f}", least_opacity + (1 - least_opacity) * share)}},
+          one->tip);
       const std::string number = fmt::format("{:.0f}", one->value);
       if (cell < 8 * static_cast<double>(number.size()) + 6) continue;
       markup += element("text",
@@ -419,7 +431,7 @@ Markup heat_map(const HeatMap& map) {
   }
   markup += svg_text(left - 8, bottom + 16, map.column_label, "end");
   markup += heat_scale(left + 8, bottom + 30, most);
-  return picture(map.caption, std::max(left + plot_width + right, 230.0), bottom + 48, "chart map", markup);
+  return picture(map.caption, std::max(left + plot_width + right, 230.0), bottom + 48, 1.25, "chart map", markup);
 }
 
 Markup swatch(std::size_t style) {

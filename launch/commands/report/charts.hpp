@@ -40,6 +40,8 @@ struct Axis {
 // The axis on which all values lie, about five ticks long and ending with ticks. Logarithmic spacing is a wish:
 // values that are not all above 0, or less than a factor of 30 apart, get a linear axis.
 Axis axis_over(double low, double high, Spacing spacing = Spacing::linear);
+// The part of the axis within the limits, which end it in a tick.
+Axis axis_within(const Axis& axis, const Interval& limits);
 // One that begins and ends with the values themselves.
 Axis exact_axis_over(double low, double high);
 
@@ -55,20 +57,23 @@ struct ChartPoint {
 
 struct ChartSeries {
   std::string name;
-  std::size_t style = 0;               // which color, dashes and marker
-  std::vector<ChartPoint> points{};    // ascending in x
-  std::optional<std::size_t> state{};  // the one that it belongs to, where states can be chosen
+  std::size_t style = 0;             // which color, dashes and marker
+  std::vector<ChartPoint> points{};  // ascending in x
 };
+
+enum class ChartSize { small, large };  // 360 or 560 units wide; a page shows a unit as about a pixel
 
 struct LineChart {
   Caption caption;
   std::string x_label;
   std::vector<ChartSeries> series{};
   Spacing y_spacing = Spacing::linear;
-  bool whole_x = true;  // x counts something: ticks are whole numbers
+  std::optional<Interval> y_limits{};  // beyond which no value can be: the axis ends there
+  ChartSize size = ChartSize::small;
 };
 
-// Lines with markers; intervals are bands, and whiskers on a point without neighbors that have one.
+// Lines with a marker on each point. x counts something: its ticks are whole numbers. Intervals are bands, and
+// whiskers on a point without neighbors that have one.
 Markup line_chart(const LineChart& chart);
 
 struct FrontierPoint {

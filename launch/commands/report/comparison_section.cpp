@@ -118,7 +118,7 @@ class Study {
 };
 
 std::string tip(const MeasuredState& state, Measure measure, const Figure& figure) {
-  return fmt::format("{}, {}: {}", state.method, counted(state.edits, "edit"), text_of(measure, figure));
+  return fmt::format("{}, {}: {}", state.method, with_commas(state.edits), text_of(measure, figure));
 }
 
 // "b-eac 0.441, memit_seq 0.335 after 1,000 edits": what a picture of a measure says in words.
@@ -139,7 +139,8 @@ Markup curve(const Study& study, Measure measure) {
                               .title = fmt::format("{} over the number of edits, by method", traits.name),
                               .description = in_words(study, measure)},
                   .x_label = "edits",
-                  .y_spacing = traits.unit == Unit::nats ? Spacing::logarithmic : Spacing::linear};
+                  .y_spacing = traits.unit == Unit::nats ? Spacing::logarithmic : Spacing::linear,
+                  .y_limits = traits.unit == Unit::share ? std::optional(Interval{0, 1}) : std::nullopt};
   for (const std::string& method : study.methods()) {
     ChartSeries series{.name = method, .style = study.style(method)};
     for (const MeasuredState* state : study.states_of(method)) {
@@ -184,22 +185,26 @@ Markup frontier(const Study& study) {
       frontier_chart(chart));
 }
 
+// Of one state: what the others have is in the table.
 Markup drift(const Study& study) {
-  LineChart chart{
-      .caption = {.id = study.id() + "-drift",
-                  .title = "Drift by layer, by method, at the chosen state",
-                  .description = "How far each edited layer is from the base weights; all figures are in "
-                                 "the table below."},
-      .x_label = "layer"};
-  for (const MeasuredState& state : study.states()) {
-    ChartSeries series{.name = state.method, .style = study.style(state.method), .state = study.number_of(state)};
-    for (const auto& [layer, value] : state.drift) {
-      series.points.push_back({.x = static_cast<double>(layer), .y = value});
+  const std::int64_t edits = study.numbers()[study.shown()];
+  LineChart chart{.caption = {.id = study.id() + "-drift",
+                              .title = fmt::format("Drift by layer after {}, by method", counted(edits, "edit")),
+                              .description = "All figures are in the table below."},
+                  .x_label = "layer",
+                  .size = ChartSize::large};
+  for (const MeasuredState* state : study.states_after(edits)) {
+    ChartSeries series{.name = state->method, .style = study.style(state->method)};
+    for (const auto& [layer, value] : state->drift) {
+      series.points.push_back({.x = static_cast<double>(layer),
+                               .y = value,
+                               .tip = fmt::format("{}, layer {}: {:.3f}", state->method, layer, value)});
     }
     if (!series.points.empty()) chart.series.push_back(std::move(series));
   }
   return figure("Drift by layer",
-                "How far the chosen state's weights are from the base weights, as a share of their norm.",
+                fmt::format("How far the weights are from the base after {}, as a share of their norm.",
+                            counted(edits, "edit")),
                 line_chart(chart));
 }
 
@@ -244,17 +249,17 @@ Markup figure_cell(const Study& study, const MeasuredState& state, Measure measu
                        fmt::format("{}\u2013{}", text_of(measure, figure->interval->low),
                                    text_of(measure, figure->interval->high)));
   }
-  if (traits_of(measure).unit != Unit::share) return element("td", {}, content);
+  if (measure != Measure::kept && measure != Measure::exact) return element("td", {}, content);
   return element("td", {{"class", "bar"}, {"style", fmt::format("--v:{:.3f}", figure->value)}}, content);
 }
 
 Markup states_table(const Study& study) {
-  std::vector<std::string> names{"Method", "Edits"};
+  std::vector<Column> names{{"Method", Align::left}, {"Edits"}};
   for (const Measure measure : columns) {
-    if (study.is_shown(measure)) names.emplace_back(traits_of(measure).name);
+    if (study.is_shown(measure)) names.push_back({std::string(traits_of(measure).name)});
   }
   const auto& layers = study.layers();
-  if (!layers.empty()) names.push_back(fmt::format("Drift, layers {}", fmt::join(layers, " ")));
+  if (!layers.empty()) names.push_back({fmt::format("Drift, layers {}", fmt::join(layers, " "))});
   Markup rows;
   for (const MeasuredState& state : study.states()) {
     Markup cells = element("th", {{"scope", "row"}}, state.method) + element("td", {}, with_commas(state.edits));
@@ -267,7 +272,7 @@ Markup states_table(const Study& study) {
         const auto found = state.drift.find(layer);
         drifts.push_back(found == state.drift.end() ? "\u2013" : fmt::format("{:.2f}", found->second));
       }
-      cells += element("td", {{"class", "wide"}}, fmt::format("{}", fmt::join(drifts, " ")));
+      cells += element("td", {}, fmt::format("{}", fmt::join(drifts, " ")));
     }
     rows += element("tr", {{"class", fmt::format("at s{} m{}", study.number_of(state), study.style(state.method))}},
                     cells);

@@ -97,8 +97,8 @@ Markup summary_of(std::span<const Evaluation> evaluations) {
 }  // namespace
 
 Section evaluation_section(std::span<const Evaluation> evaluations, const std::string& id) {
-  std::vector<std::string> names{"Figure"};
-  for (const Evaluation& evaluation : evaluations) names.push_back(evaluation.label);
+  std::vector<Column> names{{"Figure", Align::left}};
+  for (const Evaluation& evaluation : evaluations) names.push_back({evaluation.label});
   return {.id = id,
           .title = "Evaluations",
           .content = table_box("Table of evaluations", "Small figures are the intervals that the reports give.",

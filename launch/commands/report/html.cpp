@@ -82,7 +82,7 @@ Markup element(std::string_view name, std::initializer_list<Attribute> attribute
 }
 
 std::string coordinate(double value) {
-  std::string text = fmt::format("{:.2f}", value);
+  std::string text = fmt::format("{:.1f}", value);
   text.erase(text.find_last_not_of('0') + 1);
   if (text.back() == '.') text.pop_back();
   return text == "-0" ? "0" : text;

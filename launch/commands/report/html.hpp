@@ -42,7 +42,7 @@ Markup element(std::string_view name, std::initializer_list<Attribute> attribute
 // Without content: <path .../>, <input .../>.
 Markup element(std::string_view name, std::initializer_list<Attribute> attributes);
 
-// A coordinate in user units, with at most two decimals: "12", "12.5", "-0.25".
+// A coordinate in user units, which are about a pixel, with at most one decimal: "12", "-0.5".
 std::string coordinate(double value);
 
 // A text in a picture; `anchor` is the end that `x` gives: start, middle or end.

@@ -55,7 +55,7 @@ std::size_t most_states(const ReportInputs& inputs) {
 }
 
 // The evaluation of the run's last state that has texts.
-const Evaluation* texts_of(const Run& run, const ReportInputs& inputs) {
+const Evaluation* texts_of(const RunContents& run, const ReportInputs& inputs) {
   const Evaluation* last = nullptr;
   for (const Evaluation& evaluation : inputs.evaluations) {
     if (evaluation.name != run.label || evaluation.texts.empty()) continue;
@@ -67,7 +67,7 @@ const Evaluation* texts_of(const Run& run, const ReportInputs& inputs) {
 std::vector<Section> sections_of(const ReportInputs& inputs, MethodStyles& styles) {
   std::vector<Section> sections;
   const auto next_id = [&] { return fmt::format("part-{}", sections.size() + 1); };
-  for (const Run& run : inputs.runs) sections.push_back(run_section(run, texts_of(run, inputs), next_id()));
+  for (const RunContents& run : inputs.runs) sections.push_back(run_section(run, texts_of(run, inputs), next_id()));
   if (!inputs.evaluations.empty()) {
     sections.push_back(evaluation_section(inputs.evaluations, next_id()));
     const Comparison states = states_of(inputs.evaluations);

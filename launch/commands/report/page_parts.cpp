@@ -17,9 +17,12 @@ Markup table_box(std::string_view name, std::string_view caption, const Markup& 
               element("caption", {}, caption) + element("thead", {}, head) + element("tbody", {}, body)));
 }
 
-Markup heading_row(std::span<const std::string> names) {
+Markup heading_row(std::span<const Column> columns) {
   Markup cells;
-  for (const std::string& name : names) cells += element("th", {{"scope", "col"}}, name);
+  for (const auto& [name, align] : columns) {
+    cells += align == Align::left ? element("th", {{"scope", "col"}, {"class", "text"}}, name)
+                                  : element("th", {{"scope", "col"}}, name);
+  }
   return element("tr", {}, cells);
 }
 

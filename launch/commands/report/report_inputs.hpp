@@ -73,7 +73,7 @@ struct FailedEdit {
   std::string now;  // "live", "superseded in 7", ...
 };
 
-struct Run {
+struct RunContents {
   std::string label;
   std::string source;  // the directory's name
   std::string model;   // the base model's name
@@ -89,7 +89,7 @@ struct Run {
 };
 
 struct ReportInputs {
-  std::vector<Run> runs{};
+  std::vector<RunContents> runs{};
   std::vector<Evaluation> evaluations{};
   std::vector<Comparison> comparisons{};
 };
@@ -102,7 +102,7 @@ ReportInputs read_report_inputs(std::span<const std::string> inputs);
 
 // Reads a run as `journal list`, `show` and `anchors` do, without its lock. A last line of metrics.jsonl that a
 // killed process left unfinished does not count.
-Run read_run(const std::filesystem::path& path, const std::string& label);
+RunContents read_run(const std::filesystem::path& path, const std::string& label);
 
 // `text` is the file's; `where` names it in messages.
 Evaluation read_evaluation(std::string_view text, const std::string& label, const std::string& where);

@@ -50,7 +50,7 @@ void add_mean(std::optional<double>& mean, double value, double share) {
 }
 
 // Adds a segment's edits to the run, and their figures to the batch. `edit` is the first of them.
-void add_edits(Run& run, RunBatch& batch, std::span<const coordinator::RecordedEdit> recorded,
+void add_edits(RunContents& run, RunBatch& batch, std::span<const coordinator::RecordedEdit> recorded,
                std::span<const io::EditRecord> records) {
   std::int64_t scored = 0, matched = 0;
   for (const io::EditRecord& record : records) {
@@ -99,13 +99,13 @@ void add_measures(RunBatch& batch, const io::SegmentReader& segment) {
 
 }  // namespace
 
-Run read_run(const std::filesystem::path& path, const std::string& label) {
+RunContents read_run(const std::filesystem::path& path, const std::string& label) {
   const auto directory = io::RunDirectory::view(path);
   const auto journal = io::Journal::open(directory.journal(), io::JournalAccess::read, directory.journal_index());
-  Run run{.label = label,
-          .source = {},
-          .model = std::filesystem::path(directory.record().model).filename().string(),
-          .method = directory.record().method};
+  RunContents run{.label = label,
+                  .source = {},
+                  .model = std::filesystem::path(directory.record().model).filename().string(),
+                  .method = directory.record().method};
   if (journal.empty()) return run;
   const auto seconds = seconds_of(directory);
   const auto recorded = coordinator::recorded_edits(journal);

@@ -24,13 +24,15 @@ struct BatchGroup {
   bool holds(std::int64_t batch) const { return batch >= first() && batch <= last(); }
 };
 
-std::vector<BatchGroup> groups_of(const Run& run) {
+std::vector<BatchGroup> groups_of(const RunContents& run) {
   const std::size_t count = run.batches.size(), size = (count + most_columns - 1) / most_columns;
   std::vector<BatchGroup> groups;
   for (std::size_t first = 0; first < count; first += size)
     groups.push_back({std::span(run.batches).subspan(first, std::min(size, count - first))});
   return groups;
 }
+
+constexpr Interval share_limits{0, 1};
 
 using Value = std::optional<double> RunBatch::*;
 
@@ -67,14 +69,16 @@ Markup legend_of(const LineChart& chart) {
 }
 
 Markup batch_figure(std::string_view heading, std::string_view meaning, const std::string& id,
-                    std::vector<ChartSeries> series, Spacing spacing = Spacing::linear) {
+                    std::vector<ChartSeries> series, Spacing spacing = Spacing::linear,
+                    std::optional<Interval> limits = std::nullopt) {
   std::erase_if(series, [](const ChartSeries& one) { return one.points.empty(); });
   LineChart chart{.caption = {.id = id,
                               .title = fmt::format("{} by batch", heading),
                               .description = "All figures are in the table of batches."},
                   .x_label = "batch",
                   .series = std::move(series),
-                  .y_spacing = spacing};
+                  .y_spacing = spacing,
+                  .y_limits = limits};
   const Markup picture = line_chart(chart);
   return picture.empty() ? Markup() : figure(heading, meaning, picture + legend_of(chart));
 }
@@ -102,11 +106,12 @@ std::vector<ChartSeries> drift_series(std::span<const BatchGroup> groups) {
   return series;
 }
 
-Markup charts_of(const Run& run, std::span<const BatchGroup> groups, const std::string& id) {
+Markup charts_of(const RunContents& run, std::span<const BatchGroup> groups, const std::string& id) {
   const bool has_loss =
       std::ranges::any_of(run.batches, [](const RunBatch& batch) { return batch.loss_after.has_value(); });
-  Markup charts = batch_figure("Success", "Edits whose new answer matched exactly after their batch.",
-                               id + "-match", {series_of(groups, "matched", 0, &RunBatch::matched, 3)});
+  Markup charts =
+      batch_figure("Success", "Edits whose new answer matched exactly after their batch.", id + "-match",
+                   {series_of(groups, "matched", 0, &RunBatch::matched, 3)}, Spacing::linear, share_limits);
   charts += batch_figure("Targets", "What the new answers cost before and after their batch, nats per token.",
                          id + "-nll",
                          {series_of(groups, "before", 1, &RunBatch::nll_before, 3),
@@ -121,7 +126,7 @@ Markup charts_of(const Run& run, std::span<const BatchGroup> groups, const std::
   charts += batch_figure("Drift by layer", "How far the weights are from the base, as a share of their norm.",
                          id + "-drift", drift_series(groups));
   return charts + batch_figure("Time", "Seconds from a batch's submission to its commit.", id + "-seconds",
-                               {series_of(groups, "seconds", 2, &RunBatch::seconds, 1)});
+                               {series_of(groups, "seconds", 2, &RunBatch::seconds, 2)});
 }
 
 std::optional<HeatCell> cell_of(std::int64_t layer, const BatchGroup& group,
@@ -142,7 +147,7 @@ std::optional<HeatCell> cell_of(std::int64_t layer, const BatchGroup& group,
                          group.name(), active / batches, kept / batches, entered / batches, left / batches)};
 }
 
-Markup anchors_of(const Run& run, std::span<const BatchGroup> groups, const std::string& id) {
+Markup anchors_of(const RunContents& run, std::span<const BatchGroup> groups, const std::string& id) {
   if (run.anchors.empty()) {
     return element("p", {{"class", "about"}}, fmt::format("No batch has anchors (method {}).", run.method));
   }
@@ -174,22 +179,22 @@ std::string drift_text(const RunBatch& batch) {
   return drifts.empty() ? "\u2013" : fmt::format("{}", fmt::join(drifts, " "));
 }
 
-Markup batches_table(const Run& run) {
+Markup batches_table(const RunContents& run) {
   std::set<std::int64_t> layers;
   for (const RunBatch& batch : run.batches) {
     for (const auto& [layer, drift] : batch.drift) layers.insert(layer);
   }
-  const std::vector<std::string> names{"Batch",
-                                       "Edits",
-                                       "Set aside",
-                                       "Removed",
-                                       "Matched",
-                                       "Loss before",
-                                       "Loss after",
-                                       "Targets before",
-                                       "Targets after",
-                                       "Seconds",
-                                       fmt::format("Drift, layers {}", fmt::join(layers, " "))};
+  const std::vector<Column> names{{"Batch", Align::left},
+                                  {"Edits"},
+                                  {"Set aside"},
+                                  {"Removed"},
+                                  {"Matched"},
+                                  {"Loss before"},
+                                  {"Loss after"},
+                                  {"Targets before"},
+                                  {"Targets after"},
+                                  {"Seconds"},
+                                  {fmt::format("Drift, layers {}", fmt::join(layers, " "))}};
   Markup rows;
   for (const RunBatch& batch : run.batches) {
     Markup cells = element("th", {{"scope", "row"}}, std::to_string(batch.batch));
@@ -200,8 +205,8 @@ Markup batches_table(const Run& run) {
                            : element("td", {}, batch.is_removal ? "removal" : "\u2013");
     for (const auto& value : {batch.loss_before, batch.loss_after}) cells += element("td", {}, or_dash(value, 4));
     for (const auto& value : {batch.nll_before, batch.nll_after}) cells += element("td", {}, or_dash(value, 3));
-    cells += element("td", {}, or_dash(batch.seconds, 1));
-    cells += element("td", {{"class", "wide"}}, drift_text(batch));
+    cells += element("td", {}, or_dash(batch.seconds, 2));
+    cells += element("td", {}, drift_text(batch));
     rows += element("tr", {}, cells);
   }
   return table_box("Table of batches", "Batches that were rolled back are not shown.", heading_row(names), rows);
@@ -216,17 +221,19 @@ Markup failed_row(const FailedEdit& edit, const Evaluation* texts) {
                                         : element("td", {{"class", "text says"}}, says->second);
   }
   for (const auto& nll : {edit.nll_before, edit.nll_after}) cells += element("td", {}, or_dash(nll, 3));
-  cells += element("td", {{"class", "text"}}, edit.why) + element("td", {}, edit.now);
+  cells += element("td", {{"class", "text"}}, edit.why) + element("td", {{"class", "now"}}, edit.now);
   return element("tr", {}, cells);
 }
 
-Markup failed_table(const Run& run, const Evaluation* texts, const std::string& id) {
+Markup failed_table(const RunContents& run, const Evaluation* texts, const std::string& id) {
   if (run.failed.empty())
     return element("p", {{"class", "about"}},
                    "Every edit that was scored matched after its batch, and none was set aside.");
-  std::vector<std::string> names{"Batch", "Edit", "Prompt", "Wanted"};
-  if (texts != nullptr) names.emplace_back("The model says");
-  for (const char* name : {"Target before", "Target after", "What happened", "Now"}) names.emplace_back(name);
+  std::vector<Column> names;
+  for (const char* name : {"Batch", "Edit", "Prompt", "Wanted"}) names.push_back({name, Align::left});
+  if (texts != nullptr) names.push_back({"The model says", Align::left});
+  for (const char* name : {"Target before", "Target after"}) names.push_back({name});
+  for (const char* name : {"What happened", "Now"}) names.push_back({name, Align::left});
   Markup rows;
   for (const FailedEdit& edit : run.failed) rows += failed_row(edit, texts);
   const std::string caption = fmt::format(
@@ -243,7 +250,7 @@ Markup failed_table(const Run& run, const Evaluation* texts, const std::string& 
          table_box("Table of failed edits", caption, heading_row(names), rows);
 }
 
-Markup summary_of(const Run& run) {
+Markup summary_of(const RunContents& run) {
   std::string text =
       fmt::format(": {} in {}", counted(run.edits, "edit"), counted(std::ssize(run.batches), "batch"));
   if (run.measured > 0) {
@@ -258,7 +265,7 @@ Markup summary_of(const Run& run) {
 
 }  // namespace
 
-Section run_section(const Run& run, const Evaluation* texts, const std::string& id) {
+Section run_section(const RunContents& run, const Evaluation* texts, const std::string& id) {
   const auto groups = groups_of(run);
   Markup content = element("p", {{"class", "about"}},
                            fmt::format("{}: base model {}, method {}.", run.source, run.model, run.method));

@@ -34,7 +34,7 @@ struct Section {
 Section comparison_section(const Comparison& comparison, const std::string& id, MethodStyles& styles);
 
 // Batches, anchors, and the edits that failed, with what the model says where `texts` has it.
-Section run_section(const Run& run, const Evaluation* texts, const std::string& id);
+Section run_section(const RunContents& run, const Evaluation* texts, const std::string& id);
 
 // All evaluations beside each other.
 Section evaluation_section(std::span<const Evaluation> evaluations, const std::string& id);
@@ -47,7 +47,12 @@ Comparison states_of(std::span<const Evaluation> evaluations);
 Markup figure(std::string_view heading, std::string_view meaning, const Markup& picture);
 // A table that scrolls in a box of its own, with the keyboard too.
 Markup table_box(std::string_view name, std::string_view caption, const Markup& head, const Markup& body);
-Markup heading_row(std::span<const std::string> names);
+enum class Align { left, right };  // text, numbers
+struct Column {
+  std::string name;
+  Align align = Align::right;
+};
+Markup heading_row(std::span<const Column> columns);
 // "1,000"
 std::string with_commas(std::int64_t number);
 // "edit" or "edits" after the number: "1 edit", "1,000 edits".
