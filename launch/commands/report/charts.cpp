@@ -120,18 +120,19 @@ double step_of(double span, double parts) {
 // The multiples of a step from `low` to `high`, computed as products: 0.3 is the same bits wherever an axis begins.
 std::vector<double> multiples(double step, double low, double high) {
   std::vector<double> ticks;
-  const double first = std::ceil(low / step - 1e-6), last = std::floor(high / step + 1e-6);
-  for (double i = first; i <= last; ++i) ticks.push_back(i == 0 ? 0 : i * step);
+  const auto first = std::llround(std::ceil(low / step - 1e-6));
+  const auto last = std::llround(std::floor(high / step + 1e-6));
+  for (auto i = first; i <= last; ++i) ticks.push_back(static_cast<double>(i) * step);
   return ticks;
 }
 
 Axis logarithmic_axis(double low, double high) {
   Axis axis{.ticks = {}, .spacing = Spacing::logarithmic};
-  const double first = std::floor(std::log10(low)), last = std::ceil(std::log10(high));
+  const auto first = std::lround(std::floor(std::log10(low))), last = std::lround(std::ceil(std::log10(high)));
   const bool few = last - first < 3;
-  for (double power = first; power <= last; ++power) {
+  for (auto power = first; power <= last; ++power) {
     for (const double factor : few ? std::vector{1.0, 2.0, 5.0} : std::vector{1.0})
-      axis.ticks.push_back(factor * std::pow(10.0, power));
+      axis.ticks.push_back(factor * std::pow(10.0, static_cast<double>(power)));
   }
   // Ends with the ticks next to the values.
   while (axis.ticks.size() > 2 && axis.ticks[1] <= low) axis.ticks.erase(axis.ticks.begin());
@@ -257,7 +258,7 @@ std::vector<std::vector<std::optional<std::pair<double, double>>>> label_places(
   return places;
 }
 
-// Eight steps are as many shades as an eye tells apart.
+// Eight steps: more shades are hard to tell apart.
 Markup heat_scale(double x, double y, double most) {
   Markup markup = svg_text(x, y + 10, "0", "end");
   for (int i = 0; i < 8; ++i) {

@@ -293,6 +293,16 @@ std::string best_methods(const Study& study, Measure measure, std::int64_t edits
   return fmt::format("{} ({})", fmt::join(names, ", "), text_of(measure, best.value_or(0)));
 }
 
+// Of one method: its figures.
+std::vector<std::string> figures_in_words(const MeasuredState& state) {
+  std::vector<std::string> parts;
+  for (const Measure measure : curves) {
+    if (const Figure* figure = figure_of(state, measure))
+      parts.push_back(fmt::format("{} {}", traits_of(measure).name, text_of(measure, *figure)));
+  }
+  return parts;
+}
+
 Markup summary_of(const Study& study, const Comparison& comparison) {
   const std::int64_t edits = study.numbers()[study.shown()];
   std::vector<std::string> parts;
@@ -300,12 +310,16 @@ Markup summary_of(const Study& study, const Comparison& comparison) {
     if (study.best(measure, edits))
       parts.push_back(fmt::format("{}: {}", what, best_methods(study, measure, edits)));
   };
-  add(Measure::kept, "most facts kept");
-  add(Measure::exact, "most edits matched exactly");
-  add(Measure::loss_change, "least change of loss");
-  if (parts.empty()) add(study.states().front().figures.begin()->first, "best");
+  if (study.methods().size() == 1) {
+    parts = figures_in_words(*study.states_after(edits).front());
+  } else {
+    add(Measure::kept, "most facts kept");
+    add(Measure::exact, "most edits matched exactly");
+    add(Measure::loss_change, "least change of loss");
+  }
   return element("b", {}, comparison.label) +
-         Markup::text(fmt::format(", after {}: {}.", counted(edits, "edit"), fmt::join(parts, "; ")));
+         Markup::text(fmt::format(", after {}{}.", counted(edits, "edit"),
+                                  parts.empty() ? "" : fmt::format(": {}", fmt::join(parts, "; "))));
 }
 
 std::string about(const Study& study, const Comparison& comparison) {
