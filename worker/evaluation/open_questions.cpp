@@ -28,11 +28,6 @@ torch::Tensor ask_at_once(const Transformer& model, const PromptBuilder& prompts
 
 }  // namespace
 
-std::optional<double> OpenAnswers::accuracy() const {
-  if (asked() == 0) return std::nullopt;
-  return static_cast<double>(std::ranges::count(answered, true)) / static_cast<double>(asked());
-}
-
 OpenAnswers ask(const Transformer& model, const PromptBuilder& prompts, std::span<const OpenQuestion> questions,
                 const Communicators& ranks) {
   std::vector<torch::Tensor> own = {torch::empty({0, fields}, torch::kDouble)};

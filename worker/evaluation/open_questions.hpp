@@ -28,8 +28,6 @@ struct OpenAnswers {
   std::optional<double> nll;   // mean over those asked of -log P(whole answer), natural logarithm
 
   std::int64_t asked() const { return std::ranges::count(left_out, false); }
-  // Returns the share of asked questions that are answered; nothing where none was asked.
-  std::optional<double> accuracy() const;
 };
 
 // Asks the questions. Collective: they are split over the ranks in fixed groups; all get the same result,

@@ -14,7 +14,7 @@ namespace {
 // Drawn over the number of edits, where the states have them; of the loss its change if that is known.
 constexpr std::array curves{Measure::kept,         Measure::exact,           Measure::paraphrase,
                             Measure::neighborhood, Measure::generated_exact, Measure::loss_change,
-                            Measure::loss,         Measure::lambada};
+                            Measure::loss,         Measure::lambada,         Measure::sentiment};
 
 // What the table shows.
 constexpr std::array columns{Measure::kept,
@@ -27,7 +27,8 @@ constexpr std::array columns{Measure::kept,
                              Measure::generated_exact,
                              Measure::loss_change,
                              Measure::loss,
-                             Measure::lambada};
+                             Measure::lambada,
+                             Measure::sentiment};
 
 const Figure* figure_of(const MeasuredState& state, Measure measure) {
   const auto found = state.figures.find(measure);

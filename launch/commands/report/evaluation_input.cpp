@@ -1,6 +1,7 @@
 // Reads a report of `anchorage eval --json`: whichever sections it has.
 #include <fmt/format.h>
 
+#include <array>
 #include <charconv>
 #include <nlohmann/json.hpp>
 
@@ -61,17 +62,38 @@ std::optional<Figure> figure_of(const Section& section, std::string_view field) 
   return figure;
 }
 
+// What `eval` says of a task; "kept" holds the same names, of what is left of each above chance.
+struct TaskTraits {
+  std::string_view field, name, meaning, kept;
+};
+constexpr std::array task_traits{
+    TaskTraits{"auc", "AUC", "How well the answers' log-probabilities tell the classes apart; 0.5 is chance.",
+               "AUC kept"},
+    TaskTraits{"accuracy", "answered", "Questions of the task that are answered.", "kept"},
+    TaskTraits{"greedy", "answered greedily", "Greedy decoding writes the right answer.", "kept greedily"},
+    TaskTraits{"rouge", "ROUGE", "The mean of ROUGE-1, -2 and -L of the summaries.", "ROUGE kept"},
+    TaskTraits{"exact", "exact", "The generated answer is a right one.", "exact kept"},
+    TaskTraits{"contained", "contained", "The generated answer contains a right one.", "contained kept"}};
+
+void add_task(Evaluation& evaluation, const std::string& name, const Section& task) {
+  const auto add = [&](std::string_view what, std::string_view meaning, const std::optional<Figure>& figure) {
+    if (figure) evaluation.tasks.push_back({name, what, meaning, *figure});
+  };
+  for (const TaskTraits& traits : task_traits) add(traits.name, traits.meaning, figure_of(task, traits.field));
+  const auto kept = section_of(task, "kept");
+  if (!kept) return;
+  add("kept", "Of what was answered before, the share that still is.", figure_of(*kept, "share"));
+  for (const TaskTraits& traits : task_traits)
+    add(traits.kept, "Of what it had above chance before, the share that is left.", figure_of(*kept, traits.field));
+}
+
 void add_tasks(Evaluation& evaluation, const Section& root) {
   const auto tasks = section_of(root, "tasks");
   if (!tasks) return;
   for (const auto& [name, content] : tasks->content.items()) {
     const std::string where = fmt::format("{}, '{}'", tasks->where, name);
     if (!content.is_object()) refuse("an object", content, where);
-    const Section task{content, where};
-    const auto kept = section_of(task, "kept");
-    evaluation.tasks.push_back({.name = name,
-                                .accuracy = figure_of(task, "accuracy"),
-                                .kept = kept ? figure_of(*kept, "share") : std::nullopt});
+    add_task(evaluation, name, {content, where});
   }
 }
 

@@ -24,32 +24,22 @@ Markup row_heading(std::string_view name, std::string_view meaning) {
   return element("th", {{"scope", "row"}}, Markup::text(name) + element("small", {}, meaning));
 }
 
-// Both are shares.
-struct TaskRow {
-  std::string task;
-  std::optional<Figure> TaskFigures::*figure;
-  std::string_view what, meaning;
-};
-
-std::vector<TaskRow> task_rows(std::span<const Evaluation> evaluations) {
-  std::vector<TaskRow> rows;
-  const auto add = [&](const TaskFigures& task, std::optional<Figure> TaskFigures::*figure, std::string_view what,
-                       std::string_view meaning) {
-    const auto is_same = [&](const TaskRow& row) { return row.task == task.name && row.figure == figure; };
-    if (task.*figure && std::ranges::none_of(rows, is_same)) rows.push_back({task.name, figure, what, meaning});
-  };
+// Returns one of each task's figures, in their order.
+std::vector<TaskFigure> task_rows(std::span<const Evaluation> evaluations) {
+  std::vector<TaskFigure> rows;
   for (const Evaluation& evaluation : evaluations) {
-    for (const TaskFigures& task : evaluation.tasks) {
-      add(task, &TaskFigures::accuracy, "answered", "Questions of the task that are answered.");
-      add(task, &TaskFigures::kept, "kept", "Of what was answered before, the share that still is.");
+    for (const TaskFigure& figure : evaluation.tasks) {
+      const auto is_same = [&](const TaskFigure& row) { return row.is_same_as(figure); };
+      if (std::ranges::none_of(rows, is_same)) rows.push_back(figure);
     }
   }
   return rows;
 }
 
-std::optional<Figure> figure_of(const Evaluation& evaluation, const TaskRow& row) {
-  const auto task = std::ranges::find(evaluation.tasks, row.task, &TaskFigures::name);
-  return task == evaluation.tasks.end() ? std::nullopt : (*task).*row.figure;
+std::optional<Figure> figure_of(const Evaluation& evaluation, const TaskFigure& row) {
+  const auto is_same = [&](const TaskFigure& figure) { return figure.is_same_as(row); };
+  const auto found = std::ranges::find_if(evaluation.tasks, is_same);
+  return found == evaluation.tasks.end() ? std::nullopt : std::optional(found->figure);
 }
 
 std::optional<Figure> figure_of(const Evaluation& evaluation, Measure measure) {
@@ -70,8 +60,8 @@ Markup rows_of(std::span<const Evaluation> evaluations) {
     }
     if (any) rows += element("tr", {}, cells);
   }
-  for (const TaskRow& row : task_rows(evaluations)) {
-    Markup cells = row_heading(fmt::format("{}, {}", row.task, row.what), row.meaning);
+  for (const TaskFigure& row : task_rows(evaluations)) {
+    Markup cells = row_heading(fmt::format("{}, {}", row.task, row.name), row.meaning);
     for (const Evaluation& evaluation : evaluations) cells += cell(figure_of(evaluation, row), Measure::kept);
     rows += element("tr", {}, cells);
   }

@@ -52,7 +52,11 @@ constexpr std::array traits{
                   "Held-out loss less that of the model before any edit, nats per token.", Unit::nats,
                   Better::lower},
     MeasureTraits{Measure::lambada, "lambada", "tasks/lambada", "accuracy", "LAMBADA",
-                  "Passages whose last word the model completes.", Unit::share, Better::higher}};
+                  "Passages whose last word the model completes.", Unit::share, Better::higher},
+    MeasureTraits{
+        Measure::sentiment, "sentiment_auc", "tasks/sentiment", "auc", "Sentiment, AUC",
+        "How well the answers' log-probabilities tell positive sentences from negative ones; 0.5 is chance.",
+        Unit::share, Better::higher}};
 
 }  // namespace
 

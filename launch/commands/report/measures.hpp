@@ -23,7 +23,8 @@ enum class Measure {
   score,
   loss,
   loss_change,
-  lambada
+  lambada,
+  sentiment
 };
 
 enum class Unit { share, nats };

@@ -31,10 +31,13 @@ struct Comparison {
   std::vector<MeasuredState> states{};
 };
 
-struct TaskFigures {
-  std::string name;
-  std::optional<Figure> accuracy{};
-  std::optional<Figure> kept{};  // the share of what was answered before
+// A figure of a task: a share.
+struct TaskFigure {
+  std::string task;
+  std::string_view name, meaning;
+  Figure figure;
+
+  bool is_same_as(const TaskFigure& other) const { return task == other.task && name == other.name; }
 };
 
 // A report of `anchorage eval --json`.
@@ -44,7 +47,7 @@ struct Evaluation {
   std::int64_t edits = 0;  // of the state; as many as were evaluated where the label does not say
   std::string source;
   Figures figures{};
-  std::vector<TaskFigures> tasks{};
+  std::vector<TaskFigure> tasks{};
   std::map<std::string, std::string> texts{};  // by the edit's id: what the model says after its prompt
 };
 

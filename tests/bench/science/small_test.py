@@ -141,7 +141,7 @@ def main() -> None:
         # From the second batch on, the refresh decides on anchors.
         assert rows[4]["drift_1"] != rows[5]["drift_1"], "rar=off changes nothing"
         assert rows[5]["drift_1"] != rows[7]["drift_1"], "moments of subjects change nothing"
-        assert all(0 <= float(row["said_prompts_contained"]) <= 1 for row in rows), rows
+        assert all(0 <= float(row["generated_contained"]) <= 1 for row in rows), rows
         assert measured(rows) == measured(compare(folder, "at-once", 4)), "resuming gives another result"
         compare(folder, "at-once", 4, ("published.py", "gpt2-xl"))
         published = (folder / "at-once" / "published.md").read_text()

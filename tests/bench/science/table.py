@@ -36,9 +36,17 @@ def row_of(method: str, edits: int, state: dict, before: dict) -> dict:
     }
     if sentiment := state["tasks"].get("sentiment"):
         row |= {"sentiment_auc": sentiment["auc"], "sentiment_kept": sentiment["kept"]["auc"]}
-    for kind, generated in state.get("generation", {}).items():
-        if isinstance(generated, dict):
-            row |= {f"said_{kind}_{measure}": generated.get(measure) for measure in ("exact", "contained")}
+    if generation := state.get("generation"):
+        for name, kind in (("generated", "prompts"), ("generated_paraphrase", "paraphrases")):
+            row |= {f"{name}_{measure}": generation[kind][measure] for measure in ("exact", "contained")}
+        row |= {"generated_same": generation["neighborhood"]["same"], "ended": generation["naturally_ended"]}
+    for name, interval in (
+        ("kept", known["kept"].get("share_interval")),
+        *((kind, state[kind].get("success_interval")) for kind in ("efficacy", "paraphrase", "neighborhood")),
+        ("efficacy_accuracy", state["efficacy"].get("accuracy_interval")),
+    ):
+        if interval:
+            row |= {f"{name}_low": interval[0], f"{name}_high": interval[1]}
     row |= {f"drift_{layer}": drift for layer, drift in state["drift"].items()}
     return row | {f"seconds_{name}": seconds for name, seconds in state["seconds"].items()}
 

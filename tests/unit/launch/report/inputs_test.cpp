@@ -15,7 +15,9 @@ namespace anchorage::launch {
 namespace {
 
 using testing::AllOf;
+using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Pair;
 using tests::message_of;
 
 TEST(ComparisonCsv, HasFiguresIntervalsAndDriftByItsColumns) {
@@ -65,7 +67,7 @@ TEST(ComparisonCsv, WhatIsWrongIsNamedWithItsLine) {
 constexpr auto report = R"({"n": 40, "efficacy": {"success": 0.9, "success_interval": [0.8, 1.0], "accuracy": 0.75},
   "paraphrase": {"success": null, "accuracy": 0.5}, "heldout": {"loss": 3.5},
   "tasks": {"known": {"accuracy": 0.4, "kept": {"before": 10, "still": 8, "share": 0.8, "share_interval": [0.6, 0.9]}},
-            "sst2": {"accuracy": 0.7}},
+            "sentiment": {"auc": 0.9, "auc_interval": [0.8, 1.0], "accuracy": 0.7, "kept": {"auc": 0.95, "accuracy": null}}},
   "generation": {"prompts": {"exact": 0.6, "contained": 0.65},
                  "texts": [{"id": "a", "prompt": "New York"}, {"id": "b", "prompt": null}]}})";
 
@@ -79,8 +81,14 @@ TEST(EvaluationReport, HasEverySectionThatWasMeasured) {
   EXPECT_EQ(evaluation.figures.at(Measure::loss), (Figure{3.5}));
   EXPECT_EQ(evaluation.figures.at(Measure::generated_contained), (Figure{0.65}));
   EXPECT_FALSE(evaluation.figures.contains(Measure::paraphrase)) << "null was not measured";
-  ASSERT_EQ(evaluation.tasks.size(), 2U);
-  EXPECT_EQ(evaluation.tasks[1].accuracy, (Figure{0.7}));
+  EXPECT_EQ(evaluation.figures.at(Measure::sentiment), (Figure{0.9, Interval{0.8, 1.0}}));
+  std::vector<std::pair<std::string, Figure>> tasks;
+  for (const TaskFigure& figure : evaluation.tasks)
+    tasks.emplace_back(figure.task + " " + std::string(figure.name), figure.figure);
+  EXPECT_THAT(tasks,
+              ElementsAre(Pair("known answered", Figure{0.4}), Pair("known kept", Figure{0.8, Interval{0.6, 0.9}}),
+                          Pair("sentiment AUC", Figure{0.9, Interval{0.8, 1.0}}),
+                          Pair("sentiment answered", Figure{0.7}), Pair("sentiment AUC kept", Figure{0.95})));
   EXPECT_EQ(evaluation.texts, (std::map<std::string, std::string>{{"a", "New York"}}));
   EXPECT_EQ(read_evaluation(report, "night", "e.json").edits, 40) << "as many as were evaluated";
   EXPECT_EQ(read_evaluation(report, "me@home", "e.json").name, "me@home");

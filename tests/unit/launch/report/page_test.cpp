@@ -33,7 +33,7 @@ ReportInputs inputs_with(const std::string& text) {
                                 .edits = 2,
                                 .source = text,
                                 .figures = {{Measure::efficacy, {0.625}}},
-                                .tasks = {{.name = text, .accuracy = Figure{0.375}}},
+                                .tasks = {{.task = text, .name = "answered", .meaning = "", .figure = {0.375}}},
                                 .texts = {{text, text}}});
   inputs.runs.push_back({.label = text, .source = text, .model = text, .method = text});
   RunContents& run = inputs.runs.back();

@@ -3,10 +3,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <torch/utils.h>
 
-#include "tests/support/thread_communicator.hpp"
-#include "tests/unit/worker/model/golden_model.hpp"
+#include "tests/unit/worker/evaluation/asked_model.hpp"
 #include "worker/evaluation/completion.hpp"
 #include "worker/evaluation/score.hpp"
 #include "worker/evaluation/tasks.hpp"
@@ -17,7 +15,7 @@ namespace {
 
 using testing::HasSubstr;
 
-class Choices : public testing::Test {
+class Choices : public tests::AskedModel {
  protected:
   // Of every other question one choice is what the model itself says, where that can be asked for.
   std::vector<io::ChoiceQuestion> questions() const {
@@ -33,20 +31,8 @@ class Choices : public testing::Test {
   }
 
   ChoiceAnswers answers_on(int size, std::span<const io::ChoiceQuestion> questions) const {
-    ChoiceAnswers answers;
-    tests::run_thread_world(size, [&](sharding::HostCommunicator& host) {
-      torch::set_num_threads(1);
-      const auto device = sharding::make_device_communicator(host, torch::kCPU);
-      const ChoiceAnswers own = ask(model, prompts, questions, {host, *device});
-      if (host.rank() == size - 1) answers = own;
-    });
-    return answers;
+    return measured(size, [&](const Communicators& ranks) { return ask(model, prompts, questions, ranks); });
   }
-
-  const io::ModelDirectory directory = tests::golden_model("llama_tied").directory;
-  const io::Tokenizer tokenizer = io::Tokenizer::load(directory.tokenizer());
-  const PromptBuilder prompts{tokenizer};
-  const Transformer model = load_transformer(directory);
 };
 
 TEST_F(Choices, HaveTheLogProbabilitiesOfTheirTokensTogether) {

@@ -3,12 +3,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <torch/utils.h>
 
 #include "io/evaluation/answer_match.hpp"
 #include "io/evaluation/rouge.hpp"
-#include "tests/support/thread_communicator.hpp"
-#include "tests/unit/worker/model/golden_model.hpp"
+#include "tests/unit/worker/evaluation/asked_model.hpp"
 #include "worker/evaluation/classification.hpp"
 #include "worker/evaluation/generated_answers.hpp"
 #include "worker/model/generate.hpp"
@@ -18,20 +16,8 @@ namespace {
 
 using testing::HasSubstr;
 
-class Continuations : public testing::Test {
+class Continuations : public tests::AskedModel {
  protected:
-  template <typename Result, typename Ask>
-  static Result on_ranks(int size, Ask ask_ranks) {
-    Result result;
-    tests::run_thread_world(size, [&](sharding::HostCommunicator& host) {
-      torch::set_num_threads(1);
-      const auto device = sharding::make_device_communicator(host, torch::kCPU);
-      Result own = ask_ranks(Communicators(host, *device));
-      if (host.rank() == size - 1) result = std::move(own);
-    });
-    return result;
-  }
-
   std::string said_alone(const std::string& prompt, std::int64_t tokens) const {
     const TokenIds ids = prompts.prompt_ids(prompt);
     return tokenizer.decode(generate(model, std::span(&ids, 1), {.max_new_tokens = tokens}).front());
@@ -47,19 +33,13 @@ class Continuations : public testing::Test {
     }
     return texts;
   }
-
-  const io::ModelDirectory directory = tests::golden_model("llama_tied").directory;
-  const io::Tokenizer tokenizer = io::Tokenizer::load(directory.tokenizer());
-  const PromptBuilder prompts{tokenizer};
-  Transformer model = load_transformer(directory);
 };
 
 TEST_F(Continuations, DependOnNoOtherPromptAndOnNoNumberOfRanks) {
   model.config.eos_ids.clear();
   const auto asked = texts();
-  using Continued = std::vector<std::optional<Continuation>>;
   for (const int size : {1, 2, 3}) {
-    const auto said = on_ranks<Continued>(size, [&](const Communicators& ranks) {
+    const auto said = measured(size, [&](const Communicators& ranks) {
       return continue_greedily(model, prompts, asked, {.max_new_tokens = 6}, ranks);
     });
     ASSERT_EQ(said.size(), asked.size());
@@ -78,7 +58,7 @@ TEST_F(Continuations, EndAtTheEndOfText) {
   const TokenIds said = generate(model, std::span(&ids, 1), {.max_new_tokens = 6}).front();
   model.config.eos_ids = {said[3]};
   const auto end = std::ranges::find(said, said[3]);  // its first occurrence
-  const auto continued = on_ranks<std::vector<std::optional<Continuation>>>(1, [&](const Communicators& ranks) {
+  const auto continued = measured(1, [&](const Communicators& ranks) {
     return continue_greedily(model, prompts, std::span(&prompt, 1), {.max_new_tokens = 6}, ranks);
   });
   EXPECT_TRUE(continued.front()->has_ended);
@@ -88,7 +68,7 @@ TEST_F(Continuations, EndAtTheEndOfText) {
 TEST_F(Continuations, OfPromptsLongerThanTheModelAreNothing) {
   auto asked = texts();
   for (int i = 0; i < 300; ++i) asked[2] += " and so on";
-  const auto said = on_ranks<std::vector<std::optional<Continuation>>>(2, [&](const Communicators& ranks) {
+  const auto said = measured(2, [&](const Communicators& ranks) {
     return continue_greedily(model, prompts, asked, {.max_new_tokens = 6}, ranks);
   });
   EXPECT_FALSE(said[2]);
@@ -100,7 +80,7 @@ TEST_F(Continuations, OfPromptsLongerThanTheModelAreNothing) {
 TEST_F(Continuations, EndWhereTheyAreComplete) {
   model.config.eos_ids.clear();
   const std::string prompt = texts().front(), whole = said_alone(prompt, 6);
-  const auto continued = on_ranks<std::vector<std::optional<Continuation>>>(1, [&](const Communicators& ranks) {
+  const auto continued = measured(1, [&](const Communicators& ranks) {
     const auto is_complete = [](const std::string& text) { return text.size() >= 3; };
     return continue_greedily(model, prompts, std::span(&prompt, 1),
                              {.max_new_tokens = 6, .is_complete = is_complete}, ranks);
@@ -118,10 +98,10 @@ TEST_F(Continuations, AreMeasuredAgainstWhatIsAccepted) {
     const std::string said = said_alone(asked[i], 20);
     questions.push_back({asked[i], {i % 2 == 0 ? "nothing of the kind" : said.substr(0, said.find('\n'))}});
   }
-  const auto answered = on_ranks<GeneratedAnswers>(
-      2, [&](const Communicators& ranks) { return ask(model, prompts, open_qa(questions), ranks); });
-  const auto summarized = on_ranks<GeneratedAnswers>(
-      1, [&](const Communicators& ranks) { return ask(model, prompts, summarization(questions), ranks); });
+  const auto answered =
+      measured(2, [&](const Communicators& ranks) { return ask(model, prompts, open_qa(questions), ranks); });
+  const auto summarized =
+      measured(1, [&](const Communicators& ranks) { return ask(model, prompts, summarization(questions), ranks); });
   double exact = 0, longest = 0;
   for (std::size_t i = 0; i < questions.size(); ++i) {
     exact += io::matches_exactly(*answered.texts[i], questions[i].accepted) ? 1 : 0;

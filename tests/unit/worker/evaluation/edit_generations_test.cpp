@@ -3,14 +3,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <torch/utils.h>
 
 #include <nlohmann/json.hpp>
 
 #include "tests/support/message_of.hpp"
 #include "tests/support/temporary_directory.hpp"
-#include "tests/support/thread_communicator.hpp"
-#include "tests/unit/worker/model/golden_model.hpp"
+#include "tests/unit/worker/evaluation/asked_model.hpp"
 #include "worker/evaluation/generation_metrics.hpp"
 #include "worker/model/generate.hpp"
 
@@ -31,18 +29,12 @@ io::Edit edit_of(const std::string& subject) {
           .portability = {{"The country of the CEO of " + subject + " is", "America", {"USA"}}}};
 }
 
-class EditGenerationsTest : public testing::Test {
+class EditGenerationsTest : public tests::AskedModel {
  protected:
   EditGenerations generations_on(int size, std::span<const io::Edit> edits, std::int64_t most,
                                  const Transformer& of) const {
-    EditGenerations result;
-    tests::run_thread_world(size, [&](sharding::HostCommunicator& host) {
-      torch::set_num_threads(1);
-      const auto device = sharding::make_device_communicator(host, torch::kCPU);
-      auto own = generate_for_edits(of, prompts, edits, most, Communicators(host, *device));
-      if (host.rank() == size - 1) result = std::move(own);
-    });
-    return result;
+    return measured(
+        size, [&](const Communicators& ranks) { return generate_for_edits(of, prompts, edits, most, ranks); });
   }
   EditGenerations generations_on(int size, std::span<const io::Edit> edits, std::int64_t most) const {
     return generations_on(size, edits, most, model);
@@ -64,11 +56,6 @@ class EditGenerationsTest : public testing::Test {
     }
     return expected;
   }
-
-  const io::ModelDirectory directory = tests::golden_model("llama_tied").directory;
-  const io::Tokenizer tokenizer = io::Tokenizer::load(directory.tokenizer());
-  const PromptBuilder prompts{tokenizer};
-  const Transformer model = load_transformer(directory);
 };
 
 TEST_F(EditGenerationsTest, EveryPromptIsContinuedAsIfItWereAlone) {

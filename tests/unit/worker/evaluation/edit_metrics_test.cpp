@@ -3,10 +3,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <torch/utils.h>
 
-#include "tests/support/thread_communicator.hpp"
-#include "tests/unit/worker/model/golden_model.hpp"
+#include "tests/unit/worker/evaluation/asked_model.hpp"
 #include "worker/evaluation/text_loss.hpp"
 #include "worker/model/generate.hpp"
 
@@ -17,19 +15,8 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-class EditMetricsTest : public testing::Test {
+class EditMetricsTest : public tests::AskedModel {
  protected:
-  template <class Measure>
-  auto measured(int size, Measure measure) const {
-    decltype(measure(std::declval<const Communicators&>())) result;
-    tests::run_thread_world(size, [&](sharding::HostCommunicator& host) {
-      torch::set_num_threads(1);
-      const auto device = sharding::make_device_communicator(host, torch::kCPU);
-      auto own = measure(Communicators(host, *device));
-      if (host.rank() == size - 1) result = std::move(own);
-    });
-    return result;
-  }
   EditMetrics metrics(const std::vector<io::Edit>& edits, int size = 1) const {
     return measured(size, [&](const Communicators& ranks) { return evaluate_edits(model, prompts, edits, ranks); });
   }
@@ -45,11 +32,6 @@ class EditMetricsTest : public testing::Test {
     for (int i = 0; i < 300; ++i) text += " x";
     return text;
   }
-
-  const io::ModelDirectory directory = tests::golden_model("llama_tied").directory;
-  const io::Tokenizer tokenizer = io::Tokenizer::load(directory.tokenizer());
-  const PromptBuilder prompts{tokenizer};
-  const Transformer model = load_transformer(directory);
 };
 
 TEST_F(EditMetricsTest, WithoutAnOldAnswerNothingIsCompared) {
