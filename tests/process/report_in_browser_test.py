@@ -1,6 +1,6 @@
 """The page of `anchorage report` in a real browser: what it shows, on a wide screen and on a narrow one.
 
-    report_in_browser_test.py PROGRAM SOURCE_DIR
+    report_in_browser_test.py PROGRAM SOURCE_DIR MODEL STATISTICS
 
 Exit code 77, with the reason, where there is no chromium.
 """
@@ -110,8 +110,25 @@ def measured(browser: Browser, page: Path, script: str, *options: str) -> str:
     return re.search(r'data-found="([^"]*)"', dom)[1]
 
 
+def make_run(program: str, folder: Path, source: Path, model: str, statistics: str) -> Path:
+    """Six edits of a random model, which so few steps cannot teach; one of them is hostile."""
+    hparams = (source / "tests/small_hparams.yaml").read_text() + "v_num_grad_steps: 1\nguard: false\n"
+    (folder / "h.yaml").write_text(hparams)
+    asked = ("head", "founder", "seat", "rival", "slogan")
+    prompts = [f"{HOSTILE} {{}} is", *(f"The {what} of {{}} is" for what in asked)]
+    edits = [
+        {"id": f"e{i}", "subject": f"Corp {i}", "prompt": prompt, "target": "Kelly Ortberg"}
+        for i, prompt in enumerate(prompts)
+    ]
+    (folder / "edits.jsonl").write_text("".join(json.dumps(edit) + "\n" for edit in edits))
+    options = ["--edits", folder / "edits.jsonl", "--hparams", folder / "h.yaml", "--stats", statistics, "--batch", "3"]
+    run = folder / "night"
+    subprocess.run([program, "edit", model, *options, "--run", run, "--quiet"], check=True, stdout=subprocess.DEVNULL)
+    return run
+
+
 def write_inputs(folder: Path, source: Path) -> list[str]:
-    """The committed table, a hostile one, and evaluations with intervals. A run is part of report_test.cpp."""
+    """The committed table, a hostile one, and evaluations with intervals."""
     rows = [f'"{HOSTILE.replace(chr(34), chr(34) * 2)}",{edits},0.9,0.{edits}' for edits in (100, 200)]
     (folder / "hostile.csv").write_text("method,edits,efficacy_accuracy,kept\n" + "\n".join(rows) + "\n")
     inputs = [str(source / "docs/results/counterfact-batches-of-25.csv"), str(folder / "hostile.csv")]
@@ -124,7 +141,7 @@ def write_inputs(folder: Path, source: Path) -> list[str]:
 
 
 def main() -> None:
-    program, source = sys.argv[1], Path(sys.argv[2])
+    program, source, model, statistics = sys.argv[1], Path(sys.argv[2]), *sys.argv[3:]
     chromium = shutil.which("chromium")
     if chromium is None:
         print("skipped: chromium is not installed (Debian: chromium)")
@@ -132,7 +149,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
         page = folder / "report.html"
-        subprocess.run([program, "report", *write_inputs(folder, source), "--out", page], check=True)
+        run = make_run(program, folder, source, model, statistics)
+        subprocess.run([program, "report", run, *write_inputs(folder, source), "--out", page], check=True)
         browser = Browser(chromium, folder)
 
         dom = browser(page, "--dump-dom")
@@ -151,14 +169,21 @@ def main() -> None:
             found = measured(browser, page, overflow, f"--window-size={width},1600")
             require(int(found) <= 0, f"at {width} the page is {found} too wide")
 
+        # The one script of the page searches the failed edits.
+        search = "const box = document.querySelector('.search input'); box.value = 'The SLOGAN';"
+        search += "box.dispatchEvent(new Event('input'));"
+        search += "document.documentElement.dataset.found = document.querySelector('.search output').textContent"
+        found = measured(browser, page, search)
+        require(found == "1 of 6", f"expected 1 of 6 failed edits found by the search, found {found}")
+
         # Methods and states are chosen without a script of the page.
-        rows = "[...document.querySelectorAll('#part-3 tbody tr')].filter(row => row.offsetParent).length"
-        choose = "document.querySelector('#part-3 .{}').click();"
+        rows = "[...document.querySelectorAll('#part-4 tbody tr')].filter(row => row.offsetParent).length"
+        choose = "document.querySelector('#part-4 .{}').click();"
         count = f"document.documentElement.dataset.found = {rows}"
         states = measured(browser, page, count)
         require(states == "12", f"expected the 12 methods of the last state, found {states}")
         require(measured(browser, page, choose.format("nall") + count) == "120", "not all states are there")
-        fewer = measured(browser, page, "document.querySelector('#part-3 .methods input').click();" + count)
+        fewer = measured(browser, page, "document.querySelector('#part-4 .methods input').click();" + count)
         require(fewer == "11", f"expected 11 methods when one is left out, found {fewer}")
 
 
