@@ -156,6 +156,8 @@ def main() -> None:
         dom = browser(page, "--dump-dom")
         require("<title>Anchorage report</title>" in dom, "a text of an input has run as a script")
         require("<img" not in dom and dom.count("<script") == 1, "a text of an input has become markup")
+        shown = dom.count("&lt;/script&gt;&lt;img src=x onerror=")  # in a prompt, as a method and as a task at least
+        require(shown >= 3, f"the hostile texts are shown {shown} times")
         require(dom.count('role="img"') >= 10, "the pictures are not there")
         require("b-eac-without-sweeps" in dom and "0.594" in dom, "the numbers of the table are not there")
         require('class="band"' in dom, "the intervals of the evaluations are not drawn")
