@@ -44,7 +44,7 @@ class Browser:
         ]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
         said = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-        require(not said, f"the console says {said}")
+        require(not said, f"the console says {len(said)} times something, first {said[:1]}")
         return done.stdout
 
     def picture(self, page: Path, width: int, *options: str) -> tuple[int, int, bytes]:
