@@ -56,16 +56,5 @@ TEST_F(TargetEndTest, IsWrittenWhereHyperParametersOrTheEditSaySoAndNowhereElse)
   EXPECT_FALSE(at::equal(by_hparams.weight, plain.weight));
 }
 
-// One edit, whose key no other one shares, and enough steps. What a random model can be made to say is little.
-TEST_F(TargetEndTest, IsWhatTheUpdateIsMadeFor) {
-  options.v_num_grad_steps = 60;
-  options.mom2_update_weight = 0.01;
-  auto edits = edits_that_say(std::nullopt);
-  edits.resize(1);
-  const Written plain = write(edits);
-  edits.front().target_end = true;
-  EXPECT_LT(write(edits).end_nll, plain.end_nll - 0.1);
-}
-
 }  // namespace
 }  // namespace anchorage::worker
