@@ -19,12 +19,15 @@ NewFolder::NewFolder(const std::filesystem::path& path) {
 
 NewFolder::~NewFolder() {
   std::error_code ignored;
+  for (const auto& file : files_) std::filesystem::remove(file, ignored);
   for (const auto& folder : made_) std::filesystem::remove(folder, ignored);
 }
 
-NewFolder::NewFolder(NewFolder&& other) noexcept : made_(std::exchange(other.made_, {})) {}
+NewFolder::NewFolder(NewFolder&& other) noexcept
+    : files_(std::exchange(other.files_, {})), made_(std::exchange(other.made_, {})) {}
 
 NewFolder& NewFolder::operator=(NewFolder&& other) noexcept {
+  std::swap(files_, other.files_);
   std::swap(made_, other.made_);
   return *this;
 }

@@ -50,7 +50,8 @@ struct Hparams {
 
   // The update.
   double mom2_update_weight = 15000.0;
-  double subject_share = 0.0;  // of the second moment: at the last tokens of subjects, not on text
+  double subject_share = 0.0;     // of the second moment: at the last tokens of subjects, not on text
+  double protect_weight = 100.0;  // of a protected key, in keys of an edit; without protected facts no effect
   int correction_sweeps = 1;
   double nullspace_threshold = 0.02;  // alphaedit
   double L2 = 10.0;                   // alphaedit

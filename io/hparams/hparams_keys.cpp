@@ -41,6 +41,7 @@ constexpr std::array keys{
     HparamKey{"group", &Hparams::group, not_negative},
     HparamKey{"mom2_update_weight", &Hparams::mom2_update_weight, positive},
     HparamKey{"subject_share", &Hparams::subject_share, share_or_none},
+    HparamKey{"protect_weight", &Hparams::protect_weight, positive},
     HparamKey{"correction_sweeps", &Hparams::correction_sweeps, not_negative},
     HparamKey{"nullspace_threshold", &Hparams::nullspace_threshold, positive},
     HparamKey{"L2", &Hparams::L2, positive},

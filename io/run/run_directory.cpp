@@ -25,8 +25,10 @@ void make_folder(const std::filesystem::path& path) {
   if (error) throw SystemError::from_errno(error.value(), "create the directory", path.string());
 }
 
-// Whether the file is a trace of a run that ended before it had a run.yaml: its lock or a temporary file.
+// Whether the file is a trace of a run that ended before it had a run.yaml: its lock, a temporary file, or
+// protected keys beside a lock.
 bool is_trace_of_a_start(const std::filesystem::path& path) {
+  if (path.filename() == protected_keys_name) return std::filesystem::exists(path.parent_path() / run_lock_name);
   return path.filename() == run_lock_name || is_temporary(path);
 }
 
@@ -86,6 +88,8 @@ RunDirectory RunDirectory::create(const std::filesystem::path& path) {
   require_free(path);  // again: another job may have been faster
   lock.remove_file_at_end(true);
   remove_leftovers(path);
+  std::error_code ignored;
+  std::filesystem::remove(path / protected_keys_name, ignored);  // of a start that was killed
   return {path, {}, std::move(lock), std::move(folder)};
 }
 
@@ -118,6 +122,13 @@ void RunDirectory::write_record(const RunRecord& record) {
   make_folders(*this);
   sync_directory(path_);
   record_ = record;
+}
+
+std::string RunDirectory::write_protected_keys(std::int64_t prompts, std::span<const ProtectedLayer> layers) {
+  check(lock_.has_value() && record_.model.empty(), "protected keys written to a run that has begun");
+  const auto path = path_ / protected_keys_name;
+  folder_.add_file(path);
+  return io::write_protected_keys(path, prompts, layers);
 }
 
 void RunDirectory::append_metrics(std::string_view json) {

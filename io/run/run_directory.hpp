@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "io/files/new_folder.hpp"
+#include "io/run/protected_keys.hpp"
 #include "io/run/run_lock.hpp"
 #include "io/run/run_record.hpp"
 
@@ -49,6 +51,10 @@ class RunDirectory {
   // Writes run.yaml, replacing the earlier one (after edits were appended, say). Turns a new directory into a
   // run.
   void write_record(const RunRecord& record);
+
+  // Writes the keys of the facts that a new run protects, before its record, which names the SHA-256 of the file
+  // that this returns. A run that never begins leaves no such file.
+  std::string write_protected_keys(std::int64_t prompts, std::span<const ProtectedLayer> layers);
 
   // Appends one line to metrics.jsonl, durably. `json` is one JSON object without a line break.
   void append_metrics(std::string_view json);

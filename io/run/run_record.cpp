@@ -12,6 +12,8 @@ namespace anchorage::io {
 namespace {
 
 const std::string schema = "anchorage-run/1";
+// Of a run that protects facts: what does not know of them must not replay it without them.
+const std::string schema_with_protection = "anchorage-run/2";
 
 // Whether a literal block ("|") preserves the text.
 bool is_literal_block(const std::string& text) {
@@ -22,7 +24,7 @@ bool is_literal_block(const std::string& text) {
 std::string to_yaml(const RunRecord& record) {
   YAML::Emitter out;
   out << YAML::BeginMap;
-  out << YAML::Key << "schema" << YAML::Value << schema;
+  out << YAML::Key << "schema" << YAML::Value << (record.protection ? schema_with_protection : schema);
   out << YAML::Key << "model" << YAML::Value << record.model;
   out << YAML::Key << "edits" << YAML::Value << record.edits;
   out << YAML::Key << "format" << YAML::Value << record.format;
@@ -37,6 +39,13 @@ std::string to_yaml(const RunRecord& record) {
   out << YAML::Key << "device" << YAML::Value << record.device;
   out << YAML::Key << "fingerprints" << YAML::Value << record.fingerprints;
   out << YAML::Key << "versions" << YAML::Value << record.versions;
+  if (record.protection) {
+    out << YAML::Key << "protect" << YAML::Value << YAML::BeginMap;
+    out << YAML::Key << "file" << YAML::Value << record.protection->file;
+    out << YAML::Key << "digest" << YAML::Value << record.protection->digest;
+    out << YAML::Key << "keys" << YAML::Value << record.protection->keys;
+    out << YAML::EndMap;
+  }
   const YAML::EMITTER_MANIP style = is_literal_block(record.hparams) ? YAML::Literal : YAML::DoubleQuoted;
   out << YAML::Key << "hparams" << YAML::Value << style << record.hparams;
   out << YAML::EndMap;
@@ -63,6 +72,12 @@ T field(const YAML::Node& map, const std::string& key) {
   return node.as<T>();
 }
 
+ProtectedFacts protection_from_yaml(const YAML::Node& map) {
+  return {.file = field<std::string>(map, "file"),
+          .digest = field<std::string>(map, "digest"),
+          .keys = field<std::string>(map, "keys")};
+}
+
 RunRecord from_yaml(const YAML::Node& map) {
   return {.model = field<std::string>(map, "model"),
           .edits = field<std::vector<std::string>>(map, "edits"),
@@ -78,7 +93,8 @@ RunRecord from_yaml(const YAML::Node& map) {
           .dtype = field<std::string>(map, "dtype"),
           .device = field<std::string>(map, "device"),
           .fingerprints = field<std::map<std::string, std::string>>(map, "fingerprints"),
-          .versions = field<std::map<std::string, std::string>>(map, "versions")};
+          .versions = field<std::map<std::string, std::string>>(map, "versions"),
+          .protection = {}};
 }
 
 }  // namespace
@@ -95,7 +111,12 @@ RunRecord read_run_record(const std::filesystem::path& path) {
         text, {.expected = "the record of a run", .found = {}, .where = path.string(), .remedy = remedy});
     const auto found = field<std::string>(map, "schema");
     if (found == schema) return from_yaml(map);
-    throw UserError({.expected = "schema " + schema,
+    if (found == schema_with_protection) {
+      RunRecord record = from_yaml(map);
+      record.protection = protection_from_yaml(field<YAML::Node>(map, "protect"));
+      return record;
+    }
+    throw UserError({.expected = fmt::format("schema {} or {}", schema, schema_with_protection),
                      .found = found,
                      .where = path.string(),
                      .remedy = "use the version of anchorage that wrote it"});

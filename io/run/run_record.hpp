@@ -5,10 +5,20 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace anchorage::io {
+
+// The facts that a run protects; their keys are in the run's directory (io/run/protected_keys.hpp).
+struct ProtectedFacts {
+  std::string file;    // path, absolute; not needed again
+  std::string digest;  // SHA-256 of the file
+  std::string keys;    // SHA-256 of protected.h5
+
+  bool operator==(const ProtectedFacts&) const = default;
+};
 
 struct RunRecord {
   std::string model;               // path, absolute
@@ -27,6 +37,7 @@ struct RunRecord {
   std::string device;                               // cpu or cuda
   std::map<std::string, std::string> fingerprints;  // model, tokenizer, statistics
   std::map<std::string, std::string> versions;      // anchorage, torch, hdf5, ...
+  std::optional<ProtectedFacts> protection{};       // earlier versions refuse a run that has some
 
   bool operator==(const RunRecord&) const = default;
 };

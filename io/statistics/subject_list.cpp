@@ -59,39 +59,6 @@ std::vector<std::string> subjects_of_relation(const json& record, std::string_vi
   return subjects;
 }
 
-class Reader {
- public:
-  void read(const json& record, const std::string& where) {
-    where_ = where;
-    if (!record.is_object()) throw BadRecord(fmt::format("{} where an object is expected", kind_of(record)));
-    const std::string_view relation = field_of(record, relation_fields);
-    if (relation.empty()) {
-      const std::string subject = required_text(record, "subject");
-      for (const std::string& text : templates_of(record)) add(subject, text);
-      return;
-    }
-    const std::vector<std::string> subjects = subjects_of_relation(record, relation);
-    const std::vector<std::string> templates = templates_of(record);
-    for (std::size_t i = 0; i < subjects.size(); ++i) {
-      for (std::size_t j = 0; j < std::min(templates_per_subject, templates.size()); ++j)
-        add(subjects[i], marked(templates[(i + j) % templates.size()]));
-    }
-  }
-
-  std::vector<SubjectPrompt> take() { return std::move(prompts_); }
-
- private:
-  void add(const std::string& subject, const std::string& text) {
-    std::string prompt = template_of(text, subject);
-    if (seen_.emplace(subject, prompt).second)
-      prompts_.push_back({.subject = subject, .prompt = std::move(prompt), .where = where_});
-  }
-
-  std::string where_;
-  std::set<std::pair<std::string, std::string>> seen_;
-  std::vector<SubjectPrompt> prompts_;
-};
-
 [[noreturn]] void refuse(const std::string& reason, const std::string& where) {
   throw UserError({.expected = "a subject with a prompt, or a relation of templates and subjects",
                    .found = reason,
@@ -101,17 +68,45 @@ class Reader {
 
 }  // namespace
 
+bool names_subjects(const json& record) {
+  return record.is_object() && (record.contains("subject") || !field_of(record, relation_fields).empty());
+}
+
+std::vector<SubjectPrompt> subject_prompts_of(const json& record, const std::string& where) {
+  if (!record.is_object()) throw BadRecord(fmt::format("{} where an object is expected", kind_of(record)));
+  std::vector<SubjectPrompt> prompts;
+  const auto add = [&](const std::string& subject, const std::string& text) {
+    prompts.push_back({.subject = subject, .prompt = template_of(text, subject), .where = where});
+  };
+  const std::string_view relation = field_of(record, relation_fields);
+  if (relation.empty()) {
+    const std::string subject = required_text(record, "subject");
+    for (const std::string& text : templates_of(record)) add(subject, text);
+    return prompts;
+  }
+  const std::vector<std::string> subjects = subjects_of_relation(record, relation);
+  const std::vector<std::string> templates = templates_of(record);
+  for (std::size_t i = 0; i < subjects.size(); ++i) {
+    for (std::size_t j = 0; j < std::min(templates_per_subject, templates.size()); ++j)
+      add(subjects[i], marked(templates[(i + j) % templates.size()]));
+  }
+  return prompts;
+}
+
 SubjectList read_subject_list(const std::filesystem::path& path) {
-  Reader reader;
+  std::set<std::pair<std::string, std::string>> seen;
+  std::vector<SubjectPrompt> prompts;
   for (const Record& record : read_records(path)) {
     if (const auto* unreadable = std::get_if<Unreadable>(&record.content)) refuse(unreadable->reason, record.where);
     try {
-      reader.read(std::get<json>(record.content), record.where);
+      for (SubjectPrompt& one : subject_prompts_of(std::get<json>(record.content), record.where)) {
+        if (seen.emplace(one.subject, one.prompt).second) prompts.push_back(std::move(one));
+      }
     } catch (const BadRecord& bad) {
       refuse(bad.what(), record.where);
     }
   }
-  return {.digest = sha256_of_file(path), .prompts = reader.take()};
+  return {.digest = sha256_of_file(path), .prompts = std::move(prompts)};
 }
 
 }  // namespace anchorage::io

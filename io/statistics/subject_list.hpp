@@ -2,6 +2,8 @@
 // subjects, without answers.
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
+
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -31,5 +33,11 @@ struct SubjectList {
 // the only one there is. Other fields have no effect. Throws UserError for a file that is missing, broken or empty,
 // and with the place and the reason for a record that cannot be used.
 SubjectList read_subject_list(const std::filesystem::path& path);
+
+// Whether a record names subjects, and so is to be one of those above.
+bool names_subjects(const nlohmann::json& record);
+
+// Returns the prompts of such a record, in its order, with this place. Throws BadRecord (io/edits/fields.hpp).
+std::vector<SubjectPrompt> subject_prompts_of(const nlohmann::json& record, const std::string& where);
 
 }  // namespace anchorage::io

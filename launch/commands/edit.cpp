@@ -17,6 +17,7 @@
 #include "launch/commands/edit_contexts.hpp"
 #include "launch/commands/edit_plan.hpp"
 #include "launch/commands/null_spaces.hpp"
+#include "launch/commands/protection.hpp"
 #include "launch/commands/stage_choice.hpp"
 #include "launch/program/activity_report.hpp"
 #include "launch/program/chat_template.hpp"
@@ -64,14 +65,16 @@ std::vector<std::int64_t> weight_bytes_by_rank(const worker::Transformer& model,
 
 void print_result(const coordinator::RunResult& result, const EditOptions& options,
                   const coordinator::RunPlan& plan, const std::vector<std::int64_t>& weight_bytes,
-                  const NullSpaces& null_spaces, const nlohmann::json& traffic, const nlohmann::json& rank_seconds,
-                  Session& session) {
+                  const NullSpaces& null_spaces, const std::optional<io::ProtectedKeys>& protection,
+                  const nlohmann::json& traffic, const nlohmann::json& rank_seconds, Session& session) {
   const auto& seconds = result.seconds;
   if (session.json()) {
     auto layers = nlohmann::json::array();
     for (const auto& [layer, drift] : result.drift) layers.push_back({{"layer", layer}, {"drift", drift}});
     auto set_aside = nlohmann::json::array();
     for (const auto& edit : result.set_aside) set_aside.push_back({{"id", edit.edit}, {"reason", edit.reason}});
+    const nlohmann::json protected_facts{{"prompts", protection ? protection->prompts() : 0},
+                                         {"keys", protection ? protection->count() : 0}};
     session.print(
         nlohmann::json{{"run", options.run.string()},
                        {"method", plan.record.method},
@@ -85,6 +88,7 @@ void print_result(const coordinator::RunResult& result, const EditOptions& optio
                        {"stopped", result.stopped},
                        {"layers", layers},
                        {"null_spaces", document_of(null_spaces)},
+                       {"protected", protected_facts},
                        {"seconds",
                         {{"total", seconds.total},
                          {"values", seconds.activities.values},
@@ -104,6 +108,9 @@ void print_result(const coordinator::RunResult& result, const EditOptions& optio
   for (const auto& edit : result.set_aside) text += fmt::format("  set aside: {}: {}\n", edit.edit, edit.reason);
   for (const auto& [layer, drift] : result.drift)
     text += fmt::format("  layer {}: drift {:.4f} of the base weight's norm\n", layer, drift);
+  if (protection)
+    text += fmt::format("  {} prompts protected, by {} keys in each layer\n", protection->prompts(),
+                        protection->count());
   if (result.stopped)
     text +=
         fmt::format("stopped by a signal; 'anchorage edit --run {} --resume' continues it\n", options.run.string());
@@ -156,14 +163,16 @@ int run(EditOptions options, Session& session) {
     session.continue_as(*earlier);
   }
   const auto base = io::ModelDirectory::open(base_to_edit(options.model));
-  const coordinator::RunPlan plan =
+  coordinator::RunPlan plan =
       earlier ? plan_resume(options, *earlier, base, session) : plan_edit(options, base, session);
   const worker::Method method = worker::method_named(plan.record.method);
   const StageChoice choice =
       choose_stages(workload_of(base.config(), plan.hparams, method, plan.record.batch_size, session), session);
   session.arrange(choice.stages);
   std::optional<coordinator::RunInputs> inputs;
+  std::optional<io::ProtectedPrompts> facts;
   if (session.is_root()) {
+    facts = facts_to_protect(options, plan.record);
     inputs = coordinator::RunInputs::open(options.run, options.resume, read_all_edits(plan.record, options.strict));
   }
 
@@ -174,9 +183,11 @@ int run(EditOptions options, Session& session) {
   const worker::PromptBuilder prompts(model.tokenizer, base.config().vocabulary);
   const auto statistics = io::StatisticsFile::load(plan.record.statistics);
   const auto contexts = run_contexts(model, plan, inputs ? &inputs->directory : nullptr, session);
+  const auto protection =
+      protected_keys(options, facts, model, prompts, plan, inputs ? &inputs->directory : nullptr, session);
   worker::BatchEditor editor(model.transformer, weights, prompts, plan.hparams, method, statistics, contexts,
                              sink_limits(statistics, plan.hparams), session.communicators(),
-                             {.capacities = choice.slabs});
+                             {.capacities = choice.slabs}, protection);
   const NullSpaces null_spaces{.free = editor.null_spaces(), .dimensions = weights.key_width()};
   const worker::LossProbe probe(model.transformer, prompts, session.communicators());
   if (!session.is_root()) {
@@ -206,7 +217,7 @@ int run(EditOptions options, Session& session) {
   const auto activities = gather_activities(session);
   if (session.host().size() > 1) log_traffic(traffic);
   log_activities(activities.ranks);
-  print_result(result, options, plan, weight_bytes, null_spaces, traffic, activities.ranks, session);
+  print_result(result, options, plan, weight_bytes, null_spaces, protection, traffic, activities.ranks, session);
   if (traced) io::write_trace(options.trace, activities.trace);
   if (result.stopped) return stopped;
   return result.set_aside.empty() ? done : some_set_aside;
@@ -228,6 +239,10 @@ void add_edit_command(CommandLine& line) {
   add_method_option(*command, options->method);
   command->add_option("--stats", options->statistics,
                       "key statistics, from 'anchorage stats'; needed for a new run");
+  command->add_option(
+      "--protect", options->protect,
+      "a file of prompts that must keep their answers, JSON or JSON Lines: updates leave alone what the "
+      "weights hold for them");
   command->add_option("--batch", options->batch, "edits per batch")->check(whole_number(1, most_edits));
   command->add_option("--limit", options->limit, "take only the first N edits")
       ->check(whole_number(1))

@@ -8,6 +8,7 @@
 
 #include "io/edits/edit_ids.hpp"
 #include "io/error.hpp"
+#include "io/log.hpp"
 #include "io/statistics/statistics_file.hpp"
 #include "launch/commands/requested_hparams.hpp"
 #include "launch/program/chat_template.hpp"
@@ -64,6 +65,9 @@ coordinator::RunPlan plan_edit(const EditOptions& options, const io::ModelDirect
   }
   const io::Hparams hparams =
       requested_hparams(options.hparams, options.assignments, method, model.config(), session);
+  const auto sets_weight = [](const std::string& assignment) { return assignment.starts_with("protect_weight="); };
+  if (options.protect.empty() && std::ranges::any_of(options.assignments, sets_weight) && session.is_root())
+    spdlog::warn("--set protect_weight has no effect here: it is for --protect");
   return {.record = {.model = absolute_path(model.path()),
                      .edits = absolute_paths(options.edits),
                      .format = options.format.value_or("auto"),

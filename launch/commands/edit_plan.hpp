@@ -25,6 +25,7 @@ struct EditOptions {
   std::vector<std::string> assignments;  // --set key=value
   std::string method = "b-eac";
   std::filesystem::path statistics;
+  std::filesystem::path protect{};  // prompts that must keep their answers; empty: none
   std::int64_t batch = 32;
   std::int64_t limit = 0;  // 0: all
   std::int64_t seed = 0;

@@ -53,17 +53,20 @@ io::StatisticsFile statistics_of(const io::RunRecord& record, const io::Hparams&
 }
 
 // Removes the edits layer by layer, so that only one layer's least squares are in memory at a time.
-io::RemovalRecord take_out(const sharding::Removal& request, const io::RunRecord& record,
+io::RemovalRecord take_out(const sharding::Removal& request, const io::RunDirectory& run,
                            const io::RunUpdates& updates) {
+  const io::RunRecord& record = run.record();
   const auto method = worker::method_named(record.method);
   worker::require_removable(method);
   const auto hparams = io::parse_hparams(record.hparams, "run.yaml").hparams;
   const auto statistics = statistics_of(record, hparams);
+  const auto protection = io::protected_keys_of(run.path(), record);
   const auto model = io::ModelDirectory::open(record.model);
   const auto weights = rebuilt_weights(model, updates);
   io::RemovalRecord removal{.edits = request.edits, .layers = {}};
   for (const int layer : hparams.layers) {
-    const auto covariance = worker::replayed_key_covariance(method, hparams, statistics, layer, request.live);
+    const auto covariance =
+        worker::replayed_key_covariance(method, hparams, statistics, layer, request.live, protection);
     const auto terms = worker::removal_terms(request, layer);
     const auto update = worker::removal_update(covariance, terms);
     const auto u = update.u.to(torch::kFloat), v = update.v.to(torch::kFloat);
@@ -91,8 +94,8 @@ int run(const Options& options, Session& session) {
   const std::int64_t number = std::ssize(journal.list());
   const coordinator::Provenance provenance{
       .version = ANCHORAGE_VERSION, .world = session.host().size(), .seed = directory.record().seed};
-  journal.append(coordinator::removal_segment(take_out(request, directory.record(), io::RunUpdates(live)), number,
-                                              provenance));
+  journal.append(
+      coordinator::removal_segment(take_out(request, directory, io::RunUpdates(live)), number, provenance));
   if (session.json()) {
     auto removed = nlohmann::json::array();
     for (const io::RecordedPlace& place : request.edits) removed.push_back(place.id);

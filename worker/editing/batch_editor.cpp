@@ -74,7 +74,8 @@ SelectionRules selection_rules(const io::Hparams& hparams, std::int64_t width) {
 
 BatchEditor::BatchEditor(Transformer& model, EditedWeights& weights, const PromptBuilder& prompts,
                          const io::Hparams& hparams, const Method& method, const io::StatisticsFile& statistics,
-                         Contexts contexts, SinkLimits limits, const Communicators& ranks, SlabPlan slabs)
+                         Contexts contexts, SinkLimits limits, const Communicators& ranks, SlabPlan slabs,
+                         const std::optional<io::ProtectedKeys>& protected_keys)
     : model_(model),
       weights_(weights),
       prompts_(prompts),
@@ -84,7 +85,7 @@ BatchEditor::BatchEditor(Transformer& model, EditedWeights& weights, const Promp
       limits_(std::move(limits)),
       communicators_(ranks),
       group_size_(sharding::edits_per_group(hparams.group, hparams.contexts, model.step_arithmetic())),
-      solver_(weights, hparams, method_, statistics, ranks, model.stages, std::move(slabs)),
+      solver_(weights, hparams, method_, statistics, ranks, model.stages, std::move(slabs), protected_keys),
       rolling_(std::ssize(hparams.layers), model.config.d_model, hparams.rar_decay,
                hparams.rar ? hparams.rar_strength : 0) {
   check_strategies(method_);

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "io/run/journal/segment.hpp"
+#include "io/run/protected_keys.hpp"
 #include "io/statistics/statistics_file.hpp"
 #include "sharding/protocol/command.hpp"
 #include "worker/communicators.hpp"
@@ -43,11 +44,12 @@ struct BatchResult {
 
 class BatchEditor {
  public:
-  // Inverts the second moments of the edited layers. Borrows all but the method, contexts, limits and plan. Throws
-  // as LayerSolver does. Collective.
+  // Inverts the second moments of the edited layers, with the keys that the run protects. Borrows all but the
+  // method, contexts, limits, plan and protected keys. Throws as LayerSolver does. Collective.
   BatchEditor(Transformer& model, EditedWeights& weights, const PromptBuilder& prompts, const io::Hparams& hparams,
               const Method& method, const io::StatisticsFile& statistics, Contexts contexts, SinkLimits limits,
-              const Communicators& ranks, SlabPlan slabs = {});
+              const Communicators& ranks, SlabPlan slabs = {},
+              const std::optional<io::ProtectedKeys>& protected_keys = std::nullopt);
 
   // Writes the edits into the weights; refuses only the edits that cannot be written, each with a reason.
   // Returns the result on every rank, except norms and anchors, which are on replica 0 only. Collective;

@@ -1,23 +1,18 @@
 #include "worker/statistics/subject_statistics.hpp"
 
-#include <torch/utils.h>
-#include <algorithm>
 #include <array>
-#include <map>
 #include <optional>
 #include <span>
 #include <utility>
 
 #include "io/error.hpp"
 #include "io/log.hpp"
-#include "sharding/edit_groups.hpp"
 #include "worker/statistics/key_sums.hpp"
+#include "worker/statistics/last_keys.hpp"
 #include "worker/stopwatch.hpp"
 
 namespace anchorage::worker {
 namespace {
-
-constexpr std::int64_t rows_per_pass = 32;  // the unit of work: independent of the number of ranks
 
 // What a prompt may follow, without the period that is put after each (PromptBuilder).
 constexpr std::array openings = {
@@ -36,37 +31,13 @@ std::string opening_of(std::int64_t number) {
   return openings[static_cast<std::size_t>(number / 2) % openings.size()];
 }
 
-// Returns the keys at the rows' last tokens, by layer, of the layers that this stage holds: [rows, f] f32.
-std::map<std::int64_t, torch::Tensor> last_keys(const Transformer& model, std::span<const TokenIds> rows,
-                                                const std::vector<std::int64_t>& layers) {
-  TokenLayout layout = lay_out(rows, {}, model.device());
-  std::vector<std::int64_t> last;
-  for (std::size_t row = 0; row < rows.size(); ++row) last.push_back(layout.row_begin[row + 1] - 1);
-  const auto tokens = index_tensor(last, model.device());
-  std::map<std::int64_t, torch::Tensor> keys;
-  run_blocks(model, std::move(layout), layers.back(), [&](std::int64_t layer, const BlockOutput& output) {
-    if (std::ranges::binary_search(layers, layer))
-      keys[layer] = output.key.index_select(0, tokens).to(torch::kFloat);
-  });
-  return keys;
-}
-
-// Adds the keys of all rows, group by group: in each round every replica takes the next group.
+// Adds the keys of all rows, group by group.
 void add_rows(KeySums& sums, const Transformer& model, std::span<const TokenIds> rows, const Communicators& ranks,
               const std::function<void(std::int64_t)>& progress) {
-  const sharding::EditGroups groups(std::ssize(rows), rows_per_pass, ranks.size());
-  for (std::int64_t first = 0; first < groups.count(); first += ranks.size()) {
-    std::vector<std::int64_t> sizes;
-    std::map<std::int64_t, torch::Tensor> keys;
-    for (std::int64_t group = first; group < std::min(first + ranks.size(), groups.count()); ++group) {
-      const sharding::Range range = groups.edits_of_group(group);
-      sizes.push_back(range.size());
-      if (group == first + ranks.rank()) keys = last_keys(model, part_of(rows, range), sums.layers());
-    }
-    sums.add(keys, sizes, "gather keys of subjects");
-    const std::int64_t done = std::min((first + ranks.size()) * rows_per_pass, std::ssize(rows));
-    if (ranks.is_root()) progress(done);
-  }
+  for_last_keys(model, rows, sums.layers(), ranks, [&](const LastKeysOfRound& round) {
+    sums.add(round.own, round.sizes, "gather keys of subjects");
+    if (ranks.is_root()) progress(round.done);
+  });
 }
 
 void write(const KeySums& sums, std::int64_t rows, const std::string& list, const std::filesystem::path& statistics,

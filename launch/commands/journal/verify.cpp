@@ -10,6 +10,7 @@
 #include "io/log.hpp"
 #include "io/run/checkpoint.hpp"
 #include "io/run/journal/live_segments.hpp"
+#include "io/run/protected_keys.hpp"
 #include "io/run/run_directory.hpp"
 #include "launch/commands/journal/journal.hpp"
 #include "launch/program/command_line.hpp"
@@ -104,6 +105,11 @@ std::string check_checkpoint(const io::RunDirectory& directory, const io::Journa
                      same_bits ? "bit for bit" : "to rounding");
 }
 
+std::string check_protected_keys(const io::ProtectedKeys& keys) {
+  for (const std::int64_t layer : keys.layers()) keys.rows(layer, 0, keys.count());
+  return fmt::format("the {} protected keys of each layer are those that the run began with", keys.count());
+}
+
 }  // namespace
 
 int verify_journal(const JournalOptions& options, Session& session) {
@@ -116,6 +122,8 @@ int verify_journal(const JournalOptions& options, Session& session) {
     if (journal->empty()) refuse("segments", "none", directory.journal().string(), "put them back from a copy");
     return fmt::format("the chain of {} segments holds, each as its digest says", journal->list().size());
   });
+  if (directory.record().protection)
+    report.add([&] { return check_protected_keys(*io::protected_keys_of(directory.path(), directory.record())); });
   if (report.wrong.empty()) {
     report.add([&] { return read_every_dataset(*journal); });
     const auto model = io::ModelDirectory::open(directory.record().model);

@@ -14,7 +14,7 @@ namespace anchorage::worker {
 
 LayerSolver::LayerSolver(const EditedWeights& weights, const io::Hparams& hparams, const Method& method,
                          const io::StatisticsFile& statistics, const Communicators& ranks, const Stages& stages,
-                         SlabPlan plan)
+                         SlabPlan plan, const std::optional<io::ProtectedKeys>& protected_keys)
     : method_(method),
       communicators_(ranks),
       stages_(stages),
@@ -32,7 +32,7 @@ LayerSolver::LayerSolver(const EditedWeights& weights, const io::Hparams& hparam
 
   std::vector<KeyPrior> priors;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    priors.push_back(key_prior_of(method_, hparams, statistics, layers_[i]));
+    priors.push_back(key_prior_of(method_, hparams, statistics, layers_[i], protected_keys));
     priors.back().factored_by = static_cast<int>(i) % world;
     priors.back().factored_within = std::ssize(layers_);
     if (priors.back().null_space && priors.back().factored_by == communicators_.world_device.rank())

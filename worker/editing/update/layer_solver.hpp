@@ -6,10 +6,12 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "io/hparams/hparams.hpp"
+#include "io/run/protected_keys.hpp"
 #include "io/statistics/statistics_file.hpp"
 #include "sharding/protocol/command.hpp"
 #include "worker/communicators.hpp"
@@ -50,11 +52,11 @@ struct SlabPlan {
 
 class LayerSolver {
  public:
-  // Inverts the second moments. Borrows the statistics. Throws io::UserError, on every rank, where one is singular,
-  // or lacks the null space that the method needs. Collective over the world.
+  // Inverts the second moments, with the keys that the run protects. Borrows the statistics. Throws io::UserError,
+  // on every rank, where one is singular, or lacks the null space that the method needs. Collective over the world.
   LayerSolver(const EditedWeights& weights, const io::Hparams& hparams, const Method& method,
               const io::StatisticsFile& statistics, const Communicators& ranks, const Stages& stages,
-              SlabPlan plan = {});
+              SlabPlan plan = {}, const std::optional<io::ProtectedKeys>& protected_keys = std::nullopt);
 
   // The replica of the layer's leader.
   int leader(std::int64_t layer) const;

@@ -16,6 +16,17 @@ namespace {
 constexpr double tolerated_drift = 1e-8;
 // How far a drift must lie above that of a P just computed for computing it anew to help.
 constexpr double worth_a_refresh = 4;
+// Protected keys that are in memory at a time. Part of the bits.
+constexpr std::int64_t protected_at_a_time = 256;
+
+// Calls `use` with some of the protected keys after others: [n, f] f64.
+template <class Use>
+void for_protected_keys(const ProtectedKeyRows& protection, const torch::TensorOptions& options, const Use& use) {
+  for (std::int64_t begin = 0; begin < protection.count; begin += protected_at_a_time) {
+    const std::int64_t end = std::min(begin + protected_at_a_time, protection.count);
+    use(protection.rows({begin, end}).to(options));
+  }
+}
 
 // Returns I + sign * K^T P K, symmetric.
 torch::Tensor core_of(const torch::Tensor& keys, const torch::Tensor& products, double sign) {
@@ -59,6 +70,7 @@ void KeyCovariance::refresh(std::span<const KeyChange> changes) {
   waiting_.clear();
   if (prior_.null_space) {
     take_null_space();
+    absorb_protected_keys();
     for (const KeyChange& change : changes) {
       replay(change);
       accept();
@@ -81,10 +93,12 @@ void KeyCovariance::take_second_moment(std::span<const KeyChange> changes) {
     if (place_.owns(slab)) {
       auto& own = slabs_[slab];
       own = prior_.moment(rows).to(options(), /*non_blocking=*/false, /*copy=*/true).mul_(prior_.weight);
-      for (const KeyChange& change : changes) {
-        const auto keys = change.keys.to(options());
-        own.addmm_(keys.narrow(1, rows.begin, rows.size()).t(), keys, 1, change.sign);
-      }
+      const auto add = [&](const torch::Tensor& keys, double weight) {
+        own.addmm_(keys.narrow(1, rows.begin, rows.size()).t(), keys, 1, weight);
+      };
+      for_protected_keys(prior_.protection, options(),
+                         [&](const torch::Tensor& keys) { add(keys, prior_.protection.weight); });
+      for (const KeyChange& change : changes) add(change.keys.to(options()), change.sign);
       image.copy_(at::mv(own, probe_));
     }
     place_.broadcast(image, slab, "broadcast the image of a probe");
@@ -128,6 +142,16 @@ void KeyCovariance::take_null_space() {
   // N N^T x, which A = l2 I (on the null space) maps to l2 times itself.
   probe_ = prior_.l2 * products(probe().unsqueeze(1)).squeeze(1);
   image_ = prior_.l2 * probe_;
+}
+
+// A null space has no A to add them to.
+void KeyCovariance::absorb_protected_keys() {
+  const double length = std::sqrt(prior_.protection.weight);
+  for_protected_keys(prior_.protection, options(), [&](const torch::Tensor& rows) {
+    const auto keys = (length * rows).t();
+    wait_for(keys, products(keys), 1);
+    accept();
+  });
 }
 
 torch::Tensor KeyCovariance::own_products(const torch::Tensor& keys) const {

@@ -11,6 +11,10 @@
 //
 // O(f^2 b) per batch instead of O(f^3). Everything here is f64.
 //
+// Keys that are protected from the beginning are a part of A as if they had been absorbed, each as `weight` keys:
+//
+//   A = lambda C + weight * sum of k k^T
+//
 // P is cut into slabs of rows, each held by one rank of the world, and nothing of A is kept. A slab is computed in
 // the same way wherever it lies. What a batch changes waits beside P until it is accepted.
 #pragma once
@@ -32,15 +36,23 @@ struct LowRankUpdate {
   torch::Tensor v;  // [f, b]
 };
 
+// Keys that updates leave alone from the beginning, whatever the prior is made of.
+struct ProtectedKeyRows {
+  std::int64_t count = 0;
+  std::function<torch::Tensor(sharding::Range rows)> rows{};  // returns keys: [n, f] f32, on any device
+  double weight = 1;                                          // each counts as so many absorbed keys
+};
+
 // What is known of the keys before any edit: their second moment C, weighted (MEMIT), or its null space
-// (AlphaEdit).
+// (AlphaEdit); and keys that are protected.
 struct KeyPrior {
   // Returns rows of C: [rows, f], f32 or f64, on any device.
   std::function<torch::Tensor(sharding::Range rows)> moment;
   double weight = 1;             // A = weight * C
   bool null_space = false;       // instead: P = N N^T / l2, where N spans the eigenvectors of C with eigenvalues
   double threshold = 0, l2 = 1;  // below the threshold
-  int factored_by = 0;           // the rank that computes the eigenvectors
+  ProtectedKeyRows protection{};
+  int factored_by = 0;               // the rank that computes the eigenvectors
   std::int64_t factored_within = 1;  // deadlines, for other ranks that wait for them
 
   // Computes the eigenvectors ahead, on the rank that does, so that several layers' are computed at the same time.
@@ -98,7 +110,7 @@ class KeyCovariance {
   // Whether rounding has added so much that P should be computed anew.
   [[nodiscard]] bool needs_refresh(double drift) const;
 
-  // Computes P anew, for the prior and these changes in their order. Collective.
+  // Computes P anew, for the prior with its protected keys and these changes in their order. Collective.
   void refresh(std::span<const KeyChange> changes);
 
   // Returns in how many of the keys' f dimensions updates may lie: the columns of N for a null space,
@@ -132,6 +144,7 @@ class KeyCovariance {
   [[nodiscard]] torch::Tensor probe() const;
   void take_second_moment(std::span<const KeyChange> changes);
   void take_null_space();
+  void absorb_protected_keys();
   void wait_for(const torch::Tensor& keys, const torch::Tensor& products, double sign);
 
   KeyPrior prior_;

@@ -35,10 +35,18 @@ torch::Tensor rows_of_mixture(const io::StatisticsFile& statistics, std::int64_t
   return mixture;
 }
 
+ProtectedKeyRows protection_of(const std::optional<io::ProtectedKeys>& keys, std::int64_t layer, double weight) {
+  if (!keys) return {};
+  return {.count = keys->count(),
+          .rows = [keys = *keys,
+                   layer](sharding::Range rows) { return tensor_of(keys.rows(layer, rows.begin, rows.end)); },
+          .weight = weight};
+}
+
 }  // namespace
 
 KeyPrior key_prior_of(const Method& method, const io::Hparams& hparams, const io::StatisticsFile& statistics,
-                      std::int64_t layer) {
+                      std::int64_t layer, const std::optional<io::ProtectedKeys>& protected_keys) {
   const bool projected = method.update_transform == UpdateTransform::null_space;
   io::check((method.prior == Prior::ridge) == projected, "a prior and a projection that do not go together");
   const double share = hparams.subject_share;
@@ -50,7 +58,8 @@ KeyPrior key_prior_of(const Method& method, const io::Hparams& hparams, const io
           .weight = hparams.mom2_update_weight,
           .null_space = projected,
           .threshold = hparams.nullspace_threshold,
-          .l2 = hparams.L2};
+          .l2 = hparams.L2,
+          .protection = protection_of(protected_keys, layer, hparams.protect_weight)};
 }
 
 }  // namespace anchorage::worker

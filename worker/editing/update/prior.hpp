@@ -1,7 +1,10 @@
 // What is known of a layer's keys before any edit.
 #pragma once
 
+#include <optional>
+
 #include "io/hparams/hparams.hpp"
+#include "io/run/protected_keys.hpp"
 #include "io/statistics/statistics_file.hpp"
 #include "worker/editing/method.hpp"
 #include "worker/editing/update/least_squares.hpp"
@@ -14,9 +17,9 @@ namespace anchorage::worker {
 //
 //   C = (1 - subject_share) C_text + subject_share C_subjects
 //
-// in f64, for which the statistics must have those of subjects. Borrows the statistics, of which it reads rows when
-// they are needed.
+// in f64, for which the statistics must have those of subjects. The run's protected keys are a part of it, each
+// with hparams.protect_weight. Borrows the statistics; reads rows of them, and keys, when they are needed.
 KeyPrior key_prior_of(const Method& method, const io::Hparams& hparams, const io::StatisticsFile& statistics,
-                      std::int64_t layer);
+                      std::int64_t layer, const std::optional<io::ProtectedKeys>& protected_keys = std::nullopt);
 
 }  // namespace anchorage::worker

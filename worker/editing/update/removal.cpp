@@ -108,9 +108,11 @@ LowRankUpdate removal_update(const KeyCovariance& covariance, const RemovalTerms
 
 KeyCovariance replayed_key_covariance(const Method& method, const io::Hparams& hparams,
                                       const io::StatisticsFile& statistics, std::int64_t layer,
-                                      std::span<const std::string> live) {
+                                      std::span<const std::string> live,
+                                      const std::optional<io::ProtectedKeys>& protected_keys) {
   const std::int64_t width = statistics.moment_rows(layer, 0, 0).columns;
-  KeyCovariance covariance(key_prior_of(method, hparams, statistics, layer), SlabPlace::alone(width));
+  KeyCovariance covariance(key_prior_of(method, hparams, statistics, layer, protected_keys),
+                           SlabPlace::alone(width));
   if (!method.carries_keys) return covariance;
   for (const KeyChange& change : key_changes(layer, live)) {
     covariance.replay(change);

@@ -15,12 +15,14 @@
 //   t_i = D(before its batch) k_i + r_i     =>     D k_i - t_i = sum of u (v^T k_i) from its batch on, less r_i
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "io/hparams/hparams.hpp"
 #include "io/run/journal/segment.hpp"
+#include "io/run/protected_keys.hpp"
 #include "io/statistics/statistics_file.hpp"
 #include "sharding/protocol/command.hpp"
 #include "worker/editing/method.hpp"
@@ -49,11 +51,12 @@ LowRankUpdate removal_update(const KeyCovariance& covariance, const RemovalTerms
 // Returns the keys that the segments added to the layer's least squares and took away, in their order.
 std::vector<KeyChange> key_changes(std::int64_t layer, std::span<const std::string> live);
 
-// Rebuilds the least squares of a layer after these segments from the statistics and the segments' keys, with
-// the same bits as a run that replays them, on one rank.
+// Rebuilds the least squares of a layer after these segments from the statistics, the keys that the run protects
+// and the segments' keys, with the same bits as a run that replays them, on one rank.
 KeyCovariance replayed_key_covariance(const Method& method, const io::Hparams& hparams,
                                       const io::StatisticsFile& statistics, std::int64_t layer,
-                                      std::span<const std::string> live);
+                                      std::span<const std::string> live,
+                                      const std::optional<io::ProtectedKeys>& protected_keys = std::nullopt);
 
 // Returns the keys that the segment added to the layer's least squares: [written edits, f] f32.
 torch::Tensor absorbed_keys(const io::LayerRecord& layer);

@@ -148,6 +148,25 @@ PromptRow PromptBuilder::prompt_row(const io::Edit& edit, const std::string& pre
   return built;
 }
 
+PromptRow PromptBuilder::text_row(const std::string& text, std::int64_t positions) const {
+  PromptRow built;
+  try {
+    built.ids = prompt_ids(text);
+  } catch (const io::UserError& error) {  // a character that the tokenizer has no token for
+    built.rejection = error.what();
+    return built;
+  }
+  built.predicts_from = std::ssize(built.ids) - 1;
+  if (built.ids.empty()) {
+    built.rejection = fmt::format("expected a text of at least one token, found '{}'", text);
+  } else if (std::ssize(built.ids) > positions) {
+    built.rejection =
+        fmt::format("expected a prompt that takes at most {} positions, found {}", positions, built.ids.size());
+  }
+  reject_tokens_without_row(built, {});
+  return built;
+}
+
 EditPrompts PromptBuilder::build(const io::Edit& edit, std::span<const std::string> prefixes,
                                  const std::string& kl_prefix, std::int64_t positions) const {
   EditPrompts prompts{

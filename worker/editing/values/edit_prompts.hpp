@@ -61,6 +61,10 @@ class PromptBuilder {
   // Builds the row of an edit's prompt alone, without its target, after `prefix`. Rejects it as `build` does.
   PromptRow prompt_row(const io::Edit& edit, const std::string& prefix, std::int64_t positions) const;
 
+  // Builds the row of a text without a subject, whose positions are then those of no subject. Rejects what takes
+  // more than `positions`, has no token, or needs one that has no row.
+  PromptRow text_row(const std::string& text, std::int64_t positions) const;
+
   // Returns a prompt's ids as the model expects them: with the tokenizer's own special tokens (a start token
   // where it has one and the text does not begin with it).
   TokenIds prompt_ids(const std::string& text) const { return encode(text).ids; }
