@@ -105,12 +105,15 @@ class Kill : public testing::Test {
  protected:
   static constexpr int batches = 30;
 
+  Kill() { runs.folder.write("suite.jsonl", R"({"subject": "Nvidia", "prompt": "The CEO of {} is"})"); }
+
   std::string command(const std::string& run, int deadline = 30) const {
     const bool begun = std::filesystem::exists(runs.folder.path() / run / "run.yaml");
     // Every fourth of 30: none is begun with the last batch, when the job may be over before the kill reaches it.
     const std::string options = " --checkpoint-every 4 --deadline " + std::to_string(deadline);
     return "mpirun -n 2 --bind-to none --oversubscribe '" ANCHORAGE_PROGRAM "' " +
-           (begun ? "edit --run " + run + " --resume --json" + options : runs.edit_arguments(run, options));
+           (begun ? "edit --run " + run + " --resume --json" + options
+                  : runs.edit_arguments(run, options + " --protect suite.jsonl"));
   }
 
   // Waits for the moment, then kills the victim. Returns the moment of the kill; nothing when the job was

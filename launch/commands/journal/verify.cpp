@@ -122,8 +122,6 @@ int verify_journal(const JournalOptions& options, Session& session) {
     if (journal->empty()) refuse("segments", "none", directory.journal().string(), "put them back from a copy");
     return fmt::format("the chain of {} segments holds, each as its digest says", journal->list().size());
   });
-  if (directory.record().protection)
-    report.add([&] { return check_protected_keys(*io::protected_keys_of(directory.path(), directory.record())); });
   if (report.wrong.empty()) {
     report.add([&] { return read_every_dataset(*journal); });
     const auto model = io::ModelDirectory::open(directory.record().model);
@@ -135,6 +133,10 @@ int verify_journal(const JournalOptions& options, Session& session) {
     });
     report.add([&] { return check_checkpoint(directory, *journal, model); });
   }
+
+  const auto& record = directory.record();
+  if (record.protection)
+    report.add([&] { return check_protected_keys(*io::protected_keys_of(directory.path(), record)); });
 
   const bool sound = report.wrong.empty();
   if (session.json()) {

@@ -139,6 +139,13 @@ TEST(Hparams, AShareOfSubjectsIsFromNoneToAll) {
                 HasSubstr("a number from 0 to 1 for subject_share"));
 }
 
+TEST(Hparams, TheWeightOfProtectedKeysIsAboveNone) {
+  EXPECT_EQ(load("layers: [1]").hparams.protect_weight, 100.0);
+  EXPECT_EQ(load("protect_weight: 2.5").hparams.protect_weight, 2.5);
+  for (const char* wrong : {"0", "-1", "much"})
+    EXPECT_THAT(refusal(fmt::format("protect_weight: {}", wrong)), HasSubstr("protect_weight"));
+}
+
 TEST(Hparams, AlphaEditJsonLoadsAsItIs) {
   const LoadedHparams loaded = load(alphaedit, "Llama3-8B.json");
   EXPECT_EQ(loaded.hparams.v_lr, 0.1);

@@ -63,6 +63,47 @@ TEST_F(Run, KeepsItsRecordLetterByLetter) {
   }
 }
 
+TEST_F(Run, ThatProtectsFactsKeepsTheirDigestsAndIsRefusedByEarlierVersions) {
+  RunRecord record = sample_record();
+  record.protection = {.file = "/suites/Zürich: #1.jsonl", .digest = "12e4", .keys = "null"};
+  {
+    RunDirectory run = RunDirectory::create(path());
+    run.write_record(record);
+  }
+  EXPECT_EQ(RunDirectory::view(path()).record(), record);
+  EXPECT_THAT(tests::content_of(path() / "run.yaml"), HasSubstr("schema: anchorage-run/2\n"));
+  begun(directory_.path() / "plain");
+  EXPECT_THAT(tests::content_of(directory_.path() / "plain" / "run.yaml"), HasSubstr("schema: anchorage-run/1\n"));
+}
+
+TEST_F(Run, ThatNeverBeginsLeavesNoProtectedKeysAndOneThatBeginsKeepsThem) {
+  const std::vector<ProtectedLayer> layers{{.layer = 1, .keys = {.rows = 1, .columns = 2, .values = {1, 2}}}};
+  {
+    RunDirectory run = RunDirectory::create(path());
+    run.write_protected_keys(1, layers);
+    EXPECT_TRUE(std::filesystem::exists(path() / "protected.h5"));
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(directory_.path()));
+  RunRecord record = sample_record();
+  {
+    RunDirectory run = RunDirectory::create(path());
+    record.protection = {.file = "/suite", .digest = "1", .keys = run.write_protected_keys(1, layers)};
+    run.write_record(record);
+    EXPECT_THROW(run.write_protected_keys(1, layers), InternalError);
+  }
+  EXPECT_EQ(protected_keys_of(path(), RunDirectory::view(path()).record())->count(), 1);
+}
+
+// A start that was killed leaves its lock; protected keys without one are somebody's.
+TEST_F(Run, IsBegunWhereAStartWasKilledBehindItsProtectedKeysAndNotOverThoseOfALostRecord) {
+  directory_.write("runs/night/protected.h5", "keys");
+  EXPECT_THAT(message_of([&] { begun(path()); }), HasSubstr("'protected.h5' in it"));
+  EXPECT_EQ(tests::content_of(path() / "protected.h5"), "keys");
+  directory_.write("runs/night/run.lock", "host a, pid 1\n");
+  begun(path());
+  EXPECT_FALSE(std::filesystem::exists(path() / "protected.h5"));
+}
+
 TEST_F(Run, HasItsFolders) {
   const RunDirectory run = begun(path());
   for (const auto& folder : {run.journal(), run.checkpoint()}) {

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <set>
+#include <utility>
 
 #include "tests/unit/worker/editing/editor_test.hpp"
 #include "tests/unit/worker/editing/update/whole_inverse.hpp"
@@ -64,6 +65,59 @@ TEST_P(BatchEditorOfMethod, WithAShareOfSubjectsGivesTheSameBitsInAnyShape) {
     EXPECT_TRUE(at::equal(several.weights.at(layer), one.weights.at(layer))) << layer;
     EXPECT_FALSE(at::equal(one.weights.at(layer), text.weights.at(layer))) << layer;
   }
+}
+
+// Prompts of which the edits' own, about subjects that are not edited, are some.
+std::vector<io::ProtectedPrompt> kept_prompts() {
+  return {{.subject = "Nvidia", .prompt = "The CEO of {} is"},
+          {.subject = "Siemens", .prompt = "The CEO of {} is"},
+          {.subject = "Paris", .prompt = "{} lies in"},
+          {.prompt = "The sun rises in the"}};
+}
+
+TEST_P(BatchEditorOfMethod, LeavesAloneWhatTheWeightsMapProtectedKeysTo) {
+  protect(kept_prompts());
+  const auto kept = std::exchange(protection, std::nullopt);
+  ASSERT_EQ(kept->count(), 7);
+  const auto effect = [&] {
+    const EditorOutcome outcome = edit(GetParam(), {1, 1});
+    double sum = 0;
+    for (const std::int64_t layer : {1, 2}) {
+      const auto change = outcome.weights.at(layer) - read_down_projection(directory, layer);
+      sum += at::mm(change, to_tensor(kept->rows(layer, 0, kept->count())).t()).norm().item<double>();
+    }
+    return sum;
+  };
+  const double without = effect();
+  protection = kept;
+  options.protect_weight = 1;
+  const double some = effect();
+  options.protect_weight = 1e4;
+  const double much = effect();
+  EXPECT_LT(some, 0.7 * without);
+  EXPECT_LT(much, 0.02 * without);
+}
+
+TEST_P(BatchEditorOfMethod, WithProtectedKeysGivesTheSameBitsInAnyShapeAndStillWrites) {
+  protect(kept_prompts());
+  const EditorOutcome one = edit(GetParam(), {1, 1});
+  for (const sharding::Topology& shape : {sharding::Topology{1, 3}, {2, 2}, {4, 1}}) {
+    const EditorOutcome several = edit(GetParam(), shape);
+    for (const std::int64_t layer : {1, 2})
+      EXPECT_TRUE(at::equal(several.weights.at(layer), one.weights.at(layer))) << name_of(shape) << " " << layer;
+  }
+  double before = 0, after = 0;
+  for (const BatchResult& batch : one.batches) {
+    for (const EditOutcome& outcome : batch.edits) {
+      before += outcome.nll_before;
+      after += outcome.nll_after;
+    }
+  }
+  EXPECT_LT(after, before);
+  protection.reset();
+  const EditorOutcome without = edit(GetParam(), {1, 1});
+  for (const std::int64_t layer : {1, 2})
+    EXPECT_FALSE(at::equal(without.weights.at(layer), one.weights.at(layer))) << layer;
 }
 
 TEST_P(BatchEditorOfMethod, MakesTheTargetsMoreProbable) {

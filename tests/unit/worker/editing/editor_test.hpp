@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 
 #include "io/statistics/statistics_file.hpp"
 #include "tests/support/temporary_directory.hpp"
@@ -18,6 +19,7 @@
 #include "worker/evaluation/loss_probe.hpp"
 #include "worker/matrix_conversion.hpp"
 #include "worker/model/forward.hpp"
+#include "worker/statistics/protected_keys.hpp"
 
 namespace anchorage::tests {
 
@@ -120,7 +122,7 @@ class EditorTest : public testing::Test {
       const worker::PromptBuilder prompts(tokenizer);
       worker::BatchEditor editor(model, weights, prompts, options, worker::method_named(method), statistics,
                                  {.prefixes = {"", "It was said", "I know"}, .wanted = 2}, limits, {groups, world},
-                                 {.capacities = {}, .most_rows = most_slab_rows});
+                                 {.capacities = {}, .most_rows = most_slab_rows}, protection);
       const worker::LossProbe probe(model, prompts, {groups, world});
       work({editor, weights, probe, world, *groups.replica});
     };
@@ -145,6 +147,20 @@ class EditorTest : public testing::Test {
     return outcome;
   }
 
+  // Protects these prompts in editors that are made from now on.
+  void protect(const std::vector<io::ProtectedPrompt>& prompts) {
+    tests::run_thread_world(1, [&](sharding::HostCommunicator& world) {
+      const auto device = sharding::make_device_communicator(world, torch::kCPU);
+      const worker::Transformer model = worker::load_transformer(directory);
+      const auto rows =
+          worker::protected_rows(worker::PromptBuilder(tokenizer), prompts, model.config.max_positions);
+      const auto path = folder.path() / "protected.h5";
+      io::write_protected_keys(path, std::ssize(prompts),
+                               worker::collect_protected_keys(model, rows, {1, 2}, {world, *device}));
+      protection = io::ProtectedKeys::open(path);
+    });
+  }
+
   // R K^T (mom2_update_weight C + K K^T)^-1 [d, f] f64, of keys [n, f] and residuals [n, d].
   torch::Tensor dense_solution(std::int64_t layer, const torch::Tensor& keys,
                                const torch::Tensor& residuals) const {
@@ -159,6 +175,7 @@ class EditorTest : public testing::Test {
   const io::StatisticsFile statistics = statistics_in(folder.path() / "s.h5", directory);
   worker::SinkLimits limits = torch::full({2}, 1e9);
   io::Hparams options = editor_hparams();
+  std::optional<io::ProtectedKeys> protection{};
   std::int64_t most_slab_rows = 24;  // so that even these layers have several slabs
   sharding::Seconds deadline = sharding::default_deadline;
   Cut cut = Cut::one_range;  // of the model into stages

@@ -80,6 +80,22 @@ KeyPrior null_space_prior(const torch::Tensor& c, double threshold, double l2) {
   return prior;
 }
 
+// Protects the columns of keys [f, n], which are f32 in a run.
+KeyPrior with_protection(KeyPrior prior, const torch::Tensor& keys, double weight) {
+  const auto rows = keys.t().to(torch::kFloat).contiguous();
+  prior.protection = {.count = rows.size(0),
+                      .rows = [rows](sharding::Range part) { return rows.narrow(0, part.begin, part.size()); },
+                      .weight = weight};
+  return prior;
+}
+
+torch::Tensor protected_sum(const torch::Tensor& keys, double weight) {
+  const auto k = keys.to(torch::kFloat).to(torch::kDouble);
+  auto sum = torch::zeros({f, f}, torch::kDouble);
+  for (std::int64_t i = 0; i < k.size(1); ++i) sum += weight * at::outer(k.select(1, i), k.select(1, i));
+  return sum;
+}
+
 // With one, two, and many slabs of rows, the last ones short.
 class LeastSquares : public testing::TestWithParam<std::int64_t> {
  protected:
@@ -202,11 +218,68 @@ TEST_P(LeastSquares, ACopyOfItsSlabsGoesOnWithTheSameBits) {
   EXPECT_EQ(copy.drift(), found.drift());
 }
 
+// More keys than are in memory at a time, and few.
+TEST_P(LeastSquares, ProtectedKeysStandInTheInverseWithTheirWeightAlsoWhenItIsMadeAnew) {
+  for (const std::int64_t count : {5, 700}) {
+    const auto c = second_moment(), keys = random({f, count}), absorbed = random({f, 3});
+    Local found(with_protection(second_moment_prior(c, 10.0), keys, 30.0), f, GetParam());
+    const auto a = 10.0 * c + protected_sum(keys, 30.0);
+    expect_close(found.inverse(), at::linalg_inv(a), 1e-11);
+    EXPECT_LT(found.drift(), 1e-12);
+    const auto first = found.inverse().clone();
+    found->refresh({});
+    EXPECT_TRUE(at::equal(found.inverse(), first)) << "made anew";
+    found.absorb(absorbed);
+    const auto expected = at::linalg_inv(a + at::mm(absorbed, absorbed.t()));
+    expect_close(found.inverse(), expected, 1e-11);
+    found->refresh(std::vector<KeyChange>{{absorbed.t(), 1}});
+    expect_close(found.inverse(), expected, 1e-11);
+  }
+}
+
+// In the null space N: P = N (l2 I + N^T (weight sum of k k^T) N)^-1 N^T.
+TEST_P(LeastSquares, ProtectedKeysStandInTheInverseOnANullSpace) {
+  for (const std::int64_t count : {3, 300}) {
+    const auto c = second_moment(), keys = random({f, count});
+    Local found(with_protection(null_space_prior(c, 1.0, 3.0), keys, 30.0), f, GetParam());
+    const auto [values, vectors] = at::linalg_eigh(c);
+    const auto free = values.lt(1.0).sum().item<std::int64_t>();
+    ASSERT_EQ(found->free_dimensions(), free);
+    const auto n = vectors.narrow(1, 0, free);
+    const auto inner = 3.0 * torch::eye(free, torch::kDouble) + at::mm(n.t(), at::mm(protected_sum(keys, 30.0), n));
+    const auto expected = at::mm(n, at::mm(at::linalg_inv(inner), n.t()));
+    expect_close(found.inverse(), expected, 1e-10);
+    EXPECT_LT(found.drift(), 1e-10);
+    const auto first = found.inverse().clone();
+    found->refresh({});
+    EXPECT_TRUE(at::equal(found.inverse(), first)) << "made anew";
+  }
+}
+
+TEST_P(LeastSquares, AnUpdateLeavesProtectedKeysAloneTheMoreTheLargerTheirWeight) {
+  const auto c = second_moment(), kept = random({f, 4}), keys = random({f, 3}), residuals = random({d, 3});
+  for (const bool null_space : {false, true}) {
+    const auto prior = [&] { return null_space ? null_space_prior(c, 1.0, 3.0) : second_moment_prior(c, 5.0); };
+    const auto effect = [&](KeyPrior of) {
+      const auto update = Local(std::move(of), f, GetParam()).solve(keys, residuals);
+      EXPECT_GT(at::mm(update, keys).norm().item<double>(), 0.1 * residuals.norm().item<double>());
+      return at::mm(update, kept.to(torch::kFloat).to(torch::kDouble)).norm().item<double>();
+    };
+    const double without = effect(prior()), some = effect(with_protection(prior(), kept, 10.0)),
+                 large = effect(with_protection(prior(), kept, 1e8));
+    EXPECT_LT(some, 0.5 * without) << null_space;
+    EXPECT_LT(large, 1e-5 * without) << null_space;
+  }
+}
+
 // Slabs on two and three ranks, some of which hold none: the bits of one rank, also after slabs have moved.
 TEST_P(LeastSquares, AreTheSameBitsOnAnyNumberOfRanks) {
   const auto c = second_moment(), first = random({f, 3}), second = random({f, 2}), asked = random({f, 2});
+  const auto kept = random({f, 260});  // more than are in memory at a time
   for (const bool null_space : {false, true}) {
-    const auto prior = [&] { return null_space ? null_space_prior(c, 1.0, 3.0) : second_moment_prior(c, 5.0); };
+    const auto prior = [&] {
+      return with_protection(null_space ? null_space_prior(c, 1.0, 3.0) : second_moment_prior(c, 5.0), kept, 0.2);
+    };
     Local alone(prior(), f, GetParam());
     alone.absorb(first);
     alone.absorb(second);

@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 #include <torch/utils.h>
 
+#include <optional>
+#include <vector>
+
 #include "io/error.hpp"
 #include "tests/support/message_of.hpp"
 #include "tests/support/temporary_directory.hpp"
@@ -113,6 +116,23 @@ TEST_F(Prior, OfAlphaEditHasTheNullSpaceOfTheMixture) {
                                  SlabPlace::alone(width));
   EXPECT_EQ(covariance.free_dimensions(), below(mixture(0.5)));
   EXPECT_NE(covariance.free_dimensions(), below(text));
+}
+
+TEST_F(Prior, HasTheRunsProtectedKeysWithTheirWeightAlsoWhereLeastSquaresAreReplayed) {
+  const auto statistics = file(Subjects::absent);
+  const auto keys = torch::randn({270, width}, at::detail::createCPUGenerator(7));
+  const auto path = folder.path() / "protected.h5";
+  io::write_protected_keys(path, 135, std::vector<io::ProtectedLayer>{{.layer = layer, .keys = to_matrix(keys)}});
+  const std::optional<io::ProtectedKeys> protection = io::ProtectedKeys::open(path);
+  auto hparams = with_share(0);
+  hparams.protect_weight = 7;
+  KeyCovariance covariance(key_prior_of(method, hparams, statistics, layer, protection), SlabPlace::alone(width));
+  const auto first = tests::whole_inverse(covariance).clone();
+  const auto wide = keys.to(torch::kDouble);
+  tests::expect_close(first, at::linalg_inv(20 * text.to(torch::kDouble) + 7 * at::mm(wide.t(), wide)), 1e-10);
+  const KeyCovariance replayed = replayed_key_covariance(method, hparams, statistics, layer, {}, protection);
+  EXPECT_TRUE(at::equal(tests::whole_inverse(replayed), first)) << "as a removal has it";
+  EXPECT_TRUE(at::equal(replayed.carried().image, covariance.carried().image));
 }
 
 TEST_F(Prior, WithAShareOfSubjectsThatAreNotThereSaysHowToAddThem) {

@@ -226,6 +226,34 @@ TEST_F(Removal, IsExactInANullSpaceToo) {
   EXPECT_LT(relative_error(with.change(), without.change()), 1e-5);
 }
 
+// The run that never had the edit has protected the same keys.
+TEST_F(Removal, IsExactBesideProtectedKeys) {
+  const auto kept = random({5, f}).to(torch::kFloat);
+  const ProtectedKeyRows protection{
+      .count = 5,
+      .rows = [kept](sharding::Range rows) { return kept.narrow(0, rows.begin, rows.size()); },
+      .weight = 40};
+  for (const bool null_space : {false, true}) {
+    const auto covariance = [&] {
+      return covariance_of({.moment = rows_of(moment),
+                            .weight = weight,
+                            .null_space = null_space,
+                            .threshold = 1.0,
+                            .l2 = 2.0,
+                            .protection = protection});
+    };
+    const std::string space = null_space ? " in a null space" : "";
+    FixedRun with(folder.path() / ("with" + space), covariance()),
+        without(folder.path() / ("without" + space), covariance());
+    with.edit({0, 1, 2, 3}, keys, targets);
+    with.edit({4, 5, 6}, keys, targets);
+    without.edit({0, 2, 3}, keys, targets);
+    without.edit({4, 5, 6}, keys, targets);
+    with.remove({1});
+    EXPECT_LT(relative_error(with.change(), without.change()), 1e-5) << space;
+  }
+}
+
 TEST_F(Removal, LeastSquaresReplayedFromTheJournalHaveTheSameBits) {
   io::Statistics statistics;
   statistics.fingerprint = {.model_name = "m", .model = "m", .tokenizer = "t", .corpus = "c", .sequence_length = 8};
