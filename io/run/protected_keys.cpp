@@ -16,7 +16,7 @@ namespace {
 using hdf5::Group;
 
 const std::string schema = "anchorage-protected/1";
-const std::string put_back = "put the file back from a copy: the run cannot go on without it";
+const std::string put_back = "put the file back from a copy: the run cannot continue without it";
 
 void require_finite_keys(const Matrix& keys, std::int64_t layer, const std::filesystem::path& path,
                          const std::string& remedy) {

@@ -12,8 +12,6 @@ namespace anchorage::io {
 namespace {
 
 const std::string schema = "anchorage-run/1";
-// Of a run that protects facts: what does not know of them must not replay it without them.
-const std::string schema_with_protection = "anchorage-run/2";
 
 // Whether a literal block ("|") preserves the text.
 bool is_literal_block(const std::string& text) {
@@ -24,7 +22,7 @@ bool is_literal_block(const std::string& text) {
 std::string to_yaml(const RunRecord& record) {
   YAML::Emitter out;
   out << YAML::BeginMap;
-  out << YAML::Key << "schema" << YAML::Value << (record.protection ? schema_with_protection : schema);
+  out << YAML::Key << "schema" << YAML::Value << schema;
   out << YAML::Key << "model" << YAML::Value << record.model;
   out << YAML::Key << "edits" << YAML::Value << record.edits;
   out << YAML::Key << "format" << YAML::Value << record.format;
@@ -72,10 +70,11 @@ T field(const YAML::Node& map, const std::string& key) {
   return node.as<T>();
 }
 
-ProtectedFacts protection_from_yaml(const YAML::Node& map) {
-  return {.file = field<std::string>(map, "file"),
-          .digest = field<std::string>(map, "digest"),
-          .keys = field<std::string>(map, "keys")};
+std::optional<ProtectedFacts> protection_from_yaml(const YAML::Node& map) {
+  if (!map) return std::nullopt;
+  return ProtectedFacts{.file = field<std::string>(map, "file"),
+                        .digest = field<std::string>(map, "digest"),
+                        .keys = field<std::string>(map, "keys")};
 }
 
 RunRecord from_yaml(const YAML::Node& map) {
@@ -94,7 +93,7 @@ RunRecord from_yaml(const YAML::Node& map) {
           .device = field<std::string>(map, "device"),
           .fingerprints = field<std::map<std::string, std::string>>(map, "fingerprints"),
           .versions = field<std::map<std::string, std::string>>(map, "versions"),
-          .protection = {}};
+          .protection = protection_from_yaml(map["protect"])};
 }
 
 }  // namespace
@@ -111,12 +110,7 @@ RunRecord read_run_record(const std::filesystem::path& path) {
         text, {.expected = "the record of a run", .found = {}, .where = path.string(), .remedy = remedy});
     const auto found = field<std::string>(map, "schema");
     if (found == schema) return from_yaml(map);
-    if (found == schema_with_protection) {
-      RunRecord record = from_yaml(map);
-      record.protection = protection_from_yaml(field<YAML::Node>(map, "protect"));
-      return record;
-    }
-    throw UserError({.expected = fmt::format("schema {} or {}", schema, schema_with_protection),
+    throw UserError({.expected = "schema " + schema,
                      .found = found,
                      .where = path.string(),
                      .remedy = "use the version of anchorage that wrote it"});

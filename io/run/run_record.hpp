@@ -37,7 +37,7 @@ struct RunRecord {
   std::string device;                               // cpu or cuda
   std::map<std::string, std::string> fingerprints;  // model, tokenizer, statistics
   std::map<std::string, std::string> versions;      // anchorage, torch, hdf5, ...
-  std::optional<ProtectedFacts> protection{};       // earlier versions refuse a run that has some
+  std::optional<ProtectedFacts> protection{};
 
   bool operator==(const RunRecord&) const = default;
 };
