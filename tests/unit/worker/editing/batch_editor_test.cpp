@@ -90,9 +90,9 @@ TEST_P(BatchEditorOfMethod, LeavesAloneWhatTheWeightsMapProtectedKeysTo) {
   };
   const double without = effect();
   protection = kept;
-  options.protect_weight = 1;
+  options.protect_weight = 10;
   const double some = effect();
-  options.protect_weight = 1e4;
+  options.protect_weight = 1e5;
   const double much = effect();
   EXPECT_LT(some, 0.7 * without);
   EXPECT_LT(much, 0.02 * without);

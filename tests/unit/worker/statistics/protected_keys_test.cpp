@@ -42,7 +42,8 @@ class ProtectedKeysOfAModel : public testing::Test {
     return all;
   }
 
-  std::vector<io::ProtectedLayer> collect(const std::vector<TokenIds>& rows, int stages, int replicas) const {
+  std::vector<io::ProtectedLayer> collect(const std::vector<TokenIds>& rows, int stages, int replicas,
+                                          tests::Cut cut = tests::Cut::one_range) const {
     std::vector<io::ProtectedLayer> found;
     tests::run_thread_world(stages * replicas, [&](sharding::HostCommunicator& world) {
       torch::set_num_threads(1);
@@ -50,7 +51,7 @@ class ProtectedKeysOfAModel : public testing::Test {
       const Transformer model =
           load_transformer(directory, {.device = torch::kCPU,
                                        .dtype = std::nullopt,
-                                       .stages = Stages(tests::even_stages(4, stages), *groups.replica)});
+                                       .stages = Stages(tests::cut_stages(4, stages, cut, 1), *groups.replica)});
       auto own = collect_protected_keys(model, rows, {1, 2}, {groups, world});
       if (world.rank() == 0) {
         found = std::move(own);
@@ -119,11 +120,16 @@ TEST_F(ProtectedKeysOfAModel, AreTheSameBitsOnStagesAndReplicas) {
   const auto rows = protected_rows(builder, prompts_of_80(), 100);
   const auto one = collect(rows, 1, 1);
   for (const auto& [stages, replicas] : {std::pair{2, 1}, {1, 2}, {1, 3}, {1, 5}, {2, 2}, {3, 1}, {4, 1}}) {
-    const auto several = collect(rows, stages, replicas);
-    ASSERT_EQ(several.size(), 2U);
-    for (std::size_t i = 0; i < 2; ++i) {
-      EXPECT_EQ(several[i].layer, one[i].layer);
-      EXPECT_EQ(several[i].keys, one[i].keys) << stages << " stages x " << replicas << " replicas";
+    for (const tests::Cut cut : {tests::Cut::one_range, tests::Cut::two_ranges}) {
+      if (stages == 1 && cut == tests::Cut::two_ranges) continue;
+      const auto several = collect(rows, stages, replicas, cut);
+      ASSERT_EQ(several.size(), 2U);
+      for (std::size_t i = 0; i < 2; ++i) {
+        EXPECT_EQ(several[i].layer, one[i].layer);
+        EXPECT_TRUE(several[i].keys == one[i].keys)
+            << stages << " stages x " << replicas << " replicas, "
+            << (cut == tests::Cut::one_range ? "one range a stage" : "two ranges a stage");
+      }
     }
   }
 }

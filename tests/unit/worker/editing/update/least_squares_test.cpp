@@ -266,9 +266,9 @@ TEST_P(LeastSquares, AnUpdateLeavesProtectedKeysAloneTheMoreTheLargerTheirWeight
       return at::mm(update, kept.to(torch::kFloat).to(torch::kDouble)).norm().item<double>();
     };
     const double without = effect(prior()), some = effect(with_protection(prior(), kept, 10.0)),
-                 large = effect(with_protection(prior(), kept, 1e8));
+                 large = effect(with_protection(prior(), kept, 1e6));
     EXPECT_LT(some, 0.5 * without) << null_space;
-    EXPECT_LT(large, 1e-5 * without) << null_space;
+    EXPECT_LT(large, 1e-4 * without) << null_space;
   }
 }
 
