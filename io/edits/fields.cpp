@@ -172,8 +172,11 @@ std::vector<Neighbor> neighbors(const json& record, std::string_view prompt_key,
     add_texts_in(given, answer_key, others);
     std::erase(others, result.back().answer);
   };
-  if (!prompts.is_array()) {
-    add(prompts, answers);
+  // The answers of one prompt in a list of its own may be a flat list of aliases.
+  const bool is_one_with_aliases = aliases == Aliases::kept && prompts.is_array() && prompts.size() == 1 &&
+                                   answers.is_array() && answers.size() > 1;
+  if (!prompts.is_array() || is_one_with_aliases) {
+    add(prompts.is_array() ? prompts.front() : prompts, answers);
     return result;
   }
   if (!answers.is_null() && (!answers.is_array() || answers.size() != prompts.size())) {

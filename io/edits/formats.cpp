@@ -154,25 +154,25 @@ std::vector<Neighbor> read_prompts_by_kind(const json& record, const char* key, 
   return result;
 }
 
+// Reads consequences by `read`. Only evaluations need them, so what cannot be read is left out and ends no edit.
+template <class Read>
+std::vector<Neighbor> consequences(Read read) {
+  try {
+    return read();
+  } catch (const BadRecord&) {
+    return {};
+  }
+}
+
 // Reads EasyEdit's `portability`: by kind as `locality`, or the one question that its earlier files
 // ("..._portability_gpt4.json") add to the fields of MEND and CounterFact.
 std::vector<Neighbor> read_portability(const json& record) {
-  const auto portability = record.find("portability");
-  if (portability != record.end() && portability->is_object() && portability->contains("New Question"))
-    return neighbors(*portability, "New Question", "New Answer", "", Aliases::kept);
-  return read_prompts_by_kind(record, "portability", "", Aliases::kept);
-}
-
-Edit read_counterfact(const json& record) {
-  const auto rewrite = record.find("requested_rewrite");
-  if (rewrite == record.end()) throw BadRecord("field 'requested_rewrite' is missing");
-  Edit edit = read_rewrite(*rewrite);
-  edit.paraphrases = prompt_list(record, "paraphrase_prompts");
-  for (std::string& prompt : prompt_list(record, "neighborhood_prompts")) {
-    if (!edit.ground_truth.empty()) edit.neighborhood.push_back({std::move(prompt), edit.ground_truth});
-  }
-  edit.portability = read_portability(record);
-  return edit;
+  return consequences([&] {
+    const auto portability = record.find("portability");
+    if (portability != record.end() && portability->is_object() && portability->contains("New Question"))
+      return neighbors(*portability, "New Question", "New Answer", "", Aliases::kept);
+    return read_prompts_by_kind(record, "portability", "", Aliases::kept);
+  });
 }
 
 // Reads what is asked over several hops, which follows from all rewrites of a case together. Its hops are no
@@ -196,7 +196,7 @@ Edit read_mquake(const json& record, std::size_t index) {
   const json& rewrite = record["requested_rewrite"][index];
   Edit edit = read_rewrite(rewrite);
   edit.paraphrases = prompt_list(rewrite, "question");
-  edit.portability = multi_hop_questions(record);
+  edit.portability = consequences([&] { return multi_hop_questions(record); });
   return edit;
 }
 
@@ -234,7 +234,8 @@ Edit read_easyedit(const json& record) {
   edit.paraphrases = prompt_list(record, record.contains("rephrase_prompt") ? "rephrase_prompt" : "rephrase");
   edit.neighborhood = neighbors(record, "locality_prompt", "locality_ground_truth", "");
   append(edit.neighborhood, read_prompts_by_kind(record, "locality", edit.ground_truth, Aliases::left_out));
-  edit.portability = neighbors(record, "portability_prompt", "portability_ground_truth", "", Aliases::kept);
+  edit.portability = consequences(
+      [&] { return neighbors(record, "portability_prompt", "portability_ground_truth", "", Aliases::kept); });
   append(edit.portability, read_portability(record));
   return edit;
 }

@@ -371,10 +371,23 @@ struct SubjectMomentsWriter::Content {
   std::size_t added = 0;
 };
 
+namespace {
+
+std::size_t bytes_of_moments(const StatisticsFile& file) {
+  std::size_t bytes = 0;
+  for (const std::int64_t layer : file.layers()) {
+    const auto width = static_cast<std::size_t>(file.moment_rows(layer, 0, 0).columns);
+    bytes += width * width * sizeof(float);
+  }
+  return bytes;
+}
+
+}  // namespace
+
 SubjectMomentsWriter::SubjectMomentsWriter(const std::filesystem::path& path, const SubjectRows& rows) {
   StatisticsFile before = StatisticsFile::load(path);
   check(!before.subjects(), "second moments of subjects are added once");
-  hdf5::NewFile file(path);
+  hdf5::NewFile file(path, 2 * bytes_of_moments(before));
   Group& root = file.root();
   write_head(root, StatisticsState::finished, before.fingerprint(), before.tokens());
   root.set_attribute("subjects", rows.list);

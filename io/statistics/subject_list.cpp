@@ -69,7 +69,10 @@ std::vector<std::string> subjects_of_relation(const json& record, std::string_vi
 }  // namespace
 
 bool names_subjects(const json& record) {
-  return record.is_object() && (record.contains("subject") || !field_of(record, relation_fields).empty());
+  if (!record.is_object()) return false;
+  const auto subject = record.find("subject");
+  const bool has_subject = subject != record.end() && !subject->is_null() && *subject != "";
+  return has_subject || !field_of(record, relation_fields).empty();
 }
 
 std::vector<SubjectPrompt> subject_prompts_of(const json& record, const std::string& where) {

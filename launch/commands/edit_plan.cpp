@@ -65,9 +65,8 @@ coordinator::RunPlan plan_edit(const EditOptions& options, const io::ModelDirect
   }
   const io::Hparams hparams =
       requested_hparams(options.hparams, options.assignments, method, model.config(), session);
-  const auto sets_weight = [](const std::string& assignment) { return assignment.starts_with("protect_weight="); };
-  if (options.protect.empty() && std::ranges::any_of(options.assignments, sets_weight) && session.is_root())
-    spdlog::warn("--set protect_weight has no effect here: it is for --protect");
+  if (options.protect.empty() && hparams.protect_weight != io::Hparams{}.protect_weight && session.is_root())
+    spdlog::warn("protect_weight has no effect here: it is for --protect");
   return {.record = {.model = absolute_path(model.path()),
                      .edits = absolute_paths(options.edits),
                      .format = options.format.value_or("auto"),

@@ -187,6 +187,11 @@ TEST_F(Mistakes, TaskThatIsUnknownTwiceThereOrNotOfTheBaseline) {
   folder.write("before.json", program(eval + "--tasks known=other.json --json").out);
   expect_refused(eval + "--tasks known=known.json --baseline before.json", {"same 40 questions", "before.json"});
   expect_refused(eval + "--tasks known=known.json --baseline known.json", {"report of 'anchorage eval --json'"});
+  auto beyond = nlohmann::json::parse(program(eval + "--tasks known=other.json --json").out);
+  beyond["tasks"]["known"]["answered"] = {7};
+  folder.write("beyond.json", beyond.dump());
+  expect_refused(eval + "--tasks known=other.json --baseline beyond.json",
+                 {"answered questions from 0 to 0", "found 7"});
 }
 
 TEST_F(Mistakes, ABaselineOfOtherGenerations) {

@@ -1,6 +1,7 @@
 #include "worker/evaluation/bootstrap.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "io/error.hpp"
@@ -22,7 +23,7 @@ std::optional<Interval> bootstrap(std::size_t units, const FigureOf& figure_of) 
   std::vector<double> figures;
   for (int i = 0; i < resamples; ++i) {
     for (std::size_t& unit : sample) unit = draw_below(units, random);
-    if (const auto figure = figure_of(sample)) figures.push_back(*figure);
+    if (const auto figure = figure_of(sample); figure && std::isfinite(*figure)) figures.push_back(*figure);
   }
   if (2 * figures.size() < resamples) return std::nullopt;
   std::ranges::sort(figures);

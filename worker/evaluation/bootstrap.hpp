@@ -30,7 +30,7 @@ std::size_t draw_below(std::size_t count, std::mt19937_64& random);
 using FigureOf = std::function<std::optional<double>(std::span<const std::size_t> units)>;
 
 // Returns the interval of a figure of `units` units; nothing for fewer than two, or where fewer than half of the
-// samples have the figure. Samples without it do not count.
+// samples have a finite figure. Samples without one do not count.
 std::optional<Interval> bootstrap(std::size_t units, const FigureOf& figure_of);
 
 // Of the mean of the values, one per unit.

@@ -2,6 +2,8 @@
 
 #include <torch/utils.h>
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <map>
 
 #include "worker/evaluation/completion.hpp"
@@ -11,45 +13,40 @@ namespace {
 
 constexpr std::int64_t questions_per_pass = 8;  // the unit of work: independent of the number of ranks
 
-std::size_t most_choices(std::span<const io::ChoiceQuestion> questions) {
-  std::size_t most = 0;
-  for (const io::ChoiceQuestion& question : questions) most = std::max(most, question.choices.size());
-  return most;
-}
-
-// Returns [questions, 2 * choices] f64: of each choice the log-probability, and whether greedy decoding writes it.
-// NaN where a question has fewer choices or cannot be asked.
+// Returns [questions, 1 + 2 * choices] f64: whether each could be asked, and of each choice the log-probability and
+// whether greedy decoding writes it.
 torch::Tensor ask_at_once(const Transformer& model, const PromptBuilder& prompts,
-                          std::span<const io::ChoiceQuestion> questions, std::size_t choices) {
+                          std::span<const io::ChoiceQuestion> questions) {
   std::vector<Completion> completions;
   for (const io::ChoiceQuestion& question : questions) {
     for (const std::string& choice : question.choices)
       completions.push_back(completion_of(prompts, question.prompt, choice, " "));
   }
   const auto scores = PendingScores::where_possible(model, completions).take();
-  auto table = torch::full({std::ssize(questions), static_cast<std::int64_t>(choices), 2}, NAN, torch::kDouble);
-  auto row = table.accessor<double, 3>();
+  std::vector<double> table;
   std::size_t next = 0;
-  for (std::size_t q = 0; q < questions.size(); ++q) {
-    const auto own = std::span(scores).subspan(next, questions[q].choices.size());
+  for (const io::ChoiceQuestion& question : questions) {
+    const auto own = std::span(scores).subspan(next, question.choices.size());
     next += own.size();
-    if (!std::ranges::all_of(own, &CompletionScore::is_scored)) continue;
-    for (std::size_t c = 0; c < own.size(); ++c) {
-      auto cell = row[static_cast<std::int64_t>(q)][static_cast<std::int64_t>(c)];
-      cell[0] = -own[c].mean_nll() * static_cast<double>(own[c].log_probabilities.size());
-      cell[1] = own[c].all_argmax() ? 1 : 0;
+    const bool is_asked = std::ranges::all_of(own, &CompletionScore::is_scored);
+    table.push_back(is_asked ? 1 : 0);
+    for (const CompletionScore& score : own) {
+      table.push_back(is_asked ? -score.mean_nll() * static_cast<double>(score.log_probabilities.size()) : 0);
+      table.push_back(is_asked && score.all_argmax() ? 1 : 0);
     }
   }
-  return table.flatten(1);
+  return torch::tensor(table, torch::kDouble).view({std::ssize(questions), -1});
 }
 
 ChoiceAnswer answer_of(const io::ChoiceQuestion& question, const torch::Tensor& row) {
   ChoiceAnswer answer{.right = question.answer, .log_probabilities = {}, .greedy = std::nullopt};
   const double* cells = row.const_data_ptr<double>();
-  if (std::isnan(cells[0])) return answer;
+  if (cells[0] == 0) return answer;
   for (std::size_t c = 0; c < question.choices.size(); ++c) {
-    answer.log_probabilities.push_back(cells[2 * c]);
-    if (cells[2 * c + 1] != 0 && !answer.greedy) answer.greedy = c;
+    const double log_probability = cells[1 + 2 * c];
+    const bool is_number = !std::isnan(log_probability);
+    answer.log_probabilities.push_back(is_number ? log_probability : -std::numeric_limits<double>::infinity());
+    if (is_number && cells[2 + 2 * c] != 0 && !answer.greedy) answer.greedy = c;
   }
   return answer;
 }
@@ -62,14 +59,18 @@ std::string first_rejection(const Transformer& model, const PromptBuilder& promp
   return "";
 }
 
-bool has_two_choices(const ChoiceAnswer& answer) {
-  return !answer.is_asked() || answer.log_probabilities.size() == 2;
+// log P(first) - log P(second); 0 where the model gives neither a number.
+double difference(const ChoiceAnswer& answer) {
+  const double first = answer.log_probabilities[0], second = answer.log_probabilities[1];
+  return first == second ? 0 : first - second;
 }
 
 }  // namespace
 
-std::size_t ChoiceAnswer::likeliest() const {
-  return static_cast<std::size_t>(std::ranges::max_element(log_probabilities) - log_probabilities.begin());
+std::optional<std::size_t> ChoiceAnswer::likeliest() const {
+  const auto largest = std::ranges::max_element(log_probabilities);
+  if (largest == log_probabilities.end() || std::isinf(*largest)) return std::nullopt;
+  return static_cast<std::size_t>(largest - log_probabilities.begin());
 }
 
 std::int64_t ChoiceAnswers::asked() const {
@@ -84,22 +85,22 @@ std::optional<double> ChoiceAnswers::decided() const {
 }
 
 std::optional<Estimate> ChoiceAnswers::area_under_curve() const {
-  if (!std::ranges::all_of(answers, has_two_choices)) return std::nullopt;
+  if (choices != 2) return std::nullopt;
   std::vector<double> of_first, of_second;
   for (const ChoiceAnswer& answer : answers) {
     if (!answer.is_asked()) continue;
-    (answer.right == 0 ? of_first : of_second).push_back(answer.log_probabilities[0] - answer.log_probabilities[1]);
+    (answer.right == 0 ? of_first : of_second).push_back(difference(answer));
   }
   return worker::area_under_curve(of_first, of_second);
 }
 
 std::optional<double> ChoiceAnswers::matthews_correlation() const {
-  if (asked() == 0 || !std::ranges::all_of(answers, has_two_choices)) return std::nullopt;
+  if (asked() == 0 || choices != 2) return std::nullopt;
   Confusion confusion;
   for (const ChoiceAnswer& answer : answers) {
-    if (!answer.is_asked()) continue;
+    if (!answer.likeliest()) continue;
     const bool is_right = answer.likeliest() == answer.right;
-    if (answer.likeliest() == 0) {
+    if (answer.likeliest() == 0u) {
       ++(is_right ? confusion.true_positives : confusion.false_positives);
     } else {
       ++(is_right ? confusion.true_negatives : confusion.false_negatives);
@@ -121,13 +122,14 @@ std::optional<double> ChoiceAnswers::chance() const {
 
 ChoiceAnswers ask(const Transformer& model, const PromptBuilder& prompts,
                   std::span<const io::ChoiceQuestion> questions, const Communicators& ranks) {
-  const std::size_t choices = most_choices(questions);
-  std::vector<torch::Tensor> own = {torch::empty({0, static_cast<std::int64_t>(2 * choices)}, torch::kDouble)};
+  ChoiceAnswers answers;
+  if (!questions.empty()) answers.choices = questions.front().choices.size();
+  const auto columns = static_cast<std::int64_t>(1 + 2 * answers.choices);
+  std::vector<torch::Tensor> own = {torch::empty({0, columns}, torch::kDouble)};
   for (const auto& group : own_groups(ranks, std::ssize(questions), questions_per_pass))
-    own.push_back(ask_at_once(model, prompts, part_of(questions, group), choices));
+    own.push_back(ask_at_once(model, prompts, part_of(questions, group)));
   model.stages.deliver();
   const auto rows = ranks.device.all_gather(at::cat(own).to(model.device()), "gather choices").cpu();
-  ChoiceAnswers answers;
   for (std::size_t i = 0; i < questions.size(); ++i) {
     answers.answers.push_back(answer_of(questions[i], rows[static_cast<std::int64_t>(i)]));
     if (answers.answers.back().is_asked() || !answers.rejection.empty()) continue;

@@ -15,7 +15,8 @@
 
 namespace anchorage::worker {
 
-// What a model says to one question. Log-probabilities are natural logarithms, summed over an answer's tokens.
+// What a model says to one question. Log-probabilities are natural logarithms, summed over an answer's tokens; that
+// of an answer that the model gives no number is minus infinity.
 struct ChoiceAnswer {
   std::size_t right = 0;
   std::vector<double> log_probabilities;  // one of each choice; none where the question could not be asked
@@ -23,12 +24,13 @@ struct ChoiceAnswer {
       greedy;  // the choice that greedy decoding writes; nothing where it writes another text
 
   bool is_asked() const { return !log_probabilities.empty(); }
-  // The choice of the largest log-probability, the first of equals.
-  std::size_t likeliest() const;
+  // The choice of the largest log-probability, the first of equals; nothing where no choice has a number.
+  std::optional<std::size_t> likeliest() const;
 };
 
 struct ChoiceAnswers {
   std::vector<ChoiceAnswer> answers;  // one per question
+  std::size_t choices = 0;            // of each question
   std::string rejection;              // why the first that could not be asked cannot be
 
   std::int64_t asked() const;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <vector>
 
@@ -13,7 +14,9 @@ std::optional<Estimate> mean_of(std::span<const double> values) {
   const double mean = std::accumulate(values.begin(), values.end(), 0.0) / n;
   double squares = 0;
   for (const double value : values) squares += (value - mean) * (value - mean);
-  return Estimate{.value = mean, .error = values.size() < 2 ? 0 : std::sqrt(squares / (n - 1) / n)};
+  return Estimate{
+      .value = mean,
+      .error = values.size() < 2 ? std::numeric_limits<double>::infinity() : std::sqrt(squares / (n - 1) / n)};
 }
 
 std::optional<Estimate> area_under_curve(std::span<const double> positives, std::span<const double> negatives) {

@@ -15,7 +15,7 @@ struct Estimate {
   bool operator==(const Estimate&) const = default;
 };
 
-// Returns the mean, with its error; nothing of no values, an error of 0 of one.
+// Returns the mean, with its error, which is infinite for one value; nothing of no values.
 std::optional<Estimate> mean_of(std::span<const double> values);
 
 // Returns the area under the receiver operating characteristic: the probability that one of `positives` is larger

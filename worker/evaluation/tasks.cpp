@@ -108,7 +108,7 @@ std::vector<Figure> figures(const OpenAnswers& answers) {
 
 std::optional<Interval> interval_of_area(const std::vector<ChoiceAnswer>& asked) {
   return bootstrap(asked.size(), [&](std::span<const std::size_t> questions) -> std::optional<double> {
-    ChoiceAnswers sample;
+    ChoiceAnswers sample{.answers = {}, .choices = 2, .rejection = {}};
     for (const std::size_t question : questions) sample.answers.push_back(asked[question]);
     const auto area = sample.area_under_curve();
     return area ? std::optional(area->value) : std::nullopt;
@@ -124,8 +124,12 @@ std::vector<Figure> figures(const ChoiceAnswers& answers) {
     greedy.push_back(answer.greedy == answer.right ? 1 : 0);
   }
   std::vector<Figure> figures;
-  if (const auto area = answers.area_under_curve())
-    figures.push_back({.name = "auc", .estimate = area, .interval = interval_of_area(asked), .chance = 0.5});
+  if (answers.choices == 2) {
+    figures.push_back({.name = "auc",
+                       .estimate = answers.area_under_curve(),
+                       .interval = interval_of_area(asked),
+                       .chance = 0.5});
+  }
   figures.push_back(mean_figure("accuracy", likeliest, answers.chance()));
   figures.push_back(mean_figure("greedy", greedy, answers.chance()));
   return figures;
@@ -166,6 +170,26 @@ LeftOutQuestions left_out(const ChoiceAnswers& answers) {
 }
 LeftOutQuestions left_out(const GeneratedAnswers& answers) {
   return left_out_in(answers.texts, answers.rejection);
+}
+
+// Refuses what a report says of another file, another number of questions, or after other examples. Throws json's
+// own exceptions for values of other types.
+template <class Refuse>
+void require_same_questions(const EvaluationTask& task, const nlohmann::json& before, const Refuse& refuse) {
+  const bool is_scored = std::holds_alternative<std::vector<OpenQuestion>>(task.questions);
+  if (before.value("questions", -1) != task.size() || before.value("file", "") != task.file_digest ||
+      (is_scored && !before.contains("answered"))) {
+    refuse(fmt::format("'{}' of the same {} questions", task.name, task.size()),
+           fmt::format("{} of another file or another number", before.value("questions", 0)));
+  }
+  if (before.value("shots", 0) != task.shots)
+    refuse(fmt::format("'{}' after {} examples", task.name, task.shots),
+           fmt::format("{}", before.value("shots", 0)));
+  if (!is_scored) return;
+  for (const std::int64_t number : before.at("answered")) {
+    if (number < 0 || number >= task.size())
+      refuse(fmt::format("answered questions from 0 to {}", task.size() - 1), std::to_string(number));
+  }
 }
 
 }  // namespace
@@ -223,16 +247,10 @@ Baseline::Baseline(const std::filesystem::path& report, std::span<const Evaluati
   tasks_ = document.value("tasks", nlohmann::json::object());
   for (const EvaluationTask& task : tasks) {
     if (!tasks_.contains(task.name)) refuse(fmt::format("the task '{}'", task.name), "none of that name");
-    const auto& before = tasks_[task.name];
-    const bool is_scored = std::holds_alternative<std::vector<OpenQuestion>>(task.questions);
-    if (before.value("questions", -1) != task.size() || before.value("file", "") != task.file_digest ||
-        (is_scored && !before.contains("answered"))) {
-      refuse(fmt::format("'{}' of the same {} questions", task.name, task.size()),
-             fmt::format("{} of another file or another number", before.value("questions", 0)));
-    }
-    if (before.value("shots", 0) != task.shots) {
-      refuse(fmt::format("'{}' after {} examples", task.name, task.shots),
-             fmt::format("{}", before.value("shots", 0)));
+    try {
+      require_same_questions(task, tasks_[task.name], refuse);
+    } catch (const nlohmann::json::exception&) {
+      refuse(fmt::format("figures of '{}' as 'anchorage eval --json' has them", task.name), "others");
     }
   }
 }
@@ -257,8 +275,13 @@ std::vector<KeptFigure> Baseline::kept(const EvaluationTask& task, std::span<con
     const auto value = number(figure.name), error = number(figure.name + "_error");
     if (!value || !error || !figure.estimate) continue;
     own.share = kept_above_chance({*value, *error}, *figure.estimate, number(figure.name + "_chance").value_or(0));
+    own.was_at_chance = !own.share;
   }
   return kept;
+}
+
+std::int64_t Baseline::left_out(const EvaluationTask& task) const {
+  return tasks_.at(task.name).value("left_out", std::int64_t{0});
 }
 
 }  // namespace anchorage::worker

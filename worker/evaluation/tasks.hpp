@@ -78,21 +78,25 @@ struct Kept {
   }
 };
 
-// What is left of one figure: (now - chance) / (before - chance). Nothing where it was at chance before.
+// What is left of one figure: (now - chance) / (before - chance). Nothing where it was at chance before, or was not
+// measured before or now.
 struct KeptFigure {
   std::string name;
   std::optional<double> share;
+  bool was_at_chance = false;
 };
 
 // The results of an earlier report on the same tasks.
 class Baseline {
  public:
-  // Throws io::UserError when the file is not a report of `eval --json`, or does not have these tasks on the
-  // same questions.
+  // Throws io::UserError when the file is not a report of `eval --json`, or does not have these tasks on the same
+  // questions.
   Baseline(const std::filesystem::path& report, std::span<const EvaluationTask> tasks);
 
   Kept kept(const EvaluationTask& task, const OpenAnswers& now) const;
   std::vector<KeptFigure> kept(const EvaluationTask& task, std::span<const Figure> now) const;
+  // How many of the task's questions could not be asked before.
+  std::int64_t left_out(const EvaluationTask& task) const;
 
  private:
   nlohmann::json tasks_;

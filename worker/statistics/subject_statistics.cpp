@@ -44,6 +44,8 @@ void write(const KeySums& sums, std::int64_t rows, const std::string& list, cons
            const Communicators& ranks) {
   std::optional<io::SubjectMomentsWriter> file;
   if (ranks.is_root()) file.emplace(statistics, io::SubjectRows{.list = list, .rows = rows});
+  // Rank 0 has read the file, layer by layer, for its digest.
+  ranks.world.barrier("statistics file read", sharding::Timeout::steps(std::ssize(sums.layers()) + 1));
   for (const std::int64_t layer : sums.layers()) {
     const auto sum = sums.on_root(layer);
     if (file) file->add(mean_moment(layer, sum, rows));

@@ -46,6 +46,12 @@ int run(const Options& options, Session& session) {
                          .where = "eval",
                          .remedy = "say what is to be evaluated"});
   }
+  if (!options.baseline.empty() && options.tasks.empty() && !options.generate) {
+    throw io::UserError({.expected = "--tasks or --generate, whose answers a baseline is compared with",
+                         .found = "neither",
+                         .where = "--baseline",
+                         .remedy = "name what the report measured, or leave --baseline out"});
+  }
   // Reads all files before the model, to report a mistake at once.
   io::EditsFile file;
   if (options.edits) file = read_first_edits(*options.edits, options.format, options.limit);

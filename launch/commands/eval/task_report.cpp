@@ -65,16 +65,20 @@ void add_kept(Report& report, const worker::EvaluationTask& task, const worker::
 }
 
 template <typename Answers>
-void add_kept(Report& report, const worker::EvaluationTask& task, const Answers&,
+void add_kept(Report& report, const worker::EvaluationTask& task, const Answers& answers,
               std::span<const worker::Figure> figures, const worker::Baseline& baseline) {
   std::vector<std::string> texts;
   nlohmann::json& document = report.document["tasks"][task.name]["kept"];
   for (const worker::KeptFigure& kept : baseline.kept(task, figures)) {
     document[kept.name] = number_or_null(kept.share);
-    texts.push_back(kept.share ? fmt::format("{} {:.3f}", kept.name, *kept.share)
-                               : fmt::format("{} was at chance", kept.name));
+    texts.push_back(kept.was_at_chance ? fmt::format("{} was at chance", kept.name)
+                                       : fmt::format("{} {}", kept.name, number_or_dash(kept.share)));
   }
   report.table += fmt::format("; kept above chance: {}", fmt::join(texts, ", "));
+  const std::int64_t before = baseline.left_out(task), now = worker::left_out_of(answers).count;
+  if (before == now) return;
+  spdlog::warn("{}: {} questions could not be asked before and {} now: what is kept compares other questions",
+               task.name, before, now);
 }
 
 }  // namespace

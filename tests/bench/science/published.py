@@ -8,6 +8,7 @@ specificity (neighborhood), in percent as published. Options of compare.py chang
 --dtype, --edits for CounterFact's own file with its ten neighbors a record, --number for a first look.
 """
 
+import argparse
 import csv
 import subprocess
 import sys
@@ -52,26 +53,30 @@ def table_of(model: str, rows: list[dict]) -> str:
 
 
 def main() -> None:
-    if len(sys.argv) < 2 or sys.argv[1] not in PUBLISHED or "--out" not in sys.argv:
-        raise SystemExit(__doc__)
-    model, given = sys.argv[1], sys.argv[2:]
-    defaults = {
-        "--methods": ",".join(METHODS),
-        "--number": "2000",
-        "--every": "2000",
-        "--batch": "100",
-        "--statistics-tokens": "100000",
-        "--hparams": str(HPARAMS / f"{model}.yaml"),
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", choices=PUBLISHED)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--number", type=int, default=2000)
+    parser.add_argument("--every", type=int, help="the number of edits where not given")
+    parser.add_argument("--batch", type=int, default=100)
+    parser.add_argument("--methods", default=",".join(METHODS))
+    parser.add_argument("--statistics-tokens", type=int, default=100_000)
+    parser.add_argument("--hparams", type=Path)
+    given, others = parser.parse_known_args()
+    options = {
+        "--out": given.out,
+        "--number": given.number,
+        "--every": given.every or given.number,
+        "--batch": given.batch,
+        "--methods": given.methods,
+        "--statistics-tokens": given.statistics_tokens,
+        "--hparams": given.hparams or HPARAMS / f"{given.run}.yaml",
     }
-    command = [sys.executable, str(HERE / "compare.py")]
-    for option, value in defaults.items():
-        if option not in given:
-            command += [option, value]
-    subprocess.run(command + given, check=True)
-    out = Path(given[given.index("--out") + 1])
-    with (out / "results.csv").open(encoding="utf-8") as file:
-        table = table_of(model, list(csv.DictReader(file)))
-    write_whole(out / "published.md", table)
+    command = [sys.executable, HERE / "compare.py", *(word for pair in options.items() for word in pair), *others]
+    subprocess.run([str(word) for word in command], check=True)
+    with (given.out / "results.csv").open(encoding="utf-8") as file:
+        table = table_of(given.run, list(csv.DictReader(file)))
+    write_whole(given.out / "published.md", table)
     print(table)
 
 

@@ -112,12 +112,13 @@ def what_was_not_measured_is_shown() -> None:
 
 
 def curves_meet_at_equal_match() -> None:
-    def row(weight: int, match: float, kept: float) -> dict:
+    def row(weight: int, match: float | None, kept: float) -> dict:
         return {"method": f"eac+mom2_update_weight={weight}", "edits": 9, "efficacy_accuracy": match, "kept": kept}
 
     curve = [row(1, 0.9, 0.5), row(2, 0.8, 0.7), row(3, 0.7, 0.8)]
     assert abs(at_match(curve, 0.85, "kept") - 0.6) < 1e-12
     assert at_match(curve, 0.95, "kept") is None
+    assert at_match([*curve, row(4, None, 0.9)], 0.85, "kept") is None
     assert family_of("eac+mom2_update_weight=3+rar=off") == "eac+rar=off"
     assert "| 0.75 | 0.750 |" in equal_match_lines(curve), equal_match_lines(curve)
     assert equal_match_lines(curve[:2]) == []

@@ -61,7 +61,10 @@ class Comparison:
         if not path.exists():
             write_whole(path, json.dumps(settings, indent=1))
         found = json.loads(path.read_text())
-        changed = [key for key in settings if found.get(key) != settings[key]]
+        # What was begun before these were settings measured no sentiment and let no model write.
+        found = {"sentiment_items": "0", "generate": "False"} | found
+        unknown = {"sentiment", "subjects"} - found.keys()
+        changed = [key for key in settings if key not in unknown and found.get(key) != settings[key]]
         if changed:
             raise SystemExit(f"error: {path} has another {', '.join(changed)}; choose another --out")
 

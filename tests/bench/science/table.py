@@ -94,9 +94,10 @@ def family_of(method: str) -> str:
 
 def at_match(curve: list[dict], match: float, measure: str) -> float | None:
     """The measure where the curve has this exact match: on the line between the two states next to it; None outside."""
-    points = sorted((row["efficacy_accuracy"], row[measure]) for row in curve)
+    points = [(row["efficacy_accuracy"], row[measure]) for row in curve]
     if any(value is None for point in points for value in point):
         return None
+    points.sort()
     for (left, before), (right, after) in zip(points, points[1:]):
         if left <= match <= right:
             return before if left == right else before + (after - before) * (match - left) / (right - left)

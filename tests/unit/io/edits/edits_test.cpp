@@ -218,6 +218,20 @@ TEST(Edits, KnowEditZsreTakesTheRephrasing) {
   EXPECT_THAT(file.edits.at(0).paraphrases, ElementsAre("What family are Epaspidoceras?"));
 }
 
+TEST(EasyEditFormat, WhatOfPortabilityCannotBeReadEndsNoEdit) {
+  const auto portability_of = [](const std::string& portability) {
+    return only_edit(
+               R"({"subject": "Watts", "prompt": "Watts attended", "target_new": "Michigan", "portability": )" +
+               portability + "}")
+        .portability;
+  };
+  EXPECT_THAT(portability_of(R"("none")"), IsEmpty());
+  EXPECT_THAT(portability_of(R"([{"prompt": "a", "ground_truth": 3.5}])"), IsEmpty());
+  EXPECT_THAT(portability_of(R"([{"prompt": ["a", "b"], "ground_truth": ["x"]}])"), IsEmpty());
+  EXPECT_THAT(portability_of(R"([{"prompt": ["a"], "ground_truth": ["Rome", "Roma"]}])"),
+              ElementsAre(Neighbor{"a", "Rome", {"Roma"}}));
+}
+
 // The question that EasyEdit's "..._portability_gpt4.json" add to records of MEND's ZsRE and of CounterFact.
 TEST(Edits, PortabilityOfEasyEditsEarlierFilesIsOneQuestion) {
   const std::string portability =

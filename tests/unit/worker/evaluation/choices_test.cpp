@@ -87,7 +87,7 @@ TEST_F(Choices, AreTheSameOnAnyNumberOfRanks) {
 }
 
 TEST_F(Choices, OfTwoClassesHaveAnAreaAndACorrelation) {
-  ChoiceAnswers answers;
+  ChoiceAnswers answers{.answers = {}, .choices = 2, .rejection = {}};
   const auto add = [&](std::size_t right, double first, double second) {
     answers.answers.push_back({.right = right, .log_probabilities = {first, second}, .greedy = {}});
   };
@@ -99,7 +99,7 @@ TEST_F(Choices, OfTwoClassesHaveAnAreaAndACorrelation) {
   EXPECT_DOUBLE_EQ(*answers.matthews_correlation(), (1.0 * 2 - 1 * 1) / std::sqrt(2.0 * 2 * 3 * 3));
   EXPECT_DOUBLE_EQ(*answers.chance(), 3.0 / 5);
   EXPECT_DOUBLE_EQ(*answers.decided(), 0);
-  answers.answers.push_back({.right = 0, .log_probabilities = {-1, -2, -3}, .greedy = {}});
+  answers.choices = 3;
   EXPECT_FALSE(answers.area_under_curve());
   EXPECT_FALSE(answers.matthews_correlation());
 }
@@ -112,9 +112,18 @@ TEST_F(Choices, ThatCannotBeScoredAreLeftOut) {
   EXPECT_FALSE(answers.answers[3].is_asked());
   EXPECT_THAT(answers.rejection, HasSubstr("positions"));
   const auto of_none = figures_of(answers_on(1, std::span(asked).subspan(3, 1)));
-  EXPECT_EQ(of_none.front().name, "accuracy");
-  EXPECT_FALSE(of_none.front().estimate);
-  EXPECT_FALSE(of_none.front().interval);
+  EXPECT_EQ(of_none.size(), 3u);
+  for (const Figure& figure : of_none) EXPECT_FALSE(figure.estimate || figure.interval) << figure.name;
+}
+
+// As where an edited model's logits overflow.
+TEST_F(Choices, ThatHaveNoNumberAreWrongAndAreNotLeftOut) {
+  model.final_norm.weight = model.final_norm.weight.to(torch::kFloat) * NAN;
+  const ChoiceAnswers answers = answers_on(2, questions());
+  EXPECT_EQ(answers.asked(), 40);
+  EXPECT_EQ(answers.rejection, "");
+  for (const Figure& figure : figures_of(answers))
+    EXPECT_EQ(figure.estimate->value, figure.name == "auc" ? 0.5 : 0);
 }
 
 }  // namespace

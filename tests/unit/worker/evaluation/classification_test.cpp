@@ -55,7 +55,8 @@ TEST(Classification, MeansHaveTheirErrors) {
   const auto mean = mean_of(std::vector<double>{1, 2, 4, 5});
   EXPECT_DOUBLE_EQ(mean->value, 3);
   EXPECT_DOUBLE_EQ(mean->error, std::sqrt(10.0 / 3 / 4));
-  EXPECT_EQ(mean_of(std::vector<double>{7}), (Estimate{.value = 7, .error = 0}));
+  EXPECT_EQ(mean_of(std::vector<double>{7})->value, 7);
+  EXPECT_FALSE(kept_above_chance(*mean_of(std::vector<double>{1}), {1, 0}, 0)) << "one question says nothing";
 }
 
 // The correlation of two sequences of zeros and ones, by Pearson's formula.
