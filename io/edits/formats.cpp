@@ -175,6 +175,18 @@ std::vector<Neighbor> read_portability(const json& record) {
   });
 }
 
+Edit read_counterfact(const json& record) {
+  const auto rewrite = record.find("requested_rewrite");
+  if (rewrite == record.end()) throw BadRecord("field 'requested_rewrite' is missing");
+  Edit edit = read_rewrite(*rewrite);
+  edit.paraphrases = prompt_list(record, "paraphrase_prompts");
+  for (std::string& prompt : prompt_list(record, "neighborhood_prompts")) {
+    if (!edit.ground_truth.empty()) edit.neighborhood.push_back({std::move(prompt), edit.ground_truth});
+  }
+  edit.portability = read_portability(record);
+  return edit;
+}
+
 // Reads what is asked over several hops, which follows from all rewrites of a case together. Its hops are no
 // consequences: each is a rewrite itself, or a fact that holds without one.
 std::vector<Neighbor> multi_hop_questions(const json& record) {

@@ -111,7 +111,7 @@ class ProgressWriter {
 void save_statistics(const std::filesystem::path& path, const Statistics& statistics);
 
 // Adds second moments of subjects to a finished file, of which everything else stays as it is. Reads one layer at a
-// time; the new file, 8 f^2 bytes a layer, is in memory until `commit` replaces the file at the path. That throws
+// time; the new file, 8 f^2 bytes per layer, is in memory until `commit` replaces the file at the path. That throws
 // SystemError when the disk refuses, and the earlier file stays.
 class SubjectMomentsWriter {
  public:
