@@ -26,8 +26,8 @@ bool is_word_character(UChar32 character) {
 }
 
 icu::UnicodeString lower_without_punctuation(std::string_view text) {
-  const auto size = static_cast<std::int32_t>(text.size());
-  auto lower = icu::UnicodeString::fromUTF8(icu::StringPiece(text.data(), size)).toLower(icu::Locale::getRoot());
+  const auto lower = icu::UnicodeString::fromUTF8({text.data(), static_cast<std::int32_t>(text.size())})
+                         .toLower(icu::Locale::getRoot());
   icu::UnicodeString kept;
   for (std::int32_t i = 0; i < lower.length(); i = lower.moveIndex32(i, 1)) {
     if (const UChar32 character = lower.char32At(i); !is_ascii_punctuation(character)) kept.append(character);

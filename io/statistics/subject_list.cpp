@@ -40,11 +40,10 @@ std::vector<std::string> templates_of(const json& record) {
   return templates;
 }
 
-// Returns the template of a relation, in which the subject's place must be marked: there is no subject to look for.
-const std::string& marked(const std::string& text) {
+// In the template of a relation the subject's place must be marked: there is no subject to look for.
+void require_mark(const std::string& text) {
   if (text.find("{}") == text.npos)
     throw BadRecord(fmt::format("template '{}' has no {{}} where the subject goes", text));
-  return text;
 }
 
 std::vector<std::string> subjects_of_relation(const json& record, std::string_view field) {
@@ -71,7 +70,8 @@ std::vector<std::string> subjects_of_relation(const json& record, std::string_vi
 bool names_subjects(const json& record) {
   if (!record.is_object()) return false;
   const auto subject = record.find("subject");
-  const bool has_subject = subject != record.end() && !subject->is_null() && *subject != "";
+  const bool has_subject = subject != record.end() && !subject->is_null() &&
+                           !(subject->is_string() && subject->get_ref<const std::string&>().empty());
   return has_subject || !field_of(record, relation_fields).empty();
 }
 
@@ -89,9 +89,10 @@ std::vector<SubjectPrompt> subject_prompts_of(const json& record, const std::str
   }
   const std::vector<std::string> subjects = subjects_of_relation(record, relation);
   const std::vector<std::string> templates = templates_of(record);
+  for (const std::string& text : templates) require_mark(text);
   for (std::size_t i = 0; i < subjects.size(); ++i) {
     for (std::size_t j = 0; j < std::min(templates_per_subject, templates.size()); ++j)
-      add(subjects[i], marked(templates[(i + j) % templates.size()]));
+      add(subjects[i], templates[(i + j) % templates.size()]);
   }
   return prompts;
 }

@@ -18,7 +18,8 @@ std::size_t draw_below(std::size_t count, std::mt19937_64& random) {
 
 std::optional<Interval> bootstrap(std::size_t units, const FigureOf& figure_of) {
   if (units < 2) return std::nullopt;
-  std::mt19937_64 random(0);
+  std::seed_seq seed{0};
+  std::mt19937_64 random(seed);
   std::vector<std::size_t> sample(units);
   std::vector<double> figures;
   for (int i = 0; i < resamples; ++i) {

@@ -76,7 +76,7 @@ std::string text_of(Measure measure, double value) {
 }
 
 std::string text_of(Measure measure, const Figure& figure) {
-  const std::string value = text_of(measure, figure.value);
+  std::string value = text_of(measure, figure.value);
   if (!figure.interval) return value;
   return fmt::format("{} ({} to {})", value, text_of(measure, figure.interval->low),
                      text_of(measure, figure.interval->high));

@@ -31,7 +31,8 @@ std::vector<double> values_without_pattern(int count) {
 
 TEST(Bootstrap, TheIntervalOfAMeanIsThatOfResampledMeans) {
   const std::vector<double> values = values_without_pattern(23);
-  std::mt19937_64 random(0);
+  std::seed_seq seed{0};
+  std::mt19937_64 random(seed);
   std::vector<double> means;
   for (int sample = 0; sample < 2000; ++sample) {
     double mean = 0;
