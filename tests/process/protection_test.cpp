@@ -125,7 +125,7 @@ TEST_F(Protection, ByAFileThatCannotBeUsedLeavesNoRunBehind) {
   expect_refused(runs.edit_arguments("run", "--protect suite.jsonl --set protect_weight=0"), {"protect_weight"});
   EXPECT_FALSE(std::filesystem::exists(runs.folder.path() / "run"));
   const Execution unused = edit("run", "--set protect_weight=3");
-  EXPECT_THAT(unused.err, HasSubstr("--set protect_weight has no effect here: it is for --protect"));
+  EXPECT_THAT(unused.err, HasSubstr("warning protect_weight has no effect here: it is for --protect"));
 }
 
 TEST_F(Protection, OfOtherFactsThanTheRunBeganWithIsRefused) {
