@@ -19,6 +19,7 @@
 #include "launch/program/model_findings.hpp"
 #include "launch/program/number_checks.hpp"
 #include "launch/program/opened_model.hpp"
+#include "launch/program/progress_line.hpp"
 #include "worker/statistics/key_statistics.hpp"
 #include "worker/statistics/subject_statistics.hpp"
 
@@ -154,9 +155,8 @@ worker::SubjectSummary collect_subjects(const io::SubjectList& list, const std::
   if (file.has_subjects_of(list.digest)) return {.rows = file.subjects()->rows};
   const OpenedModel& opened = model.open();
   const worker::PromptBuilder prompts(opened.tokenizer, opened.directory.config().vocabulary);
-  const auto progress = [&](std::int64_t done) {
-    spdlog::info("{} of {} prompts about subjects", done, list.prompts.size());
-  };
+  ProgressLine line("second moments at subjects", std::ssize(list.prompts), "prompts", session);
+  const auto progress = [&](std::int64_t done) { line.advance_to(done); };
   return worker::collect_subject_moments(opened.transformer, prompts, list, path, session.communicators(),
                                          progress);
 }
