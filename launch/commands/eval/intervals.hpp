@@ -19,7 +19,7 @@ inline nlohmann::json interval_or_null(const std::optional<worker::Interval>& in
 // Returns the figure alone where it has no interval, "-" where it was not measured.
 inline std::string with_interval(const std::optional<double>& measured,
                                  const std::optional<worker::Interval>& interval, int decimals = 3) {
-  const std::string figure = number_or_dash(measured, decimals);
+  std::string figure = number_or_dash(measured, decimals);
   if (!measured || !interval) return figure;
   return fmt::format("{} [{:.{}f}, {:.{}f}]", figure, interval->low, decimals, interval->high, decimals);
 }

@@ -108,7 +108,7 @@ void add_task(Report& report, const worker::EvaluationTask& task, const worker::
         if (baseline) add_kept(report, task, of_kind, figures, *baseline);
       },
       answers);
-  report.table += "\n";
+  report.table += '\n';
 }
 
 void log_left_out(const worker::EvaluationTask& task, const worker::TaskAnswers& answers) {
