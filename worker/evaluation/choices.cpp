@@ -59,18 +59,17 @@ std::string first_rejection(const Transformer& model, const PromptBuilder& promp
   return "";
 }
 
-// log P(first) - log P(second); 0 where the model gives neither a number.
-double difference(const ChoiceAnswer& answer) {
-  const double first = answer.log_probabilities[0], second = answer.log_probabilities[1];
-  return first == second ? 0 : first - second;
-}
-
 }  // namespace
 
 std::optional<std::size_t> ChoiceAnswer::likeliest() const {
   const auto largest = std::ranges::max_element(log_probabilities);
   if (largest == log_probabilities.end() || std::isinf(*largest)) return std::nullopt;
   return static_cast<std::size_t>(largest - log_probabilities.begin());
+}
+
+double ChoiceAnswer::difference() const {
+  const double first = log_probabilities[0], second = log_probabilities[1];
+  return first == second ? 0 : first - second;
 }
 
 std::int64_t ChoiceAnswers::asked() const {
@@ -89,7 +88,7 @@ std::optional<Estimate> ChoiceAnswers::area_under_curve() const {
   std::vector<double> of_first, of_second;
   for (const ChoiceAnswer& answer : answers) {
     if (!answer.is_asked()) continue;
-    (answer.right == 0 ? of_first : of_second).push_back(difference(answer));
+    (answer.right == 0 ? of_first : of_second).push_back(answer.difference());
   }
   return worker::area_under_curve(of_first, of_second);
 }

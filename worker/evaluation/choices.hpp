@@ -26,6 +26,8 @@ struct ChoiceAnswer {
   bool is_asked() const { return !log_probabilities.empty(); }
   // The choice of the largest log-probability, the first of equals; nothing where no choice has a number.
   std::optional<std::size_t> likeliest() const;
+  // Of two choices: log P(first) - log P(second); 0 where the model gives neither a number.
+  double difference() const;
 };
 
 struct ChoiceAnswers {

@@ -29,40 +29,30 @@ bool has_first_line(const std::string& text) {
   return text.find('\n', begin_of_first_line(text)) != text.npos;
 }
 
-std::vector<double> values_of(const TextMeasure& measure, const GenerationTask& task,
-                              const std::vector<std::optional<std::string>>& texts) {
-  std::vector<double> values;
-  for (std::size_t i = 0; i < texts.size(); ++i) {
-    if (texts[i]) values.push_back(measure.of(*texts[i], task.questions[i].accepted));
-  }
-  return values;
+std::vector<double> rouge_of(const std::string& text, std::span<const std::string> accepted) {
+  const io::Rouge best = best_rouge(text, accepted);
+  return {best.mean(), best.one, best.two, best.longest};
+}
+
+std::vector<double> match_of(const std::string& text, std::span<const std::string> accepted) {
+  return {io::matches_exactly(text, accepted) ? 1.0 : 0.0, io::contains_answer(text, accepted) ? 1.0 : 0.0};
 }
 
 }  // namespace
 
 GenerationTask summarization(std::vector<io::GenerationQuestion> questions) {
-  using Accepted = std::span<const std::string>;
-  return {
-      .questions = std::move(questions),
-      .max_new_tokens = 25,
-      .measures = {
-          {"rouge", [](const std::string& text, Accepted accepted) { return best_rouge(text, accepted).mean(); }},
-          {"rouge1", [](const std::string& text, Accepted accepted) { return best_rouge(text, accepted).one; }},
-          {"rouge2", [](const std::string& text, Accepted accepted) { return best_rouge(text, accepted).two; }},
-          {"rougeL",
-           [](const std::string& text, Accepted accepted) { return best_rouge(text, accepted).longest; }}}};
+  return {.questions = std::move(questions),
+          .max_new_tokens = 25,
+          .measures = {"rouge", "rouge1", "rouge2", "rougeL"},
+          .measured = rouge_of};
 }
 
 GenerationTask open_qa(std::vector<io::GenerationQuestion> questions) {
-  using Accepted = std::span<const std::string>;
   return {.questions = std::move(questions),
           .max_new_tokens = 20,
           .first_line_only = true,
-          .measures = {{"exact", [](const std::string& text,
-                                    Accepted accepted) { return io::matches_exactly(text, accepted) ? 1.0 : 0.0; }},
-                       {"contained", [](const std::string& text, Accepted accepted) {
-                          return io::contains_answer(text, accepted) ? 1.0 : 0.0;
-                        }}}};
+          .measures = {"exact", "contained"},
+          .measured = match_of};
 }
 
 GeneratedAnswers ask(const Transformer& model, const PromptBuilder& prompts, const GenerationTask& task,
@@ -84,8 +74,12 @@ GeneratedAnswers ask(const Transformer& model, const PromptBuilder& prompts, con
     const std::string& prompt = texts[static_cast<std::size_t>(first - answers.texts.begin())];
     answers.rejection = continuation_obstacle(model, prompts, prompt).value_or("");
   }
-  for (const TextMeasure& measure : task.measures)
-    answers.measured.push_back({measure.name, values_of(measure, task, answers.texts)});
+  for (const std::string& name : task.measures) answers.measured.push_back({.name = name, .values = {}});
+  for (std::size_t i = 0; i < answers.texts.size(); ++i) {
+    if (!answers.texts[i]) continue;
+    const auto values = task.measured(*answers.texts[i], task.questions[i].accepted);
+    for (std::size_t m = 0; m < values.size(); ++m) answers.measured[m].values.push_back(values[m]);
+  }
   return answers;
 }
 

@@ -14,17 +14,13 @@
 
 namespace anchorage::worker {
 
-// One measure of a generated text: from 0 to 1.
-struct TextMeasure {
-  std::string name;
-  double (*of)(const std::string& text, std::span<const std::string> accepted);
-};
-
 struct GenerationTask {
   std::vector<io::GenerationQuestion> questions;
   std::int64_t max_new_tokens = 0;
-  bool first_line_only = false;  // the answer ends at its first line's end
-  std::vector<TextMeasure> measures;
+  bool first_line_only = false;       // the answer ends at its first line's end
+  std::vector<std::string> measures;  // names of what a text is measured by
+  // Returns one value, from 0 to 1, of each measure.
+  std::vector<double> (*measured)(const std::string& text, std::span<const std::string> accepted);
 };
 
 // ROUGE-1, -2 and -L against each reference, of which the best mean counts, and that mean, as in EAC (arXiv

@@ -107,10 +107,15 @@ std::vector<Figure> figures(const OpenAnswers& answers) {
 }
 
 std::optional<Interval> interval_of_area(const std::vector<ChoiceAnswer>& asked) {
+  std::vector<double> differences;
+  for (const ChoiceAnswer& answer : asked) differences.push_back(answer.difference());
+  std::vector<double> of_first, of_second;
   return bootstrap(asked.size(), [&](std::span<const std::size_t> questions) -> std::optional<double> {
-    ChoiceAnswers sample{.answers = {}, .choices = 2, .rejection = {}};
-    for (const std::size_t question : questions) sample.answers.push_back(asked[question]);
-    const auto area = sample.area_under_curve();
+    of_first.clear();
+    of_second.clear();
+    for (const std::size_t question : questions)
+      (asked[question].right == 0 ? of_first : of_second).push_back(differences[question]);
+    const auto area = area_under_curve(of_first, of_second);
     return area ? std::optional(area->value) : std::nullopt;
   });
 }

@@ -58,7 +58,7 @@ int run(const Options& options, Session& session) {
   if (session.is_root()) log_findings(file);
   const auto tasks = worker::read_tasks(parts_of(options.tasks), options.task_options, "--tasks");
   std::optional<worker::Baseline> baseline;
-  if (!options.baseline.empty()) baseline.emplace(options.baseline, tasks);
+  if (!options.baseline.empty() && !tasks.empty()) baseline.emplace(options.baseline, tasks);
 
   const ModelArgument argument = parse_model_argument(options.model);
   render_all_prompts(file, argument.base, options.chat_template, session.host());
