@@ -130,6 +130,7 @@ std::string metrics_line(const BatchReport& report) {
       {"edits", {{"committed", report.committed}, {"set_aside", report.set_aside.size()}}},
       {"nll", {{"before", report.nll_before}, {"after", report.nll_after}}},
       {"match", {{"before", report.match_before}, {"after", report.match_after}}},
+      {"target_norm", report.target_norm},
       {"seconds",
        {{"total", report.seconds.total},
         {"values", activities.values},

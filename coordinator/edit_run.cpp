@@ -299,9 +299,11 @@ void EditRun::step(const std::function<void()>& action) {
 
 void EditRun::commit(sharding::BatchApplied applied, io::GuardRecord guard) {
   for (const auto& part : parts_) guard.pending.push_back(std::ssize(part));
+  const double target_norm = applied.target_norm;
   io::BatchSegment segment =
       batch_segment(std::move(applied), std::move(guard), std::ssize(journal_.list()), provenance_);
   BatchReport report = report_of(segment, std::exchange(seconds_, {}));
+  report.target_norm = target_norm;
   journal_.append(std::move(segment));
   const auto submitted = std::exchange(submitted_, std::nullopt).value();
   report.seconds.total = std::chrono::duration<double>(Clock::now() - submitted).count();

@@ -49,6 +49,7 @@ struct Hparams {
   int group = 0;  // edits computed together; 0: chosen from the model
 
   // The update.
+  double target_norm = 0.0;  // that every target is scaled to; 0: as found
   double mom2_update_weight = 15000.0;
   double subject_share = 0.0;     // of the second moment: at the last tokens of subjects, not on text
   double protect_weight = 100.0;  // of a protected key, in keys of an edit; without protected facts no effect

@@ -39,6 +39,7 @@ constexpr std::array keys{
     HparamKey{"context_length", &Hparams::context_length, at_least_one},
     HparamKey{"sink_ratio", &Hparams::sink_ratio, above_one},
     HparamKey{"group", &Hparams::group, not_negative},
+    HparamKey{"target_norm", &Hparams::target_norm, not_negative},
     HparamKey{"mom2_update_weight", &Hparams::mom2_update_weight, positive},
     HparamKey{"subject_share", &Hparams::subject_share, share_or_none},
     HparamKey{"protect_weight", &Hparams::protect_weight, positive},

@@ -96,6 +96,7 @@ struct BatchApplied {
   std::vector<io::AnchorRecord> anchors{};  // for methods that select anchors
   io::RemovalRecord removal{};              // of superseded edits
   io::ProbeRecord heldout_loss{};           // nats per token on text that no edit is about
+  double target_norm = io::not_measured;    // mean over the edits, as found; of methods whose edits have one target
   BatchSeconds seconds{};
 };
 

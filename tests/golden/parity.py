@@ -56,7 +56,7 @@ EDITS = [  # subject, prompt, target; the subject in the middle, at the start, a
 SHARED = dict(
     contexts=len(CONTEXTS), v_weight_decay=0.5, kl_factor=0.0625, mom2_update_weight=40, L2=0.1, eac_anchor_ratio=0.5,
     eac_l1=1e-3, anchor_ratio=0.5, las_balance=1.5, las_capacity=2, rar_decay=0.8, rar_strength=1.0,
-    correction_sweeps=2)
+    correction_sweeps=2, target_norm=0)
 FAMILIES = {
     "llama": dict(
         seed=31,
@@ -76,7 +76,7 @@ FAMILIES = {
         start_token=False,
         hparams=dict(
             layers=[0, 2], v_optimizer="ngd", early_stop="argmax", ngd_step=0.08, v_num_grad_steps=12, v_loss_layer=4,
-            clamp_norm_factor=1.0, early_stop_loss=0.05, eac_locate_steps=5, eac_compress_steps=6,
+            target_norm=20, clamp_norm_factor=1.0, early_stop_loss=0.05, eac_locate_steps=5, eac_compress_steps=6,
             nullspace_threshold=0.02)),
 }
 
@@ -425,6 +425,8 @@ class Editor:
     def write_in_turn(self, batch, values):
         keys, residuals = {}, {}
         targets = self.seen(batch) + values
+        if self.h["target_norm"]:
+            targets = targets * self.h["target_norm"] / targets.norm(dim=1, keepdim=True)
         for i, layer in enumerate(self.layers):
             keys[layer] = self.seen(batch, layer)
             residuals[layer] = (targets - self.seen(batch)) / (len(self.layers) - i)

@@ -150,9 +150,17 @@ torch::Tensor BatchEditor::gather_keys(const Groups& groups, std::int64_t layer,
   return gather(own, model_.config.d_ff, "gather keys", seconds);
 }
 
+// Returns the mean over all ranks' edits of |target|, [edits of a group, d] each; NaN without any.
+double BatchEditor::mean_norm(const std::vector<torch::Tensor>& targets, sharding::BatchSeconds& seconds) const {
+  std::vector<torch::Tensor> norms;
+  for (const torch::Tensor& target : targets) norms.push_back(target.norm(2, 1, /*keepdim=*/true));
+  return gather(norms, 1, "gather norms of targets", seconds).to(torch::kDouble).mean().item<double>();
+}
+
 // Writes as MEMIT does: one target per edit, and layer after layer writes its share of the remaining
 // residual.
-std::vector<LayerUpdate> BatchEditor::write_in_turn(const Groups& groups, sharding::BatchSeconds& seconds) {
+std::vector<LayerUpdate> BatchEditor::write_in_turn(const Groups& groups, BatchResult& result) {
+  sharding::BatchSeconds& seconds = result.seconds;
   const auto activity = communicators_.world.activity("write");
   const auto of_groups = [&](auto&& rows) {
     const Stopwatch watch(seconds.values);
@@ -162,7 +170,11 @@ std::vector<LayerUpdate> BatchEditor::write_in_turn(const Groups& groups, shardi
     return own;
   };
   // The target of each edit: the residual stream before the batch is written, with the value added.
-  const auto targets = of_groups([](const EditGroup& group) { return group.target_stream(); });
+  auto targets = of_groups([](const EditGroup& group) { return group.target_stream(); });
+  result.target_norm = mean_norm(targets, seconds);
+  if (hparams_.target_norm > 0) {
+    for (torch::Tensor& target : targets) target *= hparams_.target_norm / target.norm(2, 1, /*keepdim=*/true);
+  }
   std::vector<LayerUpdate> updates;
   const auto& layers = weights_.layers();
   for (std::size_t i = 0; i < layers.size(); ++i) {
@@ -331,7 +343,7 @@ BatchResult BatchEditor::apply(std::span<const io::Edit> edits) {
   Groups groups = make_groups(edits);
   find_values(groups, result.seconds);
   result.layers =
-      method_.solve == Solve::joint ? write_jointly(groups, result.seconds) : write_in_turn(groups, result.seconds);
+      method_.solve == Solve::joint ? write_jointly(groups, result.seconds) : write_in_turn(groups, result);
   model_.stages.deliver();
   if (communicators_.rank() == 0) {
     for (LayerUpdate& update : result.layers) update.norms = norms_of(update.layer, update.u, update.v);

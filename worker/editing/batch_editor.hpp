@@ -39,6 +39,7 @@ struct BatchResult {
   std::vector<EditOutcome> edits;  // one per given edit
   std::vector<LayerUpdate> layers;
   std::vector<io::AnchorRecord> anchors;  // a row per written edit; on replica 0, for methods that select anchors
+  double target_norm = io::not_measured;  // mean over the edits, as found; of methods whose edits have one target
   sharding::BatchSeconds seconds;         // measured on this rank
 };
 
@@ -97,7 +98,8 @@ class BatchEditor {
   Groups make_groups(std::span<const io::Edit> edits) const;
   void absorb(LayerUpdate& update);
   void find_values(Groups& groups, sharding::BatchSeconds& seconds) const;
-  std::vector<LayerUpdate> write_in_turn(const Groups& groups, sharding::BatchSeconds& seconds);
+  std::vector<LayerUpdate> write_in_turn(const Groups& groups, BatchResult& result);
+  double mean_norm(const std::vector<torch::Tensor>& targets, sharding::BatchSeconds& seconds) const;
   std::vector<LayerUpdate> write_jointly(const Groups& groups, sharding::BatchSeconds& seconds);
   std::vector<io::AnchorRecord> refresh_anchors(const Groups& groups, std::int64_t written);
   torch::Tensor scores(std::span<const io::Edit> edits, sharding::BatchSeconds& seconds) const;

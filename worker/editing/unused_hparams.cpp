@@ -62,6 +62,8 @@ const Condition weighted{
     [](const Method& m, const io::Hparams&) { return !has_ridge(m); },
     [] { return fmt::format("methods other than {}; its ridge is L2", methods_that(has_ridge)); }};
 
+const Condition in_turn{[](const Method& m, const io::Hparams&) { return !is_joint(m); },
+                        [] { return for_methods([](const Method& m) { return !is_joint(m); }); }};
 const Condition joint{[](const Method& m, const io::Hparams&) { return is_joint(m); },
                       [] { return for_methods(is_joint); }};
 const Condition selecting{[](const Method& m, const io::Hparams&) { return selects_by_layer(m); },
@@ -85,6 +87,7 @@ const std::array conditions{
     ConditionOfKey{"v_lr", adam},
     ConditionOfKey{"ngd_step", ngd},
     ConditionOfKey{"context_length", generated_contexts},
+    ConditionOfKey{"target_norm", in_turn},
     ConditionOfKey{"mom2_update_weight", weighted},
     ConditionOfKey{"correction_sweeps", joint},
     ConditionOfKey{"nullspace_threshold", null_space},

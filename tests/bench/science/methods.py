@@ -1,10 +1,13 @@
 """What is compared: each name with the program's --method and the hyper-parameters that it sets."""
 
+PILOT = "pilot"  # as target_norm: the mean norm of the targets of the first edits on the unedited model
+
 METHODS: dict[str, tuple[str, dict[str, str]]] = {
     "memit": ("memit", {"v_optimizer": "adam"}),
     "memit_seq": ("memit_seq", {"v_optimizer": "adam"}),
     "memit_seq-weight-5000": ("memit_seq", {"v_optimizer": "adam", "mom2_update_weight": "5000"}),
     "memit_seq-ngd": ("memit_seq", {"v_optimizer": "ngd"}),
+    "nas": ("memit_seq", {"v_optimizer": "adam", "target_norm": PILOT}),
     "alphaedit": ("alphaedit", {"v_optimizer": "adam"}),
     "eac": ("eac", {"v_optimizer": "adam"}),
     "b-eac": ("b-eac", {"v_optimizer": "adam"}),

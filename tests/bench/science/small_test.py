@@ -10,12 +10,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from table import at_match, csv_of, equal_match_lines, family_of, markdown_of, row_of
+from table import at_match, csv_of, equal_match_lines, family_of, gain_lines, markdown_of, row_of
 
 BENCHES = Path(__file__).resolve().parents[1]
 HPARAMS = (BENCHES.parent / "small_hparams.yaml").read_text() + "\n" + (BENCHES / "short_search.yaml").read_text()
 NAMES = ("Boeing", "Nike", "Intel", "Unilever")
-METHODS = ["memit_seq", "b-eac", "b-eac-without-rar", "b-eac+subject_share=0.5+rar=off"]
+METHODS = ["memit_seq", "b-eac", "b-eac-without-rar", "b-eac+subject_share=0.5+rar=off", "nas"]
 
 
 def write_inputs(folder: Path) -> None:
@@ -121,11 +121,26 @@ def curves_meet_at_equal_match() -> None:
     assert at_match([*curve, row(4, None, 0.9)], 0.85, "kept") is None
     assert family_of("eac+mom2_update_weight=3+rar=off") == "eac+rar=off"
     assert "| 0.75 | 0.750 |" in equal_match_lines(curve), equal_match_lines(curve)
+    assert family_of("alphaedit+nullspace_threshold=0.02+L2=1") == "alphaedit+L2=1"
     assert equal_match_lines(curve[:2]) == []
+
+
+def gains_are_over_the_same_values_without_anchors() -> None:
+    def row(method: str, known: float, sentiment: float | None, lambada: float) -> dict:
+        return {"method": method, "edits": 9, "kept": known, "sentiment_kept": sentiment, "lambada": lambada}
+
+    before = {"tasks": {"lambada": {"accuracy": 0.4}}}
+    rows = [row("b-eac", 0.9, 0.5, 0.3), row("b-eac-without-anchors", 0.6, 0.25, 0.2)]
+    assert gain_lines(rows, before)[-1] == "| 9 | b-eac | +67% | known +50%, sentiment +100%, lambada +50% |"
+    rows[1] = row("b-eac-without-anchors", 0.6, -0.1, 0)
+    nothing = "without anchors nothing is left of sentiment, lambada"
+    assert gain_lines(rows, before)[-1] == f"| 9 | b-eac | +50% | known +50%; {nothing} |"
+    assert gain_lines([rows[0], row("b-eac-without-anchors+rar=off", 0.6, None, 0.2)], before) == []
 
 
 def main() -> None:
     curves_meet_at_equal_match()
+    gains_are_over_the_same_values_without_anchors()
     what_was_not_measured_is_shown()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -140,8 +155,10 @@ def main() -> None:
         ], rows
         assert all(float(row["drift_1"]) > 0 for row in rows), "an edit changed nothing"
         # From the second batch on, the refresh decides on anchors.
-        assert rows[4]["drift_1"] != rows[5]["drift_1"], "rar=off changes nothing"
-        assert rows[5]["drift_1"] != rows[7]["drift_1"], "moments of subjects change nothing"
+        memit_seq, b_eac, without_rar, with_subjects, nas = (row["drift_1"] for row in rows[len(METHODS) :])
+        assert b_eac != without_rar, "rar=off changes nothing"
+        assert without_rar != with_subjects, "moments of subjects change nothing"
+        assert memit_seq != nas, "norms of targets change nothing"
         assert all(0 <= float(row["generated_contained"]) <= 1 for row in rows), rows
         assert measured(rows) == measured(compare(folder, "at-once", 4)), "resuming gives another result"
         compare(folder, "at-once", 4, ("published.py", "gpt2-xl"))

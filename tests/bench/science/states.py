@@ -6,6 +6,7 @@
     OUT/statistics.h5       second moments of the keys
     OUT/known.json          of the known facts, those that the model answers before any edit: only they are asked again
     OUT/before.json         the model before any edit
+    OUT/pilot.json          the mean norm of the targets of PILOT_EDITS edits on the unedited model; OUT/pilot/: their run
     OUT/<method>/run/       the run
     OUT/<method>/<N>.json   what `anchorage eval` says after N edits
 
@@ -13,11 +14,15 @@ Whatever is there is not made again, so that a comparison that was interrupted c
 """
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from methods import method_of
+from methods import PILOT, method_of
 from program import Program, write_whole
+
+
+PILOT_EDITS = 100
 
 
 @dataclass(frozen=True)
@@ -133,6 +138,11 @@ class Comparison:
         if (run / "run.yaml").exists():
             self.program("edit", "--run", run, "--resume", "--limit", edits, *conflicts)
             return
+        if changes.get("target_norm") == PILOT:
+            changes |= {"target_norm": str(self._pilot_norm())}
+        self._begin(run, edits, self.sources.batch, name, changes, conflicts)
+
+    def _begin(self, run: Path, edits: int, batch: int, method: str, changes: dict, conflicts: tuple = ()) -> None:
         assignments = [word for key, value in changes.items() for word in ("--set", f"{key}={value}")]
         self.program(
             "edit",
@@ -148,12 +158,21 @@ class Comparison:
             "--stats",
             self.folder / "statistics.h5",
             "--batch",
-            self.sources.batch,
+            batch,
             "--method",
-            name,
+            method,
             *assignments,
             *conflicts,
         )
+
+    def _pilot_norm(self) -> float:
+        path, run = self.folder / "pilot.json", self.folder / "pilot"
+        if not path.exists():
+            shutil.rmtree(run, ignore_errors=True)
+            self._begin(run, PILOT_EDITS, PILOT_EDITS, "memit_seq", {"v_optimizer": "adam"})
+            batch = (run / "metrics.jsonl").read_text().splitlines()[0]
+            write_whole(path, json.dumps(json.loads(batch)["target_norm"]))
+        return json.loads(path.read_text())
 
     def _evaluated_edits(self, edits: int) -> Path:
         made = self.edits[:edits]

@@ -3,7 +3,8 @@
 import csv
 import io
 
-CURVE = "mom2_update_weight="  # what a method's curve is over
+CURVES = ("mom2_update_weight=", "nullspace_threshold=")  # what a method's curve is over
+WITHOUT = "-without-anchors"
 MATCHES = (0.95, 0.9, 0.85, 0.8, 0.75, 0.7)
 
 
@@ -84,12 +85,12 @@ def markdown_of(rows: list[dict], before: dict) -> str:
             f"{shown(row['loss_change'], '+.4f')} | {shown(row['lambada'])} | {shown(row.get('sentiment_auc'))} | "
             f"{drifts} |"
         )
-    return "\n".join(lines + equal_match_lines(rows)) + "\n"
+    return "\n".join(lines + equal_match_lines(rows) + gain_lines(rows, before)) + "\n"
 
 
 def family_of(method: str) -> str:
     """The method without the value that its curve is over."""
-    return "+".join(word for word in method.split("+") if not word.startswith(CURVE))
+    return "+".join(word for word in method.split("+") if not word.startswith(CURVES))
 
 
 def at_match(curve: list[dict], match: float, measure: str) -> float | None:
@@ -121,3 +122,34 @@ def equal_match_lines(rows: list[dict]) -> list[str]:
             cells = (shown(at_match(curve, match, "kept")) for curve in curves.values())
             lines.append(f"| {match:.2f} | {' | '.join(cells)} |")
     return lines
+
+
+def kept_by_task(row: dict, before: dict) -> dict[str, float]:
+    """What each task that can be kept has left, of 1: above chance where there is chance; what was measured of them."""
+    lambada = before["tasks"]["lambada"]["accuracy"]
+    kept = {"known": row["kept"], "sentiment": row.get("sentiment_kept")}
+    if lambada and row["lambada"] is not None:
+        kept["lambada"] = row["lambada"] / lambada
+    return {task: share for task, share in kept.items() if share is not None}
+
+
+def gain_lines(rows: list[dict], before: dict) -> list[str]:
+    """Each method beside the same one without anchors: by how much more of the tasks it keeps, in the mean over tasks."""
+    states = {(row["method"], row["edits"]): row for row in rows}
+    lines: list[str] = []
+    for (method, edits), without in states.items():
+        name, *values = method.split("+")
+        row = states.get(("+".join([name.removesuffix(WITHOUT), *values]), edits))
+        if not name.endswith(WITHOUT) or row is None:
+            continue
+        less, more = kept_by_task(without, before), kept_by_task(row, before)
+        gains = {task: more[task] / less[task] - 1 for task in less if task in more and less[task] > 0}
+        mean = sum(gains.values()) / len(gains) if gains else None
+        of_tasks = ", ".join(f"{task} {gain:+.0%}" for task, gain in gains.items())
+        nothing = [task for task, share in less.items() if share <= 0]
+        left_out = f"; without anchors nothing is left of {', '.join(nothing)}" if nothing else ""
+        lines.append(f"| {edits} | {row['method']} | {shown(mean, '+.0%')} | {of_tasks}{left_out} |")
+    if not lines:
+        return []
+    title = "Kept (after / before, above chance where there is chance) beside the same engine without anchors:"
+    return ["", title, "", "| edits | method | mean of tasks | by task |", "|---|---|---|---|", *lines]
