@@ -36,6 +36,7 @@ TEST_P(UnusedHparams, AreThoseThatChangeNoBit) {
   for (const char* setting : {"v_num_grad_steps=9",
                               "v_lr=0.1",
                               "ngd_step=0.1",
+                              "target_norm=5",
                               "mom2_update_weight=1",
                               "subject_share=0.5",
                               "correction_sweeps=0",
