@@ -66,8 +66,10 @@ void ContextChoice::choose() {
   std::vector<TriedRow> tried;
   for (std::size_t edit = 0; edit < edits_.size(); ++edit) {
     const std::vector<PromptRow>& rewrites = candidates_[edit].rewrites;
-    chosen_.push_back(
-        {.rewrites = {}, .kl_prompt = candidates_[edit].kl_prompt, .target = candidates_[edit].target});
+    chosen_.push_back({.rewrites = {},
+                       .kl_prompt = candidates_[edit].kl_prompt,
+                       .target = candidates_[edit].target,
+                       .subject = candidates_[edit].subject});
     std::size_t last_used = 0;
     for (std::size_t i = 0; i < rewrites.size() && chosen_[edit].rewrites.size() < contexts_.wanted; ++i) {
       if (!rewrites[i].is_usable()) continue;
