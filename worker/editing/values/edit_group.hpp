@@ -13,6 +13,7 @@
 
 #include "io/hparams/hparams.hpp"
 #include "worker/editing/values/context_choice.hpp"
+#include "worker/editing/values/shared_values.hpp"
 #include "worker/editing/values/value_optimizer.hpp"
 
 namespace anchorage::worker {
