@@ -48,7 +48,7 @@ TEST(EditOrder, BringsEditsOfOneSubjectIntoOneGroup) {
            {"aabbcc", 2, "aabbcc"},        // together already
            {"abac", 2, "aabc"},            // where the first is
            {"bcada", 8, "bcaad"},          // in a group that has room
-           {"abbc", 2, "acbb"},            // a single one from behind fills the group up
+           {"abbc", 2, "acbb"},            // a later single one fills the group up
            {"abbcdeb", 4, "abbbcde"},      // no need to
            {"abcbdbef", 4, "abbbcdef"},    //
            {"abcddedf", 5, "abcefddd"},    // two of them
