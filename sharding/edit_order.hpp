@@ -14,9 +14,8 @@ namespace anchorage::sharding {
 // each other and, as far as possible, in one group of `group_size` >= 1:
 //
 // - The edits of a subject come where the first of them is; apart from that the order stays.
-// - Where they would cross a group's end, later edits whose subject does not repeat come before them and fill the
-// group
-//   up. Where there are too few of those, or a subject has more edits than a group, the group's end parts them.
+// - Where they would cross a group's end, later edits whose subject does not repeat fill the group up first. Where
+//   there are too few of those, or a subject has more edits than a group, the group's end parts them.
 //
 // Without a repeated subject this is the given order. Ordering what is ordered changes nothing. The last group may
 // be short.
