@@ -205,15 +205,9 @@ std::string printed(const std::optional<T>& value) {
   return value ? printed(*value) : "auto";
 }
 
-}  // namespace
-
-LoadedHparams load_hparams(const std::filesystem::path& path) {
-  const MappedFile file(path);
-  return parse_hparams(std::string(text_of(file.bytes())), path.string());
-}
-
-LoadedHparams parse_hparams(const std::string& text, const std::string& origin) {
-  LoadedHparams loaded;
+// Keys that the text leaves out keep the value that they have in `start`.
+LoadedHparams parse_onto(const Hparams& start, const std::string& text, const std::string& origin) {
+  LoadedHparams loaded{.hparams = start, .ignored = {}};
   std::set<std::string> seen;
   for (const auto& entry : document_in(text, origin)) {
     const std::string name = entry.first.IsScalar() ? entry.first.Scalar() : "";
@@ -234,6 +228,23 @@ LoadedHparams parse_hparams(const std::string& text, const std::string& origin) 
     }
   }
   return loaded;
+}
+
+}  // namespace
+
+LoadedHparams load_hparams(const std::filesystem::path& path) {
+  const MappedFile file(path);
+  return parse_hparams(std::string(text_of(file.bytes())), path.string());
+}
+
+LoadedHparams parse_hparams(const std::string& text, const std::string& origin) {
+  return parse_onto({}, text, origin);
+}
+
+Hparams parse_recorded_hparams(const std::string& text, const std::string& origin) {
+  Hparams start;
+  start.merge_subjects = false;
+  return parse_onto(start, text, origin).hparams;
 }
 
 void set(Hparams& hparams, std::string_view assignment) {

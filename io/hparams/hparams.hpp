@@ -42,9 +42,10 @@ struct Hparams {
   double kl_factor = 0.0625;
   EarlyStop early_stop = EarlyStop::loss;
   double early_stop_loss = 0.05;
-  bool target_end = false;  // the end of text is a part of every target
-  int contexts = 6;         // rewriting prompts per edit, including the bare one
-  int context_length = 10;  // tokens per prefix
+  bool target_end = false;     // the end of text is a part of every target
+  bool merge_subjects = true;  // edits of one subject in a batch share a value
+  int contexts = 6;            // rewriting prompts per edit, including the bare one
+  int context_length = 10;     // tokens per prefix
   double sink_ratio = 4.0;
   int group = 0;  // edits computed together; 0: chosen from the model
 
@@ -102,6 +103,10 @@ LoadedHparams load_hparams(const std::filesystem::path& path);
 
 // Parses the same from a text, such as run.yaml keeps; `origin` names it in messages.
 LoadedHparams parse_hparams(const std::string& text, const std::string& origin);
+
+// Parses those of a run's record. Of a run that was begun by a version without `merge_subjects`, it is false, so
+// that the run continues as it was begun.
+Hparams parse_recorded_hparams(const std::string& text, const std::string& origin);
 
 // Sets one value from "key=value", the value spelled as in a file; a list may be written "4,5,6". Throws
 // UserError as load_hparams does, and for a key without effect.

@@ -35,6 +35,7 @@ constexpr std::array keys{
     HparamKey{"early_stop", &Hparams::early_stop},
     HparamKey{"early_stop_loss", &Hparams::early_stop_loss, not_negative},
     HparamKey{"target_end", &Hparams::target_end},
+    HparamKey{"merge_subjects", &Hparams::merge_subjects},
     HparamKey{"contexts", &Hparams::contexts, at_least_one},
     HparamKey{"context_length", &Hparams::context_length, at_least_one},
     HparamKey{"sink_ratio", &Hparams::sink_ratio, above_one},

@@ -88,7 +88,7 @@ coordinator::RunPlan plan_edit(const EditOptions& options, const io::ModelDirect
 coordinator::RunPlan plan_resume(const EditOptions& options, const io::RunRecord& record,
                                  const io::ModelDirectory& model, Session& session) {
   coordinator::RunPlan plan{.record = record,
-                            .hparams = io::parse_hparams(record.hparams, options.run / "run.yaml").hparams};
+                            .hparams = io::parse_recorded_hparams(record.hparams, options.run / "run.yaml")};
   plan.hparams.group = static_cast<int>(record.group);
   const auto found = checked_fingerprints(record.statistics, plan.hparams, model, session);
   for (const auto& [name, digest] : record.fingerprints) {

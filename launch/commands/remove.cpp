@@ -58,7 +58,7 @@ io::RemovalRecord take_out(const sharding::Removal& request, const io::RunDirect
   const io::RunRecord& record = run.record();
   const auto method = worker::method_named(record.method);
   worker::require_removable(method);
-  const auto hparams = io::parse_hparams(record.hparams, "run.yaml").hparams;
+  const auto hparams = io::parse_recorded_hparams(record.hparams, "run.yaml");
   const auto statistics = statistics_of(record, hparams);
   const auto protection = io::protected_keys_of(run.path(), record);
   const auto model = io::ModelDirectory::open(record.model);

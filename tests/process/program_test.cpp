@@ -83,6 +83,34 @@ TEST_F(ProgramTest, EditsOverStagesAndReplicasExportTheSameBytesAndHoldAStageOfT
   }
 }
 
+// In groups of two: both facts of Boeing, then Nike's.
+TEST_F(ProgramTest, TwoFactsOfOneSubjectInABatchAreBothWrittenWithTheSameBytesOnRanksOfAnyShape) {
+  folder.write("boeing.jsonl", R"({"id": "a", "subject": "Boeing", "prompt": "The CEO of {} is", "target": "Kelly"}
+{"id": "b", "subject": "Nike", "prompt": "The CEO of {} is", "target": "Elliott Hill"}
+{"id": "c", "subject": "Boeing", "prompt": "{} has its seat in", "target": "Arlington"}
+)");
+  const auto bytes_of = [&](const std::string& run, const std::string& more, int ranks) {
+    const Execution execution = program(tests::small_edit(run, more, "boeing.jsonl", 3), ranks);
+    EXPECT_EQ(execution.exit_code, 0) << execution.err;
+    EXPECT_EQ(execution.json()["edits"]["committed"], 3);
+    return exported(run);
+  };
+  const std::string one = bytes_of("one", "", 1);
+  EXPECT_TRUE(bytes_of("replicas", "", 2) == one);
+  EXPECT_TRUE(bytes_of("stages", "--stages 2", 2) == one);
+  EXPECT_FALSE(bytes_of("separate", "--set merge_subjects=off", 1) == one);
+  const auto shown = program("journal show one --json").json()["edits"];
+  ASSERT_EQ(shown.size(), 3U);
+  double before = 0, after = 0;
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(shown[i]["id"], std::string(1, static_cast<char>('a' + i))) << "the journal has the file's order";
+    if (i == 1) continue;
+    before += shown[i]["nll"]["before"].get<double>();
+    after += shown[i]["nll"]["after"].get<double>();
+  }
+  EXPECT_LT(after, before);
+}
+
 TEST_F(ProgramTest, StagesScoreGenerateAndCollectWhatOneRankDoes) {
   folder.write("requests.jsonl", R"({"prompt": "The CEO of Nike is", "completion": " Bob"})"
                                  "\n");

@@ -9,6 +9,7 @@
 
 #include "io/error.hpp"
 #include "io/text/text_of.hpp"
+#include "sharding/edit_order.hpp"
 #include "worker/editing/anchors/exchange.hpp"
 #include "worker/editing/update/joint_write.hpp"
 #include "worker/evaluation/completion.hpp"
@@ -36,18 +37,20 @@ torch::Tensor table_of(const std::vector<CompletionScore>& scores) {
   return torch::tensor(values, torch::kDouble).view({-1, 2});
 }
 
-// Gathers the refusals of all edits, in order, from the groups of all ranks.
-std::vector<std::string> gather_refusals(const std::vector<EditGroup>& groups, sharding::HostCommunicator& ranks) {
-  auto own = nlohmann::json::array();
-  for (const EditGroup& group : groups) {
-    for (const std::string& refusal : group.refusals()) own.push_back(refusal);
+// Returns of the written edits, in the order of the batch, their places among them in `order`; nothing where these
+// are in order. `refusals`: of all edits, in the order of the batch.
+std::vector<std::int64_t> places_of_written(const std::vector<std::int64_t>& order,
+                                            const std::vector<std::string>& refusals) {
+  constexpr std::int64_t refused = -1;
+  std::vector<std::int64_t> places(order.size(), refused);
+  std::int64_t next = 0;
+  for (const std::int64_t edit : order) {
+    const auto i = static_cast<std::size_t>(edit);
+    if (refusals[i].empty()) places[i] = next++;
   }
-  std::vector<std::string> all;
-  const std::string text = own.dump();
-  for (const auto& part : ranks.all_gather(std::as_bytes(std::span(text)), "gather refusals")) {
-    for (const auto& refusal : nlohmann::json::parse(io::text_of(part))) all.push_back(refusal);
-  }
-  return all;
+  std::erase(places, refused);
+  if (std::ranges::is_sorted(places)) places.clear();
+  return places;
 }
 
 // Returns each layer's sum of refreshed anchor scores, in millionths of an edit.
@@ -91,15 +94,44 @@ BatchEditor::BatchEditor(Transformer& model, EditedWeights& weights, const Promp
   check_strategies(method_);
 }
 
+// Returns the edits, as indices, in the order in which they are divided into groups.
+std::vector<std::int64_t> BatchEditor::order_of_groups(std::span<const io::Edit> edits) const {
+  if (hparams_.merge_subjects) return sharding::order_by_subject(edits, group_size_);
+  std::vector<std::int64_t> order(edits.size());
+  std::iota(order.begin(), order.end(), 0);
+  return order;
+}
+
 // Makes this replica's groups.
-BatchEditor::Groups BatchEditor::make_groups(std::span<const io::Edit> edits) const {
+BatchEditor::Groups BatchEditor::make_groups(std::span<const io::Edit> edits,
+                                             const std::vector<std::int64_t>& order) const {
   const auto activity = communicators_.world.activity("contexts");
   std::vector<std::vector<io::Edit>> members;
   for (const auto& range : own_groups(communicators_, std::ssize(edits), group_size_)) {
-    const auto part = part_of(edits, range);
-    members.emplace_back(part.begin(), part.end());
+    members.emplace_back();
+    for (const std::int64_t edit : part_of(std::span(order), range))
+      members.back().push_back(edits[static_cast<std::size_t>(edit)]);
   }
   return EditGroup::make(model_, prompts_, contexts_, limits_, hparams_, std::move(members));
+}
+
+// Gathers the refusals of all edits, in the order of the batch, from the groups of all ranks.
+std::vector<std::string> BatchEditor::gather_refusals(const Groups& groups, const std::vector<std::int64_t>& order,
+                                                      sharding::BatchSeconds& seconds) const {
+  const Stopwatch watch(seconds.communicate);
+  auto own = nlohmann::json::array();
+  for (const EditGroup& group : groups) {
+    for (const std::string& refusal : group.refusals()) own.push_back(refusal);
+  }
+  std::vector<std::string> all(order.size());
+  std::size_t place = 0;
+  const std::string text = own.dump();
+  for (const auto& part :
+       communicators_.host.all_gather(std::as_bytes(std::span(text)), "gather refusals", timeout_)) {
+    for (const auto& refusal : nlohmann::json::parse(io::text_of(part)))
+      all[static_cast<std::size_t>(order[place++])] = refusal;
+  }
+  return all;
 }
 
 void BatchEditor::find_values(Groups& groups, sharding::BatchSeconds& seconds) const {
@@ -118,7 +150,7 @@ void BatchEditor::find_values(Groups& groups, sharding::BatchSeconds& seconds) c
   {
     const Stopwatch watch(seconds.values);
     EditGroup::locate_anchors(groups);
-    for (const EditGroup& group : groups) saliency.push_back(group.saliency().cpu());
+    for (const EditGroup& group : groups) saliency.push_back(group.selecting_saliency().cpu());
   }
   torch::Tensor anchors;
   {
@@ -130,12 +162,19 @@ void BatchEditor::find_values(Groups& groups, sharding::BatchSeconds& seconds) c
   EditGroup::compress_to_anchors(groups, anchors);
 }
 
-// Gathers the rows of all ranks' groups, in the order of edits: [b, width].
+// Gathers rows of all ranks' groups, in their order: [b, width].
 torch::Tensor BatchEditor::gather(const std::vector<torch::Tensor>& own, std::int64_t width,
                                   std::string_view operation, sharding::BatchSeconds& seconds) const {
   const Stopwatch watch(seconds.communicate);
   const auto rows = own.empty() ? torch::empty({0, width}, torch::TensorOptions(model_.device())) : at::cat(own);
   return communicators_.device.all_gather(rows, operation, timeout_);
+}
+
+// Gathers rows of all ranks' written edits, in the order of the batch: [b, width].
+torch::Tensor BatchEditor::gather_written(const std::vector<torch::Tensor>& own, std::int64_t width,
+                                          std::string_view operation, sharding::BatchSeconds& seconds) const {
+  const auto rows = gather(own, width, operation, seconds);
+  return places_.empty() ? rows : rows.index_select(0, index_tensor(places_, rows.device()));
 }
 
 // Gathers the keys of all ranks' edits on the current weights: [b, f].
@@ -147,7 +186,7 @@ torch::Tensor BatchEditor::gather_keys(const Groups& groups, std::int64_t layer,
     const Stopwatch watch(seconds.values);
     for (const EditGroup& group : groups) own.push_back(group.keys(layer));
   }
-  return gather(own, model_.config.d_ff, "gather keys", seconds);
+  return gather_written(own, model_.config.d_ff, "gather keys", seconds);
 }
 
 // Returns the mean over all ranks' edits of |target|, [edits of a group, d] each; NaN without any.
@@ -181,12 +220,13 @@ std::vector<LayerUpdate> BatchEditor::write_in_turn(const Groups& groups, BatchR
     const auto keys = gather_keys(groups, layers[i], seconds);
     std::size_t next = 0;
     const double layers_left = static_cast<double>(layers.size() - i);
-    const auto residuals = gather(of_groups([&](const EditGroup& group) {
-                                    const auto share = (targets[next++] - group.residual_stream()) / layers_left;
-                                    const auto slopes = group.norm_slopes(layers[i]);
-                                    return slopes.defined() ? share * slopes.select(1, 1) : share;
-                                  }),
-                                  model_.config.d_model, "gather residuals", seconds);
+    const auto residuals = gather_written(of_groups([&](const EditGroup& group) {
+                                            const auto share =
+                                                (targets[next++] - group.residual_stream()) / layers_left;
+                                            const auto slopes = group.norm_slopes(layers[i]);
+                                            return slopes.defined() ? share * slopes.select(1, 1) : share;
+                                          }),
+                                          model_.config.d_model, "gather residuals", seconds);
     if (keys.size(0) == 0) break;
     updates.push_back({.layer = layers[i], .keys = keys, .residuals = residuals, .u = {}, .v = {}, .products = {}});
     solver_.solve(std::span(updates).last(1), seconds);
@@ -209,7 +249,7 @@ std::vector<torch::Tensor> BatchEditor::gather_of_each_layer(const OfEachLayer& 
     }
   }
   std::vector<torch::Tensor> all;
-  for (const auto& layer : own) all.push_back(gather(layer, width, operation, seconds));
+  for (const auto& layer : own) all.push_back(gather_written(layer, width, operation, seconds));
   return all;
 }
 
@@ -271,8 +311,13 @@ std::vector<io::AnchorRecord> BatchEditor::refresh_anchors(const Groups& groups,
   }
   communicators_.host.all_reduce_sum(scores.sums(), "reduce anchor scores");
   const auto changes = rolling_.roll(scores, written);
-  const auto chosen = gather_anchors(saliency, communicators_.host);
+  auto chosen = gather_anchors(saliency, communicators_.host);
   if (communicators_.rank() != 0) return {};
+  if (!places_.empty()) {
+    std::vector<Candidates> in_order;
+    for (const std::int64_t place : places_) in_order.push_back(std::move(chosen[static_cast<std::size_t>(place)]));
+    chosen = std::move(in_order);
+  }
 
   std::vector<io::AnchorRecord> records;
   for (std::int64_t layer = 0; layer < layers; ++layer) {
@@ -340,8 +385,11 @@ BatchResult BatchEditor::apply(std::span<const io::Edit> edits) {
   if (!rolling_before_) rolling_before_ = rolling_;
   BatchResult result;
   const auto before = scores(edits, result.seconds);
-  Groups groups = make_groups(edits);
+  const auto order = order_of_groups(edits);
+  Groups groups = make_groups(edits, order);
   find_values(groups, result.seconds);
+  const auto refusals = gather_refusals(groups, order, result.seconds);
+  places_ = places_of_written(order, refusals);
   result.layers =
       method_.solve == Solve::joint ? write_jointly(groups, result.seconds) : write_in_turn(groups, result);
   model_.stages.deliver();
@@ -351,7 +399,6 @@ BatchResult BatchEditor::apply(std::span<const io::Edit> edits) {
   if (selects_anchors(method_, hparams_) && !result.layers.empty())
     result.anchors = refresh_anchors(groups, result.layers.front().keys.size(0));
   const auto after = scores(edits, result.seconds);
-  const auto refusals = gather_refusals(groups, communicators_.host);
   for (std::size_t i = 0; i < edits.size(); ++i) {
     const auto row = static_cast<std::int64_t>(i);
     result.edits.push_back({.refusal = refusals[i],

@@ -1,7 +1,8 @@
 // Applies batches of edits to the edited layers of a model, over stages x replicas.
 //
-// For a batch, each replica finds the values of its groups of edits; keys and residuals are gathered in the
-// order of edits; all ranks together solve, and those that hold a layer add its updates. What a batch changes waits
+// For a batch, each replica finds the values of its groups of edits, which are made in the order of
+// sharding/edit_order.hpp where edits of one subject share a value; keys and residuals are gathered in the order of
+// the batch; all ranks together solve, and those that hold a layer add its updates. What a batch changes waits
 // beside weights and least squares until it is accepted. Every rank makes the same calls in the same order, and all
 // know the batch's keys, residuals and updates; the weights come out the same, bit for bit, on any number of ranks
 // in any shape.
@@ -95,7 +96,10 @@ class BatchEditor {
  private:
   using Groups = std::vector<EditGroup>;
 
-  Groups make_groups(std::span<const io::Edit> edits) const;
+  std::vector<std::int64_t> order_of_groups(std::span<const io::Edit> edits) const;
+  Groups make_groups(std::span<const io::Edit> edits, const std::vector<std::int64_t>& order) const;
+  std::vector<std::string> gather_refusals(const Groups& groups, const std::vector<std::int64_t>& order,
+                                           sharding::BatchSeconds& seconds) const;
   void absorb(LayerUpdate& update);
   void find_values(Groups& groups, sharding::BatchSeconds& seconds) const;
   std::vector<LayerUpdate> write_in_turn(const Groups& groups, BatchResult& result);
@@ -103,6 +107,8 @@ class BatchEditor {
   std::vector<LayerUpdate> write_jointly(const Groups& groups, sharding::BatchSeconds& seconds);
   std::vector<io::AnchorRecord> refresh_anchors(const Groups& groups, std::int64_t written);
   torch::Tensor scores(std::span<const io::Edit> edits, sharding::BatchSeconds& seconds) const;
+  torch::Tensor gather_written(const std::vector<torch::Tensor>& own, std::int64_t width,
+                               std::string_view operation, sharding::BatchSeconds& seconds) const;
   torch::Tensor gather(const std::vector<torch::Tensor>& own, std::int64_t width, std::string_view operation,
                        sharding::BatchSeconds& seconds) const;
   torch::Tensor gather_keys(const Groups& groups, std::int64_t layer, sharding::BatchSeconds& seconds) const;
@@ -128,6 +134,9 @@ class BatchEditor {
   RollingScores rolling_;
   std::optional<RollingScores> rolling_before_;                    // a batch that waits
   sharding::Timeout timeout_ = sharding::Timeout::until_deadline;  // for the current batch
+  // Of the current batch's written edits, in the order of the batch: their places among them in that of the groups.
+  // Empty where both orders are the same.
+  std::vector<std::int64_t> places_;
 };
 
 }  // namespace anchorage::worker

@@ -21,10 +21,10 @@ ContextChoice::ContextChoice(const Transformer& model, const PromptBuilder& buil
     candidates_.push_back(builder.build(edit, contexts.prefixes, "", model.config.max_positions));
   std::vector<TriedRow> tried;
   for (std::size_t edit = 0; edit < edits_.size(); ++edit) {
-    auto& [rewrites, kl_prompt, target] = candidates_[edit];
-    if (std::ranges::none_of(rewrites, &PromptRow::is_usable)) continue;
-    for (PromptRow& row : rewrites) tried.push_back({&row, edit});
-    tried.push_back({&kl_prompt, edit});
+    EditPrompts& prompts = candidates_[edit];
+    if (std::ranges::none_of(prompts.rewrites, &PromptRow::is_usable)) continue;
+    for (PromptRow& row : prompts.rewrites) tried.push_back({&row, edit});
+    tried.push_back({&prompts.kl_prompt, edit});
   }
   try_rows(std::move(tried));
 }
@@ -66,8 +66,10 @@ void ContextChoice::choose() {
   std::vector<TriedRow> tried;
   for (std::size_t edit = 0; edit < edits_.size(); ++edit) {
     const std::vector<PromptRow>& rewrites = candidates_[edit].rewrites;
-    chosen_.push_back(
-        {.rewrites = {}, .kl_prompt = candidates_[edit].kl_prompt, .target = candidates_[edit].target});
+    chosen_.push_back({.rewrites = {},
+                       .kl_prompt = candidates_[edit].kl_prompt,
+                       .target = candidates_[edit].target,
+                       .subject = candidates_[edit].subject});
     std::size_t last_used = 0;
     for (std::size_t i = 0; i < rewrites.size() && chosen_[edit].rewrites.size() < contexts_.wanted; ++i) {
       if (!rewrites[i].is_usable()) continue;

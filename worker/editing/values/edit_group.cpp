@@ -130,7 +130,7 @@ void EditGroup::compress_to_anchors(GroupSpan groups, const torch::Tensor& ancho
   std::int64_t begin = 0;
   for (EditGroup& group : groups) {
     const std::int64_t count = std::ssize(group.accepted_);
-    group.anchors_ = anchors.narrow(0, begin, count).to(group.saliency_.device());
+    group.anchors_ = group.shared_values().first_of(anchors.narrow(0, begin, count).to(group.saliency_.device()));
     begin += count;
   }
   const auto some = those_with_edits(groups);
@@ -142,6 +142,10 @@ void EditGroup::compress_to_anchors(GroupSpan groups, const torch::Tensor& ancho
     own_anchors.push_back(group->anchors_);
   }
   take(some, worker::compress_to_anchors(joint_forwards(some), some.front()->hparams_, located, own_anchors));
+}
+
+SharedValues EditGroup::shared_values() const {
+  return {prompts_, hparams_, saliency_.device()};
 }
 
 void EditGroup::refuse_what_is_not_finite() {
@@ -174,6 +178,10 @@ void EditGroup::refuse_what_is_not_finite() {
 
 torch::Tensor EditGroup::anchor_saliency() const {
   return saliency_ * anchors_;
+}
+
+torch::Tensor EditGroup::selecting_saliency() const {
+  return shared_values().once(saliency_);
 }
 
 torch::Tensor EditGroup::values() const {

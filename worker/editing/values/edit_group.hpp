@@ -13,6 +13,7 @@
 
 #include "io/hparams/hparams.hpp"
 #include "worker/editing/values/context_choice.hpp"
+#include "worker/editing/values/shared_values.hpp"
 #include "worker/editing/values/value_optimizer.hpp"
 
 namespace anchorage::worker {
@@ -35,12 +36,12 @@ class EditGroup {
   using GroupSpan = std::span<EditGroup>;
 
   // Finds one value vector per edit, injected after the last edited layer; `anchored`: compressed to its
-  // anchors (EAC).
+  // anchors (EAC). Edits of one subject share it (shared_values.hpp).
   static void find_values(GroupSpan groups, bool anchored);
 
   // Find one vector per edit and edited layer (m layers), each injected after its layer: dense, or in two
   // phases with the selection of anchors between them (B-EAC). `anchors` [accepted of all groups, m, d] f32
-  // of 0 and 1.
+  // of 0 and 1; edits that share their values take those of the first of them.
   static void find_joint_values(GroupSpan groups);
   static void locate_anchors(GroupSpan groups);
   static void compress_to_anchors(GroupSpan groups, const torch::Tensor& anchors);
@@ -49,6 +50,9 @@ class EditGroup {
   // f32; after the second phase, that of the anchors.
   const torch::Tensor& saliency() const { return saliency_; }
   torch::Tensor anchor_saliency() const;
+  // After the first phase, the saliency by which anchors are selected: zeros for an edit that takes those of
+  // another.
+  torch::Tensor selecting_saliency() const;
 
   // Returns the values found: [accepted, 1 or m, d] f32; m where no edit is accepted.
   torch::Tensor values() const;
@@ -71,6 +75,7 @@ class EditGroup {
   static std::vector<EditGroup*> those_with_edits(GroupSpan groups);
   static std::vector<InjectedForward> joint_forwards(const std::vector<EditGroup*>& groups);
   static void take(const std::vector<EditGroup*>& groups, std::vector<torch::Tensor> values);
+  SharedValues shared_values() const;
   void refuse_what_is_not_finite();
   torch::Tensor mean_over_contexts(const torch::Tensor& rows) const;
 

@@ -172,7 +172,8 @@ EditPrompts PromptBuilder::build(const io::Edit& edit, std::span<const std::stri
   EditPrompts prompts{
       .rewrites = {},
       .kl_prompt = row(kl_prefix.empty() ? kl_prompt : kl_prefix + ". " + kl_prompt, edit.subject, {}, positions),
-      .target = {}};
+      .target = {},
+      .subject = edit.subject};
   std::string rejection = "expected a target of at least one token, found none";
   try {
     prompts.target = with_end(target_ids(edit.model_prompt(), edit.target, edit.target_prefix), edit);

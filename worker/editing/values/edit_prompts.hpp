@@ -31,6 +31,7 @@ struct EditPrompts {
   std::vector<PromptRow> rewrites;
   PromptRow kl_prompt;  // "{subject} is a": its next-token distribution should stay
   TokenIds target;
+  std::string subject{};  // edits with the same one share a value (shared_values.hpp); empty: with none
 };
 
 // The end of text that targets may have.

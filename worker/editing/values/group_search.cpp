@@ -12,9 +12,14 @@ GroupSearch::GroupSearch(InjectedForward forward, const io::Hparams& hparams, st
     : forward_(std::make_unique<InjectedForward>(std::move(forward))),
       hparams_(hparams),
       phases_(std::move(phases)),
+      shared_(shared_values()),
       values_shape_{forward_->edits(), forward_->injected_layers(), forward_->d_model()} {
   for (std::size_t i = 0; i + 1 < phases_.size(); ++i)
     io::check(!phases_[i].until_converged, "edits leave a search in its last phase");
+}
+
+SharedValues GroupSearch::shared_values() const {
+  return {forward_->prompts(), hparams_, forward_->model().device()};
 }
 
 void GroupSearch::fill_caches(const StageNeighbors& neighbors) {
@@ -37,6 +42,7 @@ void GroupSearch::fill_caches(const StageNeighbors& neighbors) {
     if (norms_on < stages.index()) forward_->set_norms(message.back());
   }
   const auto leaving = forward_->fill_caches(entering);
+  if (norms_on == stages.index()) forward_->set_norms(shared_.mean_of(forward_->norms()));
   filled_ = true;
   if (neighbors.is_last()) return;
   std::vector<torch::Tensor> parts{leaving};
@@ -96,7 +102,7 @@ torch::Tensor GroupSearch::decide() const {
   const auto objective = loss_.nll + hparams_.kl_factor * loss_.kl + penalty_.value(hparams_, forward_->norms());
   const auto low = objective < hparams_.early_stop_loss;
   const auto converged = hparams_.early_stop == io::EarlyStop::argmax ? at::logical_or(low, loss_.matches) : low;
-  return at::logical_not(converged);
+  return shared_.any_of(at::logical_not(converged));
 }
 
 std::vector<torch::Tensor> GroupSearch::gradients_at_stage(const StageNeighbors& neighbors,
@@ -158,8 +164,10 @@ void GroupSearch::go_backward(const StageNeighbors& neighbors) {
   norms_shared_ = true;
   drop_evaluation();
   if (!some_continue) return end_phase();
-  if (neighbors.is_first())
-    search_->step(message[3], of_vectors, phase().until_converged ? 0 : phase().evaluations);
+  if (neighbors.is_first()) {
+    search_->step(shared_.mean_of(message[3]), shared_.mean_of(of_vectors),
+                  phase().until_converged ? 0 : phase().evaluations);
+  }
   drop_all_but(continues);
   if (!phase().until_converged && evaluated_ == phase().evaluations) end_phase();
 }
@@ -170,6 +178,7 @@ void GroupSearch::drop_all_but(const torch::Tensor& continues) {
   if (search_) search_->keep(index);
   const auto on_host = index.cpu();
   forward_->keep({on_host.data_ptr<std::int64_t>(), static_cast<std::size_t>(on_host.numel())});
+  shared_ = shared_values();
 }
 
 void GroupSearch::drop_evaluation() {

@@ -10,6 +10,9 @@
 //   decision, and drops the edits that have converged from its tensors.
 // - The first stage then has the gradients of all vectors. It alone has the optimizer's state, and takes the step.
 //
+// Edits that share a value (shared_values.hpp) take the same steps, along the mean of their gradients, with the
+// mean of their norms, and leave together: when all of them have converged.
+//
 // What a stage computes depends on the group alone, so the values are the same bits however many groups are in
 // flight and on however many stages.
 #pragma once
@@ -19,6 +22,7 @@
 #include <vector>
 
 #include "worker/editing/values/injected_forward.hpp"
+#include "worker/editing/values/shared_values.hpp"
 #include "worker/editing/values/stage_neighbors.hpp"
 #include "worker/editing/values/update_rule.hpp"
 
@@ -64,6 +68,7 @@ class GroupSearch {
   void fill_caches(const StageNeighbors& neighbors);
   std::vector<torch::Tensor> entering(const StageNeighbors& neighbors) const;
   torch::Tensor decide() const;
+  SharedValues shared_values() const;
   bool has_way_back() const { return !phase().until_converged || evaluated_ < phase().evaluations; }
   // The gradients of what entered, where something did, and of the vectors of own slots.
   std::vector<torch::Tensor> gradients_at_stage(const StageNeighbors& neighbors,
@@ -75,6 +80,7 @@ class GroupSearch {
   std::unique_ptr<InjectedForward> forward_;
   const io::Hparams& hparams_;
   std::vector<SearchPhase> phases_;
+  SharedValues shared_;                     // of the edits that remain
   std::vector<std::int64_t> values_shape_;  // [E, m, d]
   std::size_t phase_ = 0;
   std::int64_t evaluated_ = 0;  // in this phase

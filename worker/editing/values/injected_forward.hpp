@@ -43,6 +43,7 @@ class InjectedForward {
   InjectedForward(const Transformer& model, std::vector<EditPrompts> edits, InjectionOptions options);
 
   std::int64_t edits() const { return static_cast<std::int64_t>(edits_.size()); }
+  const std::vector<EditPrompts>& prompts() const { return edits_; }
 
   std::int64_t injected_layers() const { return static_cast<std::int64_t>(options_.layers.size()); }
   std::int64_t d_model() const { return model_.config.d_model; }

@@ -4,10 +4,10 @@
 //   J_i(D) = nll_i + kl_factor * KL_i + v_weight_decay * |D_i| / |z_i|^2   [+ eac_l1 * sum |D_ij| / (s_ij + eps)]
 //
 // under |D_i| <= clamp_norm_factor * |z_i| (docs/method.md section 1; MEMIT, arXiv 2210.07229, and EAC, arXiv
-// 2503.00035). Edits are independent of each other: in a group each edit gets the values that it would get
-// alone, up to rounding. Give all groups of a replica in one call: they go through its stages one after the other
-// (value_pipeline.hpp). The values of a group depend on nothing outside it. Collective over the model's stages, all
-// of which get the results.
+// 2503.00035). Edits of different subjects are independent of each other: in a group each gets the values that it
+// would get alone, up to rounding. Those of one subject share a value (shared_values.hpp). Give all groups of a
+// replica in one call: they go through its stages one after the other (value_pipeline.hpp). The values of a group
+// depend on nothing outside it. Collective over the model's stages, all of which get the results.
 #pragma once
 
 #include "io/hparams/hparams.hpp"

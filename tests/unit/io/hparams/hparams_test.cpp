@@ -399,6 +399,17 @@ TEST(Hparams, AnEndOfTextThatTheModelDoesNotHaveIsRefused) {
   EXPECT_TRUE(resolve(hparams, without, "h.yaml").target_end);
 }
 
+TEST(Hparams, ARunOfAVersionWithoutMergedSubjectsContinuesWithoutThem) {
+  EXPECT_TRUE(load("layers: [1]").hparams.merge_subjects);
+  EXPECT_FALSE(load("merge_subjects: off").hparams.merge_subjects);
+  EXPECT_FALSE(parse_recorded_hparams("layers: [1]", "run.yaml").merge_subjects);
+  for (const bool merged : {true, false}) {
+    Hparams now{.layers = {1}};
+    now.merge_subjects = merged;
+    EXPECT_EQ(parse_recorded_hparams(to_yaml(now), "run.yaml"), parse_hparams(to_yaml(now), "h.yaml").hparams);
+  }
+}
+
 TEST(Hparams, DocumentationHasEveryKeyWithItsDefault) {
   const std::string page = tests::content_of(std::filesystem::path(ANCHORAGE_SOURCE_DIR) / "docs/hparams.md");
   std::istringstream defaults(to_yaml({}));

@@ -136,6 +136,34 @@ TEST_F(ValuePipeline, SomeEditsOfTheTestConvergeEarlyAndSomeNever) {
   EXPECT_LT(late, edits);
 }
 
+// The first and the last edit of each group are about one subject, with an edit of another between them in some.
+TEST_F(ValuePipeline, FindsOneValueForEditsOfASubjectWithTheSameBitsOnStagesOfEveryCut) {
+  auto groups = seven_groups();
+  for (auto& group : groups) group.front().subject = group.back().subject = "one";
+  const InjectionOptions options{{1, 2}, 3};
+  std::vector<torch::Tensor> whole;
+  on_cut_stages(cut_stages(4, 1, Cut::one_range, 1), [&](const Stages& stages) {
+    whole = found(stages, options, groups);
+    const auto separate = found(stages, options, seven_groups());
+    for (std::size_t i = 0; i < whole.size(); ++i) {
+      EXPECT_TRUE(at::equal(whole[i][0], whole[i][-1])) << i;
+      const bool is_alone = whole[i].size(0) == 1;
+      EXPECT_EQ(at::equal(whole[i], separate[i]), is_alone)
+          << i << ": a group without a repeated subject is as before";
+    }
+  });
+  for (const int count : {2, 3, 4}) {
+    for (const Cut cut : {Cut::one_range, Cut::two_ranges}) {
+      on_cut_stages(cut_stages(4, count, cut, 1), [&](const Stages& stages) {
+        const auto several = found(stages, options, groups);
+        ASSERT_EQ(several.size(), whole.size());
+        for (std::size_t i = 0; i < whole.size(); ++i)
+          EXPECT_TRUE(at::equal(several[i], whole[i])) << i << " on stage " << stages.index() << " of " << count;
+      });
+    }
+  }
+}
+
 // The stages from the first injected layer on send each other a message up and one down for each evaluation; those
 // before wait for the values.
 TEST_F(ValuePipeline, StagesBeforeTheFirstInjectedLayerHaveNoPartInTheSteps) {
