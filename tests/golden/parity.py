@@ -11,7 +11,8 @@ writes for each family OUT/<family>/
         moment.<l>                   [f, f]  second moment C of the keys
         <method>.<b>.keys.<l>        [edits, f]
         <method>.<b>.residuals.<l>   [edits, d]
-        <method>.<b>.values          [edits, m, d]  delta; m is 1, with b-eac the number of edited layers
+        <method>.<b>.values          [edits, m, d]  what is to be written: delta; with target_norm, its target less z; m is 1,
+                                     with b-eac the number of edited layers
         <method>.<b>.saliency.<l>    [edits, d]  b-eac: the saliency of the anchors, 0 elsewhere
         <method>.<b>.rolling.<l>     [d]  b-eac: H after the batch
         <method>.change.<l>          [d, f]  the weight after the last batch less the base weight
@@ -416,17 +417,23 @@ class Editor:
             optimizers = [Value(self.edited, p, self.layers[-1:], self.h, self.decisions) for p in batch]
             values = [o.anchored() if self.method == "eac" else o.dense() for o in optimizers]
             with torch.no_grad():
-                keys, residuals = self.write_in_turn(batch, torch.stack([value[0] for value in values]))
+                values = self.to_write(batch, torch.stack([value[0] for value in values]))
+                keys, residuals = self.write_in_turn(batch, values)
+                values = values.unsqueeze(1)
         for layer in self.layers:
             self.metrics[layer].absorb(keys[layer])
             golden[f"keys.{layer}"], golden[f"residuals.{layer}"] = keys[layer], residuals[layer]
-        return golden | {"values": torch.stack(values)}
+        return golden | {"values": torch.stack(list(values))}
+
+    def to_write(self, batch, values):
+        if not self.h["target_norm"]:
+            return values
+        targets = self.seen(batch) + values
+        return targets * self.h["target_norm"] / targets.norm(dim=1, keepdim=True) - self.seen(batch)
 
     def write_in_turn(self, batch, values):
         keys, residuals = {}, {}
         targets = self.seen(batch) + values
-        if self.h["target_norm"]:
-            targets = targets * self.h["target_norm"] / targets.norm(dim=1, keepdim=True)
         for i, layer in enumerate(self.layers):
             keys[layer] = self.seen(batch, layer)
             residuals[layer] = (targets - self.seen(batch)) / (len(self.layers) - i)

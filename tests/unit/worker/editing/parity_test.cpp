@@ -130,7 +130,9 @@ TEST_P(ParityTest, ValuesKeysAndWeightsAreThoseOfAnIndependentImplementation) {
       if (method_named(method_).solve == Solve::in_turn) {
         const auto values = result.layers.front().residuals * static_cast<double>(layers);
         compare(of_batch("values"), values.unsqueeze(1));
-        EXPECT_TRUE(at::equal(values.ne(0), golden(of_batch("values")).select(1, 0).ne(0))) << "other anchors";
+        if (hparams_.target_norm == 0) {
+          EXPECT_TRUE(at::equal(values.ne(0), golden(of_batch("values")).select(1, 0).ne(0))) << "other anchors";
+        }
       }
       for (const LayerUpdate& update : result.layers) {
         compare(of_layer("keys", update.layer), update.keys);

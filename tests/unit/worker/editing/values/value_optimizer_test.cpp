@@ -107,16 +107,20 @@ TEST_F(ValueOptimizer, StepsToWhereTheTangentMeetsTheGoalWithPolyak) {
   options.v_optimizer = io::ValueOptimizer::polyak;
   bool held_back = false, whole = false;
   for (const auto& edit : three_edits()) {
-    const auto values = values_of(optimize_values, {edit}, options);
     const InjectedForward alone = filled({edit});
-    auto delta = zeros_for(alone);
-    const auto step = [&](torch::Tensor& point, double objective, double norm) {
-      const double slope = point.grad().norm().item<double>();
-      const double wanted = (objective - options.early_stop_loss) / slope;
-      (wanted > 0.3 * norm ? held_back : whole) = true;
-      point.sub_(point.grad() / slope * std::min(wanted, 0.3 * norm));
-    };
-    expect_close(values, minimized(alone, options, delta, step), 2e-4);
+    const double first = alone.loss(torch::zeros({1, 1, alone.d_model()})).nll.item<double>();
+    for (const double goal : {0.05, first - 0.02}) {
+      options.early_stop_loss = goal;
+      auto delta = zeros_for(alone);
+      const auto step = [&](torch::Tensor& point, double objective, double norm) {
+        const double slope = point.grad().norm().item<double>();
+        const double wanted = (objective - goal) / slope;
+        (wanted > 0.3 * norm ? held_back : whole) = true;
+        point.sub_(point.grad() / slope * std::min(wanted, 0.3 * norm));
+      };
+      const auto values = values_of(optimize_values, {edit}, options);
+      expect_close(values, minimized(alone, options, delta, step), 2e-4);
+    }
   }
   EXPECT_TRUE(held_back && whole) << "steps were of one kind alone: the test proves half of it";
 }
