@@ -1,0 +1,199 @@
+"""Takes the keys of a finished run's edits anew on the edited model, solves again and measures what that does.
+
+    refresh.py --comparison DIR --method METHOD --edits N --out OUT [--variants all,moved,...]
+
+DIR is the folder of compare.py in which METHOD was measured after N edits. A run's change of a layer is D = B A^-1 with
+A = w C + sum k k^T and B = sum t k^T over its edits (docs/method.md section 4). Here the keys of some edits are
+exchanged for those that the edited model has now, in both sums, and the targets stay: what was meant at the recorded
+key is demanded at the new one. Writes OUT/<variant>.json for each variant: the report of `anchorage eval`, the exact
+matches and losses of all edits, and how far the keys have moved. What is there is not made again.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+import yaml
+from edit_rows import EditRows
+from program import Program, write_whole
+
+# Whose keys are exchanged, and how: the layers one after another upward, or all at once so many times.
+VARIANTS = {
+    "recorded": ("none", "upward"),
+    "all": ("all", "upward"),
+    "all-at-once": ("all", "once"),
+    "all-at-once-twice": ("all", "twice"),
+    "moved": ("moved", "upward"),
+    "loss": ("loss", "upward"),
+    "oldest": ("oldest", "upward"),
+    "output": ("output", "upward"),
+    "beside": ("beside", "upward"),
+}
+
+
+class Journal:
+    """A run's committed edits in their order: keys [n, f] and targets [n, d] of each layer, f64."""
+
+    def __init__(self, run: Path) -> None:
+        self.requests: list[dict] = []
+        keys, targets, loss, batch = {}, {}, [], []
+        self.change: dict[int, np.ndarray] = {}  # D as the sum of u v^T: [d, f]
+        for number, path in enumerate(sorted((run / "journal").glob("seg-*.h5"))[1:], 1):
+            with h5py.File(path) as segment:
+                if segment.attrs["kind"] != "batch" or "removal" in segment:
+                    raise SystemExit(f"error: expected batches alone, found a {segment.attrs['kind']} in {path}")
+                rows = np.flatnonzero(segment["edits/state"][:] == b"committed")
+                self.requests += [json.loads(segment["edits/request"][row]) for row in rows]
+                loss.append(segment["edits/nll_after"][:][rows])
+                batch += [number] * len(rows)
+                for layer, group in ((int(name), group) for name, group in segment["layers"].items()):
+                    u, v = (group["update"][name][:].astype(np.float64) for name in "uv")
+                    before = self.change.setdefault(layer, np.zeros((len(u), len(v))))
+                    k = group["keys"][:].astype(np.float64)[rows]
+                    r = dense_rows(group["residuals"], len(u))[rows]
+                    keys.setdefault(layer, []).append(k)
+                    targets.setdefault(layer, []).append(k @ before.T + r)
+                    self.change[layer] = before + u @ v.T
+        self.keys = {layer: np.concatenate(parts) for layer, parts in keys.items()}
+        self.targets = {layer: np.concatenate(parts) for layer, parts in targets.items()}
+        self.loss, self.batch = np.concatenate(loss), np.array(batch)
+
+
+def dense_rows(group: h5py.Group, width: int) -> np.ndarray:
+    offsets, indices, values = (group[name][:] for name in ("offsets", "indices", "values"))
+    rows = np.zeros((len(offsets) - 1, width))
+    rows[np.repeat(np.arange(len(rows)), np.diff(offsets)), indices] = values
+    return rows
+
+
+def prior_of(statistics: Path, layers: list[int], hparams: dict, weight: float) -> dict[int, np.ndarray]:
+    """w C of each layer, [f, f]."""
+    share = hparams["subject_share"]
+    with h5py.File(statistics) as file:
+        groups = {layer: file[f"layers/{layer}"] for layer in layers}
+        moment = {layer: (1 - share) * group["moment"][:].astype(np.float64) for layer, group in groups.items()}
+        if share:
+            moment = {layer: sum_ + share * groups[layer]["subject_moment"][:] for layer, sum_ in moment.items()}
+    return {layer: weight * sum_ for layer, sum_ in moment.items()}
+
+
+def solve(prior: np.ndarray, keys: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """D = B A^-1, [d, f]."""
+    return np.linalg.solve(prior + keys.T @ keys, keys.T @ targets).T
+
+
+def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+
+
+def chosen_edits(whose: str, journal: Journal, moved: np.ndarray, loss_now: np.ndarray) -> np.ndarray:
+    """[n] bool: the quarter that `whose` names, none or all."""
+    rank = {"moved": moved, "loss": loss_now - journal.loss, "oldest": -journal.batch.astype(float)}.get(whose)
+    if rank is None:
+        return np.full(len(journal.batch), whose != "none")
+    chosen = np.zeros(len(rank), bool)
+    chosen[np.argsort(-rank, kind="stable")[: len(rank) // 4]] = True
+    return chosen
+
+
+class Refresh:
+    def __init__(self, journal: Journal, prior: dict[int, np.ndarray], rows: EditRows) -> None:
+        self.journal, self.prior, self.rows = journal, prior, rows
+        rows.set_changes(journal.change)
+        self.keys_now = rows.keys()
+        self.loss_now, _ = rows.scores()
+        upper = [layer for layer in journal.keys if layer != min(journal.keys)]  # the lowest layer's keys stay
+        self.moved = np.mean([1 - cosines(journal.keys[layer], self.keys_now[layer]) for layer in upper], 0)
+
+    def change_of(self, layer: int, now: np.ndarray, whose: str, chosen: np.ndarray) -> np.ndarray:
+        recorded, targets = self.journal.keys[layer], self.journal.targets[layer]
+        if whose == "beside":
+            return solve(self.prior[layer], np.concatenate([recorded, now]), np.concatenate([targets, targets]))
+        if whose == "output":  # what the whole weight was to give, not what its change was
+            targets = targets + (recorded - now) @ self.rows.base_weight(layer).T
+        return solve(self.prior[layer], np.where(chosen[:, None], now, recorded), targets)
+
+    def changes(self, variant: str) -> dict[int, np.ndarray]:
+        whose, order = VARIANTS[variant]
+        chosen = chosen_edits(whose, self.journal, self.moved, self.loss_now)
+        self.rows.set_changes(self.journal.change)
+        if whose == "none" or order != "upward":
+            changes, now = {}, self.keys_now
+            for _ in range(2 if order == "twice" else 1):
+                changes = {layer: self.change_of(layer, now[layer], whose, chosen) for layer in now}
+                self.rows.set_changes(changes)
+                now = self.rows.keys()
+            return changes
+        changes = {}
+
+        def solve_layer(layer: int, now: np.ndarray) -> np.ndarray:
+            changes[layer] = self.change_of(layer, now, whose, chosen)
+            return changes[layer]
+
+        self.rows.keys(solve_layer)
+        return changes
+
+    def state(self, changes: dict[int, np.ndarray]) -> dict:
+        """What is seen of the changed model without evaluating it; leaves the changes in the model."""
+        self.rows.set_changes(changes)
+        now = self.rows.keys()
+        loss, exact = self.rows.scores()
+        journal, layers = self.journal, {}
+        for layer, change in changes.items():
+            targets, recorded = journal.targets[layer], journal.keys[layer]
+            share = lambda keys, t=targets, d=change: ((keys @ d.T) * t).sum(1) / (t * t).sum(1)
+            quarters = np.array_split(np.arange(len(targets)), 4)
+            layers[layer] = {
+                "cosine": [float(cosines(recorded, now[layer])[q].mean()) for q in quarters],
+                "reached_recorded": [float(np.median(share(recorded)[q])) for q in quarters],
+                "reached_now": [float(np.median(share(now[layer])[q])) for q in quarters],
+                "norm": float(np.linalg.norm(change)),
+                "apart": float(np.linalg.norm(change - journal.change[layer]) / np.linalg.norm(journal.change[layer])),
+            }
+        return {"layers": layers, "loss": loss.tolist(), "exact": exact.tolist()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--comparison", type=Path, required=True)
+    add("--method", required=True)
+    add("--edits", type=int, required=True)
+    add("--out", type=Path, required=True)
+    add("--variants", default=",".join(VARIANTS))
+    add("--weight", type=float, help="w, where it is not that of the run")
+    add("--program", type=Path, required=True)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    run = given.comparison / given.method / "run"
+    record = yaml.safe_load((run / "run.yaml").read_text())
+    hparams = yaml.safe_load(record["hparams"])
+    journal = Journal(run)
+    layers = sorted(journal.keys)
+    weight = given.weight or hparams["mom2_update_weight"]
+    prior = prior_of(given.comparison / "statistics.h5", layers, hparams, weight)
+    rows = EditRows(Path(record["model"]), run, given.comparison / "statistics.h5", hparams, journal.requests)
+    refresh = Refresh(journal, prior, rows)
+    given.out.mkdir(parents=True, exist_ok=True)
+    evaluate = Program(given.program.resolve(), 1, record["dtype"])
+    for variant in given.variants.split(","):
+        report = given.out / f"{variant}{f'@{given.weight:g}' if given.weight else ''}.json"
+        if report.exists():
+            continue
+        state = refresh.state(refresh.changes(variant))
+        rows.write_model(given.out / "model")
+        of = given.comparison
+        state["eval"] = evaluate(
+            "eval", given.out / "model", "--tasks", f"known={of / 'known.json'}",
+            "--heldout", of / "heldout.txt", "--sequence-length", 512,
+            "--edits", of / f"evaluated-{given.edits:05d}.json", "--baseline", of / "before.json",
+        )  # fmt: skip
+        write_whole(report, json.dumps(state))
+        print(variant, state["eval"]["efficacy"]["accuracy"], state["eval"]["tasks"]["known"]["kept"]["share"], flush=True)
+
+
+if __name__ == "__main__":
+    main()
