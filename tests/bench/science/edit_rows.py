@@ -1,4 +1,4 @@
-"""The rows of a run's edits, and what a model gives at them: keys as the engine takes them, losses of the targets."""
+"""The rows of a run's edits, and what a model gives at them: keys as the engine takes them, losses of targets."""
 
 import json
 import shutil
@@ -36,8 +36,8 @@ class EditRows:
             self._set_change(layer, change)
 
     def keys(self, change_of: Callable[[int, np.ndarray], np.ndarray] | None = None) -> dict[int, np.ndarray]:
-        """The edits' keys [n, f] of each layer, means over contexts. `change_of` may change a layer once its keys are
-        known, before those of the layers above are taken."""
+        """The edits' keys [n, f] of each layer, means over contexts. `change_of` may change a layer once its keys
+        are known, before those of the layers above are taken."""
         keys = {}
 
         def reach(layer: int, of_rows: np.ndarray, _: np.ndarray) -> None:
@@ -85,9 +85,9 @@ class EditRows:
             self.model.model.layers[layer].mlp.down_proj.weight.copy_(self.current[layer])
 
     def _bare(self, request: dict) -> tuple[list[int], list[int]]:
-        prompt = request["prompt"].replace("{}", request["subject"], 1)
-        encode = lambda text: self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        return encode(prompt), encode(" " + request["target"])
+        texts = request["prompt"].replace("{}", request["subject"], 1), " " + request["target"]
+        prompt, target = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+        return prompt, target
 
     def _to_subject(self, request: dict, prefix: str) -> list[int]:
         """The ids up to the subject's last token: what comes after it changes none of its keys."""
@@ -133,19 +133,24 @@ class EditRows:
         seen: list[torch.Tensor] = []
         order = np.argsort(np.concatenate(parts))
         for number, layer in enumerate(body.layers[: max(self.layers) + 1]):
-            run = lambda: [layer(states, position_embeddings=turn) for states, turn in zip(hidden, turns, strict=True)]
-            if number not in self.layers:
-                hidden = run()
-                continue
-            hook = layer.mlp.down_proj.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-            after = run()
-            hook.remove()
-            at_last = lambda all_, last=last: np.concatenate(
-                [states[torch.arange(len(at)), at].double().numpy() for states, at in zip(all_, last, strict=True)]
-            )[order]
-            reach(number, at_last(seen), np.linalg.norm(at_last(after), axis=1))
-            seen.clear()
-            hidden = run()
+            if number in self.layers:
+                hook = layer.mlp.down_proj.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+                after = outputs(layer, hidden, turns)
+                hook.remove()
+                keys, streams = (at_positions(states, last)[order] for states in (seen, after))
+                reach(number, keys, np.linalg.norm(streams, axis=1))
+                seen.clear()
+            hidden = outputs(layer, hidden, turns)
+
+
+def outputs(layer: torch.nn.Module, hidden: list[torch.Tensor], turns: list) -> list[torch.Tensor]:
+    return [layer(states, position_embeddings=turn) for states, turn in zip(hidden, turns, strict=True)]
+
+
+def at_positions(parts: list[torch.Tensor], positions: list[torch.Tensor]) -> np.ndarray:
+    """Of each row of each part what stands at its position: [rows, width] f64."""
+    picked = [part[torch.arange(len(at)), at] for part, at in zip(parts, positions, strict=True)]
+    return torch.cat(picked).double().numpy()
 
 
 def batches(lengths: list[int]) -> list[np.ndarray]:

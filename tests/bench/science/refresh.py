@@ -2,15 +2,18 @@
 
     refresh.py --comparison DIR --method METHOD --edits N --out OUT [--variants all,moved,...]
 
-DIR is the folder of compare.py in which METHOD was measured after N edits. A run's change of a layer is D = B A^-1 with
-A = w C + sum k k^T and B = sum t k^T over its edits (docs/method.md section 4). Here the keys of some edits are
+DIR is the folder of compare.py in which METHOD was measured after N edits. A run's change of a layer is D = B A^-1
+with A = w C + sum k k^T and B = sum t k^T over its edits (docs/method.md section 4). Here the keys of some edits are
 exchanged for those that the edited model has now, in both sums, and the targets stay: what was meant at the recorded
 key is demanded at the new one. Writes OUT/<variant>.json for each variant: the report of `anchorage eval`, the exact
 matches and losses of all edits, and how far the keys have moved. What is there is not made again.
+
+The model is one of those that transformers computes as Llama, in one file. Needs h5py, transformers and yaml.
 """
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -18,6 +21,7 @@ import numpy as np
 import torch
 import yaml
 from edit_rows import EditRows
+from journal import Journal
 from program import Program, write_whole
 
 # Whose keys are exchanged, and how: the layers one after another upward, or all at once so many times.
@@ -28,45 +32,8 @@ VARIANTS = {
     "all-at-once-twice": ("all", "twice"),
     "moved": ("moved", "upward"),
     "loss": ("loss", "upward"),
-    "oldest": ("oldest", "upward"),
     "output": ("output", "upward"),
-    "beside": ("beside", "upward"),
 }
-
-
-class Journal:
-    """A run's committed edits in their order: keys [n, f] and targets [n, d] of each layer, f64."""
-
-    def __init__(self, run: Path) -> None:
-        self.requests: list[dict] = []
-        keys, targets, loss, batch = {}, {}, [], []
-        self.change: dict[int, np.ndarray] = {}  # D as the sum of u v^T: [d, f]
-        for number, path in enumerate(sorted((run / "journal").glob("seg-*.h5"))[1:], 1):
-            with h5py.File(path) as segment:
-                if segment.attrs["kind"] != "batch" or "removal" in segment:
-                    raise SystemExit(f"error: expected batches alone, found a {segment.attrs['kind']} in {path}")
-                rows = np.flatnonzero(segment["edits/state"][:] == b"committed")
-                self.requests += [json.loads(segment["edits/request"][row]) for row in rows]
-                loss.append(segment["edits/nll_after"][:][rows])
-                batch += [number] * len(rows)
-                for layer, group in ((int(name), group) for name, group in segment["layers"].items()):
-                    u, v = (group["update"][name][:].astype(np.float64) for name in "uv")
-                    before = self.change.setdefault(layer, np.zeros((len(u), len(v))))
-                    k = group["keys"][:].astype(np.float64)[rows]
-                    r = dense_rows(group["residuals"], len(u))[rows]
-                    keys.setdefault(layer, []).append(k)
-                    targets.setdefault(layer, []).append(k @ before.T + r)
-                    self.change[layer] = before + u @ v.T
-        self.keys = {layer: np.concatenate(parts) for layer, parts in keys.items()}
-        self.targets = {layer: np.concatenate(parts) for layer, parts in targets.items()}
-        self.loss, self.batch = np.concatenate(loss), np.array(batch)
-
-
-def dense_rows(group: h5py.Group, width: int) -> np.ndarray:
-    offsets, indices, values = (group[name][:] for name in ("offsets", "indices", "values"))
-    rows = np.zeros((len(offsets) - 1, width))
-    rows[np.repeat(np.arange(len(rows)), np.diff(offsets)), indices] = values
-    return rows
 
 
 def prior_of(statistics: Path, layers: list[int], hparams: dict, weight: float) -> dict[int, np.ndarray]:
@@ -85,15 +52,25 @@ def solve(prior: np.ndarray, keys: np.ndarray, targets: np.ndarray) -> np.ndarra
     return np.linalg.solve(prior + keys.T @ keys, keys.T @ targets).T
 
 
+def shares_reached(change: np.ndarray, keys: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """What share of each target the change gives at its key, along the target: [n]."""
+    return ((keys @ change.T) * targets).sum(1) / (targets * targets).sum(1)
+
+
 def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
 
 
+def by_age(figure: Callable[[np.ndarray], float], of_edits: np.ndarray) -> list[float]:
+    """The figure of each quarter of the edits, the oldest first."""
+    return [float(figure(quarter)) for quarter in np.array_split(of_edits, 4)]
+
+
 def chosen_edits(whose: str, journal: Journal, moved: np.ndarray, loss_now: np.ndarray) -> np.ndarray:
     """[n] bool: the quarter that `whose` names, none or all."""
-    rank = {"moved": moved, "loss": loss_now - journal.loss, "oldest": -journal.batch.astype(float)}.get(whose)
+    rank = {"moved": moved, "loss": loss_now - journal.loss}.get(whose)
     if rank is None:
-        return np.full(len(journal.batch), whose != "none")
+        return np.full(len(journal.loss), whose != "none")
     chosen = np.zeros(len(rank), bool)
     chosen[np.argsort(-rank, kind="stable")[: len(rank) // 4]] = True
     return chosen
@@ -110,8 +87,6 @@ class Refresh:
 
     def change_of(self, layer: int, now: np.ndarray, whose: str, chosen: np.ndarray) -> np.ndarray:
         recorded, targets = self.journal.keys[layer], self.journal.targets[layer]
-        if whose == "beside":
-            return solve(self.prior[layer], np.concatenate([recorded, now]), np.concatenate([targets, targets]))
         if whose == "output":  # what the whole weight was to give, not what its change was
             targets = targets + (recorded - now) @ self.rows.base_weight(layer).T
         return solve(self.prior[layer], np.where(chosen[:, None], now, recorded), targets)
@@ -143,17 +118,20 @@ class Refresh:
         loss, exact = self.rows.scores()
         journal, layers = self.journal, {}
         for layer, change in changes.items():
-            targets, recorded = journal.targets[layer], journal.keys[layer]
-            share = lambda keys, t=targets, d=change: ((keys @ d.T) * t).sum(1) / (t * t).sum(1)
-            quarters = np.array_split(np.arange(len(targets)), 4)
+            targets, recorded, of_run = journal.targets[layer], journal.keys[layer], journal.change[layer]
             layers[layer] = {
-                "cosine": [float(cosines(recorded, now[layer])[q].mean()) for q in quarters],
-                "reached_recorded": [float(np.median(share(recorded)[q])) for q in quarters],
-                "reached_now": [float(np.median(share(now[layer])[q])) for q in quarters],
+                "cosine": by_age(np.mean, cosines(recorded, now[layer])),
+                "reached_recorded": by_age(np.median, shares_reached(change, recorded, targets)),
+                "reached_now": by_age(np.median, shares_reached(change, now[layer], targets)),
                 "norm": float(np.linalg.norm(change)),
-                "apart": float(np.linalg.norm(change - journal.change[layer]) / np.linalg.norm(journal.change[layer])),
+                "apart": float(np.linalg.norm(change - of_run) / np.linalg.norm(of_run)),
             }
-        return {"layers": layers, "loss": loss.tolist(), "exact": exact.tolist()}
+        return {
+            "layers": layers,
+            "loss": loss.tolist(),
+            "loss_after_batch": journal.loss.tolist(),
+            "exact": exact.tolist(),
+        }
 
 
 def main() -> None:
@@ -180,19 +158,17 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     evaluate = Program(given.program.resolve(), 1, record["dtype"])
     for variant in given.variants.split(","):
-        report = given.out / f"{variant}{f'@{given.weight:g}' if given.weight else ''}.json"
+        report = given.out / f"{variant}{'' if given.weight is None else f'@{given.weight:g}'}.json"
         if report.exists():
             continue
         state = refresh.state(refresh.changes(variant))
         rows.write_model(given.out / "model")
         of = given.comparison
-        state["eval"] = evaluate(
-            "eval", given.out / "model", "--tasks", f"known={of / 'known.json'}",
-            "--heldout", of / "heldout.txt", "--sequence-length", 512,
-            "--edits", of / f"evaluated-{given.edits:05d}.json", "--baseline", of / "before.json",
-        )  # fmt: skip
+        asked = ("--edits", of / f"evaluated-{given.edits:05d}.json", "--tasks", f"known={of / 'known.json'}")
+        text = ("--heldout", of / "heldout.txt", "--sequence-length", 512)
+        state["eval"] = evaluate("eval", given.out / "model", *asked, *text, "--baseline", of / "before.json")
         write_whole(report, json.dumps(state))
-        print(variant, state["eval"]["efficacy"]["accuracy"], state["eval"]["tasks"]["known"]["kept"]["share"], flush=True)
+        print(report, flush=True)
 
 
 if __name__ == "__main__":
