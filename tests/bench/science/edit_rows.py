@@ -41,12 +41,24 @@ class EditRows:
         keys = {}
 
         def reach(layer: int, of_rows: np.ndarray, _: np.ndarray) -> None:
-            keys[layer] = self._mean_over_contexts(of_rows)
+            keys[layer] = means(of_rows, self.edit_of_row)
             if change_of:
                 self._set_change(layer, change_of(layer, keys[layer]))
 
         self._walk(self.rows, reach)
         return keys
+
+    def streams(self, begin: int = 0, end: int | None = None) -> np.ndarray:
+        """The residual stream after the last edited layer where the keys of edits begin to end - 1 are, means over
+        contexts: [end - begin, d]."""
+        seen, edits = {}, range(len(self.requests))[begin:end]
+        of_edits = [row for row, edit in enumerate(self.edit_of_row) if edit in edits]
+
+        def reach(layer: int, _: np.ndarray, of_rows: np.ndarray) -> None:
+            seen[layer] = of_rows
+
+        self._walk([self.rows[row] for row in of_edits], reach)
+        return means(seen[max(self.layers)], [self.edit_of_row[row] - begin for row in of_edits])
 
     @torch.no_grad()
     def scores(self) -> tuple[np.ndarray, np.ndarray]:
@@ -106,7 +118,7 @@ class EditRows:
         """The first `wanted` contexts of each edit in which its subject ends at no attention sink."""
         tried = [(i, self._to_subject(request, p)) for i, request in enumerate(self.requests) for p in prefixes]
         norms = []
-        self._walk([ids for _, ids in tried], lambda _, keys, residual_norms: norms.append(residual_norms))
+        self._walk([ids for _, ids in tried], lambda _, keys, streams: norms.append(np.linalg.norm(streams, axis=1)))
         usable = (np.stack(norms, 1) <= limits).all(1)
         self.rows, self.edit_of_row, taken = [], [], [0] * len(self.requests)
         for (edit, ids), use in zip(tried, usable, strict=True):
@@ -115,16 +127,11 @@ class EditRows:
                 self.edit_of_row.append(edit)
                 taken[edit] += 1
 
-    def _mean_over_contexts(self, rows: np.ndarray) -> np.ndarray:
-        sums, counts = np.zeros((len(self.requests), rows.shape[1])), np.bincount(self.edit_of_row)
-        np.add.at(sums, self.edit_of_row, rows)
-        return sums / counts[:, None]
-
     @torch.no_grad()
     def _walk(self, rows: list[list[int]], reach: Callable[[int, np.ndarray, np.ndarray], None]) -> None:
         """Runs the rows layer by layer up to the last edited one. At each edited layer calls `reach` with the keys
-        [rows, f] at the last tokens and the norms [rows] of the residual stream there; what `reach` changes in the
-        layer counts for the layers above."""
+        [rows, f] at the last tokens and the residual stream [rows, d] there after it; what `reach` changes in the layer
+        counts for the layers above."""
         body, parts = self.model.model, batches([len(row) for row in rows])
         hidden = [body.embed_tokens(padded([rows[i] for i in part])) for part in parts]
         places = [torch.arange(states.shape[1])[None] for states in hidden]
@@ -137,10 +144,17 @@ class EditRows:
                 hook = layer.mlp.down_proj.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
                 after = outputs(layer, hidden, turns)
                 hook.remove()
-                keys, streams = (at_positions(states, last)[order] for states in (seen, after))
-                reach(number, keys, np.linalg.norm(streams, axis=1))
+                reach(number, *(at_positions(states, last)[order] for states in (seen, after)))
                 seen.clear()
             hidden = outputs(layer, hidden, turns)
+
+
+def means(rows: np.ndarray, edit_of_row: list[int]) -> np.ndarray:
+    """The mean of each edit's rows."""
+    counts = np.bincount(edit_of_row)
+    sums = np.zeros((len(counts), rows.shape[1]))
+    np.add.at(sums, edit_of_row, rows)
+    return sums / counts[:, None]
 
 
 def outputs(layer: torch.nn.Module, hidden: list[torch.Tensor], turns: list) -> list[torch.Tensor]:

@@ -14,6 +14,7 @@ class Journal:
         self.requests: list[dict] = []
         keys, targets, loss = {}, {}, []
         self.change: dict[int, np.ndarray] = {}  # D as the sum of u v^T: [d, f]
+        self.batches: list[tuple[int, dict]] = []  # edits so far, and u and v of each layer
         for path in sorted((run / "journal").glob("seg-*.h5"))[1:]:
             with h5py.File(path) as segment:
                 if segment.attrs["kind"] != "batch" or "removal" in segment:
@@ -21,6 +22,7 @@ class Journal:
                 rows = np.flatnonzero(segment["edits/state"][:] == b"committed")
                 self.requests += [json.loads(segment["edits/request"][row]) for row in rows]
                 loss.append(segment["edits/nll_after"][:][rows])
+                updates = {}
                 for layer, group in ((int(name), group) for name, group in segment["layers"].items()):
                     u, v = (group["update"][name][:].astype(np.float64) for name in "uv")
                     before = self.change.setdefault(layer, np.zeros((len(u), len(v))))
@@ -28,7 +30,9 @@ class Journal:
                     r = dense_rows(group["residuals"], len(u))[rows]
                     keys.setdefault(layer, []).append(k)
                     targets.setdefault(layer, []).append(k @ before.T + r)
+                    updates[layer] = (u, v)
                     self.change[layer] = before + u @ v.T
+                self.batches.append((len(self.requests), updates))
         self.keys = {layer: np.concatenate(parts) for layer, parts in keys.items()}
         self.targets = {layer: np.concatenate(parts) for layer, parts in targets.items()}
         self.loss = np.concatenate(loss)  # of each edit's bare prompt after its batch: [n]

@@ -5,7 +5,8 @@
 DIR is the folder of compare.py in which METHOD was measured after N edits. A run's change of a layer is D = B A^-1
 with A = w C + sum k k^T and B = sum t k^T over its edits (docs/method.md section 4). Here the keys of some edits are
 exchanged for those that the edited model has now, in both sums, and the targets stay: what was meant at the recorded
-key is demanded at the new one. Writes OUT/<variant>.json for each variant: the report of `anchorage eval`, the exact
+key is demanded at the new one ("output": of the whole weight). "restored" leaves the run's solution and writes over it
+what is left to what each edit's residual stream was right after its batch. Writes OUT/<variant>.json for each variant: the report of `anchorage eval`, the exact
 matches and losses of all edits, and how far the keys have moved. What is there is not made again.
 
 The model is one of those that transformers computes as Llama, in one file. Needs h5py, transformers and yaml.
@@ -33,6 +34,7 @@ VARIANTS = {
     "moved": ("moved", "upward"),
     "loss": ("loss", "upward"),
     "output": ("output", "upward"),
+    "restored": ("restored", "upward"),
 }
 
 
@@ -91,8 +93,32 @@ class Refresh:
             targets = targets + (recorded - now) @ self.rows.base_weight(layer).T
         return solve(self.prior[layer], np.where(chosen[:, None], now, recorded), targets)
 
+    def streams_written(self) -> np.ndarray:
+        """The residual stream that each edit had right after its batch, [n, d]."""
+        state = {layer: np.zeros_like(change) for layer, change in self.journal.change.items()}
+        written, begin = [], 0
+        for end, updates in self.journal.batches:
+            state = {layer: change + updates[layer][0] @ updates[layer][1].T for layer, change in state.items()}
+            self.rows.set_changes(state)
+            written.append(self.rows.streams(begin, end))
+            begin = end
+        return np.concatenate(written)
+
+    def restored(self) -> dict[int, np.ndarray]:
+        """Writes, over the run's changes, what is left to the streams right after each edit's batch: as MEMIT writes a
+        batch of all edits, each layer its share, upward."""
+        written, changes = self.streams_written(), dict(self.journal.change)
+        self.rows.set_changes(changes)
+        for left, layer in zip(range(len(changes), 0, -1), sorted(changes), strict=True):
+            remaining = (written - self.rows.streams()) / left
+            changes[layer] = changes[layer] + solve(self.prior[layer], self.rows.keys()[layer], remaining)
+            self.rows.set_changes(changes)
+        return changes
+
     def changes(self, variant: str) -> dict[int, np.ndarray]:
         whose, order = VARIANTS[variant]
+        if whose == "restored":
+            return self.restored()
         chosen = chosen_edits(whose, self.journal, self.moved, self.loss_now)
         self.rows.set_changes(self.journal.change)
         if whose == "none" or order != "upward":
