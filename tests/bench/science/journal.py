@@ -1,4 +1,4 @@
-"""A finished run's journal, as what the run's changes of the weights are made of."""
+"""A finished run's journal, as what the run's changes of the weights are made of, and the closed form of their sum."""
 
 import json
 from pathlib import Path
@@ -43,3 +43,19 @@ def dense_rows(group: h5py.Group, width: int) -> np.ndarray:
     rows = np.zeros((len(offsets) - 1, width))
     rows[np.repeat(np.arange(len(rows)), np.diff(offsets)), indices] = values
     return rows
+
+
+def prior_of(statistics: Path, layers: list[int], hparams: dict, weight: float) -> dict[int, np.ndarray]:
+    """w C of each layer, [f, f]."""
+    share = hparams["subject_share"]
+    with h5py.File(statistics) as file:
+        groups = {layer: file[f"layers/{layer}"] for layer in layers}
+        moment = {layer: (1 - share) * group["moment"][:].astype(np.float64) for layer, group in groups.items()}
+        if share:
+            moment = {layer: sum_ + share * groups[layer]["subject_moment"][:] for layer, sum_ in moment.items()}
+    return {layer: weight * sum_ for layer, sum_ in moment.items()}
+
+
+def solve(prior: np.ndarray, keys: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """D = B A^-1, [d, f]."""
+    return np.linalg.solve(prior + keys.T @ keys, keys.T @ targets).T

@@ -17,12 +17,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import h5py
 import numpy as np
 import torch
 import yaml
 from edit_rows import EditRows
-from journal import Journal
+from journal import Journal, prior_of, solve
 from program import Program, write_whole
 
 # Whose keys are exchanged, and how: the layers one after another upward, or all at once so many times.
@@ -36,22 +35,6 @@ VARIANTS = {
     "output": ("output", "upward"),
     "restored": ("restored", "upward"),
 }
-
-
-def prior_of(statistics: Path, layers: list[int], hparams: dict, weight: float) -> dict[int, np.ndarray]:
-    """w C of each layer, [f, f]."""
-    share = hparams["subject_share"]
-    with h5py.File(statistics) as file:
-        groups = {layer: file[f"layers/{layer}"] for layer in layers}
-        moment = {layer: (1 - share) * group["moment"][:].astype(np.float64) for layer, group in groups.items()}
-        if share:
-            moment = {layer: sum_ + share * groups[layer]["subject_moment"][:] for layer, sum_ in moment.items()}
-    return {layer: weight * sum_ for layer, sum_ in moment.items()}
-
-
-def solve(prior: np.ndarray, keys: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """D = B A^-1, [d, f]."""
-    return np.linalg.solve(prior + keys.T @ keys, keys.T @ targets).T
 
 
 def shares_reached(change: np.ndarray, keys: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -73,9 +56,7 @@ def chosen_edits(whose: str, journal: Journal, moved: np.ndarray, loss_now: np.n
     rank = {"moved": moved, "loss": loss_now - journal.loss}.get(whose)
     if rank is None:
         return np.full(len(journal.loss), whose != "none")
-    chosen = np.zeros(len(rank), bool)
-    chosen[np.argsort(-rank, kind="stable")[: len(rank) // 4]] = True
-    return chosen
+    return np.argsort(np.argsort(-rank, kind="stable")) < len(rank) // 4
 
 
 class Refresh:
@@ -175,6 +156,8 @@ def main() -> None:
     run = given.comparison / given.method / "run"
     record = yaml.safe_load((run / "run.yaml").read_text())
     hparams = yaml.safe_load(record["hparams"])
+    if record["method"] in ("memit", "alphaedit") or (run / "protected.h5").exists():
+        raise SystemExit(f"error: expected a run whose A is w C and the edits' keys, found {record['method']} in {run}")
     journal = Journal(run)
     layers = sorted(journal.keys)
     weight = given.weight or hparams["mom2_update_weight"]
