@@ -16,7 +16,6 @@
 #include "io/files/mapped_file.hpp"
 #include "io/hparams/hparams_keys.hpp"
 #include "io/nearest_name.hpp"
-#include "io/text/alternatives.hpp"
 #include "io/text/strict_yaml.hpp"
 #include "io/text/text_of.hpp"
 
@@ -30,10 +29,10 @@ struct Choice {
 };
 
 template <typename E>
-constexpr std::array<Choice<E>, 0> choices{};
+constexpr std::array<Choice<E>, 2> choices{};
 template <>
-constexpr std::array<Choice<ValueOptimizer>, 3> choices<ValueOptimizer>{
-    {{"adam", ValueOptimizer::adam}, {"ngd", ValueOptimizer::ngd}, {"polyak", ValueOptimizer::polyak}}};
+constexpr std::array<Choice<ValueOptimizer>, 2> choices<ValueOptimizer>{
+    {{"adam", ValueOptimizer::adam}, {"ngd", ValueOptimizer::ngd}}};
 template <>
 constexpr std::array<Choice<EarlyStop>, 2> choices<EarlyStop>{
     {{"loss", EarlyStop::loss}, {"argmax", EarlyStop::argmax}}};
@@ -143,10 +142,8 @@ template <typename E>
 E read(const Value& value, Type<E>) {
   const std::string word = value.node.IsScalar() ? value.node.Scalar() : "";
   const auto* found = std::ranges::find(choices<E>, word, &Choice<E>::name);
-  if (found != choices<E>.end()) return found->value;
-  std::array<std::string_view, choices<E>.size()> names;
-  std::ranges::transform(choices<E>, names.begin(), &Choice<E>::name);
-  refuse(value, alternatives(names));
+  if (found == choices<E>.end()) refuse(value, fmt::format("'{}' or '{}'", choices<E>[0].name, choices<E>[1].name));
+  return found->value;
 }
 
 void assign(Hparams& hparams, const Value& value) {

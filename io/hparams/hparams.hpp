@@ -14,7 +14,7 @@
 
 namespace anchorage::io {
 
-enum class ValueOptimizer { adam, ngd, polyak };
+enum class ValueOptimizer { adam, ngd };
 enum class EarlyStop { loss, argmax };
 
 // Optional fields are `auto` in a file: derived from the model or from the edits.

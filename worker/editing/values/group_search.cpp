@@ -128,19 +128,16 @@ void GroupSearch::go_backward(const StageNeighbors& neighbors) {
   const Transformer& model = forward_->model();
   const std::int64_t edits = forward_->edits(), d = forward_->d_model();
   const std::int64_t above = forward_->injected_layers() - forward_->own_slots().end;
-  // From above: the gradient of what left, those of the vectors above, which edits continue, the losses, and once
-  // the norms.
+  // From above: the gradient of what left, those of the vectors above, which edits continue, and once the norms.
   std::vector<torch::Tensor> message;
   torch::Tensor continues;
   if (neighbors.is_last()) {
     continues = phase().until_converged ? decide() : torch::ones({edits}, vectors_.options().dtype(torch::kBool));
     message = {torch::Tensor(), torch::zeros({edits, above, d}, torch::TensorOptions(model.device())), continues,
-               (loss_.nll + hparams_.kl_factor * loss_.kl).detach().to(torch::kFloat), forward_->norms()};
+               forward_->norms()};
   } else {
-    std::vector<MessagePart> parts{{leaving_.sizes().vec(), model.dtype()},
-                                   {{edits, above, d}, torch::kFloat},
-                                   {{edits}, torch::kBool},
-                                   {{edits}, torch::kFloat}};
+    std::vector<MessagePart> parts{
+        {leaving_.sizes().vec(), model.dtype()}, {{edits, above, d}, torch::kFloat}, {{edits}, torch::kBool}};
     if (!norms_shared_) parts.push_back({{edits}, torch::kFloat});
     message = neighbors.from_above(parts, operation);
     continues = message[2];
@@ -155,18 +152,17 @@ void GroupSearch::go_backward(const StageNeighbors& neighbors) {
   }
   const auto of_vectors = at::cat({found.back().detach(), message[1]}, 1);
   if (!neighbors.is_first()) {
-    std::vector<torch::Tensor> parts{found.front().detach(), of_vectors, continues, message[3]};
-    if (!norms_shared_) parts.push_back(message[4]);
+    std::vector<torch::Tensor> parts{found.front().detach(), of_vectors, continues};
+    if (!norms_shared_) parts.push_back(message[3]);
     neighbors.send_down(parts, operation);
   } else if (!norms_shared_) {
-    search_->set_norms(message[4]);
+    search_->set_norms(message[3]);
   }
   norms_shared_ = true;
   drop_evaluation();
   if (!some_continue) return end_phase();
   if (neighbors.is_first()) {
-    search_->step(shared_.mean_of(message[3]), shared_.mean_of(of_vectors),
-                  phase().until_converged ? 0 : phase().evaluations);
+    search_->step(shared_.mean_of(of_vectors), phase().until_converged ? 0 : phase().evaluations);
   }
   drop_all_but(continues);
   if (!phase().until_converged && evaluated_ == phase().evaluations) end_phase();

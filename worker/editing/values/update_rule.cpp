@@ -8,8 +8,6 @@
 namespace anchorage::worker {
 namespace {
 
-constexpr double longest_polyak_step = 0.3;  // in norms |z_i|
-
 // Scales the vectors back into the ball |D_i| <= clamp_norm_factor * |z_i|.
 torch::Tensor project(const torch::Tensor& point, const torch::Tensor& norms, double clamp) {
   const auto length = point.flatten(1).norm(2, 1);
@@ -21,16 +19,11 @@ torch::Tensor project(const torch::Tensor& point, const torch::Tensor& norms, do
 UpdateRule::UpdateRule(const io::Hparams& hparams, const torch::Tensor& like)
     : hparams_(hparams), first_(torch::zeros_like(like)), second_(torch::zeros_like(like)) {}
 
-torch::Tensor UpdateRule::operator()(const Here& here) {
-  const auto& [point, gradient, norms, objective] = here;
-  const auto length = gradient.flatten(1).norm(2, 1).clamp_min(1e-30);
-  if (hparams_.v_optimizer == io::ValueOptimizer::polyak) {
-    const auto to_the_goal = (objective - hparams_.early_stop_loss).clamp_min(0) / length;
-    const auto step = at::minimum(to_the_goal, longest_polyak_step * norms) / length;
-    return point - step.view({-1, 1, 1}) * gradient;
-  }
+torch::Tensor UpdateRule::operator()(const torch::Tensor& point, const torch::Tensor& gradient,
+                                     const torch::Tensor& norms) {
   if (hparams_.v_optimizer == io::ValueOptimizer::ngd) {
-    first_ = 0.7 * first_ + gradient / length.view({-1, 1, 1});
+    const auto length = gradient.flatten(1).norm(2, 1).clamp_min(1e-30).view({-1, 1, 1});
+    first_ = 0.7 * first_ + gradient / length;
     return point - hparams_.ngd_step * norms.view({-1, 1, 1}) * first_;
   }
   ++count_;
@@ -81,11 +74,9 @@ torch::Tensor PointSearch::masked(const torch::Tensor& entries) const {
   return start_.mask.defined() ? entries * start_.mask : entries;
 }
 
-void PointSearch::step(const torch::Tensor& losses, const torch::Tensor& gradient_of_losses, std::int64_t steps) {
-  const auto gradient = masked(gradient_of_losses + penalty_gradient());
-  const auto objective = losses + penalty().value(hparams_, norms_);
-  const auto next =
-      masked(update_rule_({.point = start_.point, .gradient = gradient, .norms = norms_, .objective = objective}));
+void PointSearch::step(const torch::Tensor& gradient_of_loss, std::int64_t steps) {
+  const auto gradient = masked(gradient_of_loss + penalty_gradient());
+  const auto next = masked(update_rule_(start_.point, gradient, norms_));
   start_.point = project(next, norms_, hparams_.clamp_norm_factor);
   if (steps > 0) mean_gradient_ += gradient / static_cast<double>(steps);
 }

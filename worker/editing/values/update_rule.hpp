@@ -8,19 +8,14 @@
 
 namespace anchorage::worker {
 
-// The update rule with its state: Adam with two moments, normalized gradient descent, or Polyak's step, whose
-// length follows from the objective ("Minimization of unsmooth functionals", 1969). All [E, m, d] f32.
+// The update rule with its state: Adam with two moments, or normalized gradient descent. All [E, m, d] f32.
 class UpdateRule {
  public:
   // Borrows the hyper-parameters.
   UpdateRule(const io::Hparams& hparams, const torch::Tensor& like);
 
-  // Where a step begins: `objective` [E] is J and `gradient` that of J there; `norms` [E] are |z_i|.
-  struct Here {
-    torch::Tensor point, gradient, norms, objective;
-  };
-  // Returns the point after the step.
-  torch::Tensor operator()(const Here& here);
+  // Returns the point after a step from `point` along `gradient`; `norms` [E] scales normalized steps.
+  torch::Tensor operator()(const torch::Tensor& point, const torch::Tensor& gradient, const torch::Tensor& norms);
 
   void keep(const torch::Tensor& index);
 
@@ -64,9 +59,9 @@ class PointSearch {
 
   // Notes that the loss is being evaluated at the point.
   void evaluate() { values_.index_copy_(0, active_, start_.point); }
-  // Takes a step along the gradient [active, m, d] of the losses [active], to which those of the penalty are added.
-  // Where no edit leaves before `steps` steps are taken, their mean gradient is kept; otherwise `steps` is 0.
-  void step(const torch::Tensor& losses, const torch::Tensor& gradient_of_losses, std::int64_t steps);
+  // Takes a step along the gradient [active, m, d] of the loss, to which that of the penalty is added. Where no
+  // edit leaves before `steps` steps are taken, their mean gradient is kept; otherwise `steps` is 0.
+  void step(const torch::Tensor& gradient_of_loss, std::int64_t steps);
   // Drops all but these: indices [n] i64 into the edits that remain.
   void keep(const torch::Tensor& continuing);
 

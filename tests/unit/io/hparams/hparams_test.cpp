@@ -293,7 +293,7 @@ TEST(Hparams, ValueOfTheWrongTypeIsRefusedWithKeyAndLine) {
   EXPECT_THAT(refusal("layers: [4, five]"), HasSubstr("'five'"));
   EXPECT_THAT(refusal("layers: {a: 1}"), HasSubstr("a list of whole numbers"));
   EXPECT_THAT(refusal("rewrite_module_tmp: [a]"), HasSubstr("a text"));
-  EXPECT_THAT(refusal("v_optimizer: sgd"), HasSubstr("adam, ngd or polyak for v_optimizer"));
+  EXPECT_THAT(refusal("v_optimizer: sgd"), HasSubstr("'adam' or 'ngd' for v_optimizer"));
   EXPECT_THAT(refusal("anchor_ratio: none"), HasSubstr("for anchor_ratio"));
 }
 
