@@ -6,8 +6,9 @@ DIR is the folder of compare.py in which METHOD was measured after N edits. A ru
 with A = w C + sum k k^T and B = sum t k^T over its edits (docs/method.md section 4). Here the keys of some edits are
 exchanged for those that the edited model has now, in both sums, and the targets stay: what was meant at the recorded
 key is demanded at the new one ("output": of the whole weight). "restored" leaves the run's solution and writes over it
-what is left to what each edit's residual stream was right after its batch. Writes OUT/<variant>.json for each variant: the report of `anchorage eval`, the exact
-matches and losses of all edits, and how far the keys have moved. What is there is not made again.
+what is left to what each edit's residual stream was right after its batch. Writes OUT/<variant>.json for each variant:
+the report of `anchorage eval`, the exact matches and losses of all edits, and how far the keys have moved. What is
+there is not made again.
 
 The model is one of those that transformers computes as Llama, in one file. Needs h5py, transformers and yaml.
 """

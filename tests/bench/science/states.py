@@ -6,7 +6,8 @@
     OUT/statistics.h5       second moments of the keys
     OUT/known.json          of the known facts, those that the model answers before any edit: only they are asked again
     OUT/before.json         the model before any edit
-    OUT/pilot.json          the mean norm of the targets of PILOT_EDITS edits on the unedited model; OUT/pilot/: their run
+    OUT/pilot.json          the mean norm of the targets of PILOT_EDITS edits on the unedited model
+    OUT/pilot/              their run
     OUT/<method>/run/       the run
     OUT/<method>/<N>.json   what `anchorage eval` says after N edits
 

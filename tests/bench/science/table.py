@@ -134,7 +134,7 @@ def kept_by_task(row: dict, before: dict) -> dict[str, float]:
 
 
 def gain_lines(rows: list[dict], before: dict) -> list[str]:
-    """Each method beside the same one without anchors: by how much more of the tasks it keeps, in the mean over tasks."""
+    """Each method beside the same one without anchors: by how much more of the tasks it keeps, on average."""
     states = {(row["method"], row["edits"]): row for row in rows}
     lines: list[str] = []
     for (method, edits), without in states.items():
