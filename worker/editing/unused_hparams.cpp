@@ -20,6 +20,9 @@ std::string for_methods(bool (*hold)(const Method&), std::string_view more = "")
 bool is_joint(const Method& method) {
   return method.solve == Solve::joint;
 }
+bool writes_in_turn(const Method& method) {
+  return method.solve == Solve::in_turn;
+}
 bool takes_top_saliency(const Method& method) {
   return method.value_transform == ValueTransform::top_saliency;
 }
@@ -62,8 +65,8 @@ const Condition weighted{
     [](const Method& m, const io::Hparams&) { return !has_ridge(m); },
     [] { return fmt::format("methods other than {}; its ridge is L2", methods_that(has_ridge)); }};
 
-const Condition in_turn{[](const Method& m, const io::Hparams&) { return !is_joint(m); },
-                        [] { return for_methods([](const Method& m) { return !is_joint(m); }); }};
+const Condition in_turn{[](const Method& m, const io::Hparams&) { return writes_in_turn(m); },
+                        [] { return for_methods(writes_in_turn); }};
 const Condition joint{[](const Method& m, const io::Hparams&) { return is_joint(m); },
                       [] { return for_methods(is_joint); }};
 const Condition selecting{[](const Method& m, const io::Hparams&) { return selects_by_layer(m); },
