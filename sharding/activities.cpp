@@ -18,11 +18,17 @@ void Activities::start(std::size_t intervals) {
   intervals_.clear();
   activities_.clear();
   waits_.clear();
+  flops_.clear();
   counted_ = total_ = idle_ = 0;
   most_intervals_ = intervals;
   is_cut_off_ = false;
   is_counting_ = true;
   start_ = Clock::now();
+}
+
+void Activities::count_flops(double flops) {
+  if (!is_counting_ || open_.empty() || open_.back().kind != Kind::activity) return;
+  flops_[std::string(open_.back().name)] += flops;
 }
 
 void Activities::stop() {
@@ -44,7 +50,7 @@ bool Activities::open(Kind kind, std::string_view name) {
   SecondsByName& sums = kind == Kind::wait ? waits_ : activities_;
   auto sum = sums.find(name);
   if (sum == sums.end()) sum = sums.emplace(name, 0).first;
-  open_.push_back({.sum = &sum->second, .kind = kind, .interval = intervals_.size()});
+  open_.push_back({.name = sum->first, .sum = &sum->second, .kind = kind, .interval = intervals_.size()});
   if (intervals_.size() < most_intervals_) {
     intervals_.push_back({.name = sum->first, .kind = kind, .begin = begin, .end = begin});
   } else if (most_intervals_ > 0) {

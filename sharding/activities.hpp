@@ -49,6 +49,8 @@ class Activities {
 
   // Begins at zero. Keeps sums alone, and as many of the first intervals.
   void start(std::size_t intervals = 0);
+  // Adds to the flops of the innermost open activity's matrix products: 2 a multiply-add.
+  void count_flops(double flops);
   // Ends the counting; no scope may be open.
   void stop();
   [[nodiscard]] bool is_counting() const { return is_counting_; }
@@ -58,6 +60,8 @@ class Activities {
   [[nodiscard]] double idle() const { return idle_; }
   [[nodiscard]] const SecondsByName& activities() const { return activities_; }
   [[nodiscard]] const SecondsByName& waits() const { return waits_; }
+  // Of activities that count them.
+  [[nodiscard]] const std::map<std::string, double, std::less<>>& flops() const { return flops_; }
   [[nodiscard]] double busy_share() const;  // the activities' part of the total; 0 where that is 0
 
   [[nodiscard]] const std::vector<Interval>& intervals() const { return intervals_; }
@@ -67,6 +71,7 @@ class Activities {
   using Clock = std::chrono::steady_clock;
 
   struct Open {
+    std::string_view name;  // of the sum
     double* sum;
     Kind kind;
     std::size_t interval;  // its index; past the end where it was not kept
@@ -80,6 +85,7 @@ class Activities {
   Clock::time_point start_;
   double counted_ = 0, total_ = 0, idle_ = 0;
   SecondsByName activities_, waits_;
+  std::map<std::string, double, std::less<>> flops_;
   std::vector<Open> open_;  // the innermost last
   std::vector<Interval> intervals_;
   std::size_t most_intervals_ = 0;

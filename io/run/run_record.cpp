@@ -35,6 +35,8 @@ std::string to_yaml(const RunRecord& record) {
   out << YAML::Key << "group" << YAML::Value << record.group;
   out << YAML::Key << "dtype" << YAML::Value << record.dtype;
   out << YAML::Key << "device" << YAML::Value << record.device;
+  if (!record.reference_kernels.empty())
+    out << YAML::Key << "reference_kernels" << YAML::Value << YAML::Flow << record.reference_kernels;
   out << YAML::Key << "fingerprints" << YAML::Value << record.fingerprints;
   out << YAML::Key << "versions" << YAML::Value << record.versions;
   if (record.protection) {
@@ -91,6 +93,8 @@ RunRecord from_yaml(const YAML::Node& map) {
           .group = field<std::int64_t>(map, "group"),
           .dtype = field<std::string>(map, "dtype"),
           .device = field<std::string>(map, "device"),
+          .reference_kernels = map["reference_kernels"] ? field<std::vector<std::string>>(map, "reference_kernels")
+                                                        : std::vector<std::string>{},
           .fingerprints = field<std::map<std::string, std::string>>(map, "fingerprints"),
           .versions = field<std::map<std::string, std::string>>(map, "versions"),
           .protection = protection_from_yaml(map["protect"])};

@@ -35,6 +35,7 @@ struct RunRecord {
   std::int64_t group = 0;                           // edits computed together
   std::string dtype;                                // requested for the weights: auto, fp32, bf16 or fp16
   std::string device;                               // cpu or cuda
+  std::vector<std::string> reference_kernels{};     // kernels that do not run in their fused form
   std::map<std::string, std::string> fingerprints;  // model, tokenizer, statistics
   std::map<std::string, std::string> versions;      // anchorage, torch, hdf5, ...
   std::optional<ProtectedFacts> protection{};

@@ -80,6 +80,7 @@ coordinator::RunPlan plan_edit(const EditOptions& options, const io::ModelDirect
                      .group = hparams.group,
                      .dtype = session.dtype_name(),
                      .device = session.is_on_gpu() ? "cuda" : "cpu",
+                     .reference_kernels = session.reference_kernels(),
                      .fingerprints = checked_fingerprints(options.statistics, hparams, model, session),
                      .versions = {{"anchorage", ANCHORAGE_VERSION}, {"torch", TORCH_VERSION}}},
           .hparams = hparams};

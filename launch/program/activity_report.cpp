@@ -51,10 +51,10 @@ std::vector<io::TraceBox> boxes_of(const nlohmann::json& columns) {
 nlohmann::json own_report(Session& session) {
   const Activities& activities = session.activities();
   const sharding::Place place = session.place();
-  return {{"rank", session.host().rank()}, {"stage", place.stage},
-          {"replica", place.replica},      {"busy", activities.busy_share()},
-          {"seconds", activities.total()}, {"activities", activities.activities()},
-          {"waits", activities.waits()},   {"idle", activities.idle()}};
+  return {
+      {"rank", session.host().rank()},   {"stage", place.stage},          {"replica", place.replica},
+      {"busy", activities.busy_share()}, {"seconds", activities.total()}, {"activities", activities.activities()},
+      {"waits", activities.waits()},     {"idle", activities.idle()},     {"flops", activities.flops()}};
 }
 
 std::string name_of(const nlohmann::json& rank) {

@@ -22,7 +22,11 @@ OpenedModel load(const ModelArgument& argument, const Session& session) {
     warn_of_tokens_without_row(tokenizer, directory);
     warn_of_tokens_of_config_alone(tokens_of_config, directory);
   }
-  worker::LoadOptions options{.device = session.device(), .dtype = {}, .stages = session.stages()};
+  worker::LoadOptions options{
+      .device = session.device(),
+      .dtype = {},
+      .stages = session.stages(),
+      .forms = worker::kernels::all_but(session.reference_kernels(), "--reference-kernels")};
   if (session.dtype()) options.dtype = worker::scalar_type(*session.dtype());
   auto transformer = worker::load_transformer(directory, options);
   const auto updates = run_updates(argument);

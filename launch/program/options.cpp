@@ -1,8 +1,10 @@
 #include "launch/program/options.hpp"
 
 #include "io/edits/formats.hpp"
+#include "io/error.hpp"
 #include "launch/program/number_checks.hpp"
 #include "worker/editing/method.hpp"
+#include "worker/kernels/forms.hpp"
 
 namespace anchorage::launch {
 
@@ -20,6 +22,19 @@ void add_session_options(CLI::App& command, SessionOptions& options) {
           "threads of each rank; 0: the CPUs that Slurm gives a task, else the cores divided by the ranks on the "
           "machine")
       ->check(whole_number(0, most_threads));
+  command
+      .add_option(
+          "--reference-kernels", options.reference_kernels,
+          "kernels to run in torch's own operations instead of fused ones: " + worker::kernels::kernel_names())
+      ->delimiter(',')
+      ->check([](const std::string& name) {
+        try {
+          worker::kernels::all_but(std::span(&name, 1), "--reference-kernels");
+          return std::string();
+        } catch (const io::UserError& error) {
+          return std::string(error.what());
+        }
+      });
   command.add_option("--deadline", options.deadline, "seconds that a rank waits for the others")
       ->check(number_above_zero());
 }

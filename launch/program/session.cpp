@@ -150,6 +150,7 @@ void Session::continue_as(const io::RunRecord& run) {
                          .remedy = "leave it out, or begin a new run"});
   }
   dtype_ = dtype_named(run.dtype);
+  options_.reference_kernels = run.reference_kernels;
 }
 
 void Session::arrange(std::vector<sharding::StageLayers> layers_of) {

@@ -41,12 +41,13 @@ struct SessionOptions {
   bool json = false;
   bool quiet = false;
   bool verbose = false;
-  std::string device = "auto";  // auto: a GPU if there is one
-  std::string dtype = "auto";   // auto: the checkpoint's own
-  int threads = 0;              // per rank; 0: the machine's cores divided by the ranks on it
-  double deadline = 120;        // seconds that a rank waits for others
-  int stages = 0;               // stages that share a model; 0: chosen by the available memory
-  bool computes = true;         // false: the number of threads is determined but not applied
+  std::string device = "auto";                   // auto: a GPU if there is one
+  std::string dtype = "auto";                    // auto: the checkpoint's own
+  int threads = 0;                               // per rank; 0: the machine's cores divided by the ranks on it
+  double deadline = 120;                         // seconds that a rank waits for others
+  int stages = 0;                                // stages that share a model; 0: chosen by the available memory
+  std::vector<std::string> reference_kernels{};  // that do not run in their fused form (worker/kernels/forms.hpp)
+  bool computes = true;                          // false: the number of threads is determined but not applied
 };
 
 // Returns the dtype of weights as loaded: the requested one, else that of the checkpoint.
@@ -93,8 +94,9 @@ class Session {
   int threads() const { return threads_; }
   // Ends all ranks at once, from any thread. Their work is dropped.
   void abandon_job(int exit_code) const { abandon_job_(exit_code); }
-  // Takes device, dtype and threads from the run, since they affect rounding. A device that the user requests
-  // overrides the run's; another dtype throws io::UserError.
+  const std::vector<std::string>& reference_kernels() const { return options_.reference_kernels; }
+  // Takes device, dtype, threads and kernels from the run, since they affect rounding. A device that the user
+  // requests overrides the run's; another dtype throws io::UserError.
   void continue_as(const io::RunRecord& run);
   void use_threads(int threads);  // sets this rank's threads
 

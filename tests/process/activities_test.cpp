@@ -68,6 +68,11 @@ TEST_F(ProgramTest, TellsWhatEachRankOfTwoStagesDidAndWaitedFor) {
                                  "accept", "anchors", "contexts", "score", "apply batch"}) {
       EXPECT_TRUE(rank["activities"].contains(activity)) << activity;
     }
+    // Each evaluation goes forward, and all but the last of a search backward too.
+    const double forward = rank["flops"]["forward"], backward = rank["flops"]["backward"];
+    EXPECT_GT(backward, 0);
+    EXPECT_GT(forward, backward);
+    EXPECT_EQ(rank["flops"].size(), 2U);
     EXPECT_GT(waits, 0);
     EXPECT_FALSE(rank["waits"].contains("receive command")) << "that is idle time";
 

@@ -54,11 +54,6 @@ class RandomBlocks {
   torch::TensorOptions options_;
 };
 
-std::int64_t weights_of(const Block& block) {
-  return block.query_key_value.weight.numel() + block.attention_output.weight.numel() + block.up.weight.numel() +
-         block.down.weight.numel();
-}
-
 // Returns the median time of the runs of one second, at least three, after a warm-up run.
 double seconds_of(const std::function<void()>& run) {
   using Clock = std::chrono::steady_clock;
@@ -91,7 +86,7 @@ double measured_block_flops(const io::ModelConfig& config, std::int64_t tokens, 
   do {
     model.blocks.push_back(random.block());
   } while (std::ssize(model.blocks) * static_cast<std::int64_t>(io::size_of(dtype)) *
-               weights_of(model.blocks.front()) <
+               model.blocks.front().matrix_entries() <
            100'000'000);
   model.config.layers = std::ssize(model.blocks);
   model.config.windows.clear();
@@ -112,7 +107,8 @@ double measured_block_flops(const io::ModelConfig& config, std::int64_t tokens, 
     }
     hidden.sum().backward();
   });
-  return 4.0 * static_cast<double>(std::ssize(model.blocks) * weights_of(model.blocks.front()) * rows * length) /
+  return 4.0 *
+         static_cast<double>(std::ssize(model.blocks) * model.blocks.front().matrix_entries() * rows * length) /
          seconds;
 }
 

@@ -4,6 +4,10 @@
 #include <cmath>
 
 #include "io/error.hpp"
+#include "worker/kernels/attention.hpp"
+#include "worker/kernels/gate.hpp"
+#include "worker/kernels/rotation.hpp"
+#include "worker/kernels/rows.hpp"
 #include "worker/model/norm.hpp"
 
 namespace anchorage::worker {
@@ -15,59 +19,19 @@ torch::Tensor linear(const Linear& layer, const torch::Tensor& input) {
   return layer.bias.defined() ? at::linear(input, layer.weight, layer.bias) : at::linear(input, layer.weight);
 }
 
-// cap * tanh(x / cap), without a cap x itself.
-torch::Tensor capped(const torch::Tensor& values, double cap) {
-  return cap == 0 ? values : at::tanh(values / cap) * cap;
-}
-
-// Rotates pairs of the first entries of each head by the position's angles (RoPE, arXiv 2104.09864).
-torch::Tensor rotate(const torch::Tensor& heads, io::RotaryPairs pairs, const Rotation& rotation) {
-  const auto& [cosine, sine] = rotation;
-  const std::int64_t turned = cosine.size(-1), rest = heads.size(-1) - turned;
-  if (rest > 0) {
-    return at::cat({rotate(heads.narrow(-1, 0, turned), pairs, rotation), heads.narrow(-1, turned, rest)}, -1);
-  }
-  if (pairs == io::RotaryPairs::neighbors) {
-    const auto pair = heads.unflatten(-1, {-1, 2});
-    const auto quarter_turn = at::stack({-pair.select(-1, 1), pair.select(-1, 0)}, -1).flatten(-2);
-    return heads * cosine + quarter_turn * sine;
-  }
-  const auto halves = heads.chunk(2, -1);
-  return heads * cosine + at::cat({-halves[1], halves[0]}, -1) * sine;
-}
-
-torch::Tensor activate(io::Activation activation, const torch::Tensor& input) {
-  switch (activation) {
-    case io::Activation::silu:
-      return at::silu(input);
-    case io::Activation::gelu_new:
-      return at::gelu(input, "tanh");
-    case io::Activation::gelu:
-      return at::gelu(input, "none");
-  }
-  throw io::InternalError("an activation without a function");
-}
-
-// Computes the input of the down projection from the output of the up projection: [tokens, f] from [tokens, f
-// or 2 f].
-torch::Tensor mlp_key_of(const io::ModelConfig& config, const torch::Tensor& up) {
-  if (!config.traits().gated_mlp) return activate(config.activation, up);
-  const auto halves = up.chunk(2, -1);
-  return activate(config.activation, halves[0]) * halves[1];
-}
-
 }  // namespace
 
-ForwardPass::ForwardPass(const Transformer& model, TokenLayout layout) : model_(model), layout_(std::move(layout)) {
-  mask_ = layout_.mask.to(accurate(model.dtype()));
+ForwardPass::ForwardPass(const Transformer& model, TokenLayout layout)
+    : model_(model), layout_(std::make_shared<const TokenLayout>(std::move(layout))) {
+  mask_ = layout_->mask.to(kernels::wide_of(model.dtype()));
   for (const std::int64_t window : model.config.windows) {
     // A window that no row is longer than hides nothing.
-    if (window > 0 && window < layout_.longest_row() && !windowed_masks_.contains(window))
-      windowed_masks_[window] = mask_ + window_mask(layout_, window).to(mask_.scalar_type());
+    if (window > 0 && window < layout_->longest_row() && !windowed_masks_.contains(window))
+      windowed_masks_[window] = mask_ + window_mask(*layout_, window).to(mask_.scalar_type());
   }
   if (model.config.traits().positions != io::PositionKind::rotary) return;
   const auto rotation = [&](bool local) {
-    const Rotation of_tokens = rotation_of(model.rotary, model.config, layout_, local);
+    const Rotation of_tokens = rotation_of(model.rotary, model.config, *layout_, local);
     return Rotation{of_tokens.cosine.to(model.dtype()), of_tokens.sine.to(model.dtype())};
   };
   rotation_ = rotation(false);
@@ -81,49 +45,14 @@ const torch::Tensor& ForwardPass::mask_of(std::int64_t layer) const {
 
 torch::Tensor ForwardPass::embed() const {
   if (!model_.stages.is_first()) return {};
-  auto tokens = model_.token_embedding.index_select(0, layout_.ids);
+  auto tokens = model_.token_embedding.index_select(0, layout_->ids);
   if (model_.config.traits().scaled_embedding) {
     // sqrt(d) rounded to the model's dtype, as in transformers.
     const double scale = std::sqrt(static_cast<double>(model_.config.d_model));
     tokens = tokens * torch::tensor(scale, torch::kFloat).to(model_.dtype());
   }
   if (model_.config.traits().positions != io::PositionKind::learned) return tokens;
-  return tokens + model_.position_embedding.index_select(0, layout_.positions);
-}
-
-// [tokens, ...] -> [rows, length, ...], zeros where a row is shorter.
-torch::Tensor ForwardPass::padded(const torch::Tensor& packed) const {
-  auto shape = packed.sizes().vec();
-  shape[0] = layout_.rows * layout_.length;
-  auto full = torch::zeros(shape, packed.options()).index_copy(0, layout_.padded_index, packed);
-  shape[0] = layout_.length;
-  shape.insert(shape.begin(), layout_.rows);
-  return full.view(shape);
-}
-
-// softmax(capped(q k^T / sqrt(s)) + mask) v, s the head size where the config has no other, grouped: heads [g H/G,
-// (g+1) H/G) read key-value head g.
-torch::Tensor ForwardPass::attend(const torch::Tensor& query, const torch::Tensor& key, const torch::Tensor& value,
-                                  const AttentionCache* cache, const torch::Tensor& mask) const {
-  const auto& config = model_.config;
-  const std::int64_t rows = layout_.rows, length = layout_.length, heads = config.heads, groups = config.kv_heads,
-                     width = config.head_dim, seen = layout_.past + length;
-  const auto with_past = [&](const torch::Tensor& here, const torch::Tensor& past) {
-    const auto all = cache ? at::cat({past, padded(here)}, 1) : padded(here);  // [rows, seen, G, e]
-    return all.permute({0, 2, 1, 3}).reshape({rows * groups, seen, width});
-  };
-  const auto keys = with_past(key, cache ? cache->keys : key);
-  const auto values = with_past(value, cache ? cache->values : value);
-  const auto queries = padded(query).permute({0, 2, 1, 3}).reshape({rows * groups, heads / groups * length, width});
-  auto scores = at::bmm(queries, keys.transpose(1, 2)).view({rows, heads, length, seen});
-  scores = scores.to(mask.scalar_type()) / std::sqrt(config.query_scalar());
-  scores = capped(scores, config.attention_cap) + mask;
-  const auto weights = at::softmax(scores, -1).to(query.scalar_type());
-  const auto mixed = at::bmm(weights.view({rows * groups, heads / groups * length, seen}), values);
-  return mixed.view({rows, heads, length, width})
-      .permute({0, 2, 1, 3})
-      .reshape({rows * length, heads * width})
-      .index_select(0, layout_.padded_index);
+  return tokens + model_.position_embedding.index_select(0, layout_->positions);
 }
 
 torch::Tensor ForwardPass::to_last_stage(std::int64_t layer, const torch::Tensor& hidden) const {
@@ -153,7 +82,39 @@ BlockOutput ForwardPass::block(std::int64_t layer, const torch::Tensor& entering
 BlockOutput ForwardPass::block_here(std::int64_t layer, const torch::Tensor& hidden,
                                     const AttentionCache* cache) const {
   if (!model_.holds(layer)) return {.hidden = hidden};
-  io::check(cache != nullptr || layout_.past == 0, "a suffix needs the cache of what stands before it");
+  io::check(cache != nullptr || layout_->past == 0, "a suffix needs the cache of what stands before it");
+  if (!model_.forms.block) return reference_block(layer, hidden, cache);
+  return run_fused_block(model_.block(layer), context_of(layer, cache), hidden);
+}
+
+BlockContext ForwardPass::context_of(std::int64_t layer, const AttentionCache* cache) const {
+  const auto& config = model_.config;
+  BlockContext context{.config = &config,
+                       .forms = model_.forms,
+                       .layout = layout_,
+                       .rotation = rotation_of_layer(layer),
+                       .attention = {.heads = config.heads,
+                                     .groups = config.kv_heads,
+                                     .divisor = std::sqrt(config.query_scalar()),
+                                     .cap = config.attention_cap,
+                                     .window = config.window_of(layer),
+                                     .row_begin = &layout_->row_begin,
+                                     .first_position = &layout_->first_position,
+                                     .padded_index = layout_->padded_index,
+                                     .packed_index = layout_->packed_index,
+                                     .mask = mask_of(layer),
+                                     .cached_keys = {},
+                                     .cached_values = {}}};
+  if (cache) {
+    context.attention.cached_keys = cache->keys;
+    context.attention.cached_values = cache->values;
+  }
+  return context;
+}
+
+// The block as autograd records it, operation by operation.
+BlockOutput ForwardPass::reference_block(std::int64_t layer, const torch::Tensor& hidden,
+                                         const AttentionCache* cache) const {
   const auto& config = model_.config;
   const Block& block = model_.block(layer);
   const std::int64_t tokens = hidden.size(0), heads = config.heads, groups = config.kv_heads,
@@ -165,19 +126,23 @@ BlockOutput ForwardPass::block_here(std::int64_t layer, const torch::Tensor& hid
   const auto value = joined.narrow(1, heads + groups, groups);
   if (block.query_norm.weight.defined()) query = normalize(block.query_norm, config, query);
   if (block.key_norm.weight.defined()) key = normalize(block.key_norm, config, key);
-  const Rotation& rotation = config.window_of(layer) > 0 ? local_rotation_ : rotation_;
-  if (rotation.cosine.defined()) {
-    query = rotate(query, config.traits().rotary_pairs, rotation);
-    key = rotate(key, config.traits().rotary_pairs, rotation);
+  const Rotation& angles = rotation_of_layer(layer);
+  if (angles.cosine.defined()) {
+    const kernels::RotationArguments rotation{config.traits().rotary_pairs, angles.cosine, angles.sine};
+    query = kernels::rotate(rotation, query);
+    key = kernels::rotate(rotation, key);
   }
   const auto after = [&](const Norm& post_norm, const torch::Tensor& output) {
     return post_norm.weight.defined() ? normalize(post_norm, config, output) : output;
   };
-  const auto attention = linear(block.attention_output, attend(query, key, value, cache, mask_of(layer)));
+  const auto attention = linear(
+      block.attention_output,
+      kernels::attend(context_of(layer, cache).attention, at::cat({query, key, value}, 1), /*fused=*/false).mixed);
   const auto attended = hidden + after(block.attention_post_norm, attention);
   const bool parallel = config.traits().parallel_block;
-  const auto mlp_key =
-      mlp_key_of(config, linear(block.up, parallel ? normed : normalize(block.mlp_norm, config, attended)));
+  const auto mlp_key = kernels::activate(
+      {config.activation, config.traits().gated_mlp},
+      linear(block.up, parallel ? normed : normalize(block.mlp_norm, config, attended)), /*fused=*/false);
   const auto down = linear(block.down, mlp_key);
   BlockOutput output{.hidden = attended + after(block.mlp_post_norm, down),
                      .key = mlp_key,
@@ -218,10 +183,16 @@ torch::Tensor ForwardPass::finish_below(std::int64_t layer, const torch::Tensor&
   return next == layer || layer == model_.layers() ? hidden : enter(layer, hidden);
 }
 
-torch::Tensor next_token_log_probabilities(const Transformer& model, const torch::Tensor& hidden) {
+torch::Tensor next_token_logits(const Transformer& model, const torch::Tensor& hidden) {
   const auto logits =
       linear({.weight = model.head, .bias = model.head_bias}, normalize(model.final_norm, model.config, hidden));
-  return at::log_softmax(capped(logits.to(accurate(logits.scalar_type())), model.config.head_cap), -1);
+  const double cap = model.config.head_cap;
+  return cap == 0 ? logits : at::tanh(logits.to(kernels::wide_of(logits.scalar_type())) / cap) * cap;
+}
+
+torch::Tensor next_token_log_probabilities(const Transformer& model, const torch::Tensor& hidden) {
+  const auto logits = next_token_logits(model, hidden);
+  return at::log_softmax(logits.to(kernels::wide_of(logits.scalar_type())), -1);
 }
 
 }  // namespace anchorage::worker

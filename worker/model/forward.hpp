@@ -11,6 +11,7 @@
 #include <array>
 #include <map>
 
+#include "worker/model/fused_block.hpp"
 #include "worker/model/token_layout.hpp"
 #include "worker/model/transformer.hpp"
 
@@ -22,6 +23,7 @@ struct AttentionCache {
   torch::Tensor values;  // [rows, past, G, e]
 };
 
+// Differentiable by what enters the block are `hidden`, `attended` and `down` alone.
 struct BlockOutput {
   torch::Tensor hidden = {};            // [tokens, d]: the residual stream after the block
   torch::Tensor key = {};               // [tokens, f]: the input of the down projection, the *key* of editing
@@ -39,7 +41,7 @@ class ForwardPass {
  public:
   ForwardPass(const Transformer& model, TokenLayout layout);
 
-  const TokenLayout& layout() const { return layout_; }
+  const TokenLayout& layout() const { return *layout_; }
 
   // Returns the token (and position) embeddings: [tokens, d] in the model's dtype, on the first stage.
   torch::Tensor embed() const;
@@ -82,14 +84,16 @@ class ForwardPass {
   // The layer with which the second part of the blocks below `layer` begins.
   std::int64_t second_part(std::int64_t layer) const;
   // What is sent between stages.
-  std::array<std::int64_t, 2> hidden_shape() const { return {layout_.tokens(), model_.config.d_model}; }
-  torch::Tensor attend(const torch::Tensor& query, const torch::Tensor& key, const torch::Tensor& value,
-                       const AttentionCache* cache, const torch::Tensor& mask) const;
+  std::array<std::int64_t, 2> hidden_shape() const { return {layout().tokens(), model_.config.d_model}; }
   const torch::Tensor& mask_of(std::int64_t layer) const;
-  torch::Tensor padded(const torch::Tensor& packed) const;
+  const Rotation& rotation_of_layer(std::int64_t layer) const {
+    return model_.config.window_of(layer) > 0 ? local_rotation_ : rotation_;
+  }
+  BlockContext context_of(std::int64_t layer, const AttentionCache* cache) const;
+  BlockOutput reference_block(std::int64_t layer, const torch::Tensor& hidden, const AttentionCache* cache) const;
 
   const Transformer& model_;
-  TokenLayout layout_;
+  std::shared_ptr<const TokenLayout> layout_;
   Rotation rotation_;        // in the model's dtype; undefined: learned positions
   Rotation local_rotation_;  // of layers with a window
   torch::Tensor mask_;       // the layout's mask, in the dtype of the attention scores
@@ -97,8 +101,11 @@ class ForwardPass {
       windowed_masks_;  // by window: of layers that see only the nearest positions
 };
 
-// Applies final norm and head, on the last stage: returns log-probabilities [n, V] f32 (f64 for an f64 model)
-// of the token after each of `hidden` [n, d].
+// Applies final norm and head, on the last stage: returns the logits [n, V] of the token after each of `hidden` [n,
+// d], in the model's dtype, or where the family caps them in f32 (f64 for an f64 model).
+torch::Tensor next_token_logits(const Transformer& model, const torch::Tensor& hidden);
+
+// Returns their log-probabilities [n, V] f32 (f64 for an f64 model).
 torch::Tensor next_token_log_probabilities(const Transformer& model, const torch::Tensor& hidden);
 
 }  // namespace anchorage::worker

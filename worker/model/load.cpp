@@ -173,6 +173,7 @@ Transformer load_transformer(const io::ModelDirectory& directory, const LoadOpti
   model.config = config;
   model.config.tied_head = !has_own_head(directory);
   model.stages = options.stages;
+  model.forms = options.forms;
   const std::string embedding = embedding_name(directory);
   if (model.stages.is_first()) {
     model.token_embedding = reader.read(embedding, {v, d});

@@ -13,6 +13,7 @@ struct LoadOptions {
   torch::Device device = torch::kCPU;
   std::optional<torch::ScalarType> dtype;  // none: the checkpoint's own
   Stages stages{};                         // of this rank's replica; only its own stage's weights are read
+  kernels::Forms forms{};                  // which kernels the model's passes run
 };
 
 // Returns torch's name of a stored dtype.

@@ -50,7 +50,7 @@ TokenLayout lay_out(std::span<const TokenIds> rows, std::span<const std::int64_t
     layout.past = std::max(layout.past, layout.first_position[row]);
     layout.row_begin.push_back(layout.row_begin.back() + own);
   }
-  std::vector<std::int64_t> ids, positions, padded;
+  std::vector<std::int64_t> ids, positions, padded, packed;
   for (std::size_t row = 0; row < rows.size(); ++row) {
     const std::int64_t first = layout.first_position[row];
     for (std::int64_t position = first; position < static_cast<std::int64_t>(rows[row].size()); ++position) {
@@ -58,10 +58,13 @@ TokenLayout lay_out(std::span<const TokenIds> rows, std::span<const std::int64_t
       positions.push_back(position);
       padded.push_back(static_cast<std::int64_t>(row) * layout.length + position - first);
     }
+    for (std::int64_t place = 0; place < layout.length; ++place)
+      packed.push_back(std::min(layout.row_begin[row] + place, layout.row_begin[row + 1] - 1));
   }
   layout.ids = index_tensor(ids, device);
   layout.positions = index_tensor(positions, device);
   layout.padded_index = index_tensor(padded, device);
+  layout.packed_index = index_tensor(packed, device);
   layout.mask = causal_mask(layout).to(device);
   return layout;
 }

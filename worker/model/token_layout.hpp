@@ -23,6 +23,7 @@ struct TokenLayout {
   torch::Tensor ids;                         // [tokens] i64
   torch::Tensor positions;                   // [tokens] i64: position in the whole row
   torch::Tensor padded_index;                // [tokens] i64: row * length + position - first_position[row]
+  torch::Tensor packed_index;                // [rows * length] i64: the packed token; beyond a row's end, its last
   torch::Tensor mask;  // [rows, 1, length, past + length] f32: 0 where a query sees a key, else -inf
 
   std::int64_t tokens() const { return row_begin.back(); }

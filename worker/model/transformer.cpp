@@ -6,6 +6,10 @@
 
 namespace anchorage::worker {
 
+std::int64_t Block::matrix_entries() const {
+  return query_key_value.weight.numel() + attention_output.weight.numel() + up.weight.numel() + down.weight.numel();
+}
+
 const Block& Transformer::block(std::int64_t layer) const {
   io::check(holds(layer), fmt::format("layer {} is not held by stage {}", layer, stages.index()));
   return blocks[static_cast<std::size_t>(stages.place_of(layer))];

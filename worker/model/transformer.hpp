@@ -12,6 +12,7 @@
 
 #include "io/model/model_config.hpp"
 #include "sharding/edit_groups.hpp"
+#include "worker/kernels/forms.hpp"
 #include "worker/model/rotary.hpp"
 #include "worker/model/stages.hpp"
 
@@ -37,6 +38,9 @@ struct Block {
   Linear up;                  // [f, d]; gated MLP: [2 f, d], the rows of the gate, then of the up projection
   Linear down;                // [d, f]: the matrix that is edited; its input is the key
   Norm mlp_post_norm;
+
+  // Returns the number of entries of the four matrices: 2 flops each a token in a forward pass.
+  std::int64_t matrix_entries() const;
 };
 
 // The part of the model that this rank holds: all of it, or one stage's layers, with the embeddings on the
@@ -44,6 +48,7 @@ struct Block {
 struct Transformer {
   io::ModelConfig config;
   Stages stages;
+  kernels::Forms forms;              // which kernels its passes run
   torch::Tensor token_embedding;     // [V, d]
   torch::Tensor position_embedding;  // [positions, d], or undefined: rotary
   RotaryFrequencies rotary;          // undefined: learned positions

@@ -92,6 +92,27 @@ TEST(Activities, CountOnlyBetweenStartAndStop) {
   EXPECT_EQ(Activities().busy_share(), 0);
 }
 
+TEST(Activities, FlopsAreThoseOfTheInnermostActivityWhileItCounts) {
+  Activities activities;
+  activities.count_flops(1);
+  activities.start();
+  activities.count_flops(2);
+  {
+    const Activities::Scope values(&activities, Activities::Kind::activity, "values");
+    const Activities::Scope forward(&activities, Activities::Kind::activity, "forward");
+    activities.count_flops(30);
+    activities.count_flops(4);
+    const Activities::Scope wait(&activities, Activities::Kind::wait, "gather");
+    activities.count_flops(5);
+  }
+  activities.stop();
+  activities.count_flops(6);
+  EXPECT_THAT(activities.flops(), testing::ElementsAre(testing::Pair("forward", 34)));
+  activities.start();
+  activities.stop();
+  EXPECT_TRUE(activities.flops().empty());
+}
+
 TEST(Activities, EndOnlyWhenAllScopesHave) {
   Activities activities;
   activities.start();

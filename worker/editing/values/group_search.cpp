@@ -88,6 +88,7 @@ void GroupSearch::go_forward(const StageNeighbors& neighbors) {
     leaving_ = forward_->forward(entering_, vectors_);
     if (neighbors.is_last()) loss_ = forward_->loss_of(leaving_);
   }
+  forward_->model().stages.count_flops(forward_->product_flops());
   ++evaluated_;
   if (neighbors.is_last()) return;
   std::vector<torch::Tensor> parts{leaving_.detach(), vectors.narrow(1, own.size(), vectors.size(1) - own.size())};
@@ -146,6 +147,7 @@ void GroupSearch::go_backward(const StageNeighbors& neighbors) {
   std::vector<torch::Tensor> found;
   if (some_continue) {
     found = gradients_at_stage(neighbors, message[0]);
+    forward_->model().stages.count_flops(forward_->product_flops());
   } else {  // the message has its size all the same
     if (entering_.defined()) found.push_back(torch::zeros_like(entering_));
     found.push_back(torch::zeros_like(vectors_));

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "io/error.hpp"
+#include "worker/kernels/token_loss.hpp"
 #include "worker/model/attention_before.hpp"
 
 namespace anchorage::worker {
@@ -219,6 +220,16 @@ torch::Tensor InjectedForward::forward(const torch::Tensor& entering, const torc
   return hidden;
 }
 
+double InjectedForward::product_flops() const {
+  double flops = 0;
+  for (std::int64_t layer = options_.layers.front() + 1; layer <= options_.loss_layer; ++layer) {
+    if (model_.holds(layer)) flops += 2.0 * static_cast<double>(tokens() * model_.block(layer).matrix_entries());
+  }
+  if (!model_.stages.is_last()) return flops;
+  const std::int64_t predicting = predictions_.target_index.size(0) + predictions_.kl_index.size(0);
+  return flops + 2.0 * static_cast<double>(predicting * model_.head.numel());
+}
+
 std::vector<torch::Tensor> InjectedForward::subject_keys(const torch::Tensor& injected) {
   const torch::NoGradGuard no_gradients;
   const auto mean_over_contexts = [&](const torch::Tensor& rows) {
@@ -249,17 +260,12 @@ std::vector<torch::Tensor> InjectedForward::subject_keys(const torch::Tensor& in
 }
 
 InjectedLoss InjectedForward::loss_of(const torch::Tensor& hidden) const {
-  const std::int64_t predicted = predictions_.target_index.size(0);
   const auto index = at::cat({predictions_.target_index, predictions_.kl_index});
-  const auto log_probabilities = next_token_log_probabilities(model_, hidden.index_select(0, index));
-  const auto of_targets = log_probabilities.narrow(0, 0, predicted);
-  const auto of_kl_prompts = log_probabilities.narrow(0, predicted, edits());
-
-  const auto token_nll = -of_targets.gather(1, predictions_.target_ids.unsqueeze(1));
-  const auto missed =
-      of_targets.detach().argmax(-1).ne(predictions_.target_ids).to(predictions_.target_weights.scalar_type());
-  return {.nll = at::mv(predictions_.target_weights, token_nll.squeeze(1)),
-          .kl = (kl_before_.exp() * (kl_before_ - of_kl_prompts)).sum(-1),
+  const auto logits = next_token_logits(model_, hidden.index_select(0, index));
+  const auto losses = kernels::token_losses({predictions_.target_ids, kl_before_}, logits, model_.forms.loss);
+  const auto missed = losses.missed.to(predictions_.target_weights.scalar_type());
+  return {.nll = at::mv(predictions_.target_weights, losses.nll),
+          .kl = losses.kl,
           .matches = at::mv(predictions_.target_weights, missed).eq(0)};
 }
 

@@ -82,6 +82,9 @@ class InjectedForward {
   // is what left the stage before, undefined on the first that takes part. Differentiable with respect to both.
   torch::Tensor forward(const torch::Tensor& entering, const torch::Tensor& vectors) const;
   std::int64_t tokens() const { return suffixes_->layout().tokens(); }
+  // Returns the flops of `forward`'s and `loss_of`'s matrix products on this stage, attention's left out; those of
+  // the way back are as many.
+  double product_flops() const;
   // Returns the loss, of what leaves the last stage. Differentiable.
   InjectedLoss loss_of(const torch::Tensor& hidden) const;
   // Both, of a model that is one stage: with `injected` [E, m, d] added.

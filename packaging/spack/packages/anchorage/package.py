@@ -24,6 +24,7 @@ class Anchorage(CMakePackage):
     depends_on("cuda@12:")
     depends_on("fmt@9:")
     depends_on("hdf5@1.10: ~mpi")
+    depends_on("highway@1.0:")
     depends_on("icu4c")
     depends_on("libzip")
     depends_on("nccl@2.20:")

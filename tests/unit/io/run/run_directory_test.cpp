@@ -32,6 +32,7 @@ RunRecord sample_record() {
           .group = 8,
           .dtype = "float32",
           .device = "cpu",
+          .reference_kernels = {"norm", "block"},
           .fingerprints = {{"model", "12e4"}, {"tokenizer", "null"}, {"statistics", ""}},
           .versions = {{"anchorage", "0.1.0"}, {"hdf5", "1.10"}}};
 }
