@@ -107,16 +107,10 @@ HWY_INLINE W sum_of_lanes(std::int64_t count, const Term& term) {
 // Calls kernel(T()) with the element's type.
 template <class Kernel>
 HWY_INLINE void with_element(Element element, const Kernel& kernel) {
-  switch (element) {
-    case Element::bf16:
-      return kernel(hwy::bfloat16_t());
-    case Element::f16:
-      return kernel(hwy::float16_t());
-    case Element::f32:
-      return kernel(float());
-    case Element::f64:
-      return kernel(double());
-  }
+  if (element == Element::bf16) kernel(hwy::bfloat16_t());
+  if (element == Element::f16) kernel(hwy::float16_t());
+  if (element == Element::f32) kernel(float());
+  if (element == Element::f64) kernel(double());
 }
 
 }  // namespace anchorage::worker::kernels::simd::HWY_NAMESPACE
