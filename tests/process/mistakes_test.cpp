@@ -31,6 +31,11 @@ TEST_F(Mistakes, UnknownCommandAndOption) {
   expect_refused("info", {"model"});
 }
 
+TEST_F(Mistakes, AKernelThatIsNone) {
+  expect_refused(edit_arguments("run", "--reference-kernels norm,softmax"),
+                 {"softmax", "--reference-kernels", "block, norm, gate, rotation, attention, loss, or all"});
+}
+
 TEST_F(Mistakes, NumbersThatAreNone) {
   expect_refused("score '" + model + "' --requests r.jsonl --deadline nan", {"--deadline", "above 0", "nan"});
   expect_refused("plan '" + model + "' --hparams h.yaml --ranks 4 --tflops inf", {"--tflops", "above 0", "inf"});

@@ -496,6 +496,21 @@ TEST_F(ProgramTest, ThePlanHasTheGroupsThatTheEditorTakes) {
   EXPECT_NE(groups[0], groups[1]);
 }
 
+// The losses after the edits, which differ in rounding between the two forms.
+TEST_F(ProgramTest, ARunKeepsTheKernelsThatItBeganWith) {
+  const auto losses = [&](const std::string& run) {
+    return program.shell("grep -o '\"nll\":{[^}]*}' " + run + "/metrics.jsonl").out;
+  };
+  const std::string references = "--reference-kernels all";
+  ASSERT_EQ(program(edit_arguments("fused", "", 2)).exit_code, 0);
+  ASSERT_EQ(program(edit_arguments("whole", references, 2)).exit_code, 0);
+  ASSERT_EQ(program(edit_arguments("parts", references + " --limit 2", 2)).exit_code, 0);
+  ASSERT_EQ(program("edit --run parts --resume").exit_code, 0);
+  EXPECT_THAT(losses("whole"), HasSubstr("after"));
+  EXPECT_EQ(losses("parts"), losses("whole"));
+  EXPECT_NE(losses("fused"), losses("whole"));
+}
+
 TEST_F(ProgramTest, AFormatThatIsNamedIsTheOneThatIsReadAlsoWhenResuming) {
   // Fields of two formats: which answer is meant cannot be told.
   folder.write("edits.jsonl",
