@@ -3,6 +3,7 @@
 #include <torch/utils.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "worker/kernels/rows.hpp"
 
@@ -21,16 +22,17 @@ std::int64_t columns_of(const AttentionArguments& arguments) {
   return columns;
 }
 
-bool is_fused(const AttentionArguments& arguments, const torch::Tensor& joined) {
-  return are_fused_on(joined) && columns_of(arguments) <= fused_columns;
-}
-
-simd::AttentionRows rows_of(const AttentionArguments& arguments, const torch::Tensor& joined) {
+// What the fused form works on, where it is asked for and there is one.
+std::optional<simd::AttentionRows> fused_rows(const AttentionArguments& arguments, const torch::Tensor& joined,
+                                              bool fused) {
+  if (!fused || !are_fused_on(joined)) return std::nullopt;
+  const std::int64_t columns = columns_of(arguments);
+  if (columns > fused_columns) return std::nullopt;
   simd::AttentionRows rows{.element = element_of(joined),
                            .heads = arguments.heads,
                            .groups = arguments.groups,
                            .width = joined.size(2),
-                           .columns = columns_of(arguments),
+                           .columns = columns,
                            .window = arguments.window,
                            .scale = 1 / arguments.divisor,
                            .cap = arguments.cap,
@@ -137,32 +139,31 @@ class PaddedTexts {
 }  // namespace
 
 Attended attend(const AttentionArguments& arguments, const torch::Tensor& joined, bool fused) {
-  if (!fused || !is_fused(arguments, joined)) {
+  auto rows = fused_rows(arguments, joined, fused);
+  if (!rows) {
     const PaddedTexts texts(arguments, joined);
     const auto weights = at::softmax(texts.scores() + arguments.mask, -1).to(joined.scalar_type());
     return {texts.mixed_by(weights), weights};
   }
-  auto rows = rows_of(arguments, joined);
   const std::int64_t tokens = joined.size(0);
   Attended attended{
-      torch::empty({tokens, rows.heads * rows.width}, joined.options()),
-      torch::empty({tokens, rows.heads, rows.columns}, joined.options().dtype(wide_of(joined.scalar_type())))};
-  rows.mixed = attended.mixed.data_ptr();
-  rows.weights = attended.weights.data_ptr();
-  over_texts(simd::attend_rows, rows, arguments);
+      torch::empty({tokens, rows->heads * rows->width}, joined.options()),
+      torch::empty({tokens, rows->heads, rows->columns}, joined.options().dtype(wide_of(joined.scalar_type())))};
+  rows->mixed = attended.mixed.data_ptr();
+  rows->weights = attended.weights.data_ptr();
+  over_texts(simd::attend_rows, *rows, arguments);
   return attended;
 }
 
 torch::Tensor attend_backward(const AttentionArguments& arguments, const torch::Tensor& gradient,
                               const torch::Tensor& joined, const Attended& attended, bool fused) {
-  if (!fused || !is_fused(arguments, joined))
-    return PaddedTexts(arguments, joined).backward(gradient, attended.weights);
-  auto rows = rows_of(arguments, joined);
+  auto rows = fused_rows(arguments, joined, fused);
+  if (!rows) return PaddedTexts(arguments, joined).backward(gradient, attended.weights);
   auto by_joined = torch::empty_like(joined);
-  rows.weights = attended.weights.data_ptr();
-  rows.gradient = gradient.const_data_ptr();
-  rows.joined_gradient = by_joined.data_ptr();
-  over_texts(simd::attend_rows_back, rows, arguments);
+  rows->weights = attended.weights.data_ptr();
+  rows->gradient = gradient.const_data_ptr();
+  rows->joined_gradient = by_joined.data_ptr();
+  over_texts(simd::attend_rows_back, *rows, arguments);
   return by_joined;
 }
 

@@ -1,9 +1,8 @@
 #include "worker/kernels/token_loss.hpp"
 
-#include <torch/csrc/autograd/function.h>
-#include <torch/csrc/autograd/functions/utils.h>
 #include <torch/utils.h>
 
+#include "worker/kernels/recorded_node.hpp"
 #include "worker/kernels/rows.hpp"
 
 namespace anchorage::worker::kernels {
@@ -65,11 +64,7 @@ TokenLosses fused_losses(const TokenLossArguments& arguments, const torch::Tenso
   found.nll = losses.narrow(0, 0, predicted).clone();
   found.kl = losses.narrow(0, predicted, rows - predicted).clone();
   if (!torch::autograd::compute_requires_grad(logits)) return found;
-  const auto node =
-      std::shared_ptr<TokenLossNode>(new TokenLossNode(arguments, plain, totals), torch::autograd::deleteNode);
-  node->set_next_edges(torch::autograd::collect_next_edges(logits));
-  torch::autograd::set_history(found.nll, node);
-  torch::autograd::set_history(found.kl, node);
+  record(std::make_unique<TokenLossNode>(arguments, plain, totals), logits, {found.nll, found.kl});
   return found;
 }
 

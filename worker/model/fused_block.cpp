@@ -1,12 +1,10 @@
 #include "worker/model/fused_block.hpp"
 
-#include <torch/csrc/autograd/function.h>
-#include <torch/csrc/autograd/functions/utils.h>
-#include <torch/csrc/autograd/variable.h>
 #include <torch/utils.h>
 
 #include "worker/kernels/gate.hpp"
 #include "worker/kernels/norm.hpp"
+#include "worker/kernels/recorded_node.hpp"
 #include "worker/kernels/rotation.hpp"
 #include "worker/model/forward.hpp"
 #include "worker/model/norm.hpp"
@@ -199,12 +197,11 @@ BlockOutput run_fused_block(const Block& block, const BlockContext& context, con
     output = pass.forward(hidden.detach());
   }
   if (!recorded) return output;
-  const auto node = std::shared_ptr<BlockNode>(new BlockNode(std::move(pass)), torch::autograd::deleteNode);
-  node->set_next_edges(torch::autograd::collect_next_edges(hidden));
-  torch::autograd::set_history(output.hidden, node);
+  auto node = std::make_unique<BlockNode>(std::move(pass));
   if (output.down.defined()) {
-    torch::autograd::set_history(output.attended, node);
-    torch::autograd::set_history(output.down, node);
+    kernels::record(std::move(node), hidden, {output.hidden, output.attended, output.down});
+  } else {
+    kernels::record(std::move(node), hidden, {output.hidden});
   }
   return output;
 }

@@ -34,7 +34,7 @@ class Columns {
   void load_text(std::int64_t text, std::int64_t group, const void* cached, std::int64_t head) {
     const std::int64_t e = attention_.width, first = attention_.first_position[text],
                        begin = attention_.row_begin[text], end = attention_.row_begin[text + 1];
-    count_ = first + end - begin;
+    const std::int64_t count = first + end - begin;
     for (std::int64_t c = 0; c < first; ++c) {
       load_column(
           c, static_cast<const T*>(cached) + text * attention_.cache_stride + (c * attention_.groups + group) * e);
@@ -43,12 +43,11 @@ class Columns {
     for (std::int64_t token = begin; token < end; ++token) {
       load_column(first + token - begin, static_cast<const T*>(attention_.joined) + (token * of_token + head) * e);
     }
-    const std::int64_t padded = (count_ + lanes_at_most - 1) / lanes_at_most * lanes_at_most;
+    padded_ = (count + lanes_at_most - 1) / lanes_at_most * lanes_at_most;
     for (std::int64_t i = 0; i < e; ++i) {
-      for (std::int64_t c = 0; c < padded; ++c)
-        across_[index(i * stride_ + c)] = c < count_ ? rows_[index(c * e + i)] : 0;
+      for (std::int64_t c = 0; c < padded_; ++c)
+        across_[index(i * stride_ + c)] = c < count ? rows_[index(c * e + i)] : 0;
     }
-    padded_ = padded;
   }
 
   // result_c = sum_i of_head_i column_ci, for all columns and zeros up to a whole vector.
@@ -85,7 +84,7 @@ class Columns {
   }
 
   const AttentionRows& attention_;
-  std::int64_t stride_, count_ = 0, padded_ = 0;
+  std::int64_t stride_, padded_ = 0;
   std::vector<W> rows_;    // [columns, width]
   std::vector<W> across_;  // [width, stride]: the same, transposed
 };
