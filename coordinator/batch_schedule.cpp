@@ -1,6 +1,7 @@
 #include "coordinator/batch_schedule.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 
 #include "sharding/edit_groups.hpp"
@@ -13,6 +14,7 @@ using sharding::StageLayers;
 // Evaluations of each group between two waits for all ranks.
 struct StepPhase {
   std::int64_t evaluations = 0;
+  double anew = 1;  // the share of groups whose caches are filled before
   bool ends_forward = false;
 };
 
@@ -40,7 +42,10 @@ class Clock {
                           .in_flight = 1,
                           .evaluations = phase.evaluations,
                           .ends_forward = phase.ends_forward};
-    for (const StageLayers& stage : shape_.stages) pipeline.stages.push_back(shape_.costs.step(stage));
+    for (const StageLayers& stage : shape_.stages) {
+      pipeline.stages.push_back(shape_.costs.step(stage));
+      pipeline.stages.back().setup *= phase.anew;
+    }
     each_replica(part, [&](std::int64_t groups) {
       pipeline.groups = groups;
       if (groups > 0) pipeline.in_flight = sharding::groups_in_flight(groups, shape_.topology.stages());
@@ -88,7 +93,7 @@ class Clock {
     for (const StageLayers& stage : shape_.stages) {
       const double head = has_head(shape_.workload.model, stage) ? shape_.costs.head(probe_tokens) : 0;
       pipeline.stages.push_back((shape_.costs.layers(stage.size(), probe_tokens) + head) /
-                                shape_.topology.replicas());
+                                std::min(probe_passes, shape_.topology.replicas()));
     }
     each_replica(&PlanSeconds::evaluate, [&](std::int64_t) { return run_passes(pipeline, boxes_); });
   }
@@ -162,7 +167,12 @@ constexpr auto evaluate = &PlanSeconds::evaluate;
 class Batch {
  public:
   Batch(const BatchShape& shape, Boxes boxes)
-      : workload_(shape.workload), slabs_(shape.slabs), tokens_(shape.costs.tokens()), clock_(shape, boxes) {}
+      : workload_(shape.workload), slabs_(shape.slabs), tokens_(shape.costs.tokens()), clock_(shape, boxes) {
+    const sharding::EditGroups groups(workload_.batch, tokens_.edits, shape.topology.replicas());
+    const auto most = static_cast<double>(groups.groups_of_replica(shape.topology.replicas() - 1).size());
+    if (workload_.kept_groups > 0)
+      share_anew_ = std::max(0.0, 1 - static_cast<double>(workload_.kept_groups) / most);
+  }
 
   BatchSchedule run() {
     score();
@@ -184,28 +194,33 @@ class Batch {
     clock_.pass_upper(Activity::score, tokens_.bare, tokens_.targets, evaluate);
   }
 
-  // The prefixes of candidates up to the last edited layer, then those in use up to the first, where the keys
-  // begin.
+  // The prefixes of candidates, up to the last edited layer.
   void choose_contexts() {
     clock_.pass_lower(Activity::contexts, tokens_.candidates, values);
     clock_.pass_edited(Activity::contexts, tokens_.candidates);
-    clock_.pass_lower(Activity::contexts, tokens_.prefix, values);
   }
+
+  // Returns how many of so many tokens of all groups are of groups whose caches are not kept.
+  std::int64_t anew(std::int64_t tokens) const { return std::llround(share_anew_ * static_cast<double>(tokens)); }
 
   void find_values() {
     const auto optimize = [&](const StepPhase& phase) {
       if (phase.evaluations == 0) return;
-      clock_.pass_lower(Activity::pass, tokens_.whole, values);
+      const auto tokens = phase.anew * static_cast<double>(tokens_.whole);
+      clock_.pass_lower(Activity::pass, std::llround(tokens), values);
       clock_.steps(phase, values);
     };
-    optimize({.evaluations = workload_.locate_evaluations, .ends_forward = false});
-    optimize({.evaluations = workload_.evaluations - workload_.locate_evaluations, .ends_forward = true});
+    const std::int64_t located = workload_.locate_evaluations;
+    optimize({.evaluations = located, .ends_forward = false});
+    optimize({.evaluations = workload_.evaluations - located,
+              .anew = located > 0 ? share_anew_ : 1,
+              .ends_forward = true});
   }
 
   // All layers at once, at the keys of the injected forward pass; then upward, in sweeps.
   void write_jointly() {
-    clock_.pass_lower(Activity::keys, tokens_.whole, values);
-    clock_.pass_edited(Activity::keys, tokens_.whole);
+    clock_.pass_lower(Activity::keys, anew(tokens_.whole), values);
+    clock_.pass_edited(Activity::keys, anew(tokens_.whole));
     clock_.pass_edited(Activity::keys, tokens_.steps);
     const auto layers = static_cast<double>(workload_.edited_layers());
     clock_.all_ranks(Activity::exchange, communicate, layers * slabs_.gather());
@@ -244,6 +259,7 @@ class Batch {
   const Workload& workload_;
   const SlabCosts& slabs_;
   const GroupTokens& tokens_;
+  double share_anew_ = 1;  // of the groups, whose caches are not kept
   Clock clock_;
 };
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 
 namespace anchorage::coordinator {
 
@@ -13,6 +14,8 @@ struct Machine {
   // Operations per second sustained in a block of the model, counted as two for each weight and token: norms,
   // attention and activations take time but are not counted.
   double flops = 150e12;
+  // The same, measured in passes of so many tokens; where there is any, instead.
+  std::map<std::int64_t, double> flops_by_tokens{};
   double double_flops = 20e12;  // per second, in f64 products
   double memory_rate = 1.5e12;  // bytes per second of matrices that are read and written as a whole
   double link_bytes = 25e9;     // bytes per second between two ranks
@@ -26,6 +29,10 @@ struct Machine {
   // Of what moves tensors. On GPUs NCCL's channels, taken as 100 MB for each of the three groups of ranks (world,
   // peers, replica); on CPUs MPI's segments of shared memory and eager buffers.
   std::int64_t exchange_bytes = 300'000'000;
+
+  // Returns those of a pass of so many tokens: between two that were measured by the logarithm of tokens, beyond
+  // them those of the nearest.
+  [[nodiscard]] double flops_of_pass(std::int64_t tokens) const;
 
   static Machine gpu() { return {}; }
   // Speeds were measured with the demo model on a shared AMD EPYC with AVX-512: 58 Gflop/s per core over whole

@@ -22,8 +22,27 @@ std::vector<std::int64_t> slabs_of(const std::vector<RankPlan>& ranks) {
   return slabs;
 }
 
+// Returns how many groups' caches each replica can keep for later: what they take is at most half of the memory
+// that remains on the fullest rank, and no more than the rank's weights, since ranks on CPUs have no limit of their
+// own.
+std::int64_t groups_to_keep(const PlanRequest& request, const Topology& topology, const Arrangement& arrangement) {
+  if (!request.workload.keeps_groups()) return 0;
+  const RankMemory memory(request.workload, request.machine, topology.stages(), topology.replicas());
+  double kept = static_cast<double>(memory.groups());
+  for (int rank = 0; rank < topology.size(); ++rank) {
+    const int stage = topology.place_of(rank).stage;
+    const auto& layers = arrangement.stages[static_cast<std::size_t>(stage)];
+    const RankBytes bytes = memory.bytes(stage, layers, arrangement.slabs[static_cast<std::size_t>(rank)]);
+    const double room = std::min((request.machine.memory_bytes - static_cast<double>(bytes.total())) / 2,
+                                 static_cast<double>(bytes.weights));
+    kept = std::min(kept, room / static_cast<double>(std::max<std::int64_t>(1, memory.cache_bytes(layers))));
+  }
+  return static_cast<std::int64_t>(std::max(0.0, kept));
+}
+
 Plan plan_of(const PlanRequest& request, const Topology& topology, const Arrangement& arrangement) {
-  const Workload& workload = request.workload;
+  Workload workload = request.workload;
+  workload.kept_groups = groups_to_keep(request, topology, arrangement);
   const StageCosts costs(workload, request.machine);
   const SlabCosts slabs(workload, request.machine, arrangement.slabs);
   const RankMemory memory(workload, request.machine, topology.stages(), topology.replicas());
@@ -36,6 +55,7 @@ Plan plan_of(const PlanRequest& request, const Topology& topology, const Arrange
             .group = costs.tokens().edits,
             .groups_in_flight = sharding::groups_in_flight(groups.groups_of_replica(topology.replicas() - 1).size(),
                                                            topology.stages()),
+            .kept_groups = workload.kept_groups,
             .seconds = schedule.seconds,
             .inverse_seconds = slabs.first_inverses() + slabs.eigenvectors()};
   for (int rank = 0; rank < topology.size(); ++rank) {
@@ -87,13 +107,12 @@ Plan plan_ranks(const PlanRequest& request) {
 
 std::vector<RankBox> trace_of(const Plan& plan, const PlanRequest& request) {
   constexpr std::int64_t most_boxes = 1'000'000;
-  const StageCosts costs(request.workload, request.machine);
-  const SlabCosts slabs(request.workload, request.machine, slabs_of(plan.ranks));
-  const BatchShape shape{.workload = request.workload,
-                         .costs = costs,
-                         .slabs = slabs,
-                         .topology = plan.topology,
-                         .stages = plan.stages};
+  Workload workload = request.workload;
+  workload.kept_groups = plan.kept_groups;
+  const StageCosts costs(workload, request.machine);
+  const SlabCosts slabs(workload, request.machine, slabs_of(plan.ranks));
+  const BatchShape shape{
+      .workload = workload, .costs = costs, .slabs = slabs, .topology = plan.topology, .stages = plan.stages};
   if (const std::int64_t boxes = count_boxes(shape); boxes > most_boxes) {
     throw io::UserError({.expected = "a trace of at most 1,000,000 boxes",
                          .found = "about " + std::to_string(boxes),

@@ -36,6 +36,7 @@ struct Plan {
   std::vector<sharding::StageLayers> stages;  // layers of each stage
   std::vector<RankPlan> ranks;
   std::int64_t group = 1, groups_in_flight = 1;  // edits per group; groups that a replica has in flight
+  std::int64_t kept_groups = 0;                  // of which a replica keeps what is cached; at most all of a batch
   PlanSeconds seconds;                           // per batch, estimated
   double inverse_seconds = 0;                    // once a run: the first inverses, with AlphaEdit's eigenvectors
 };

@@ -18,13 +18,13 @@ namespace anchorage::coordinator {
 
 struct RankBytes {
   std::int64_t weights = 0;
-  std::int64_t masters = 0;        // f32, one of each edited layer that the rank holds
+  std::int64_t masters = 0;        // f32, one of each edited layer that the rank holds; on GPUs the base beside it
   std::int64_t least_squares = 0;  // slabs of inverses, f64
   std::int64_t starting = 0;  // while the inverses are made: a row panel and some of its blocks; with AlphaEdit the
                               // eigenvectors of a layer
   std::int64_t activations = 0;  // of groups that have gone forward and not yet backward
-  std::int64_t caches = 0;    // of groups in flight: attention's keys and values before the subjects, what enters
-                              // the upper layers; the head's probabilities
+  std::int64_t caches = 0;    // of groups in flight, and of those that are kept: attention's keys and values before
+                              // the subjects, what enters the upper layers; the head's probabilities
   std::int64_t subjects = 0;  // of all groups of the replica: what enters the edited layers, and the values
   std::int64_t batch = 0;     // while a batch is solved: keys, products, factors, updates; what measures the edited
                               // weights
@@ -46,8 +46,14 @@ class RankMemory {
   // Returns the bytes of a rank of a stage that holds `layers` and at most `slabs` slabs.
   [[nodiscard]] RankBytes bytes(int stage, const sharding::StageLayers& layers, std::int64_t slabs) const;
   [[nodiscard]] std::int64_t slab_bytes() const { return slab_bytes_; }  // of the largest
+  [[nodiscard]] std::int64_t groups() const { return groups_; }          // of the replica with the most
+  // Returns what a stage that holds `layers` caches of a group: attention's keys and values before the subjects,
+  // what enters the suffixes, and the distributions that should stay.
+  [[nodiscard]] std::int64_t cache_bytes(const sharding::StageLayers& layers) const;
 
  private:
+  // Tokens before a subject's last one, in the longest context.
+  [[nodiscard]] std::int64_t past() const { return workload_.hparams.context_length + 6; }
   [[nodiscard]] std::int64_t batch_bytes(std::int64_t edited) const;
   [[nodiscard]] std::int64_t starting_bytes(int stage) const;
 

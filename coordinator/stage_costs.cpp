@@ -5,12 +5,13 @@ namespace anchorage::coordinator {
 // Counts two operations for each weight and token.
 double StageCosts::layers(std::int64_t count, std::int64_t tokens) const {
   return 2 * static_cast<double>(count * tokens) * static_cast<double>(layer_parameters(workload_.model)) /
-         machine_.flops;
+         machine_.flops_of_pass(tokens);
 }
 
 double StageCosts::head(std::int64_t predicted) const {
   return 2 * static_cast<double>(predicted) *
-         static_cast<double>(workload_.model.vocabulary * workload_.model.d_model) / machine_.flops;
+         static_cast<double>(workload_.model.vocabulary * workload_.model.d_model) /
+         machine_.flops_of_pass(predicted);
 }
 
 double StageCosts::hop(std::int64_t tokens) const {
@@ -39,7 +40,7 @@ double StageCosts::upper_seconds(const sharding::StageLayers& upper) const {
 
 double StageCosts::lower_seconds(std::int64_t count) const {
   const std::int64_t setups = optimizations() + (workload_.joint ? 1 : 0);
-  return layers(count, tokens_.candidates + tokens_.prefix + setups * tokens_.whole + 2 * tokens_.bare);
+  return layers(count, tokens_.candidates + setups * tokens_.whole + 2 * tokens_.bare);
 }
 
 }  // namespace anchorage::coordinator

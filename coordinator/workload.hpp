@@ -20,9 +20,12 @@ struct Workload {
   std::int64_t batch = 32;              // edits
   std::int64_t evaluations = 20;        // of an edit's loss and gradient; early stops are not counted
   std::int64_t locate_evaluations = 0;  // of these, before the anchors of the whole batch are selected
+  // Of how many groups a replica keeps what is cached from one optimization to the next, and to the keys.
+  std::int64_t kept_groups = 0;
   bool joint = true;        // layers write their own values at once (B-EAC), or one value in turn (MEMIT)
   bool null_space = false;  // updates are projected (AlphaEdit)
 
+  [[nodiscard]] bool keeps_groups() const { return joint && locate_evaluations > 0; }  // where there is memory
   [[nodiscard]] std::int64_t edited_layers() const { return static_cast<std::int64_t>(hparams.layers.size()); }
   // Returns the layers below the first edited one; none where nothing is edited.
   [[nodiscard]] std::int64_t lower_layers() const { return hparams.layers.empty() ? 0 : hparams.layers.front(); }
@@ -57,9 +60,10 @@ struct GroupTokens {
   std::int64_t longest_steps = 0;
 };
 
-// Tokens of the sentences on which the guard measures the loss, once per batch: the loss before a batch is known
-// from the one before.
+// Tokens of the sentences on which the guard measures the loss, and in how many passes, once per batch: the loss
+// before a batch is known from the one before.
 inline constexpr std::int64_t probe_tokens = 240;
+inline constexpr int probe_passes = 3;
 
 [[nodiscard]] GroupTokens group_tokens(const Workload& workload, const Machine& machine);
 

@@ -19,6 +19,7 @@ void Activities::start(std::size_t intervals) {
   activities_.clear();
   waits_.clear();
   flops_.clear();
+  product_seconds_.clear();
   counted_ = total_ = idle_ = 0;
   most_intervals_ = intervals;
   is_cut_off_ = false;
@@ -26,9 +27,10 @@ void Activities::start(std::size_t intervals) {
   start_ = Clock::now();
 }
 
-void Activities::count_flops(double flops) {
+void Activities::count_products(double flops, double seconds) {
   if (!is_counting_ || open_.empty() || open_.back().kind != Kind::activity) return;
   flops_[std::string(open_.back().name)] += flops;
+  if (seconds > 0) product_seconds_[std::string(open_.back().name)] += seconds;
 }
 
 void Activities::stop() {
@@ -57,6 +59,7 @@ bool Activities::open(Kind kind, std::string_view name) {
     is_cut_off_ = true;
     open_.back().interval = most_intervals_;
   }
+  if (listener_ != nullptr) listener_->opened(open_.back().name);
   return true;
 }
 
@@ -66,12 +69,14 @@ void Activities::close() {
     intervals_[interval].end = end;
   }
   open_.pop_back();
+  if (listener_ != nullptr) listener_->closed();
 }
 
 double Activities::now() {
   const double now = std::chrono::duration<double>(Clock::now() - start_).count();
   (open_.empty() ? idle_ : *open_.back().sum) += now - counted_;
   counted_ = now;
+  if (listener_ != nullptr) listener_->passed(open_.empty() ? std::string_view() : open_.back().name);
   return now;
 }
 

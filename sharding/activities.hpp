@@ -31,6 +31,17 @@ class Activities {
     double begin = 0, end = 0;
   };
 
+  // Is told, while activities count, of the scopes that open and close and whose time it was before: an observer of
+  // what the rank's own clock does not see.
+  class Listener {
+   public:
+    virtual ~Listener() = default;
+    virtual void opened(std::string_view name) = 0;
+    virtual void closed() = 0;  // the one that opened last
+    // The time since the last call, or the start, was that of this activity or wait; without a name, idle.
+    virtual void passed(std::string_view name) = 0;
+  };
+
   // Counts from its construction to its end; records nothing without Activities that have been started.
   class Scope {
    public:
@@ -47,10 +58,14 @@ class Activities {
   Activities(const Activities&) = delete;
   Activities& operator=(const Activities&) = delete;
 
+  // Borrows the listener; none: nobody is told.
+  void listen_with(Listener* listener) { listener_ = listener; }
+
   // Begins at zero. Keeps sums alone, and as many of the first intervals.
   void start(std::size_t intervals = 0);
-  // Adds to the flops of the innermost open activity's matrix products: 2 a multiply-add.
-  void count_flops(double flops);
+  // Adds to the innermost open activity's matrix products: flops, 2 a multiply-add, and the seconds that they took
+  // of the activity's, where these are known.
+  void count_products(double flops, double seconds);
   // Ends the counting; no scope may be open.
   void stop();
   [[nodiscard]] bool is_counting() const { return is_counting_; }
@@ -60,8 +75,9 @@ class Activities {
   [[nodiscard]] double idle() const { return idle_; }
   [[nodiscard]] const SecondsByName& activities() const { return activities_; }
   [[nodiscard]] const SecondsByName& waits() const { return waits_; }
-  // Of activities that count them.
+  // Of activities that count their products.
   [[nodiscard]] const std::map<std::string, double, std::less<>>& flops() const { return flops_; }
+  [[nodiscard]] const SecondsByName& product_seconds() const { return product_seconds_; }
   [[nodiscard]] double busy_share() const;  // the activities' part of the total; 0 where that is 0
 
   [[nodiscard]] const std::vector<Interval>& intervals() const { return intervals_; }
@@ -81,10 +97,11 @@ class Activities {
   void close();
   double now();  // seconds after `start`; adds the time since the last call to what is open
 
+  Listener* listener_ = nullptr;
   bool is_counting_ = false, is_cut_off_ = false;
   Clock::time_point start_;
   double counted_ = 0, total_ = 0, idle_ = 0;
-  SecondsByName activities_, waits_;
+  SecondsByName activities_, waits_, product_seconds_;
   std::map<std::string, double, std::less<>> flops_;
   std::vector<Open> open_;  // the innermost last
   std::vector<Interval> intervals_;

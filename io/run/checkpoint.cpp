@@ -73,13 +73,16 @@ std::optional<std::vector<std::filesystem::path>> files_of(const std::filesystem
   return files;
 }
 
-void require_finite_weight(const Matrix& weight, const std::filesystem::path& path, const char* remedy) {
-  require_finite(weight.values, std::vector{weight.rows, weight.columns}, "a weight", path.string(), remedy);
+// Returns the shape [d, f] of the layer's weight.
+std::vector<std::int64_t> shape_of(const CheckpointLayerView& layer) {
+  const std::int64_t width = std::ssize(layer.image);
+  check(width > 0 && std::ssize(layer.weight) % width == 0, "a checkpoint's weight has the width of its image");
+  return {std::ssize(layer.weight) / width, width};
 }
 
-void require_finite_layer(const CheckpointLayer& layer, const std::filesystem::path& path, const char* remedy) {
-  require_finite_weight(layer.weight, path, remedy);
-  require_finite(layer.image, std::vector{layer.weight.columns}, "an image of least squares", path.string(),
+void require_finite_layer(const CheckpointLayerView& layer, const std::filesystem::path& path, const char* remedy) {
+  require_finite(layer.weight, shape_of(layer), "a weight", path.string(), remedy);
+  require_finite(layer.image, std::vector{std::ssize(layer.image)}, "an image of least squares", path.string(),
                  remedy);
 }
 
@@ -144,14 +147,21 @@ void write_file(const std::filesystem::path& path, const CheckpointName& checkpo
 
 }  // namespace
 
-void write_checkpoint_layer(const CheckpointName& checkpoint, const CheckpointLayer& layer) {
+CheckpointLayerView::CheckpointLayerView(const CheckpointLayer& whole)
+    : layer(whole.layer),
+      weight(whole.weight.values),
+      image(whole.image),
+      fresh_drift(whole.fresh_drift),
+      slabs(whole.slabs) {}
+
+void write_checkpoint_layer(const CheckpointName& checkpoint, const CheckpointLayerView& layer) {
   const auto path = file_of(checkpoint.directory, checkpoint.segment, layer.layer);
   require_finite_layer(layer, path, look_at_batches);
-  write_file(path, checkpoint, layer.weight.values.size() * sizeof(float), [&](hdf5::Group& root) {
+  write_file(path, checkpoint, layer.weight.size_bytes(), [&](hdf5::Group& root) {
     root.set_attribute("fresh_drift", layer.fresh_drift);
-    root.write("weight", layer.weight);
-    root.write("image", layer.image);
-    root.write("slabs", layer.slabs);
+    root.write("weight", layer.weight, shape_of(layer));
+    root.write("image", layer.image, {std::ssize(layer.image)});
+    root.write("slabs", layer.slabs, {std::ssize(layer.slabs)});
   });
 }
 

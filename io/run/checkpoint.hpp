@@ -43,12 +43,24 @@ struct CheckpointLayer {
   bool operator==(const CheckpointLayer&) const = default;
 };
 
+// The same, borrowed: what a layer's file is written from.
+struct CheckpointLayerView {
+  CheckpointLayerView() = default;
+  CheckpointLayerView(const CheckpointLayer& whole);
+
+  std::int64_t layer = 0;
+  std::span<const float> weight;  // [d, f]
+  std::span<const double> image;  // [f]
+  double fresh_drift = 0;
+  std::span<const std::int64_t> slabs;
+};
+
 // Returns the layers for which a checkpoint of this run has files: those that its base segment names.
 std::vector<std::int64_t> edited_layers(const Journal& journal);
 
 // Write the file of a layer, and of a slab [rows, f], atomically. Throw UserError where a number is not finite,
 // SystemError when the disk refuses.
-void write_checkpoint_layer(const CheckpointName& checkpoint, const CheckpointLayer& layer);
+void write_checkpoint_layer(const CheckpointName& checkpoint, const CheckpointLayerView& layer);
 void write_checkpoint_slab(const CheckpointName& checkpoint, std::int64_t layer, std::int64_t first_row,
                            std::span<const double> inverse, std::int64_t width);
 

@@ -145,9 +145,9 @@ coordinator::HostedRunOptions hosted_options(const EditOptions& options, const c
 
 // Executes commands until the coordinator's last one, on rank 0 from `commands`, and counts what the rank does
 // meanwhile. Collective.
-void carry_out_commands(worker::BatchEditor& editor, const worker::LossProbe& probe, bool traced,
+void carry_out_commands(worker::BatchEditor& editor, const worker::LossProbe& probe, const EditOptions& options,
                         worker::CommandQueue* commands, Session& session) {
-  start_activities(session, traced);
+  start_activities(session, !options.trace.empty(), options.count_kernels);
   worker::run_command_loop(editor, probe, session.host(), commands);
   session.activities().stop();
 }
@@ -187,14 +187,14 @@ int run(EditOptions options, Session& session) {
       protected_keys(options, facts, model, prompts, plan, inputs ? &inputs->directory : nullptr, session);
   worker::BatchEditor editor(model.transformer, weights, prompts, plan.hparams, method, statistics, contexts,
                              sink_limits(statistics, plan.hparams), session.communicators(),
-                             {.capacities = choice.slabs}, protection);
+                             {.capacities = choice.slabs}, protection, choice.kept_groups);
   const NullSpaces null_spaces{.free = editor.null_spaces(), .dimensions = weights.key_width()};
   const worker::LossProbe probe(model.transformer, prompts, session.communicators());
   if (!session.is_root()) {
     // Launchers forward signals to all ranks. Rank 0 decides what they mean, and tells the others by a
     // command.
     for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) std::signal(signal, SIG_IGN);
-    carry_out_commands(editor, probe, traced, nullptr, session);
+    carry_out_commands(editor, probe, options, nullptr, session);
     gather_traffic(session);
     gather_activities(session);
     return done;
@@ -208,7 +208,7 @@ int run(EditOptions options, Session& session) {
   coordinator::Progress progress(hosted.context(), std::cerr, coordinator::display_for_stderr());
   hosted.observe(progress);
   const coordinator::RunResult result =
-      hosted.run([&] { carry_out_commands(editor, probe, traced, &commands, session); },
+      hosted.run([&] { carry_out_commands(editor, probe, options, &commands, session); },
                  [&](const coordinator::GraceIsOver& dropped) {
                    spdlog::warn("{}", dropped.what());
                    session.abandon_job(stopped);
@@ -265,6 +265,8 @@ void add_edit_command(CommandLine& line) {
   command->add_option("--trace", options->trace,
                       "a file to write, in Chrome's trace format, of what each rank does and waits for: open it in "
                       "ui.perfetto.dev or chrome://tracing");
+  command->add_flag("--count-kernels", options->count_kernels,
+                    "on GPUs, count kernels and the time without one, for --json: for short runs, it takes memory");
   command->add_flag("--resume", options->resume, "continue after the last committed batch")->excludes(model);
   command->add_flag("--strict", options->strict, "a record that cannot be used is an error");
   add_session_options(*command, line.session);

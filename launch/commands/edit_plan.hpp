@@ -33,6 +33,7 @@ struct EditOptions {
   std::int64_t checkpoint_every = 16;  // segments; 0: no checkpoints
   double grace = 150;                  // seconds for the current batch after a signal
   std::filesystem::path trace{};       // of what each rank does; empty: none
+  bool count_kernels = false;
   bool resume = false;
   bool strict = false;
 };

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "coordinator/plan_sweep.hpp"
 #include "coordinator/planner.hpp"
@@ -50,10 +51,20 @@ io::ModelConfig read_config(const std::filesystem::path& model) {
   return config;
 }
 
+// Measures blocks in passes of the size of a step, of smaller ones and, as long as these are quick, of larger ones:
+// groups of other sizes are planned too, and passes of other lengths are part of a batch.
 void measure(coordinator::PlanRequest& request, const Session& session) {
+  constexpr double quick = 2;  // seconds of a block, forward and backward
   const io::ModelConfig& model = request.workload.model;
-  const auto tokens = coordinator::group_tokens(request.workload, request.machine);
-  request.machine.flops = worker::measured_block_flops(model, tokens.steps, loaded_dtype(model, session.dtype()));
+  const std::int64_t steps = coordinator::group_tokens(request.workload, request.machine).steps;
+  std::set<std::int64_t> sizes{steps};
+  for (std::int64_t tokens = 16; tokens <= 4096; tokens *= 4) sizes.insert(tokens);
+  auto& measured = request.machine.flops_by_tokens;
+  for (const std::int64_t tokens : sizes) {
+    const double flops = 4.0 * static_cast<double>(tokens * coordinator::layer_parameters(model));
+    if (tokens > steps && flops / measured.rbegin()->second > quick) break;
+    measured[tokens] = worker::measured_block_flops(model, tokens, loaded_dtype(model, session.dtype()));
+  }
   request.machine.double_flops = worker::measured_double_flops(model, request.workload.batch);
 }
 
@@ -69,7 +80,10 @@ coordinator::PlanRequest request_of(const Options& options, const Session& sessi
       .stages = options.stages};
   if (options.memory) request.machine.memory_bytes = 1e9 * *options.memory;
   if (options.measure) measure(request, session);
-  if (options.teraflops) request.machine.flops = 1e12 * *options.teraflops;
+  if (options.teraflops) {
+    request.machine.flops = 1e12 * *options.teraflops;
+    request.machine.flops_by_tokens.clear();
+  }
   return request;
 }
 

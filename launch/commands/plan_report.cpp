@@ -102,6 +102,11 @@ std::string busy_table(const Plan& plan) {
   return text;
 }
 
+// Those that a rank sustains in a step of a group.
+double flops_of_step(const PlanRequest& request) {
+  return request.machine.flops_of_pass(coordinator::group_tokens(request.workload, request.machine).steps);
+}
+
 }  // namespace
 
 nlohmann::json document_of(const Plan& plan, const PlanRequest& request) {
@@ -123,9 +128,10 @@ nlohmann::json document_of(const Plan& plan, const PlanRequest& request) {
           {"batch", request.workload.batch},
           {"group", plan.group},
           {"groups_in_flight", plan.groups_in_flight},
+          {"kept_groups", plan.kept_groups},
           {"idle_replicas", coordinator::idle_replicas(plan, request)},
           {"memory_bytes", request.machine.memory_bytes},
-          {"flops", request.machine.flops},
+          {"flops", flops_of_step(request)},
           {"efficiency", coordinator::efficiency_of(plan, coordinator::seconds_of_one_rank(request))},
           {"inverse_seconds", plan.inverse_seconds},
           {"advice", coordinator::advice_for(plan, request)},
@@ -141,9 +147,9 @@ nlohmann::json document_of(const Plan& plan, const PlanRequest& request) {
 std::string text_of(const Plan& plan, const PlanRequest& request, const char* speed) {
   std::string text = fmt::format(
       "{} ranks: {} stages x {} replicas, {:.0f} GB each; batches of {} edits in groups of {}, {} in flight in a "
-      "replica\n",
+      "replica and caches of {} kept\n",
       request.ranks, plan.topology.stages(), plan.topology.replicas(), request.machine.memory_bytes / 1e9,
-      request.workload.batch, plan.group, plan.groups_in_flight);
+      request.workload.batch, plan.group, plan.groups_in_flight, plan.kept_groups);
   text += memory_table(plan) + busy_table(plan);
   for (const std::string& advice : coordinator::advice_for(plan, request)) text += advice + '\n';
   const auto& seconds = plan.seconds;
@@ -152,7 +158,7 @@ std::string text_of(const Plan& plan, const PlanRequest& request, const char* sp
       "{:.3g} "
       "(at {:.3g} Tflop/s per rank, {})\n",
       seconds.total(), seconds.total() / static_cast<double>(request.workload.batch), seconds.values, seconds.solve,
-      seconds.communicate, seconds.evaluate, request.machine.flops / 1e12, speed);
+      seconds.communicate, seconds.evaluate, flops_of_step(request) / 1e12, speed);
   return text + fmt::format(
                     "{:.2f} of what one rank whose memory has no limit would do, times {}; {:.3g} s once a "
                     "run for the inverses\n",

@@ -45,6 +45,7 @@ coordinator::Workload workload_of(const io::ModelConfig& model, const Session& s
 StageChoice choose_stages(const coordinator::Workload& workload, Session& session) {
   auto chosen = nlohmann::json::array();  // of each stage the begin and the end of each of its ranges
   auto slabs = nlohmann::json::array();
+  std::int64_t kept_groups = 0;
   if (session.is_root()) {
     const auto plan = coordinator::plan_ranks(request_of(workload, session));
     for (const sharding::StageLayers& stage : plan.stages) {
@@ -54,10 +55,14 @@ StageChoice choose_stages(const coordinator::Workload& workload, Session& sessio
       chosen.push_back(std::move(ranges));
     }
     for (const coordinator::RankPlan& rank : plan.ranks) slabs.push_back(rank.slabs);
+    kept_groups = plan.kept_groups;
   }
-  const auto everywhere = nlohmann::json::parse(broadcast_text(
-      nlohmann::json{{"stages", chosen}, {"slabs", slabs}}.dump(), session.host(), "broadcast stages"));
-  StageChoice choice{.stages = {}, .slabs = everywhere.at("slabs").get<std::vector<std::int64_t>>()};
+  const auto everywhere = nlohmann::json::parse(
+      broadcast_text(nlohmann::json{{"stages", chosen}, {"slabs", slabs}, {"kept_groups", kept_groups}}.dump(),
+                     session.host(), "broadcast stages"));
+  StageChoice choice{.stages = {},
+                     .slabs = everywhere.at("slabs").get<std::vector<std::int64_t>>(),
+                     .kept_groups = everywhere.at("kept_groups").get<std::int64_t>()};
   for (const auto& stage : everywhere.at("stages")) {
     std::vector<sharding::Range> ranges;
     for (const auto& range : stage) ranges.push_back({range[0], range[1]});

@@ -18,10 +18,12 @@ coordinator::Workload workload_of(const io::ModelConfig& model, const io::Hparam
                                   const worker::Method& method, std::int64_t batch, const Session& session);
 coordinator::Workload workload_of(const io::ModelConfig& model, const Session& session);
 
-// Which layers each stage holds, and how many slabs of the least squares each rank at most.
+// Which layers each stage holds, how many slabs of the least squares each rank at most, and of how many groups of a
+// batch a replica keeps what is cached.
 struct StageChoice {
   std::vector<sharding::StageLayers> stages;
   std::vector<std::int64_t> slabs;
+  std::int64_t kept_groups = 0;
 };
 
 // Chooses as many stages as --stages requests; without the option, on GPUs as many as make a batch fastest, on

@@ -11,6 +11,7 @@
 
 #include "io/log.hpp"
 #include "sharding/collective/host_communicator.hpp"
+#include "worker/device_activities.hpp"
 
 namespace anchorage::launch {
 namespace {
@@ -51,10 +52,18 @@ std::vector<io::TraceBox> boxes_of(const nlohmann::json& columns) {
 nlohmann::json own_report(Session& session) {
   const Activities& activities = session.activities();
   const sharding::Place place = session.place();
-  return {
+  nlohmann::json report{
       {"rank", session.host().rank()},   {"stage", place.stage},          {"replica", place.replica},
       {"busy", activities.busy_share()}, {"seconds", activities.total()}, {"activities", activities.activities()},
       {"waits", activities.waits()},     {"idle", activities.idle()},     {"flops", activities.flops()}};
+  if (session.is_on_gpu()) {
+    report["gpu_seconds"] = session.device_activities().seconds();
+    if (const auto kernels = session.device_activities().kernels())
+      report["gpu_kernels"] = {{"count", kernels->count}, {"idle_share", kernels->idle_share}};
+  } else {
+    report["product_seconds"] = activities.product_seconds();
+  }
+  return report;
 }
 
 std::string name_of(const nlohmann::json& rank) {
@@ -78,8 +87,9 @@ std::string shares_of(const nlohmann::json& seconds_by_name, double total, std::
 
 }  // namespace
 
-void start_activities(Session& session, bool traced) {
+void start_activities(Session& session, bool traced, bool counts_kernels) {
   const std::size_t own = most_trace_boxes / static_cast<std::size_t>(session.host().size());
+  if (counts_kernels) session.device_activities().count_kernels();
   session.host().barrier("begin together");
   session.activities().start(traced ? std::max<std::size_t>(1, own) : 0);
 }

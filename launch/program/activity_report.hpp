@@ -15,8 +15,8 @@ namespace anchorage::launch {
 inline constexpr std::size_t most_trace_boxes = 1'000'000;
 
 // Starts the counting on all ranks at once: zero is the moment in which a barrier has let them go. With `traced`,
-// keeps what a trace shows. Collective.
-void start_activities(Session& session, bool traced);
+// keeps what a trace shows; with `counts_kernels`, counts those of a GPU. Collective.
+void start_activities(Session& session, bool traced, bool counts_kernels);
 
 struct ActivityReport {
   // One element a rank, in their order: {"rank", "stage", "replica", "busy", "seconds", "activities": {NAME:

@@ -23,6 +23,7 @@
 #include "sharding/rank_devices.hpp"
 #include "worker/communicators.hpp"
 #include "worker/device.hpp"
+#include "worker/device_activities.hpp"
 #include "worker/model/stages.hpp"
 
 namespace anchorage::launch {
@@ -57,6 +58,7 @@ std::optional<io::DType> dtype_named(const std::string& name) {
 struct Session::Placement {
   torch::Device device = torch::kCPU;
   std::optional<sharding::RankGroups> groups;  // once arranged
+  std::unique_ptr<worker::DeviceActivities> activities;
 };
 
 io::DType loaded_dtype(const io::ModelConfig& model, const std::optional<io::DType>& dtype) {
@@ -81,7 +83,17 @@ Session::Session(const SessionOptions& options, std::unique_ptr<sharding::HostCo
   io::start_log(host_->rank(), verbosity);
   const auto cores = static_cast<int>(std::thread::hardware_concurrency());
   use_threads(options_.threads > 0 ? options_.threads : cores_per_rank(process_environment, cores));
-  placement_->device = device_named(options_.device);
+  use_device(options_.device);
+}
+
+void Session::use_device(const std::string& name) {
+  placement_->device = device_named(name);
+  placement_->activities = std::make_unique<worker::DeviceActivities>(placement_->device);
+  activities_.listen_with(placement_->activities.get());
+}
+
+worker::DeviceActivities& Session::device_activities() const {
+  return *placement_->activities;
 }
 
 Session::~Session() = default;
@@ -142,7 +154,7 @@ void Session::form_groups(int stages) {
 
 void Session::continue_as(const io::RunRecord& run) {
   use_threads(static_cast<int>(run.threads));
-  if (options_.device == "auto") placement_->device = device_named(run.device);
+  if (options_.device == "auto") use_device(run.device);
   if (options_.dtype != "auto" && options_.dtype != run.dtype) {
     throw io::UserError({.expected = fmt::format("the dtype that the run began with, {}", run.dtype),
                          .found = options_.dtype,

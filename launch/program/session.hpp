@@ -32,6 +32,7 @@ class HostCommunicator;
 
 namespace anchorage::worker {
 struct Communicators;
+class DeviceActivities;
 class Stages;
 }  // namespace anchorage::worker
 
@@ -84,6 +85,8 @@ class Session {
   sharding::TrafficByOperation world_traffic() const;
   // Where this rank's waits are counted, once the activities have been started.
   sharding::Activities& activities() { return activities_; }
+  // The same as the device has them; listens to the activities.
+  worker::DeviceActivities& device_activities() const;
   bool is_root() const;
   bool json() const { return options_.json; }
   const c10::Device& device() const;
@@ -105,7 +108,8 @@ class Session {
   void print(const nlohmann::json& document) const;
 
  private:
-  struct Placement;              // the device and the groups of ranks
+  struct Placement;  // the device and the groups of ranks
+  void use_device(const std::string& name);
   void form_groups(int stages);  // throws as sharding::check_rank_devices does; collective
 
   SessionOptions options_;

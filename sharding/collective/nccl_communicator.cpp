@@ -29,6 +29,17 @@ void* data_of(const torch::Tensor& tensor) {
   return tensor.data_ptr();
 }
 
+// Says what NCCL refused, with its own last words where it has some: the text is one for the whole process, and
+// another rank in it may be writing it.
+std::string refusal(std::string_view operation, ncclResult_t result, std::string_view call, int rank,
+                    ncclComm_t communicator) {
+  const std::string copied = ncclGetLastError(communicator);
+  const std::string_view words(copied.c_str());
+  return fmt::format("expected '{}' to succeed, found '{}' from {} on rank {}{}; see NCCL_DEBUG=WARN for more",
+                     operation, ncclGetErrorString(result), call, rank,
+                     words.empty() ? "" : fmt::format(" ({})", words));
+}
+
 // One NCCL communicator: of all ranks, or of the two ends of a lane. Its calls never wait without a deadline.
 class Link {
  public:
@@ -109,9 +120,7 @@ class Link {
  private:
   // Reads NCCL's text before the abort deletes it.
   [[noreturn]] void fail(ncclResult_t result, std::string_view call, std::string_view operation) {
-    const std::string message =
-        fmt::format("expected '{}' to succeed, found '{}' from {} on rank {} ({}); see NCCL_DEBUG=WARN for more",
-                    operation, ncclGetErrorString(result), call, rank_, ncclGetLastError(communicator_));
+    const std::string message = refusal(operation, result, call, rank_, communicator_);
     abort();
     throw CollectiveError(operation, message);
   }
@@ -305,10 +314,7 @@ class NcclCommunicator final : public DeviceCommunicator {
 
   [[noreturn]] void fail_without_link(ncclResult_t result, std::string_view call,
                                       std::string_view operation) const {
-    throw CollectiveError(
-        operation,
-        fmt::format("expected '{}' to succeed, found '{}' from {} on rank {} ({}); see NCCL_DEBUG=WARN for more",
-                    operation, ncclGetErrorString(result), call, rank(), ncclGetLastError(nullptr)));
+    throw CollectiveError(operation, refusal(operation, result, call, rank(), nullptr));
   }
 
   // Their places in a lane.

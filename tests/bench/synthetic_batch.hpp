@@ -94,11 +94,11 @@ inline sharding::BatchApplied applied_batch(const sharding::ApplyBatch& command)
 inline void write_checkpoint(const io::CheckpointName& checkpoint) {
   for (const std::int64_t layer : layers) {
     io::write_checkpoint_slab(checkpoint, layer, 0, std::vector<double>(width * width, 1), width);
-    io::write_checkpoint_layer(checkpoint, {.layer = layer,
-                                            .weight = matrix(width, width, 0.1F),
-                                            .image = std::vector<double>(width, 1),
-                                            .fresh_drift = 0,
-                                            .slabs = {0}});
+    io::write_checkpoint_layer(checkpoint, io::CheckpointLayer{.layer = layer,
+                                                               .weight = matrix(width, width, 0.1F),
+                                                               .image = std::vector<double>(width, 1),
+                                                               .fresh_drift = 0,
+                                                               .slabs = {0}});
   }
 }
 

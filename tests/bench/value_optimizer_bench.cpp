@@ -9,12 +9,15 @@
 // search's are the fraction of the limit that it reaches.
 //
 //   value_optimizer_bench MODEL EDITS [edits = 16] [steps = 20] [contexts = 4] [threads = all] [dtype = auto]
-//                         [groups = 1,2,4,8,16] [layers = 1]
+//                         [groups = 1,2,4,8,16] [layers = 1] [device = cpu]
 //
 // An edit has a rewriting prompt a context, and one more for the KL term. `layers`: in how many layers a vector is
 // injected, 1 as MEMIT does and 5 as B-EAC. Without groups of one (groups = 16,32) nothing is run one at a time.
-// Prints times, caches and all, and how far the values lie apart; asserts nothing.
+// Prints times, caches and all, and how far the values lie apart; asserts nothing. With `device` cuda, where
+// nothing is run one at a time either, also the kernels that the GPU runs a step and the share of the search in
+// which it has none, by torch's profiler.
 
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/utils.h>
 #include <chrono>
@@ -25,8 +28,10 @@
 #include "io/edits/reader.hpp"
 #include "sharding/edit_groups.hpp"
 #include "tests/bench/dispatch_count.hpp"
+#include "worker/device.hpp"
 #include "worker/editing/values/context_prefixes.hpp"
 #include "worker/editing/values/value_optimizer.hpp"
+#include "worker/gpu_kernels.hpp"
 #include "worker/model/load.hpp"
 
 namespace anchorage::worker {
@@ -95,6 +100,10 @@ torch::Tensor one_at_a_time(const Transformer& model, const EditPrompts& edit, c
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+void wait_for(torch::Device device) {
+  c10::impl::VirtualGuardImpl(device.type()).synchronizeDevice(device.index());
 }
 
 struct Task {
@@ -166,10 +175,12 @@ double product_flops(const Task& task, std::int64_t tokens) {
     for (std::size_t i = weights.size(); i-- > 0;) (void)at::mm(inputs[i].second, weights[i]);
   };
   step();
+  wait_for(task.model.device());
   const auto start = std::chrono::steady_clock::now();
   int steps = 0;
   while (steps < 3 || seconds_since(start) < 0.5) {
     step();
+    wait_for(task.model.device());
     ++steps;
   }
   return flops * steps / seconds_since(start);
@@ -196,12 +207,20 @@ void measure(const Task& task, const char* form, std::size_t size, const std::ve
   const double limit = product_flops(task, first.tokens());
   const auto start = std::chrono::steady_clock::now();
   search_in_groups(task, size, [](const torch::Tensor&, std::size_t) {});
+  wait_for(task.model.device());
   const double seconds = seconds_since(start), edits = static_cast<double>(task.prompts.size());
   std::printf("| %s | %zu | %lld | %lld + %lld | %.1f | %.3f | %.3f | %.3f | %.2f |", form, size,
               static_cast<long long>(first.tokens()), static_cast<long long>(operations.forward),
               static_cast<long long>(operations.backward), 1e-9 * flops / edits, seconds / edits,
               1e-12 * flops / seconds, 1e-12 * limit, flops / seconds / limit);
-  if (slow.empty()) {
+  if (task.model.device().is_cuda()) {
+    GpuKernelCount count(task.model.device());
+    search_in_groups(task, size, [](const torch::Tensor&, std::size_t) {});
+    const GpuKernels kernels = count.finish();
+    const auto groups = static_cast<double>((task.prompts.size() + size - 1) / size);
+    std::printf(" %.0f kernels a step, none in %.2f of the time |\n",
+                static_cast<double>(kernels.count) / groups / task.hparams.v_num_grad_steps, kernels.idle_share);
+  } else if (slow.empty()) {
     std::printf("\n");
   } else {
     std::printf(" %.1f times as fast as one at a time; values apart by %.1e at most |\n",
@@ -228,6 +247,7 @@ int run(int argc, char** argv) {
   LoadOptions options;
   const std::string dtype = text(7, "auto");
   if (dtype != "auto") options.dtype = dtype == "bf16" ? torch::kBFloat16 : torch::kFloat;
+  options.device = take_device(text(10, "cpu"), 0);
   const Transformer model = load_transformer(directory, options);
   io::Hparams hparams;
   const int last = static_cast<int>(model.layers()) - 1;
@@ -251,7 +271,7 @@ int run(int argc, char** argv) {
       "%zu edits, %d steps, %d prompts per edit and 1 for the KL term, %s, %d threads, vectors in %d layers\n",
       prompts.size(), hparams.v_num_grad_steps, contexts, torch::toString(model.dtype()), torch::get_num_threads(),
       injected);
-  if (sizes.front() == 1 && injected == 1) {
+  if (sizes.front() == 1 && injected == 1 && model.device().is_cpu()) {
     const auto start = std::chrono::steady_clock::now();
     for (const EditPrompts& edit : prompts) slow.push_back(one_at_a_time(model, edit, hparams));
     slow_seconds = seconds_since(start) / static_cast<double>(prompts.size());
@@ -286,7 +306,7 @@ int main(int argc, char** argv) {
   if (argc < 3) {
     std::fprintf(stderr,
                  "usage: value_optimizer_bench MODEL EDITS [edits] [steps] [contexts] [threads] "
-                 "[dtype] [groups] [layers]\n");
+                 "[dtype] [groups] [layers] [device]\n");
     return 2;
   }
   return anchorage::worker::run(argc, argv);

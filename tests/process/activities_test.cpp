@@ -1,7 +1,9 @@
 // What ranks report of their time, through the program: shares by activity, and a trace.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <map>
+#include <sstream>
 
 #include "tests/process/program_test.hpp"
 
@@ -73,6 +75,10 @@ TEST_F(ProgramTest, TellsWhatEachRankOfTwoStagesDidAndWaitedFor) {
     EXPECT_GT(backward, 0);
     EXPECT_GT(forward, backward);
     EXPECT_EQ(rank["flops"].size(), 2U);
+    for (const char* way : {"forward", "backward"}) {
+      EXPECT_GT(rank["product_seconds"][way], 0) << way;
+      EXPECT_LT(rank["product_seconds"][way], rank["activities"][way]) << way;
+    }
     EXPECT_GT(waits, 0);
     EXPECT_FALSE(rank["waits"].contains("receive command")) << "that is idle time";
 
@@ -91,6 +97,27 @@ TEST_F(ProgramTest, TellsWhatEachRankOfTwoStagesDidAndWaitedFor) {
     for (const auto& [activity, seconds] : rank["activities"].items()) EXPECT_GT(count[activity], 0) << activity;
     for (const auto& [operation, seconds] : rank["waits"].items()) EXPECT_GT(count[operation], 0) << operation;
   }
+}
+
+TEST_F(ProgramTest, AProfilerSeesActivitiesAndWaitsAsRangesOfNvtx) {
+  const Execution execution = program.shell("NVTX_INJECTION64_PATH='" ANCHORAGE_RANGE_LISTENER
+                                            "' RANGES_FILE=ranges.txt '" ANCHORAGE_PROGRAM "' " +
+                                            edit_arguments("run", ""));
+  ASSERT_EQ(execution.exit_code, 0) << execution.err;
+  std::istringstream ranges(tests::content_of(folder.path() / "ranges.txt"));
+  std::map<std::string, int> count;
+  int depth = 0, deepest = 0;
+  for (std::string name; ranges >> depth && std::getline(ranges >> std::ws, name);) {
+    ++count[name];
+    deepest = std::max(deepest, depth);
+    if (depth == 0) {
+      EXPECT_EQ(name, "apply batch");
+    }
+  }
+  EXPECT_GE(deepest, 2);
+  EXPECT_EQ(count["apply batch"], 3);
+  for (const auto& [activity, seconds] : execution.json()["rank_seconds"][0]["activities"].items())
+    EXPECT_GT(count[activity], 0) << activity;
 }
 
 TEST_F(ProgramTest, ATraceThatCannotBeWrittenIsRefusedBeforeAnythingIsChanged) {

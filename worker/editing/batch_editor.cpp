@@ -78,7 +78,7 @@ SelectionRules selection_rules(const io::Hparams& hparams, std::int64_t width) {
 BatchEditor::BatchEditor(Transformer& model, EditedWeights& weights, const PromptBuilder& prompts,
                          const io::Hparams& hparams, const Method& method, const io::StatisticsFile& statistics,
                          Contexts contexts, SinkLimits limits, const Communicators& ranks, SlabPlan slabs,
-                         const std::optional<io::ProtectedKeys>& protected_keys)
+                         const std::optional<io::ProtectedKeys>& protected_keys, std::int64_t kept_groups)
     : model_(model),
       weights_(weights),
       prompts_(prompts),
@@ -88,6 +88,7 @@ BatchEditor::BatchEditor(Transformer& model, EditedWeights& weights, const Promp
       limits_(std::move(limits)),
       communicators_(ranks),
       group_size_(sharding::edits_per_group(hparams.group, hparams.contexts, model.step_arithmetic())),
+      kept_groups_(kept_groups),
       solver_(weights, hparams, method_, statistics, ranks, model.stages, std::move(slabs), protected_keys),
       rolling_(std::ssize(hparams.layers), model.config.d_model, hparams.rar_decay,
                hparams.rar ? hparams.rar_strength : 0) {
@@ -149,7 +150,7 @@ void BatchEditor::find_values(Groups& groups, sharding::BatchSeconds& seconds) c
   std::vector<torch::Tensor> saliency{torch::empty({0, layers, width})};
   {
     const Stopwatch watch(seconds.values);
-    EditGroup::locate_anchors(groups);
+    EditGroup::locate_anchors(groups, kept_groups_);
     for (const EditGroup& group : groups) saliency.push_back(group.selecting_saliency().cpu());
   }
   torch::Tensor anchors;
@@ -254,7 +255,7 @@ std::vector<torch::Tensor> BatchEditor::gather_of_each_layer(const OfEachLayer& 
 }
 
 // Writes as B-EAC does: every layer writes its own vectors (joint_write.hpp).
-std::vector<LayerUpdate> BatchEditor::write_jointly(const Groups& groups, sharding::BatchSeconds& seconds) {
+std::vector<LayerUpdate> BatchEditor::write_jointly(Groups& groups, sharding::BatchSeconds& seconds) {
   const auto activity = communicators_.world.activity("write");
   const auto gather_keys_of = [&](const OfEachLayer& keys) {
     return gather_of_each_layer(keys, model_.config.d_ff, "gather keys", seconds);

@@ -46,12 +46,13 @@ struct BatchResult {
 
 class BatchEditor {
  public:
-  // Inverts the second moments of the edited layers, with the keys that the run protects. Borrows all but the
+  // Inverts the second moments of the edited layers, with the keys that the run protects. Keeps what is cached of
+  // the first `kept_groups` of a batch (EditGroup::locate_anchors), the same on all ranks. Borrows all but the
   // method, contexts, limits, plan and protected keys. Throws as LayerSolver does. Collective.
   BatchEditor(Transformer& model, EditedWeights& weights, const PromptBuilder& prompts, const io::Hparams& hparams,
               const Method& method, const io::StatisticsFile& statistics, Contexts contexts, SinkLimits limits,
               const Communicators& ranks, SlabPlan slabs = {},
-              const std::optional<io::ProtectedKeys>& protected_keys = std::nullopt);
+              const std::optional<io::ProtectedKeys>& protected_keys = std::nullopt, std::int64_t kept_groups = 0);
 
   // Writes the edits into the weights; refuses only the edits that cannot be written, each with a reason.
   // Returns the result on every rank, except norms and anchors, which are on replica 0 only. Collective;
@@ -104,7 +105,7 @@ class BatchEditor {
   void find_values(Groups& groups, sharding::BatchSeconds& seconds) const;
   std::vector<LayerUpdate> write_in_turn(const Groups& groups, BatchResult& result);
   double mean_norm(const std::vector<torch::Tensor>& targets, sharding::BatchSeconds& seconds) const;
-  std::vector<LayerUpdate> write_jointly(const Groups& groups, sharding::BatchSeconds& seconds);
+  std::vector<LayerUpdate> write_jointly(Groups& groups, sharding::BatchSeconds& seconds);
   std::vector<io::AnchorRecord> refresh_anchors(const Groups& groups, std::int64_t written);
   torch::Tensor scores(std::span<const io::Edit> edits, sharding::BatchSeconds& seconds) const;
   torch::Tensor gather_written(const std::vector<torch::Tensor>& own, std::int64_t width,
@@ -129,7 +130,7 @@ class BatchEditor {
   Contexts contexts_;
   SinkLimits limits_;
   Communicators communicators_;
-  std::int64_t group_size_;
+  std::int64_t group_size_, kept_groups_;
   LayerSolver solver_;
   RollingScores rolling_;
   std::optional<RollingScores> rolling_before_;                    // a batch that waits

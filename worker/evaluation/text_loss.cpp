@@ -14,7 +14,7 @@ TextLoss loss_on_text(const Transformer& model, const io::Tokenizer& tokenizer, 
 }
 
 TextLoss loss_on_sequences(const Transformer& model, std::span<const TokenIds> sequences,
-                           const Communicators& ranks) {
+                           const Communicators& ranks, std::int64_t of_pass) {
   TextLoss text;
   std::vector<Completion> possible;  // the same on every rank
   for (const TokenIds& ids : sequences) {
@@ -29,13 +29,14 @@ TextLoss loss_on_sequences(const Transformer& model, std::span<const TokenIds> s
   }
   std::vector<torch::Tensor> own = {torch::empty({0, 2}, torch::kDouble)};
   std::vector<PendingScores> pending;
-  for (const auto& share : own_groups(ranks, std::ssize(possible), 1))
+  for (const auto& share : own_groups(ranks, std::ssize(possible), of_pass))
     pending.emplace_back(model, part_of(std::span<const Completion>(possible), share));
-  for (PendingScores& sequence : pending) sequence.finish();
-  for (PendingScores& sequence : pending) {
-    const CompletionScore score = sequence.take().front();
-    const auto predicted = static_cast<double>(score.argmax.size());
-    own.push_back(torch::tensor({{score.mean_nll() * predicted, predicted}}, torch::kDouble));
+  for (PendingScores& pass : pending) pass.finish();
+  for (PendingScores& pass : pending) {
+    for (const CompletionScore& score : pass.take()) {
+      const auto predicted = static_cast<double>(score.argmax.size());
+      own.push_back(torch::tensor({{score.mean_nll() * predicted, predicted}}, torch::kDouble));
+    }
   }
   model.stages.deliver();
   const auto sums = ranks.device.all_gather(at::cat(own).to(model.device()), "gather text loss").cpu();

@@ -28,8 +28,9 @@ struct TextLoss {
 TextLoss loss_on_text(const Transformer& model, const io::Tokenizer& tokenizer, const std::filesystem::path& text,
                       std::int64_t sequence_length, const Communicators& ranks);
 
-// Measures the loss on given sequences; those of fewer than two tokens predict nothing.
+// Measures the loss on given sequences, so many of them as rows of one pass; those of fewer than two tokens predict
+// nothing.
 TextLoss loss_on_sequences(const Transformer& model, std::span<const TokenIds> sequences,
-                           const Communicators& ranks);
+                           const Communicators& ranks, std::int64_t of_pass = 1);
 
 }  // namespace anchorage::worker

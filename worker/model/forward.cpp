@@ -9,6 +9,7 @@
 #include "worker/kernels/rotation.hpp"
 #include "worker/kernels/rows.hpp"
 #include "worker/model/norm.hpp"
+#include "worker/model/products.hpp"
 
 namespace anchorage::worker {
 namespace {
@@ -184,8 +185,8 @@ torch::Tensor ForwardPass::finish_below(std::int64_t layer, const torch::Tensor&
 }
 
 torch::Tensor next_token_logits(const Transformer& model, const torch::Tensor& hidden) {
-  const auto logits =
-      linear({.weight = model.head, .bias = model.head_bias}, normalize(model.final_norm, model.config, hidden));
+  const auto logits = differentiable_product({.weight = model.head, .bias = model.head_bias},
+                                             normalize(model.final_norm, model.config, hidden));
   const double cap = model.config.head_cap;
   return cap == 0 ? logits : at::tanh(logits.to(kernels::wide_of(logits.scalar_type())) / cap) * cap;
 }

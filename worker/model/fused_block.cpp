@@ -8,22 +8,13 @@
 #include "worker/kernels/rotation.hpp"
 #include "worker/model/forward.hpp"
 #include "worker/model/norm.hpp"
+#include "worker/model/products.hpp"
 
 namespace anchorage::worker {
 namespace {
 
 using kernels::Normed;
 using torch::autograd::variable_list;
-
-torch::Tensor product(const Linear& linear, const torch::Tensor& input) {
-  return linear.bias.defined() ? at::addmm(linear.bias, input, linear.weight.t())
-                               : at::mm(input, linear.weight.t());
-}
-
-// The gradient by a linear layer's input.
-torch::Tensor product_backward(const Linear& linear, const torch::Tensor& gradient) {
-  return at::mm(gradient, linear.weight);
-}
 
 // One pass of one block: what its backward needs of its forward.
 class BlockPass {

@@ -32,6 +32,12 @@ io::DType rounded_to(torch::ScalarType type) {
   return type == torch::kHalf ? io::DType::f16 : type == torch::kBFloat16 ? io::DType::bf16 : io::DType::f32;
 }
 
+torch::Tensor tensor_of(const io::TensorView& view) {
+  // from_blob wants a mutable pointer; the mapped bytes are only read.
+  auto* bytes = const_cast<std::byte*>(view.bytes.data());
+  return torch::from_blob(bytes, view.shape, torch::TensorOptions().dtype(scalar_type(view.dtype)));
+}
+
 // Reads tensors of one checkpoint and checks that they exist, their shapes, and that they are finite.
 class Reader {
  public:
@@ -55,9 +61,7 @@ class Reader {
                            .remedy = "check that config.json belongs to these weights"});
     }
     require_finite(view, rounded_to(place.scalar_type()), name);
-    // from_blob wants a mutable pointer; the mapped bytes are only read.
-    auto* bytes = const_cast<std::byte*>(view.bytes.data());
-    const auto stored = torch::from_blob(bytes, view.shape, torch::TensorOptions().dtype(scalar_type(view.dtype)));
+    const auto stored = tensor_of(view);
     place.copy_(transposed ? stored.t() : stored);
   }
 
@@ -201,6 +205,11 @@ torch::Tensor read_down_projection(const io::ModelDirectory& directory, std::int
   const Reader reader(directory, {.device = torch::kCPU, .dtype = torch::kFloat});
   return reader.read(down_projection_name(directory, layer), {config.d_model, config.d_ff},
                      config.traits().transposed_weights);
+}
+
+torch::Tensor mapped_down_projection(const io::ModelDirectory& directory, std::int64_t layer) {
+  const auto stored = tensor_of(directory.weights().at(down_projection_name(directory, layer)));
+  return directory.config().traits().transposed_weights ? stored.t() : stored;
 }
 
 }  // namespace anchorage::worker

@@ -27,4 +27,8 @@ Transformer load_transformer(const io::ModelDirectory& directory, const LoadOpti
 // Reads the edited matrix of a layer (down_projection_name) from the checkpoint, [d, f] f32 on the CPU.
 torch::Tensor read_down_projection(const io::ModelDirectory& directory, std::int64_t layer);
 
+// Returns it as the file has it, [d, f] in the file's dtype: its mapped bytes, which must not be written to and
+// which the directory keeps. For matrices that have been read, since nothing is checked again.
+torch::Tensor mapped_down_projection(const io::ModelDirectory& directory, std::int64_t layer);
+
 }  // namespace anchorage::worker

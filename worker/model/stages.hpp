@@ -48,9 +48,10 @@ class Stages {
   // Returns the communicator between the stages; there must be several.
   sharding::DeviceCommunicator& replica() const { return *replica_; }
 
-  // Counts flops of matrix products in the activity that is open.
-  void count_flops(double flops) const {
-    if (replica_ != nullptr && replica_->activities() != nullptr) replica_->activities()->count_flops(flops);
+  // Counts matrix products in the activity that is open (sharding/activities.hpp).
+  void count_products(double flops, double seconds) const {
+    if (replica_ != nullptr && replica_->activities() != nullptr)
+      replica_->activities()->count_products(flops, seconds);
   }
   // Opens an activity of this rank, for as long as the scope lasts (sharding/activities.hpp).
   sharding::Activities::Scope activity(std::string_view name) const {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <regex>
+#include <set>
 
 #include "sharding/slabs.hpp"
 #include "tests/unit/coordinator/planned_models.hpp"
@@ -45,6 +46,34 @@ TEST(Planner, SecondsFollowTheStepsAndTheLayersBehindTheFirstEditedOne) {
   EXPECT_NEAR(seconds() / once, 2, 0.03);
   wanted.workload.hparams.layers = {17};  // 12 of 25 layers remain after it, and the head as before
   EXPECT_LT(seconds(), 2 * 0.62 * once);
+}
+
+TEST(Planner, KeepsTheCachesOfAsManyGroupsAsThereIsMemoryForAndIsFasterThen) {
+  auto wanted = request(llama2_13b(), {6, 7, 8, 9, 10}, 1, 200);
+  wanted.workload.hparams.group = 8;
+  wanted.workload.evaluations = 20;
+  wanted.workload.locate_evaluations = 8;
+  const Plan roomy = plan_ranks(wanted);
+  EXPECT_EQ(roomy.kept_groups, 8) << "all of the batch";
+  std::int64_t before = 8;
+  std::set<std::int64_t> kept;
+  for (double gigabytes = 80; find_plan(wanted); gigabytes -= 0.25) {
+    wanted.machine.memory_bytes = 1e9 * gigabytes;
+    const auto plan = find_plan(wanted);
+    if (!plan) break;
+    EXPECT_LE(static_cast<double>(plan->ranks.front().bytes.total()), wanted.machine.memory_bytes);
+    EXPECT_LE(plan->kept_groups, before) << gigabytes;
+    before = plan->kept_groups;
+    kept.insert(plan->kept_groups);
+    if (plan->kept_groups == 0) {
+      EXPECT_GT(plan->seconds.values, roomy.seconds.values);
+    }
+  }
+  EXPECT_TRUE(kept.contains(0)) << "where the memory is just enough";
+  EXPECT_GT(kept.size(), 2U);
+  wanted.machine.memory_bytes = 200e9;
+  wanted.workload.joint = false;
+  EXPECT_EQ(plan_ranks(wanted).kept_groups, 0) << "nothing is searched for twice";
 }
 
 TEST(Planner, InAllSmallWorldsEveryRankFitsAndEveryLayerAndSlabHasItsPlace) {

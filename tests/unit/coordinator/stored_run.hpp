@@ -64,7 +64,8 @@ inline sharding::Reply keeping_checkpoints(const sharding::Command& command) {
     io::write_checkpoint_slab(checkpoint, 4, 0, std::vector<double>{1, 2, 3, 4}, 2);
     io::write_checkpoint_layer(
         checkpoint,
-        {.layer = 4, .weight = {3, 2, {1, 2, 3, 4, 5, 6}}, .image = {1, 2}, .fresh_drift = 0, .slabs = {0}});
+        io::CheckpointLayer{
+            .layer = 4, .weight = {3, 2, {1, 2, 3, 4, 5, 6}}, .image = {1, 2}, .fresh_drift = 0, .slabs = {0}});
   }
   return ScriptedWorkers::answer(command);
 }

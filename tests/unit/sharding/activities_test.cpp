@@ -1,5 +1,6 @@
 #include "sharding/activities.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -92,25 +93,63 @@ TEST(Activities, CountOnlyBetweenStartAndStop) {
   EXPECT_EQ(Activities().busy_share(), 0);
 }
 
-TEST(Activities, FlopsAreThoseOfTheInnermostActivityWhileItCounts) {
+TEST(Activities, ProductsAreThoseOfTheInnermostActivityWhileItCounts) {
   Activities activities;
-  activities.count_flops(1);
+  activities.count_products(1, 0.1);
   activities.start();
-  activities.count_flops(2);
+  activities.count_products(2, 0.2);
   {
     const Activities::Scope values(&activities, Activities::Kind::activity, "values");
     const Activities::Scope forward(&activities, Activities::Kind::activity, "forward");
-    activities.count_flops(30);
-    activities.count_flops(4);
+    activities.count_products(30, 0.5);
+    activities.count_products(4, 0.25);
     const Activities::Scope wait(&activities, Activities::Kind::wait, "gather");
-    activities.count_flops(5);
+    activities.count_products(5, 5);
   }
   activities.stop();
-  activities.count_flops(6);
+  activities.count_products(6, 6);
   EXPECT_THAT(activities.flops(), testing::ElementsAre(testing::Pair("forward", 34)));
+  EXPECT_THAT(activities.product_seconds(), testing::ElementsAre(testing::Pair("forward", 0.75)));
   activities.start();
   activities.stop();
   EXPECT_TRUE(activities.flops().empty());
+  EXPECT_TRUE(activities.product_seconds().empty());
+}
+
+TEST(Activities, ProductsOfUnknownSecondsCountTheirFlops) {
+  Activities activities;
+  activities.start();
+  {
+    const Scope forward(&activities, Kind::activity, "forward");
+    activities.count_products(30, 0);
+  }
+  activities.stop();
+  EXPECT_THAT(activities.flops(), testing::ElementsAre(testing::Pair("forward", 30)));
+  EXPECT_TRUE(activities.product_seconds().empty());
+}
+
+// What a listener is told, a word a call.
+class Written : public Activities::Listener {
+ public:
+  void opened(std::string_view name) override { told += fmt::format("({} ", name); }
+  void closed() override { told += ") "; }
+  void passed(std::string_view name) override { told += fmt::format("{} ", name.empty() ? "-" : name); }
+  std::string told;
+};
+
+TEST(Activities, AListenerIsToldOfEveryBoundaryAndWhoseTimePassed) {
+  Activities activities;
+  Written written;
+  activities.listen_with(&written);
+  { const Scope before(&activities, Kind::activity, "before"); }
+  activities.start();
+  {
+    const Scope values(&activities, Kind::activity, "values");
+    const Scope wait(&activities, Kind::wait, "gather");
+    const Scope in_it(&activities, Kind::wait, "rows");
+  }
+  activities.stop();
+  EXPECT_EQ(written.told, "- (values values (gather gather ) values ) - ");
 }
 
 TEST(Activities, EndOnlyWhenAllScopesHave) {

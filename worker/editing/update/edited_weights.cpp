@@ -21,6 +21,10 @@ double update_norm(const torch::Tensor& u, const torch::Tensor& v) {
   return std::sqrt(std::max(0.0, squared));
 }
 
+double squares(const torch::Tensor& rows) {
+  return rows.to(torch::kDouble).square_().sum().item<double>();
+}
+
 }  // namespace
 
 EditedWeights::EditedWeights(Transformer& model, const io::ModelDirectory& base,
@@ -108,17 +112,23 @@ void EditedWeights::update_model(std::int64_t layer) {
 
 io::LayerNorms EditedWeights::norms(std::int64_t layer, const torch::Tensor& u, const torch::Tensor& v) const {
   const torch::NoGradGuard no_gradients;
-  const auto base = read_down_projection(directory_, layer);
-  double total = 0, unedited = 0;
-  const auto squares = [](const torch::Tensor& rows) {
-    return rows.to(torch::kDouble).square_().sum().item<double>();
-  };
+  const Base& base = base_of(layer);
+  double total = 0;
   for_rows(layer, [&](std::int64_t begin, const torch::Tensor& rows) {
-    const auto before = base.narrow(0, begin, rows.size(0)).to(rows.device());
-    total += squares(rows - before);
-    unedited += squares(before);
+    total += squares(rows - base.weight.narrow(0, begin, rows.size(0)).to(torch::kFloat));
   });
-  return {.update = update_norm(u, v), .total = std::sqrt(total), .base = std::sqrt(unedited)};
+  return {.update = update_norm(u, v), .total = std::sqrt(total), .base = base.norm};
+}
+
+const EditedWeights::Base& EditedWeights::base_of(std::int64_t layer) const {
+  const auto found = bases_.find(layer);
+  if (found != bases_.end()) return found->second;
+  Base base{.weight = mapped_down_projection(directory_, layer).to(model_.device())};
+  double total = 0;
+  for (const sharding::Range& rows : sharding::slab_rows(base.weight.size(0), rows_at_a_time))
+    total += squares(base.weight.narrow(0, rows.begin, rows.size()).to(torch::kFloat));
+  base.norm = std::sqrt(total);
+  return bases_.emplace(layer, std::move(base)).first->second;
 }
 
 torch::Tensor EditedWeights::base(std::int64_t layer) const {

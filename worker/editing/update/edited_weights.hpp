@@ -23,6 +23,7 @@ class EditedWeights {
   const std::vector<std::int64_t>& layers() const { return layers_; }  // on all stages
   bool holds(std::int64_t layer) const { return masters_.contains(layer); }
   std::int64_t key_width() const { return model_.config.d_ff; }
+  torch::Device device() const { return model_.device(); }
   // Returns the weight without what waits, [d, f] f32.
   const torch::Tensor& master(std::int64_t layer) const { return masters_.at(layer); }
 
@@ -44,7 +45,8 @@ class EditedWeights {
   // Replaces a weight, of a checkpoint; nothing waits.
   void restore(std::int64_t layer, const torch::Tensor& master);
 
-  // Returns |u v^T|, |W - W(base)| and |W(base)|, with what waits. Reads the base from the model's directory.
+  // Returns |u v^T|, |W - W(base)| and |W(base)|, with what waits. On a GPU the first call of a layer takes the
+  // base there, in the dtype of its file.
   io::LayerNorms norms(std::int64_t layer, const torch::Tensor& u, const torch::Tensor& v) const;
 
   // Reads the unedited matrix [d, f] f32 from the model's directory.
@@ -54,16 +56,22 @@ class EditedWeights {
   struct Update {
     torch::Tensor u, v;
   };
+  struct Base {
+    torch::Tensor weight;  // [d, f] as the file has it, on the model's device
+    double norm = 0;
+  };
   // Calls `use` with each part of the rows: their first one, and W there with what waits.
   using UseOfRows = std::function<void(std::int64_t begin, const torch::Tensor& rows)>;
   void for_rows(std::int64_t layer, const UseOfRows& use) const;
   void update_model(std::int64_t layer);
+  const Base& base_of(std::int64_t layer) const;
 
   Transformer& model_;
   const io::ModelDirectory& directory_;
   std::vector<std::int64_t> layers_;
   std::map<std::int64_t, torch::Tensor> masters_;
   std::map<std::int64_t, std::vector<Update>> waiting_;
+  mutable std::map<std::int64_t, Base> bases_;  // of layers whose norms have been asked for
 };
 
 // Adds u v^T to a weight [d, f] f32 in place, some rows at a time: the one way in which weights change, wherever

@@ -64,6 +64,7 @@ void ContextChoice::choose() {
   reject_attention_sinks();
   moved_.resize(edits_.size());
   std::vector<TriedRow> tried;
+  std::vector<const PromptRow*> used;  // of all edits
   for (std::size_t edit = 0; edit < edits_.size(); ++edit) {
     const std::vector<PromptRow>& rewrites = candidates_[edit].rewrites;
     chosen_.push_back({.rewrites = {},
@@ -74,6 +75,7 @@ void ContextChoice::choose() {
     for (std::size_t i = 0; i < rewrites.size() && chosen_[edit].rewrites.size() < contexts_.wanted; ++i) {
       if (!rewrites[i].is_usable()) continue;
       chosen_[edit].rewrites.push_back(rewrites[i]);
+      used.push_back(&rewrites[i]);
       last_used = i;
     }
     // Where no context can be used, reports the bare prompt's rejection.
@@ -87,6 +89,10 @@ void ContextChoice::choose() {
     }
     for (PromptRow& row : moved_[edit]) tried.push_back({&row, edit});
   }
+  std::vector<std::int64_t> used_rows;
+  for (const PromptRow* row : used)
+    used_rows.push_back(std::ranges::find(tried_, row, &TriedRow::row) - tried_.begin());
+  if (!used_rows.empty()) of_chosen_ = activations_->of_rows(used_rows);
   try_rows(std::move(tried));
 }
 
@@ -100,12 +106,22 @@ void ContextChoice::settle() {
 }
 
 ContextChoice::Chosen ContextChoice::take() {
-  Chosen all{.refusals = std::move(refusals_), .accepted = {}, .prompts = {}};
+  Chosen all{.refusals = std::move(refusals_), .accepted = {}, .prompts = {}, .activations = {}};
+  std::vector<std::int64_t> rows;
+  std::int64_t row = 0;
   for (std::size_t edit = 0; edit < edits_.size(); ++edit) {
     if (all.refusals[edit].empty()) all.refusals[edit] = chosen_[edit].kl_prompt.rejection;
+    const std::int64_t begin = row;
+    row += std::ssize(chosen_[edit].rewrites);
     if (!all.refusals[edit].empty()) continue;
+    for (std::int64_t used = begin; used < row; ++used) rows.push_back(used);
     all.accepted.push_back(static_cast<std::int64_t>(edit));
     all.prompts.push_back(std::move(chosen_[edit]));
+  }
+  if (std::ssize(rows) == row) {
+    all.activations = std::move(of_chosen_);
+  } else if (!rows.empty()) {
+    all.activations = of_chosen_->of_rows(rows);
   }
   return all;
 }

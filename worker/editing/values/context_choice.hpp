@@ -45,9 +45,10 @@ class ContextChoice {
   void settle();
 
   struct Chosen {
-    std::vector<std::string> refusals;   // one per edit; empty when accepted
-    std::vector<std::int64_t> accepted;  // indices of the edits
-    std::vector<EditPrompts> prompts;    // of the accepted edits
+    std::vector<std::string> refusals;                // one per edit; empty when accepted
+    std::vector<std::int64_t> accepted;               // indices of the edits
+    std::vector<EditPrompts> prompts;                 // of the accepted edits
+    std::unique_ptr<SubjectActivations> activations;  // of their rewrites, in order; none where none is accepted
   };
   // Returns what was chosen, once it is settled.
   Chosen take();
@@ -72,6 +73,7 @@ class ContextChoice {
   std::vector<std::vector<PromptRow>> moved_;  // one per edit: KL prompts after prefixes, where the bare one fails
   std::vector<TriedRow> tried_;
   std::unique_ptr<SubjectActivations> activations_;  // of the tried rows; none where there are none
+  std::unique_ptr<SubjectActivations> of_chosen_;    // of the chosen rewrites of all edits; none without any
   std::vector<std::string> refusals_;
 };
 

@@ -43,32 +43,24 @@ std::vector<EditGroup> EditGroup::make(const Transformer& model, const PromptBui
     groups[i].refusals_ = std::move(chosen.refusals);
     groups[i].accepted_ = std::move(chosen.accepted);
     groups[i].prompts_ = std::move(chosen.prompts);
-    groups[i].capture_subjects();
-  }
-  for (EditGroup& group : groups) {
-    if (group.subjects_) group.subjects_->arrive();
+    groups[i].subjects_ = std::move(chosen.activations);
+    groups[i].average_over_contexts();
   }
   model.stages.deliver();
   return groups;
 }
 
-void EditGroup::capture_subjects() {
-  if (accepted_.empty()) return;
-  std::vector<PromptRow> rows;
-  std::vector<std::int64_t> edit_of_row;
-  for (std::size_t edit = 0; edit < prompts_.size(); ++edit) {
-    for (const PromptRow& row : prompts_[edit].rewrites) {
-      rows.push_back(row);
-      edit_of_row.push_back(static_cast<std::int64_t>(edit));
-    }
-  }
-  auto averages = torch::zeros({std::ssize(accepted_), std::ssize(rows)});
-  for (std::size_t row = 0; row < rows.size(); ++row) {
-    const auto contexts = prompts_[static_cast<std::size_t>(edit_of_row[row])].rewrites.size();
-    averages[edit_of_row[row]][static_cast<std::int64_t>(row)] = 1.0F / static_cast<float>(contexts);
+void EditGroup::average_over_contexts() {
+  std::int64_t rows = 0;
+  for (const EditPrompts& edit : prompts_) rows += std::ssize(edit.rewrites);
+  auto averages = torch::zeros({std::ssize(accepted_), rows});
+  std::int64_t row = 0;
+  for (std::int64_t edit = 0; edit < std::ssize(prompts_); ++edit) {
+    const std::int64_t contexts = std::ssize(prompts_[static_cast<std::size_t>(edit)].rewrites);
+    averages[edit].narrow(0, row, contexts).fill_(1.0 / static_cast<double>(contexts));
+    row += contexts;
   }
   averages_ = averages.to(model_.device());
-  subjects_ = std::make_unique<SubjectActivations>(model_, rows, layers_);
 }
 
 InjectedForward EditGroup::forward_with(std::vector<std::int64_t> injected_layers) const {
@@ -111,14 +103,14 @@ void EditGroup::find_joint_values(GroupSpan groups) {
   if (!some.empty()) take(some, optimize_values(joint_forwards(some), some.front()->hparams_));
 }
 
-void EditGroup::locate_anchors(GroupSpan groups) {
+void EditGroup::locate_anchors(GroupSpan groups, std::int64_t kept) {
   for (EditGroup& group : groups) {
     group.saliency_ =
         torch::zeros({std::ssize(group.accepted_), std::ssize(group.layers_), group.model_.config.d_model});
   }
   const auto some = those_with_edits(groups);
   if (some.empty()) return;
-  auto located = worker::locate_anchors(joint_forwards(some), some.front()->hparams_);
+  auto located = worker::locate_anchors(joint_forwards(some), some.front()->hparams_, kept);
   for (std::size_t i = 0; i < some.size(); ++i) {
     const auto sums = located[i].saliency.flatten(1).sum(1).clamp_min(1e-30).view({-1, 1, 1});
     some[i]->saliency_ = located[i].saliency / sums;
@@ -136,12 +128,18 @@ void EditGroup::compress_to_anchors(GroupSpan groups, const torch::Tensor& ancho
   const auto some = those_with_edits(groups);
   if (some.empty()) return;
   std::vector<LocatedValues> located;
+  std::vector<InjectedForward> forwards;
   std::vector<torch::Tensor> own_anchors;
   for (EditGroup* group : some) {
     located.push_back(std::exchange(group->located_, {}));
     own_anchors.push_back(group->anchors_);
+    const auto kept = std::exchange(located.back().forward, nullptr);
+    forwards.push_back(kept ? *kept : group->forward_with(group->layers_));
+    if (!kept) continue;
+    group->of_keys_ = std::make_unique<InjectedForward>(*kept);  // edits leave the other one
+    group->of_keys_->drop_what_only_the_loss_needs();
   }
-  take(some, worker::compress_to_anchors(joint_forwards(some), some.front()->hparams_, located, own_anchors));
+  take(some, worker::compress_to_anchors(std::move(forwards), some.front()->hparams_, located, own_anchors));
 }
 
 SharedValues EditGroup::shared_values() const {
@@ -165,15 +163,23 @@ void EditGroup::refuse_what_is_not_finite() {
   if (saliency_.defined()) saliency_ = saliency_.index_select(0, index);
   if (anchors_.defined()) anchors_ = anchors_.index_select(0, index);
   std::vector<EditPrompts> prompts;
-  std::vector<std::int64_t> accepted;
-  for (const std::int64_t i : kept) {
-    prompts.push_back(prompts_[static_cast<std::size_t>(i)]);
+  std::vector<std::int64_t> accepted, rows;
+  std::int64_t row = 0;
+  for (std::int64_t i = 0; i < std::ssize(prompts_); ++i) {
+    EditPrompts& of_edit = prompts_[static_cast<std::size_t>(i)];
+    const bool is_kept = std::ranges::count(kept, i) > 0;
+    for (std::size_t context = 0; context < of_edit.rewrites.size(); ++context, ++row) {
+      if (is_kept) rows.push_back(row);
+    }
+    if (!is_kept) continue;
+    prompts.push_back(std::move(of_edit));
     accepted.push_back(accepted_[static_cast<std::size_t>(i)]);
   }
+  subjects_ = subjects_->of_rows(rows);
   prompts_ = std::move(prompts);
   accepted_ = std::move(accepted);
-  capture_subjects();
-  if (!accepted_.empty()) subjects_->arrive();
+  average_over_contexts();
+  of_keys_.reset();  // it has the refused edits too
 }
 
 torch::Tensor EditGroup::anchor_saliency() const {
@@ -191,24 +197,21 @@ torch::Tensor EditGroup::values() const {
   return values_;
 }
 
-std::vector<std::vector<torch::Tensor>> EditGroup::injected_keys(std::span<const EditGroup> groups) {
-  std::vector<std::unique_ptr<InjectedForward>> forwards;
-  for (const EditGroup& group : groups) {
-    forwards.push_back(
-        group.accepted_.empty() ? nullptr : std::make_unique<InjectedForward>(group.forward_with(group.layers_)));
+std::vector<std::vector<torch::Tensor>> EditGroup::injected_keys(GroupSpan groups) {
+  std::vector<InjectedForward*> to_fill;
+  for (EditGroup& group : groups) {
+    if (group.accepted_.empty() || group.of_keys_) continue;
+    group.of_keys_ = std::make_unique<InjectedForward>(group.forward_with(group.layers_));
+    to_fill.push_back(group.of_keys_.get());
   }
   if (!groups.empty() && groups.front().model_.stages.count() > 1) {
-    for (const auto& forward : forwards) {
-      if (forward) forward->begin();
-    }
-    for (const auto& forward : forwards) {
-      if (forward) forward->arrive();
-    }
+    for (InjectedForward* forward : to_fill) forward->begin();
+    for (InjectedForward* forward : to_fill) forward->arrive();
   }
   std::vector<std::vector<torch::Tensor>> keys;
-  for (std::size_t i = 0; i < groups.size(); ++i) {
-    keys.push_back(forwards[i] ? forwards[i]->subject_keys(groups[i].values_) : groups[i].keys());
-    forwards[i].reset();
+  for (EditGroup& group : groups) {
+    keys.push_back(group.of_keys_ ? group.of_keys_->subject_keys(group.values_) : group.keys());
+    group.of_keys_.reset();
   }
   return keys;
 }

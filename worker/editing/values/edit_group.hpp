@@ -41,9 +41,11 @@ class EditGroup {
 
   // Find one vector per edit and edited layer (m layers), each injected after its layer: dense, or in two
   // phases with the selection of anchors between them (B-EAC). `anchors` [accepted of all groups, m, d] f32
-  // of 0 and 1; edits that share their values take those of the first of them.
+  // of 0 and 1; edits that share their values take those of the first of them. What the model computes of a group
+  // whatever is injected is kept from the first phase on, of the first `kept` groups that have edits, until
+  // `injected_keys`; of the others it is computed again, to the same bits. All stages keep as many.
   static void find_joint_values(GroupSpan groups);
-  static void locate_anchors(GroupSpan groups);
+  static void locate_anchors(GroupSpan groups, std::int64_t kept = 0);
   static void compress_to_anchors(GroupSpan groups, const torch::Tensor& anchors);
 
   // Return, after the first phase, the saliency of each entry, which sums to 1 per edit, [accepted, m, d]
@@ -57,8 +59,8 @@ class EditGroup {
   // Returns the values found: [accepted, 1 or m, d] f32; m where no edit is accepted.
   torch::Tensor values() const;
   // Returns for each group the keys of the edited layers with the joint values injected, averaged over contexts: m
-  // tensors [accepted, f].
-  static std::vector<std::vector<torch::Tensor>> injected_keys(std::span<const EditGroup> groups);
+  // tensors [accepted, f]. Once, after the values are found.
+  static std::vector<std::vector<torch::Tensor>> injected_keys(GroupSpan groups);
 
   // Return averages over each edit's contexts, on the current weights.
   torch::Tensor keys(std::int64_t layer) const;  // [accepted, f] f32
@@ -70,7 +72,7 @@ class EditGroup {
 
  private:
   EditGroup(const Transformer& model, const io::Hparams& hparams, std::vector<io::Edit> edits);
-  void capture_subjects();
+  void average_over_contexts();
   InjectedForward forward_with(std::vector<std::int64_t> injected_layers) const;
   static std::vector<EditGroup*> those_with_edits(GroupSpan groups);
   static std::vector<InjectedForward> joint_forwards(const std::vector<EditGroup*>& groups);
@@ -90,7 +92,8 @@ class EditGroup {
   torch::Tensor averages_;  // [accepted, rows] f32: 1 / (contexts of the edit) at its rows
   torch::Tensor values_;    // [accepted, 1 or m, d]
   LocatedValues located_;
-  torch::Tensor saliency_, anchors_;  // [accepted, m, d]
+  std::unique_ptr<InjectedForward> of_keys_;  // its caches filled, where they were kept
+  torch::Tensor saliency_, anchors_;          // [accepted, m, d]
 };
 
 }  // namespace anchorage::worker

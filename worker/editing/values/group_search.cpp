@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "io/error.hpp"
+#include "worker/model/products.hpp"
 
 namespace anchorage::worker {
 
@@ -20,6 +21,14 @@ GroupSearch::GroupSearch(InjectedForward forward, const io::Hparams& hparams, st
 
 SharedValues GroupSearch::shared_values() const {
   return {forward_->prompts(), hparams_, forward_->model().device()};
+}
+
+void GroupSearch::begin() {
+  if (!forward_->is_filled()) forward_->begin();
+}
+
+void GroupSearch::arrive() {
+  if (!forward_->is_filled()) forward_->arrive();
 }
 
 void GroupSearch::fill_caches(const StageNeighbors& neighbors) {
@@ -43,7 +52,6 @@ void GroupSearch::fill_caches(const StageNeighbors& neighbors) {
   }
   const auto leaving = forward_->fill_caches(entering);
   if (norms_on == stages.index()) forward_->set_norms(shared_.mean_of(forward_->norms()));
-  filled_ = true;
   if (neighbors.is_last()) return;
   std::vector<torch::Tensor> parts{leaving};
   if (norms_on <= stages.index()) parts.push_back(forward_->norms());
@@ -61,7 +69,7 @@ std::vector<torch::Tensor> GroupSearch::entering(const StageNeighbors& neighbors
 }
 
 void GroupSearch::go_forward(const StageNeighbors& neighbors) {
-  if (!filled_) fill_caches(neighbors);
+  if (!forward_->is_filled()) fill_caches(neighbors);
   const auto activity = forward_->model().stages.activity("forward");
   const auto own = forward_->own_slots();
   torch::Tensor vectors;  // [E, slots from this stage's on, d]
@@ -83,12 +91,13 @@ void GroupSearch::go_forward(const StageNeighbors& neighbors) {
     if (phase().until_converged && phase().anchored) penalty_.l1 = message[3];
   }
   vectors_ = vectors.narrow(1, 0, own.size()).detach().requires_grad_(true);
+  const double before = product_seconds();
   {
     const torch::AutoGradMode gradients(true);
     leaving_ = forward_->forward(entering_, vectors_);
     if (neighbors.is_last()) loss_ = forward_->loss_of(leaving_);
   }
-  forward_->model().stages.count_flops(forward_->product_flops());
+  forward_->model().stages.count_products(forward_->product_flops(), product_seconds() - before);
   ++evaluated_;
   if (neighbors.is_last()) return;
   std::vector<torch::Tensor> parts{leaving_.detach(), vectors.narrow(1, own.size(), vectors.size(1) - own.size())};
@@ -146,8 +155,9 @@ void GroupSearch::go_backward(const StageNeighbors& neighbors) {
   const bool some_continue = continues.any().item<bool>();
   std::vector<torch::Tensor> found;
   if (some_continue) {
+    const double before = product_seconds();
     found = gradients_at_stage(neighbors, message[0]);
-    forward_->model().stages.count_flops(forward_->product_flops());
+    forward_->model().stages.count_products(forward_->product_flops(), product_seconds() - before);
   } else {  // the message has its size all the same
     if (entering_.defined()) found.push_back(torch::zeros_like(entering_));
     found.push_back(torch::zeros_like(vectors_));
@@ -189,8 +199,12 @@ void GroupSearch::end_phase() {
   evaluated_ = 0;
 }
 
-void GroupSearch::release() {
-  forward_.reset();
+InjectedForward GroupSearch::take_forward() {
+  if (!forward_->is_filled()) (void)forward_->fill_caches({});  // of a stage without layers after the injection
+  io::check(forward_->edits() == values_shape_.front(), "a forward pass is kept of a search that no edit has left");
+  InjectedForward taken = std::move(*forward_);
+  release();
+  return taken;
 }
 
 torch::Tensor GroupSearch::result() const {

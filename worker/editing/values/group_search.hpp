@@ -44,9 +44,9 @@ class GroupSearch {
   // At least one phase; edits leave in the last one alone. Borrows the hyper-parameters.
   GroupSearch(InjectedForward forward, const io::Hparams& hparams, std::vector<SearchPhase> phases);
 
-  // Run the pass to the first injected layer; see InjectedForward.
-  void begin() { forward_->begin(); }
-  void arrive() { forward_->arrive(); }
+  // Run the pass to the first injected layer, unless the caches are filled; see InjectedForward.
+  void begin();
+  void arrive();
 
   // Evaluate: forward through this stage's layers, the first time after filling the caches; and backward, which
   // makes the step where that is due. For stages that take part, by turns, each as often as the other until the
@@ -55,7 +55,10 @@ class GroupSearch {
   void go_backward(const StageNeighbors& neighbors);
   bool is_done() const { return phase_ == phases_.size(); }
   // Frees the model's tensors.
-  void release();
+  void release() { forward_.reset(); }
+  // Returns, of a search that is done and that no edit has left, its forward pass with the caches filled, for
+  // another search of the group; on stages that take no part too.
+  InjectedForward take_forward();
 
   // Returns on the first stage, when it is done, the values [E, m, d] f32, and after a last phase that is not
   // `until_converged` the mean gradient with them, [E, 2 m, d].
@@ -83,9 +86,8 @@ class GroupSearch {
   SharedValues shared_;                     // of the edits that remain
   std::vector<std::int64_t> values_shape_;  // [E, m, d]
   std::size_t phase_ = 0;
-  std::int64_t evaluated_ = 0;  // in this phase
-  bool norms_shared_ = false;   // between the stages
-  bool filled_ = false;
+  std::int64_t evaluated_ = 0;           // in this phase
+  bool norms_shared_ = false;            // between the stages
   std::unique_ptr<PointSearch> search_;  // on the first stage
   // The evaluation in flight: what entered, this stage's vectors, what left or the loss of it, and the penalty's
   // terms.

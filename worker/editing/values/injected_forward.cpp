@@ -40,7 +40,7 @@ void InjectedForward::begin() {
   const torch::NoGradGuard no_gradients;
   std::vector<TokenIds> ids;
   for (const Row& row : rows_) ids.push_back(row.ids);
-  whole_ = std::make_unique<const ForwardPass>(model_, lay_out(ids, {}, model_.device()));
+  whole_ = std::make_shared<const ForwardPass>(model_, lay_out(ids, {}, model_.device()));
   arriving_ = whole_->begin_below(options_.layers.front());
 }
 
@@ -85,6 +85,12 @@ void InjectedForward::end_filling() {
 
 void InjectedForward::fill() {
   fill_until(options_.loss_layer);
+}
+
+void InjectedForward::drop_what_only_the_loss_needs() {
+  const auto of_keys = static_cast<std::size_t>(options_.layers.back() - options_.layers.front());
+  for (std::size_t i = of_keys; i < caches_.size(); ++i) caches_[i] = {};
+  kl_before_.reset();
 }
 
 // Keeps of the first injected layer the residual stream that enters the suffixes, and its keys; of those above the

@@ -71,6 +71,11 @@ class InjectedForward {
   std::int64_t whole_tokens() const { return whole_->layout().tokens(); }
   // Does all of that at once. Collective over the stages.
   void fill();
+  // Whether nothing of this is left to do. A copy that is made then shares what is cached, until one of them drops
+  // edits.
+  bool is_filled() const { return suffixes_ != nullptr; }
+  // Drops what is cached for the loss alone; what `subject_keys` needs remains.
+  void drop_what_only_the_loss_needs();
 
   // Returns |residual stream| at the subject's last token of the first context, after the last injected layer;
   // where a norm follows the MLP, |output of the down projection| there: [E] f32. Known on that layer's stage when
@@ -134,7 +139,7 @@ class InjectedForward {
   InjectionOptions options_;
   std::vector<EditPrompts> edits_;
   std::vector<Row> rows_;
-  std::unique_ptr<const ForwardPass> whole_;  // whole rows, until the caches are filled
+  std::shared_ptr<const ForwardPass> whole_;  // whole rows, until the caches are filled
   torch::Tensor arriving_;                    // [whole tokens, d]: what was begun, or what enters the first layer
   bool arrived_ = false;                      // arriving_ is on the stage of the first injected layer
   std::vector<AttentionCache> caches_;        // one per layer after the first injected one, in order

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "io/error.hpp"
 #include "worker/editing/values/post_norm.hpp"
 
 namespace anchorage::worker {
@@ -11,24 +12,49 @@ namespace {
 
 constexpr std::string_view captured_operation = "broadcast captured activations";
 
-TokenLayout lay_out_prefixes(const Transformer& model, std::span<const PromptRow> rows) {
+std::vector<TokenIds> prefixes_of(std::span<const PromptRow> rows) {
   std::vector<TokenIds> prefixes;
   for (const PromptRow& row : rows) prefixes.emplace_back(row.ids.begin(), row.ids.begin() + row.subject_last + 1);
-  return lay_out(prefixes, {}, model.device());
+  return prefixes;
 }
 
 }  // namespace
 
+SubjectActivations::SubjectActivations(const Transformer& model, std::vector<TokenIds> prefixes,
+                                       std::vector<std::int64_t> edited_layers)
+    : model_(model),
+      prefixes_(std::move(prefixes)),
+      pass_(model, lay_out(prefixes_, {}, model.device())),
+      edited_layers_(std::move(edited_layers)),
+      reached_(edited_layers_.front()) {
+  std::vector<std::int64_t> last;
+  for (std::size_t row = 0; row < prefixes_.size(); ++row) last.push_back(pass_.layout().row_begin[row + 1] - 1);
+  subject_index_ = index_tensor(last, model.device());
+}
+
 SubjectActivations::SubjectActivations(const Transformer& model, std::span<const PromptRow> rows,
                                        std::span<const std::int64_t> edited_layers)
-    : model_(model),
-      pass_(model, lay_out_prefixes(model, rows)),
-      edited_layers_(edited_layers.begin(), edited_layers.end()) {
+    : SubjectActivations(model, prefixes_of(rows), {edited_layers.begin(), edited_layers.end()}) {
   const torch::NoGradGuard no_gradients;
-  const auto& ends = pass_.layout().row_begin;
-  subject_index_ = (torch::tensor(std::vector<std::int64_t>(ends.begin() + 1, ends.end())) - 1).to(model.device());
   entering_ = pass_.begin_below(edited_layers_.front());
-  reached_ = edited_layers_.front();
+}
+
+std::unique_ptr<SubjectActivations> SubjectActivations::of_rows(std::span<const std::int64_t> rows) const {
+  io::check(entered_, "rows are taken of activations that have arrived");
+  const torch::NoGradGuard no_gradients;
+  std::vector<TokenIds> prefixes;
+  std::vector<std::int64_t> tokens;
+  for (const std::int64_t row : rows) {
+    const auto at = static_cast<std::size_t>(row);
+    prefixes.push_back(prefixes_[at]);
+    for (auto token = pass_.layout().row_begin[at]; token < pass_.layout().row_begin[at + 1]; ++token)
+      tokens.push_back(token);
+  }
+  std::unique_ptr<SubjectActivations> some(new SubjectActivations(model_, std::move(prefixes), edited_layers_));
+  if (model_.holds(edited_layers_.front()))
+    some->entering_ = entering_.index_select(0, index_tensor(tokens, model_.device()));
+  some->entered_ = true;
+  return some;
 }
 
 void SubjectActivations::arrive() {

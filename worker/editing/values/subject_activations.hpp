@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -24,6 +25,10 @@ class SubjectActivations {
   // Borrows the model. `edited_layers` ascending.
   SubjectActivations(const Transformer& model, std::span<const PromptRow> rows,
                      std::span<const std::int64_t> edited_layers);
+
+  // Returns those of some of the rows (their indices, ascending), whose prefixes are not computed again: once what
+  // enters the first edited layer has arrived. Not collective; every stage calls it.
+  std::unique_ptr<SubjectActivations> of_rows(std::span<const std::int64_t> rows) const;
 
   // For several objects: construct them one after another, let them arrive in the same order, and only then make
   // other calls, so that stages work on different ones.
@@ -50,6 +55,8 @@ class SubjectActivations {
   torch::Tensor residual_norms();
 
  private:
+  SubjectActivations(const Transformer& model, std::vector<TokenIds> prefixes,
+                     std::vector<std::int64_t> edited_layers);
   // Returns what `capture` takes from each edited layer's output at the subjects' last tokens: [rows, width]
   // each.
   using Capture = std::function<torch::Tensor(const BlockOutput& at_subjects)>;
@@ -63,6 +70,7 @@ class SubjectActivations {
   torch::Tensor before(std::int64_t layer);
 
   const Transformer& model_;
+  std::vector<TokenIds> prefixes_;  // up to the subject's last token
   ForwardPass pass_;
   std::vector<std::int64_t> edited_layers_;
   torch::Tensor subject_index_;       // [rows] i64: index of the subject's last token in the packed tokens

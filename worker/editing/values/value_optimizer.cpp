@@ -34,7 +34,7 @@ SearchStart at_anchors(const LocatedValues& located, const torch::Tensor& anchor
 }
 
 LocatedValues located_by(const torch::Tensor& dense, const torch::Tensor& mean_gradient) {
-  return {.dense = dense, .saliency = (mean_gradient * dense).abs()};
+  return {.dense = dense, .saliency = (mean_gradient * dense).abs(), .forward = {}};
 }
 
 // Returns 1 at the `share` of each edit's entries with the highest saliency, 0 elsewhere; ties go to the
@@ -46,9 +46,10 @@ torch::Tensor anchors_of(const torch::Tensor& saliency, double share) {
   return torch::zeros_like(flat).scatter(1, order.narrow(1, 0, count), 1.0).view_as(saliency);
 }
 
-// `phases` returns those of the i-th group.
+// `phases` returns those of the i-th group. The forward passes of the first `kept` groups go to `forwards`.
 std::vector<torch::Tensor> search(std::vector<InjectedForward> groups, const io::Hparams& hparams,
-                                  const std::function<std::vector<SearchPhase>(std::size_t)>& phases) {
+                                  const std::function<std::vector<SearchPhase>(std::size_t)>& phases,
+                                  std::int64_t kept = 0, std::vector<InjectedForward>* forwards = nullptr) {
   if (groups.empty()) return {};
   const Stages& stages = groups.front().model().stages;
   const int first_stage = groups.front().first_stage();
@@ -60,7 +61,9 @@ std::vector<torch::Tensor> search(std::vector<InjectedForward> groups, const io:
     for (const SearchPhase& phase : of_group) evaluations += phase.evaluations;
     searches.emplace_back(std::move(groups[i]), hparams, std::move(of_group));
   }
-  return run_searches(searches, stages, first_stage, evaluations);
+  auto found = run_searches(searches, stages, first_stage, evaluations, kept);
+  for (std::int64_t i = 0; i < kept; ++i) forwards->push_back(searches[static_cast<std::size_t>(i)].take_forward());
+  return found;
 }
 
 }  // namespace
@@ -76,15 +79,20 @@ std::vector<torch::Tensor> optimize_values(std::vector<InjectedForward> groups, 
   return search(std::move(groups), hparams, [&](std::size_t i) { return std::vector{phases[i]}; });
 }
 
-std::vector<LocatedValues> locate_anchors(std::vector<InjectedForward> groups, const io::Hparams& hparams) {
+std::vector<LocatedValues> locate_anchors(std::vector<InjectedForward> groups, const io::Hparams& hparams,
+                                          std::int64_t kept) {
+  kept = std::min(kept, std::ssize(groups));
   std::vector<SearchPhase> phases;
   for (const InjectedForward& group : groups) phases.push_back(locating(group, hparams));
   std::vector<LocatedValues> located;
-  for (const torch::Tensor& found :
-       search(std::move(groups), hparams, [&](std::size_t i) { return std::vector{phases[i]}; })) {
+  std::vector<InjectedForward> forwards;
+  for (const torch::Tensor& found : search(
+           std::move(groups), hparams, [&](std::size_t i) { return std::vector{phases[i]}; }, kept, &forwards)) {
     const auto parts = found.chunk(2, 1);
     located.push_back(located_by(parts[0].contiguous(), parts[1]));
   }
+  for (std::size_t i = 0; i < forwards.size(); ++i)
+    located[i].forward = std::make_shared<const InjectedForward>(std::move(forwards[i]));
   return located;
 }
 

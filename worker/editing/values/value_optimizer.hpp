@@ -10,6 +10,8 @@
 // depend on nothing outside it. Collective over the model's stages, all of which get the results.
 #pragma once
 
+#include <memory>
+
 #include "io/hparams/hparams.hpp"
 #include "worker/editing/values/injected_forward.hpp"
 
@@ -25,11 +27,13 @@ std::vector<torch::Tensor> optimize_values(std::vector<InjectedForward> groups, 
 struct LocatedValues {
   torch::Tensor dense;     // the values after the last step
   torch::Tensor saliency;  // [E, m, d] f32, weighted-gradient saliency |mean gradient of the steps * D|
+  std::shared_ptr<const InjectedForward> forward{};  // with its caches filled, of the first `kept` groups
 };
-std::vector<LocatedValues> locate_anchors(std::vector<InjectedForward> groups, const io::Hparams& hparams);
+std::vector<LocatedValues> locate_anchors(std::vector<InjectedForward> groups, const io::Hparams& hparams,
+                                          std::int64_t kept = 0);
 
 // Phase 2: runs `eac_compress_steps` steps on the anchors only, with the scored elastic net in the loss.
-// `anchors` [E, m, d] f32, 0 or 1, one tensor per group.
+// `anchors` [E, m, d] f32, 0 or 1, one tensor per group. A group whose caches are filled does not fill them again.
 std::vector<torch::Tensor> compress_to_anchors(std::vector<InjectedForward> groups, const io::Hparams& hparams,
                                                std::span<const LocatedValues> located,
                                                std::span<const torch::Tensor> anchors);

@@ -10,7 +10,7 @@ namespace anchorage::worker {
 namespace {
 
 // Takes this stage's turns until all groups are done here.
-void take_turns(std::vector<GroupSearch>& searches, const StageNeighbors& neighbors) {
+void take_turns(std::vector<GroupSearch>& searches, const StageNeighbors& neighbors, std::int64_t kept) {
   const std::int64_t slots = sharding::groups_in_flight(std::ssize(searches), neighbors.count());
   sharding::StageTurns turns(neighbors.index(), neighbors.count(), slots);
   std::vector<GroupSearch*> in_slot(static_cast<std::size_t>(slots));  // none: no group is left for it
@@ -24,7 +24,7 @@ void take_turns(std::vector<GroupSearch>& searches, const StageNeighbors& neighb
     } else if (search != nullptr) {
       search->go_backward(neighbors);
       if (!search->is_done()) continue;
-      search->release();
+      if (search - searches.data() >= kept) search->release();
       search = nullptr;
       ++done;
     }
@@ -52,7 +52,7 @@ std::vector<torch::Tensor> share(std::vector<GroupSearch>& searches, const Stage
 }  // namespace
 
 std::vector<torch::Tensor> run_searches(std::vector<GroupSearch>& searches, const Stages& stages, int first_stage,
-                                        std::int64_t evaluations) {
+                                        std::int64_t evaluations, std::int64_t kept) {
   const torch::NoGradGuard no_gradients;
   if (stages.count() > 1) {
     const auto activity = stages.activity("pass");
@@ -60,9 +60,9 @@ std::vector<torch::Tensor> run_searches(std::vector<GroupSearch>& searches, cons
     for (GroupSearch& search : searches) search.arrive();
   }
   if (stages.index() >= first_stage) {
-    take_turns(searches, {stages, first_stage});
+    take_turns(searches, {stages, first_stage}, kept);
   } else {
-    for (GroupSearch& search : searches) search.release();
+    for (std::size_t i = static_cast<std::size_t>(kept); i < searches.size(); ++i) searches[i].release();
   }
   return share(searches, stages, first_stage, sharding::Timeout::steps(evaluations * std::ssize(searches)));
 }

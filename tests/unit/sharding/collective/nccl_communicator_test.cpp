@@ -20,9 +20,19 @@ TEST(NcclCommunicator, WithoutAGpuEveryRankIsToldByNcclWhatIsMissing) {
       EXPECT_EQ(error.operation(), "connect NCCL");
       EXPECT_THAT(error.what(),
                   testing::HasSubstr("ncclCommInitRankConfig on rank " + std::to_string(world.rank())));
-      EXPECT_THAT(error.what(), testing::HasSubstr("(Cuda failure '"));  // ncclGetLastError's own words
     }
   });
+}
+
+// On a rank alone: two in one process overwrite each other's.
+TEST(NcclCommunicator, ItsErrorsHaveNcclsLastWords) {
+  if (torch::cuda::is_available()) GTEST_SKIP() << "there is a GPU: tests/gpu runs NCCL";
+  try {
+    (void)make_nccl_communicator(std::move(tests::thread_world(1)[0]), torch::Device("cuda:0"));
+    ADD_FAILURE() << "no error";
+  } catch (const CollectiveError& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("(Cuda failure '"));
+  }
 }
 
 TEST(NcclCommunicator, CpuIsRefusedByName) {

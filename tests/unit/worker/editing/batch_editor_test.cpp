@@ -57,6 +57,22 @@ TEST_P(BatchEditorOfMethod, GivesTheSameBitsOnOneToFourRanksInAnyShape) {
   }
 }
 
+// Two groups a batch, and on two replicas one each.
+TEST_F(BatchEditorTest, GivesTheSameBitsHoweverManyGroupsCachesAreKept) {
+  const EditorOutcome none = edit("b-eac", {1, 1});
+  for (const sharding::Topology& shape : {sharding::Topology{1, 1}, {2, 1}, {4, 1}, {2, 2}}) {
+    for (const std::int64_t kept : {1, 2, 100}) {
+      kept_groups = kept;
+      const EditorOutcome some = edit("b-eac", shape);
+      for (const std::int64_t layer : {1, 2})
+        EXPECT_TRUE(at::equal(some.weights.at(layer), none.weights.at(layer)))
+            << name_of(shape) << ", kept " << kept;
+      for (std::size_t i = 0; i < none.batches.size(); ++i)
+        EXPECT_EQ(some.batches[i].anchors, none.batches[i].anchors) << name_of(shape) << ", kept " << kept;
+    }
+  }
+}
+
 TEST_P(BatchEditorOfMethod, WithAShareOfSubjectsGivesTheSameBitsInAnyShape) {
   const EditorOutcome text = edit(GetParam(), {1, 1});
   options.subject_share = 0.5;

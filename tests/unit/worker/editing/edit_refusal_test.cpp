@@ -61,6 +61,43 @@ TEST_P(EditRefusalOfMethod, EditsThatCannotBeWrittenAreRefusedAloneInAnyShape) {
   }
 }
 
+// A step that leaves the floats, taken by those edits alone that have not converged where they begin.
+TEST_F(EditRefusal, AnEditWhoseValueIsNotFiniteIsSetAsideAlone) {
+  const auto edits = seven_edits();
+  options.early_stop = io::EarlyStop::loss;
+  options.v_num_grad_steps = 3;
+  options.v_lr = 1e39;
+  const auto written = [&](double early_stop_loss, const sharding::Topology& shape) {
+    options.early_stop_loss = early_stop_loss;
+    std::vector<std::string> refusals;
+    for (const BatchResult& batch : edit("memit_seq", shape, edits, 7).batches) {
+      for (const EditOutcome& outcome : batch.edits) refusals.push_back(outcome.refusal);
+      for (const LayerUpdate& layer : batch.layers)
+        EXPECT_EQ(layer.keys.size(0), std::ranges::count(refusals, std::string())) << name_of(shape);
+    }
+    return refusals;
+  };
+  double loss = 0;  // between the first losses of the edits
+  for (const BatchResult& batch : edit("memit_seq", {1, 1}, edits, 7).batches) {
+    for (const EditOutcome& outcome : batch.edits) loss += outcome.nll_before / static_cast<double>(edits.size());
+  }
+  const auto some = written(loss, {1, 1});
+  const auto refused = std::ranges::count(some, std::string("its value vector is not finite"));
+  EXPECT_GT(refused, 0);
+  EXPECT_EQ(std::ranges::count(some, std::string()), std::ssize(edits) - refused);
+  EXPECT_LT(refused, std::ssize(edits));
+  EXPECT_EQ(written(loss, {2, 1}), some);
+  EXPECT_EQ(written(loss, {2, 2}), some);
+}
+
+TEST_F(EditRefusal, ABatchWithoutAFiniteValueWritesNothing) {
+  options.v_lr = 1e39;
+  kept_groups = 1;
+  const EditorOutcome outcome = edit("b-eac", {2, 1});
+  EXPECT_TRUE(at::equal(outcome.weights.at(1), read_down_projection(directory, 1)));
+  for (const BatchResult& batch : outcome.batches) EXPECT_TRUE(batch.layers.empty());
+}
+
 // The KL term's prompt is bare where that can be, else after any prefix that keeps its subject from the sink.
 TEST_F(EditRefusal, AnEssenceThatIsAnAttentionSinkMovesBehindAPrefix) {
   const torch::NoGradGuard no_gradients;

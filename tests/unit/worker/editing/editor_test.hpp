@@ -122,7 +122,7 @@ class EditorTest : public testing::Test {
       const worker::PromptBuilder prompts(tokenizer);
       worker::BatchEditor editor(model, weights, prompts, options, worker::method_named(method), statistics,
                                  {.prefixes = {"", "It was said", "I know"}, .wanted = 2}, limits, {groups, world},
-                                 {.capacities = {}, .most_rows = most_slab_rows}, protection);
+                                 {.capacities = {}, .most_rows = most_slab_rows}, protection, kept_groups);
       const worker::LossProbe probe(model, prompts, {groups, world});
       work({editor, weights, probe, world, *groups.replica});
     };
@@ -179,6 +179,7 @@ class EditorTest : public testing::Test {
   std::int64_t most_slab_rows = 24;  // so that even these layers have several slabs
   sharding::Seconds deadline = sharding::default_deadline;
   Cut cut = Cut::one_range;  // of the model into stages
+  std::int64_t kept_groups = 0;
 };
 
 // Ranks in the shapes in which a replica is whole, is cut, and both.

@@ -1,6 +1,7 @@
 // Searches of several groups over the stages of a replica, as threads of this process.
 #include "worker/editing/values/value_pipeline.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <torch/utils.h>
 
@@ -57,6 +58,15 @@ io::Hparams hparams() {
 
 class ValuePipeline : public testing::Test {
  protected:
+  static void expect_same(const std::vector<torch::Tensor>& several, const std::vector<torch::Tensor>& whole,
+                          const std::string& where) {
+    ASSERT_EQ(several.size(), whole.size()) << where;
+    for (std::size_t i = 0; i < whole.size(); ++i) {
+      EXPECT_TRUE(at::equal(several[i], whole[i])) << i << " " << where;
+      EXPECT_EQ(several[i].scalar_type(), torch::kFloat) << i << " " << where;
+    }
+  }
+
   Transformer load(const Stages& stages) const {
     return load_transformer(directory, {.device = torch::kCPU, .dtype = std::nullopt, .stages = stages});
   }
@@ -68,20 +78,30 @@ class ValuePipeline : public testing::Test {
     return all;
   }
 
-  // What all searches find, in one list.
+  // What all searches find, in one list; with the forward passes of so many groups kept.
   std::vector<torch::Tensor> found(const Stages& stages, const InjectionOptions& options,
-                                   const std::vector<std::vector<EditPrompts>>& groups) const {
+                                   const std::vector<std::vector<EditPrompts>>& groups,
+                                   std::int64_t kept = 0) const {
     const torch::NoGradGuard no_gradients;
     const Transformer model = load(stages);
     std::vector<torch::Tensor> all = optimize_values(forwards(model, options, groups), hparams());
     std::vector<torch::Tensor> anchors;
-    const auto located = locate_anchors(forwards(model, options, groups), hparams());
-    for (const LocatedValues& values : located) {
+    const auto located = locate_anchors(forwards(model, options, groups), hparams(), kept);
+    std::vector<InjectedForward> again, of_keys;
+    for (std::size_t i = 0; i < groups.size(); ++i) {
+      const LocatedValues& values = located[i];
       all.insert(all.end(), {values.dense, values.saliency});
       anchors.push_back(values.saliency.gt(values.saliency.median()).to(torch::kFloat));
+      EXPECT_EQ(values.forward != nullptr, std::cmp_less(i, kept));
+      again.push_back(values.forward ? *values.forward : InjectedForward(model, groups[i], options));
+      of_keys.push_back(again.back());
+      if (values.forward) of_keys.back().drop_what_only_the_loss_needs();
     }
-    for (const auto& values : compress_to_anchors(forwards(model, options, groups), hparams(), located, anchors))
+    for (const auto& values : compress_to_anchors(std::move(again), hparams(), located, anchors))
       all.push_back(values);
+    for (std::size_t i = 0; i < groups.size(); ++i) {
+      for (const auto& keys : of_keys[i].subject_keys(located[i].dense)) all.push_back(keys);
+    }
     for (const auto& values : optimize_anchored_values(forwards(model, options, groups), hparams()))
       all.push_back(values);
     return all;
@@ -98,20 +118,17 @@ TEST_F(ValuePipeline, FindsTheBitsOfEachGroupAloneOnStagesOfEveryCut) {
     on_cut_stages(cut_stages(4, 1, Cut::one_range, 1), [&](const Stages& stages) {
       const auto together = found(stages, options, groups);
       whole = together;
+      expect_same(found(stages, options, groups, 3), whole, "three kept");
       for (std::size_t i = 0; i < groups.size(); ++i)
         EXPECT_TRUE(at::equal(found(stages, options, {groups[i]}).front(), together[i])) << "group " << i;
     });
     for (const int count : {2, 3, 4}) {
       for (const Cut cut : {Cut::one_range, Cut::two_ranges}) {
         on_cut_stages(cut_stages(4, count, cut, 1), [&](const Stages& stages) {
-          const auto several = found(stages, options, groups);
-          ASSERT_EQ(several.size(), whole.size());
-          for (std::size_t i = 0; i < whole.size(); ++i) {
-            EXPECT_TRUE(at::equal(several[i], whole[i]))
-                << i << " on stage " << stages.index() << " of " << count << ", cut "
-                << (cut == Cut::one_range ? "in one range each" : "in two ranges each");
-            EXPECT_EQ(several[i].scalar_type(), torch::kFloat);
-          }
+          const std::string where = fmt::format("on stage {} of {}, cut in {}", stages.index(), count,
+                                                cut == Cut::one_range ? "one range each" : "two ranges each");
+          expect_same(found(stages, options, groups), whole, where);
+          expect_same(found(stages, options, groups, 5), whole, where + ", five kept");
         });
       }
     }
