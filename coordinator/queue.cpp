@@ -44,12 +44,24 @@ const RecordedEdit* holder_of_id(const LiveIds& live, const io::Edit& edit) {
   return begin == end || std::any_of(begin, end, asks_the_same) ? nullptr : begin->second;
 }
 
-// Returns those of the file's first `count` edits whose id no live edit uses for another question.
+std::string why_not_approved(const io::Edit& edit) {
+  return fmt::format("proposed, but {}: 'anchorage approve' approves it",
+                     edit.approved_by.empty() ? "approved by nobody"
+                                              : fmt::format("approved by its author, {}, alone", edit.author));
+}
+
+// Returns those of the file's first `count` edits that are approved, where they have to be, and whose id no live
+// edit uses for another question.
 std::vector<io::Edit> with_own_ids(const io::EditsFile& file, std::size_t count,
-                                   std::span<const RecordedEdit> recorded, bool strict, QueueFindings& findings) {
+                                   std::span<const RecordedEdit> recorded, const QueueOptions& options,
+                                   QueueFindings& findings) {
   const LiveIds live = live_ids(recorded, std::span(file.edits).first(count));
   std::vector<io::Edit> edits;
   for (std::size_t i = 0; i < count; ++i) {
+    if (options.require_approval && !file.edits[i].is_approved()) {
+      findings.set_aside.push_back({file.edits[i].id, why_not_approved(file.edits[i])});
+      continue;
+    }
     const RecordedEdit* holder = holder_of_id(live, file.edits[i]);
     if (holder == nullptr) {
       edits.push_back(file.edits[i]);
@@ -61,7 +73,7 @@ std::vector<io::Edit> with_own_ids(const io::EditsFile& file, std::size_t count,
                              holder->edit.id, holder->edit.filled_prompt(), holder->edit.target, holder->batch),
         .where = file.places.at(i),
         .remedy = "give it one of its own, or remove that one first"};
-    if (strict) throw io::UserError(diagnostic);
+    if (options.strict) throw io::UserError(diagnostic);
     findings.set_aside.push_back({diagnostic.where, fmt::format("{}; {}", diagnostic.found, diagnostic.remedy)});
   }
   return edits;
@@ -187,7 +199,7 @@ Queue::Queue(const io::EditsFile& file, std::span<const RecordedEdit> recorded, 
 
   const std::size_t count =
       options.limit ? std::min(file.edits.size(), static_cast<std::size_t>(*options.limit)) : file.edits.size();
-  const auto edits = with_own_ids(file, count, recorded, options.strict, findings_);
+  const auto edits = with_own_ids(file, count, recorded, options, findings_);
   const auto history = history_of(recorded, edits, options.on_conflict);
   for (const io::Edit& edit : settle(edits, options.on_conflict, findings_)) {
     const auto entry = history.find(question_of(edit));

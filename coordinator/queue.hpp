@@ -54,7 +54,8 @@ struct QueueOptions {
   std::int64_t batch_size = 32;
   std::optional<std::int64_t> limit{};  // only the first so many edits of the file
   OnConflict on_conflict = OnConflict::supersede;
-  bool strict = false;  // an edit with the id of another live edit is an error
+  bool strict = false;            // an edit with the id of another live edit is an error
+  bool require_approval = false;  // edits that nobody but their author has approved are set aside, as proposed
 };
 
 // Findings from filling the queue.
@@ -62,8 +63,8 @@ struct QueueFindings {
   std::int64_t repeated = 0;           // edits that the file has already
   std::int64_t already_committed = 0;  // edits that are live already
   std::vector<Conflict> conflicts;     // without the refused ones
-  // Unreadable records, edits with the id of another live edit, refused conflicts, and edits that an earlier
-  // batch set aside.
+  // Unreadable records, edits that wait for approval, those with the id of another live edit, refused conflicts,
+  // and edits that an earlier batch set aside.
   std::vector<SetAside> set_aside;
   std::vector<RecordedEdit> removed;  // removed by `remove`, and not written again
 };

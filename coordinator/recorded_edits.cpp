@@ -53,4 +53,30 @@ std::vector<RecordedEdit> recorded_edits(const io::Journal& journal) {
   return recorded_edits(journal, std::ssize(journal.list()) - 1);
 }
 
+void for_records(const io::Journal& journal, std::span<const RecordedEdit* const> edits,
+                 const std::function<void(const RecordedEdit&, const io::EditRecord&)>& use) {
+  std::int64_t read = 0;
+  std::vector<io::EditRecord> rows;
+  for (const RecordedEdit* edit : edits) {
+    if (edit->batch != read)
+      rows = io::SegmentReader(journal.list()[static_cast<std::size_t>(edit->batch)].path).edits();
+    read = edit->batch;
+    use(*edit, rows.at(static_cast<std::size_t>(edit->row)));
+  }
+}
+
+std::vector<RecordedEdit> expired_edits(const io::Journal& journal, const std::chrono::year_month_day& day) {
+  const auto recorded = recorded_edits(journal);
+  std::vector<const RecordedEdit*> live;
+  for (const RecordedEdit& edit : recorded) {
+    if (edit.is_live()) live.push_back(&edit);
+  }
+  std::vector<RecordedEdit> expired;
+  for_records(journal, live, [&](const RecordedEdit& edit, const io::EditRecord& record) {
+    const auto& path = journal.list()[static_cast<std::size_t>(edit.batch)].path;
+    if (io::edit_from_json(record.request, path.string()).has_expired(day)) expired.push_back(edit);
+  });
+  return expired;
+}
+
 }  // namespace anchorage::coordinator

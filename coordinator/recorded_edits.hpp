@@ -1,8 +1,11 @@
 // The edits that a journal records, and what happened to each.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -31,6 +34,15 @@ struct RecordedEdit {
 // those that were rolled back.
 std::vector<RecordedEdit> recorded_edits(const io::Journal& journal, std::int64_t number);
 std::vector<RecordedEdit> recorded_edits(const io::Journal& journal);  // at the journal's end
+
+// Calls `use` with each of these edits and its row as its segment has it, request and measures. Reads a segment
+// once for edits of it that follow each other.
+void for_records(const io::Journal& journal, std::span<const RecordedEdit* const> edits,
+                 const std::function<void(const RecordedEdit&, const io::EditRecord&)>& use);
+
+// Returns the live edits at the journal's end that hold no more on this day (io::Edit::expires). Reads the segments
+// of all live edits.
+std::vector<RecordedEdit> expired_edits(const io::Journal& journal, const std::chrono::year_month_day& day);
 
 // The recorded edits of a journal that grows: each segment is read once, or again after a rollback.
 class RecordedEdits {

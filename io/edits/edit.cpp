@@ -5,6 +5,7 @@
 #include <span>
 #include <utility>
 
+#include "io/date.hpp"
 #include "io/edits/fields.hpp"
 #include "io/edits/formats.hpp"
 #include "io/error.hpp"
@@ -58,6 +59,11 @@ std::string Edit::prompt_in_context(const std::string& context) const {
   return std::string(whole).insert(place_in_chat(whole, prompt), context + ". ");
 }
 
+bool Edit::has_expired(const std::chrono::year_month_day& day) const {
+  const auto end = date_of(expires);
+  return end && *end <= day;
+}
+
 void set_chat_prompt(Edit& edit, const std::string& chat_prompt) {
   const std::size_t braces = chat_prompt.find("{}");
   const bool has_one_place = braces != chat_prompt.npos && chat_prompt.find("{}", braces + 2) == chat_prompt.npos;
@@ -87,6 +93,10 @@ std::string to_json(const Edit& edit) {
   if (!edit.neighborhood.empty()) json["neighborhood"] = json_of(edit.neighborhood);
   if (!edit.portability.empty()) json["portability"] = json_of(edit.portability);
   if (!edit.source.empty()) json["source"] = edit.source;
+  if (!edit.as_of.empty()) json["as_of"] = edit.as_of;
+  if (!edit.author.empty()) json["author"] = edit.author;
+  if (!edit.approved_by.empty()) json["approved_by"] = edit.approved_by;
+  if (!edit.expires.empty()) json["expires"] = edit.expires;
   if (!edit.tags.empty()) json["tags"] = edit.tags;
   if (!edit.chat_prompt.empty()) json["chat_prompt"] = edit.chat_prompt;
   return json.dump();

@@ -3,6 +3,7 @@
 // The native form is one JSON object (docs/edits.md). Files of other projects are read by io/edits/reader.hpp.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -35,6 +36,9 @@ struct Edit {
   std::vector<Neighbor> neighborhood{};
   std::vector<Neighbor> portability{};  // what follows from the edit
   std::string source{};                 // where the fact comes from
+  // Provenance, empty where the record does not say: when the fact held, who gave it, who approved it, and the date
+  // from which it holds no more. Dates as in io/date.hpp.
+  std::string as_of{}, author{}, approved_by{}, expires{};
   std::vector<std::string> tags{};
   // The prompt within a chat, as the model's template renders it; empty where the edit is made without a
   // chat. It contains the prompt's text and so holds "{}" once.
@@ -47,6 +51,11 @@ struct Edit {
   // Returns the same as a template after a context: "<context>. <prompt>", in its chat. An empty context
   // changes nothing.
   std::string prompt_in_context(const std::string& context) const;
+
+  // Whether someone else than its author has approved it.
+  bool is_approved() const { return !approved_by.empty() && approved_by != author; }
+  // Whether it holds no more on this day.
+  bool has_expired(const std::chrono::year_month_day& day) const;
 
   // Whether both edits have the same subject and prompt; their targets may differ.
   bool asks_the_same_as(const Edit& other) const { return subject == other.subject && prompt == other.prompt; }

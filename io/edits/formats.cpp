@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "io/date.hpp"
 #include "io/edits/fields.hpp"
 #include "io/error.hpp"
 #include "io/nearest_name.hpp"
@@ -56,7 +57,8 @@ void refuse_misspelt_fields(const json& record) {
                                                    "ground_truth", "target_prefix", "paraphrases", "neighborhood",
                                                    "source",       "tags",          "chat_prompt"};
   // Others' fields come closer to these: "probability", "target_id".
-  constexpr std::array<std::string_view, 2> known_to_the_letter{"portability", "target_end"};
+  constexpr std::array<std::string_view, 6> known_to_the_letter{"portability", "target_end",  "as_of",
+                                                                "author",      "approved_by", "expires"};
   const auto refuse = [](const std::string& key, std::string_view meant) {
     throw BadRecord(fmt::format("field '{}' is not known; is '{}' meant?", key, meant));
   };
@@ -98,6 +100,21 @@ Edit read_native(const json& record) {
   edit.neighborhood = read_neighbors(record, "neighborhood");
   edit.portability = read_neighbors(record, "portability");
   return edit;
+}
+
+std::string optional_date(const json& record, std::string_view key) {
+  const std::string text = optional_text(record, key);
+  if (!text.empty() && !date_of(text))
+    throw BadRecord(fmt::format("field '{}' is '{}', not a date as in 2026-11-29", key, text));
+  return text;
+}
+
+// Reads where an edit comes from, which records of every format may say.
+void take_provenance(const json& record, Edit& edit) {
+  edit.as_of = optional_date(record, "as_of");
+  edit.expires = optional_date(record, "expires");
+  edit.author = optional_text(record, "author");
+  edit.approved_by = optional_text(record, "approved_by");
 }
 
 // Reads the chat prompt that an earlier rendering recorded.
@@ -339,6 +356,7 @@ Edit edit_of(Format format, const json& record, std::size_t index) {
   edit.prompt = template_of(edit.prompt, edit.subject);
   complete_questions(edit.neighborhood);
   if (format != Format::native) edit.source = source_of(format, record);
+  take_provenance(record, edit);
   if (edit.id.empty()) edit.id = default_id(edit);
   if (format == Format::native) take_chat_prompt(record, edit);
   return edit;

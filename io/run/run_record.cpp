@@ -37,6 +37,7 @@ std::string to_yaml(const RunRecord& record) {
   out << YAML::Key << "device" << YAML::Value << record.device;
   if (!record.reference_kernels.empty())
     out << YAML::Key << "reference_kernels" << YAML::Value << YAML::Flow << record.reference_kernels;
+  if (record.require_approval) out << YAML::Key << "require_approval" << YAML::Value << true;
   out << YAML::Key << "fingerprints" << YAML::Value << record.fingerprints;
   out << YAML::Key << "versions" << YAML::Value << record.versions;
   if (record.protection) {
@@ -97,7 +98,8 @@ RunRecord from_yaml(const YAML::Node& map) {
                                                         : std::vector<std::string>{},
           .fingerprints = field<std::map<std::string, std::string>>(map, "fingerprints"),
           .versions = field<std::map<std::string, std::string>>(map, "versions"),
-          .protection = protection_from_yaml(map["protect"])};
+          .protection = protection_from_yaml(map["protect"]),
+          .require_approval = map["require_approval"] && field<bool>(map, "require_approval")};
 }
 
 }  // namespace

@@ -133,7 +133,8 @@ coordinator::HostedRunOptions hosted_options(const EditOptions& options, const c
   coordinator::HostedRunOptions hosted{
       .queue = {.batch_size = plan.record.batch_size,
                 .on_conflict = coordinator::conflict_policy_named(options.on_conflict),
-                .strict = options.strict},
+                .strict = options.strict,
+                .require_approval = plan.record.require_approval},
       .run = {.guard = coordinator::guard_limits(plan.hparams),
               .checkpoint_every = options.checkpoint_every,
               .grace = std::chrono::duration<double>(options.grace)},
@@ -269,6 +270,10 @@ void add_edit_command(CommandLine& line) {
                     "on GPUs, count kernels and the time without one, for --json: for short runs, it takes memory");
   command->add_flag("--resume", options->resume, "continue after the last committed batch")->excludes(model);
   command->add_flag("--strict", options->strict, "a record that cannot be used is an error");
+  command->add_flag(
+      "--require-approval", options->require_approval,
+      "set aside edits that nobody but their author has approved ('anchorage approve'); a run that began "
+      "with it keeps it");
   add_session_options(*command, line.session);
   add_stages_option(*command, line.session);
   command->callback(

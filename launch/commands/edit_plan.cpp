@@ -82,7 +82,8 @@ coordinator::RunPlan plan_edit(const EditOptions& options, const io::ModelDirect
                      .device = session.is_on_gpu() ? "cuda" : "cpu",
                      .reference_kernels = session.reference_kernels(),
                      .fingerprints = checked_fingerprints(options.statistics, hparams, model, session),
-                     .versions = {{"anchorage", ANCHORAGE_VERSION}, {"torch", TORCH_VERSION}}},
+                     .versions = {{"anchorage", ANCHORAGE_VERSION}, {"torch", TORCH_VERSION}},
+                     .require_approval = options.require_approval},
           .hparams = hparams};
 }
 
@@ -101,6 +102,7 @@ coordinator::RunPlan plan_resume(const EditOptions& options, const io::RunRecord
   }
   if (!options.edits.empty()) plan.record.edits = absolute_paths(options.edits);
   if (options.format) plan.record.format = *options.format;
+  plan.record.require_approval = record.require_approval || options.require_approval;
   return plan;
 }
 

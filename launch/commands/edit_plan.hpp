@@ -36,6 +36,7 @@ struct EditOptions {
   bool count_kernels = false;
   bool resume = false;
   bool strict = false;
+  bool require_approval = false;
 };
 
 // Checks hyper-parameters, method, statistics and model against each other and returns the plan. Collective:

@@ -8,6 +8,7 @@
 
 #include "coordinator/batch_report.hpp"
 #include "coordinator/named_edit.hpp"
+#include "io/date.hpp"
 #include "io/error.hpp"
 #include "io/hparams/hparams.hpp"
 #include "io/run/journal/live_segments.hpp"
@@ -27,6 +28,7 @@ namespace {
 struct Options {
   std::filesystem::path run;
   std::vector<std::string> edits;
+  bool expired = false;
 };
 
 // Returns each place once, even where several names mean the same edit.
@@ -36,6 +38,10 @@ std::vector<io::RecordedPlace> places_of(const Options& options, const io::Journ
   for (const std::string& name : std::set(options.edits.begin(), options.edits.end())) {
     const auto place = coordinator::live_edit(name, recorded, options.run.string());
     if (std::ranges::count(places, place) == 0) places.push_back(place);
+  }
+  if (!options.expired) return places;
+  for (const coordinator::RecordedEdit& edit : coordinator::expired_edits(journal, io::today())) {
+    if (std::ranges::count(places, edit.place()) == 0) places.push_back(edit.place());
   }
   return places;
 }
@@ -84,10 +90,22 @@ io::RemovalRecord take_out(const sharding::Removal& request, const io::RunDirect
 
 int run(const Options& options, Session& session) {
   if (!session.is_root()) return done;
+  if (options.edits.empty() && !options.expired) {
+    throw io::UserError({.expected = "what to remove: --edit or --expired",
+                         .found = "neither",
+                         .where = "the command line",
+                         .remedy = "'anchorage journal history RUN' lists the edits of a run"});
+  }
   const auto directory = io::RunDirectory::resume(options.run);
   session.use_threads(static_cast<int>(directory.record().threads));
   auto journal = io::Journal::open(directory.journal(), io::JournalAccess::append);
   sharding::Removal request{.edits = places_of(options, journal), .live = {}};
+  if (request.edits.empty()) {
+    session.json()
+        ? session.print(nlohmann::json{{"run", options.run.string()}, {"removed", nlohmann::json::array()}})
+        : session.print(std::string("no live edit has expired\n"));
+    return done;
+  }
   const auto live = io::live_segments(journal);
   for (const io::JournalEntry& entry : live) request.live.push_back(entry.path.string());
 
@@ -117,10 +135,9 @@ void add_remove_command(CommandLine& line) {
   auto options = std::make_shared<Options>();
   CLI::App* command = line.app.add_subcommand("remove", "Remove single edits, as if they had never been made");
   command->add_option("run", options->run, "the run directory")->required();
-  command
-      ->add_option("--edit", options->edits,
-                   "an edit's id, or ID@BATCH where several are live; may be given several times")
-      ->required();
+  command->add_option("--edit", options->edits,
+                      "an edit's id, or ID@BATCH where several are live; may be given several times");
+  command->add_flag("--expired", options->expired, "all live edits whose 'expires' has come");
   add_session_options(*command, line.session);
   command->callback(
       [&line, options] { line.action = [options](Session& session) { return run(*options, session); }; });

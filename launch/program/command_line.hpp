@@ -33,6 +33,7 @@ void add_export_command(CommandLine& line);
 void add_journal_command(CommandLine& line);
 void add_rollback_command(CommandLine& line);
 void add_remove_command(CommandLine& line);
+void add_approve_command(CommandLine& line);
 void add_tune_command(CommandLine& line);
 void add_report_command(CommandLine& line);
 

@@ -63,6 +63,74 @@ TEST_F(JournalOfARun, ListsAndShowsWhatWasDone) {
   EXPECT_EQ(runs.program("journal show run --batch 9").exit_code, 2);
 }
 
+// Two nights: a fact is proposed, approved and written, replaced by a later one, and another expires.
+TEST_F(JournalOfARun, TellsWhereFactsComeFromAndWhatLiesBetweenTwoStates) {
+  const auto record = [](int i, const std::string& id, const std::string& target, const nlohmann::json& more) {
+    auto edit = nlohmann::json::parse(SmallRun::edit(i, id, target));
+    edit.update(more);
+    return edit.dump() + "\n";
+  };
+  const nlohmann::json ada{{"author", "Ada"}, {"source", "filing 7"}, {"as_of", "2026-11-01"}};
+  runs.folder.write("proposed.jsonl", record(0, "e0", "", ada) + record(1, "e1", "", {{"author", "Cid"}}) +
+                                          record(2, "e2", "", {{"author", "Ada"}, {"expires", "2020-01-01"}}));
+  const Execution waiting = runs.program(runs.edit_arguments("run", "--require-approval", "proposed.jsonl"));
+  EXPECT_EQ(waiting.exit_code, 3) << waiting.err;
+  EXPECT_EQ(waiting.json()["set_aside"].size(), 3) << waiting.out;
+  const Execution own = runs.program("approve proposed.jsonl --edit e0 --by Ada --out ok.jsonl");
+  EXPECT_EQ(own.exit_code, 2);
+  EXPECT_THAT(own.err, HasSubstr("somebody else than the author"));
+  EXPECT_FALSE(std::filesystem::exists(runs.folder.path() / "ok.jsonl"));
+  EXPECT_EQ(runs.program("approve proposed.jsonl --edit e7 --by Bob --out ok.jsonl").exit_code, 2);
+  EXPECT_EQ(runs.program("approve proposed.jsonl --by Bob --out ok.jsonl").exit_code, 2);
+  EXPECT_EQ(runs.json("approve proposed.jsonl --edit e0 --edit e2 --by Bob --out ok.jsonl")["approved"],
+            (nlohmann::json{"e0", "e2"}));
+  EXPECT_EQ(runs.program("approve proposed.jsonl --all --by Bob --out ok.jsonl").exit_code, 2) << "it is there";
+  resume("run", "--edits ok.jsonl");
+  EXPECT_THAT(tests::content_of(runs.folder.path() / "run" / "run.yaml"), HasSubstr("require_approval: true"));
+  runs.folder.write("next.jsonl", record(0, "e0", " Jr", {{"author", "Cid"}, {"approved_by", "Bob"}}) +
+                                      record(3, "e3", "", {{"author", "Cid"}}));
+  EXPECT_EQ(runs.program("edit --run run --resume --json --edits next.jsonl").exit_code, 3)
+      << "the run still requires approval";
+
+  const auto history = runs.json("journal history run --subject 'Acorp 0'")["edits"];
+  ASSERT_EQ(history.size(), 2);
+  EXPECT_EQ(history[0]["now"], "superseded in 2");
+  EXPECT_EQ(history[0]["author"], "Ada");
+  EXPECT_EQ(history[0]["approved_by"], "Bob");
+  EXPECT_EQ(history[0]["source"], "filing 7");
+  EXPECT_EQ(history[0]["as_of"], "2026-11-01");
+  EXPECT_EQ(history[1]["now"], "live");
+  EXPECT_EQ(history[1]["target"], "Mr A Jr");
+  EXPECT_EQ(runs.json("journal history run --author Cid")["edits"].size(), 1);
+  EXPECT_EQ(runs.json("journal history run --approved-by Bob --edit e2")["edits"].size(), 1);
+  EXPECT_THAT(runs.program("journal history run --source nowhere").out, HasSubstr("no edit that is asked for"));
+  EXPECT_THAT(runs.program("journal history run --subject 'Acorp 0'").out, HasSubstr("source filing 7"));
+
+  const auto difference = runs.json("journal diff run 1 2");
+  EXPECT_EQ(difference["added"].size(), 0);
+  EXPECT_EQ(difference["removed"].size(), 0);
+  ASSERT_EQ(difference["replaced"].size(), 1);
+  EXPECT_EQ(difference["replaced"][0]["before"]["target"], "Mr A");
+  EXPECT_EQ(difference["replaced"][0]["after"]["target"], "Mr A Jr");
+  ASSERT_EQ(difference["layers"].size(), 2);
+  EXPECT_GT(difference["layers"][0]["drift"]["before"], 0);
+  EXPECT_NE(difference["layers"][0]["drift"]["before"], difference["layers"][0]["drift"]["after"]);
+  EXPECT_EQ(runs.json("journal diff run 0 2")["added"].size(), 2);
+  EXPECT_EQ(runs.program("journal diff run 0 9").exit_code, 2);
+
+  const auto expired = runs.json("journal history run --expired")["edits"];
+  ASSERT_EQ(expired.size(), 1);
+  EXPECT_EQ(expired[0]["id"], "e2");
+  EXPECT_EQ(runs.json("remove run --expired")["removed"], (nlohmann::json{"e2"}));
+  EXPECT_EQ(runs.json("journal history run --expired")["edits"].size(), 0);
+  EXPECT_EQ(runs.json("remove run --expired")["removed"].size(), 0) << "nothing is left to remove";
+  EXPECT_EQ(runs.program("remove run").exit_code, 2);
+  const auto removed = runs.json("journal diff run 2 3");
+  ASSERT_EQ(removed["removed"].size(), 1);
+  EXPECT_EQ(removed["removed"][0]["id"], "e2");
+  EXPECT_THAT(runs.program("journal diff run 2 3").out, HasSubstr("0 added, 0 replaced, 1 removed"));
+}
+
 TEST_F(JournalOfARun, ShowsAndDrawsTheAnchorsOfEachLayerOrSaysThatTheMethodHasNone) {
   edit("run");
   const auto anchors = runs.json("journal anchors run --svg anchors.svg");

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "io/date.hpp"
 #include "io/run/journal/live_segments.hpp"
 #include "io/run/run_directory.hpp"
 #include "io/run/run_updates.hpp"
@@ -211,6 +212,20 @@ void add_journal_command(CommandLine& line) {
   add("verify", "Verify the chain, every dataset, and the weights that the journal makes", verify_journal);
   add("anchors", "Show which anchors each layer kept, entered and left", show_anchors)
       ->add_option("--svg", options->picture, "draw them into this file");
+  CLI::App* history = add("history", "What became of facts, batch by batch, with their provenance", show_history);
+  HistoryFilter& filter = options->filter;
+  history->add_option("--subject", filter.subject, "only edits of this subject");
+  history->add_option("--edit", filter.id, "only those of this id");
+  history->add_option("--source", filter.source, "only those from this source");
+  history->add_option("--author", filter.author, "only those that this author gave");
+  history->add_option("--approved-by", filter.approved_by, "only those that this one approved");
+  history->add_flag_callback(
+      "--expired", [options] { options->filter.expired_on = io::today(); },
+      "only live ones whose 'expires' has come: 'anchorage remove --expired' removes them");
+  add("diff", "Which facts lie between the states after two batches: added, replaced, removed", show_difference)
+      ->add_option("batches", options->states, "their numbers, the earlier one first; 0 is the unedited model")
+      ->expected(2)
+      ->required();
 }
 
 }  // namespace anchorage::launch

@@ -24,6 +24,9 @@ PROGRAM=$HOME/anchorage/build/release/anchorage
 LAUNCHER="mpirun --bind-to none --map-by slot"
 OPTIONS=""
 
+# yes: edits whose `expires` has come are removed before others are written; otherwise the summary lists them.
+REMOVE_EXPIRED=no
+
 # Further options of `anchorage export`: "--link" shares files of weights that no edit changed with MODEL, which must be on
 # the same file system; "--verify" reads the model back (docs/serving.md).
 EXPORT_OPTIONS=""

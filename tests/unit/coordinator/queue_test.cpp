@@ -52,6 +52,21 @@ TEST(Queue, FormsBatchesInTheOrderOfTheFileAndTheLastOneMayBeSmaller) {
   EXPECT_THAT(drain(queue), ElementsAre(ElementsAre("a", "b"), ElementsAre("c", "d"), ElementsAre("e")));
 }
 
+TEST(Queue, WhereApprovalIsRequiredOtherEditsWaitAsProposed) {
+  auto approved = edit("a", "Aral", "1"), own = edit("b", "Bonn", "2"), open = edit("c", "Cork", "3");
+  approved.author = own.author = open.author = "Ada";
+  approved.approved_by = "Bob";
+  own.approved_by = "Ada";
+  const io::EditsFile file = file_of({approved, own, open});
+  const Queue queue(file, {}, {.batch_size = 2, .require_approval = true});
+  EXPECT_THAT(drain(queue), ElementsAre(ElementsAre("a")));
+  ASSERT_EQ(queue.findings().set_aside.size(), 2U);
+  EXPECT_EQ(queue.findings().set_aside[0].edit, "b");
+  EXPECT_THAT(queue.findings().set_aside[0].reason, HasSubstr("proposed, but approved by its author, Ada, alone"));
+  EXPECT_THAT(queue.findings().set_aside[1].reason, HasSubstr("proposed, but approved by nobody"));
+  EXPECT_THAT(drain(Queue(file, {}, {.batch_size = 3})), ElementsAre(ElementsAre("a", "b", "c")));
+}
+
 TEST(Queue, TakesOnlyTheFirstEditsOfTheFileUnderALimit) {
   EXPECT_THAT(drain(Queue(five, {}, {.batch_size = 2, .limit = 3})),
               ElementsAre(ElementsAre("a", "b"), ElementsAre("c")));

@@ -3,6 +3,7 @@
 
 #include <fstream>
 
+#include "io/date.hpp"
 #include "io/edits/edit.hpp"
 #include "io/edits/reader.hpp"
 #include "tests/support/message_of.hpp"
@@ -15,6 +16,7 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using tests::message_of;
 
 EditsFile read(std::string_view content, std::optional<Format> forced = std::nullopt) {
@@ -90,6 +92,57 @@ TEST(Edits, WhetherATargetHasAnEndIsTrueOrFalseOrLeftToTheHyperParameters) {
     EXPECT_EQ(edit_from_json(to_json(edit), "here"), edit);
   }
   EXPECT_EQ(reason(with("\"yes\"")), "field 'target_end' holds a text where true or false is expected");
+}
+
+TEST(Edits, ProvenanceReadsBackAndIsLeftOutWhereThereIsNone) {
+  const Edit edit =
+      only_edit(R"({"subject": "A", "prompt": "{} is", "target": "b", "source": "filing", )"
+                R"("as_of": "2026-11-01", "author": "Ada", "approved_by": "Bob", "expires": "2027-01-01"})");
+  EXPECT_EQ(edit.source, "filing");
+  EXPECT_EQ(edit.as_of, "2026-11-01");
+  EXPECT_EQ(edit.author, "Ada");
+  EXPECT_EQ(edit.approved_by, "Bob");
+  EXPECT_EQ(edit.expires, "2027-01-01");
+  EXPECT_EQ(edit_from_json(to_json(edit), "a journal"), edit);
+  const std::string bare = to_json(only_edit(R"({"subject": "A", "prompt": "{} is", "target": "b"})"));
+  for (const char* field : {"as_of", "author", "approved_by", "expires"}) EXPECT_THAT(bare, Not(HasSubstr(field)));
+}
+
+TEST(Edits, RecordsOfOtherFormatsHaveProvenanceToo) {
+  const Edit edit = only_edit(
+      R"({"subject": "A", "src": "who is A?", "alt": "b", "answers": ["c"], "author": "Ada", "as_of": "2026-11-01"})");
+  EXPECT_EQ(edit.author, "Ada");
+  EXPECT_EQ(edit.as_of, "2026-11-01");
+}
+
+TEST(Edits, ADateThatIsNoneIsRejected) {
+  for (const char* field : {"as_of", "expires"}) {
+    const std::string why = reason(R"({"subject": "A", "prompt": "{} is", "target": "b", ")" + std::string(field) +
+                                   R"(": "next year"})");
+    EXPECT_THAT(why, AllOf(HasSubstr(field), HasSubstr("'next year', not a date as in 2026-11-29")));
+  }
+  EXPECT_THAT(reason(R"({"subject": "A", "prompt": "{} is", "target": "b", "expire": "2026-11-29"})"),
+              HasSubstr("is 'expires' meant?"));
+}
+
+TEST(Edits, ExpireOnTheDayThatTheySay) {
+  Edit edit;
+  EXPECT_FALSE(edit.has_expired(*date_of("9999-12-31")));
+  edit.expires = "2026-11-29";
+  EXPECT_FALSE(edit.has_expired(*date_of("2026-11-28")));
+  EXPECT_TRUE(edit.has_expired(*date_of("2026-11-29")));
+  EXPECT_TRUE(edit.has_expired(*date_of("2027-01-01")));
+}
+
+TEST(Edits, AreApprovedByAnotherThanTheirAuthor) {
+  Edit edit;
+  EXPECT_FALSE(edit.is_approved());
+  edit.approved_by = "Bob";
+  EXPECT_TRUE(edit.is_approved());
+  edit.author = "Bob";
+  EXPECT_FALSE(edit.is_approved());
+  edit.author = "Ada";
+  EXPECT_TRUE(edit.is_approved());
 }
 
 TEST(Edits, JsonThatIsNoEditNamesItsOriginAndTheReason) {
