@@ -10,7 +10,7 @@ set_tests_properties(check.arrows check.arrows.finds_violations PROPERTIES LABEL
 find_program(ANCHORAGE_CLANG_FORMAT clang-format)
 find_program(ANCHORAGE_TIDY clang-tidy PATHS ${ANCHORAGE_PYTHON}/bin NO_DEFAULT_PATH)
 if(ANCHORAGE_CLANG_FORMAT)
-  set(find_sources "find io sharding worker coordinator launch tests -name '*.[ch]pp' -print0")
+  set(find_sources "find io sharding worker coordinator launch tests '(' -name '*.[ch]pp' -o -name '*.cu' -o -name '*.cuh' ')' -print0")
   add_test(NAME check.format
            COMMAND sh -c "${find_sources} | xargs -0 '${ANCHORAGE_CLANG_FORMAT}' --dry-run --Werror"
            WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})

@@ -7,8 +7,8 @@
 
 - A folder includes itself and the folders its arrows lead to; includes are written from the source root.
 - io and coordinator never reach torch, CUDA, NCCL or MPI, not even through another folder's headers.
-- HDF5 is used in io/hdf5 only, MPI in sharding/collective/mpi_*, NCCL in sharding/collective/nccl_*, CUDA there and
-  in worker/device.*.
+- HDF5 is used in io/hdf5 only, MPI in sharding/collective/mpi_*, NCCL in sharding/collective/nccl_*, CUDA there, in
+  worker/device.* and in worker/kernels/cuda.
 - A file's namespace is its folder's; another's is opened for forward declarations alone. No file or folder is called utils, helpers, common, manager or the like.
 
 Prints one line a violation, as file:line: message; the exit code is 1 if there is any.
@@ -29,7 +29,7 @@ MAY_INCLUDE = {
 }
 HEADERS = {
     "torch": re.compile(r"(torch|ATen|c10)/"),
-    "CUDA": re.compile(r"(cuda|cublas|nvml)[\w/]*\.h$|(torch|ATen|c10)/(csrc/)?cuda[./]"),
+    "CUDA": re.compile(r"(cuda|cublas|nvml|nvrtc)[\w/]*\.h$|(torch|ATen|c10)/(csrc/)?cuda[./]"),
     "NCCL": re.compile(r"nccl\w*\.h$"),
     "MPI": re.compile(r"mpi\.h$"),
     "HDF5": re.compile(r"(hdf5\w*|H5\w+)\.h$"),
@@ -41,8 +41,8 @@ KEPT_TO = {
     "MPI": (re.compile(r"sharding/collective/mpi_"), re.compile(r"\bMPI_[A-Z]\w+")),
     "NCCL": (re.compile(r"sharding/collective/nccl_"), re.compile(r"\bnccl[A-Z]\w+")),
     "CUDA": (
-        re.compile(r"sharding/collective/nccl_|worker/device\."),
-        re.compile(r"\bcuda[A-Z]\w*|\b(at|c10|torch)::cuda\b|\bcublas[A-Z]\w*"),
+        re.compile(r"sharding/collective/nccl_|worker/device\.|worker/kernels/cuda/"),
+        re.compile(r"\bcuda[A-Z]\w*|\b(at|c10|torch)::cuda\b|\b(cublas|nvrtc)[A-Z]\w*"),
     ),
 }
 FORBIDDEN_WORDS = {"common", "helper", "helpers", "manager", "misc", "util", "utils", "utilities"}

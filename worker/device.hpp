@@ -1,4 +1,5 @@
-// The device that a rank computes on. All CUDA calls outside NCCL are in here (cmake/check_arrows.py).
+// The device that a rank computes on. All CUDA calls outside NCCL and worker/kernels/cuda are in here
+// (cmake/check_arrows.py).
 #pragma once
 
 #include <torch/types.h>

@@ -6,8 +6,6 @@
 
 #include <torch/types.h>
 
-#include <vector>
-
 namespace anchorage::worker::kernels {
 
 struct AttentionArguments {
@@ -16,9 +14,12 @@ struct AttentionArguments {
   double cap = 0;                      // s = cap tanh(s / cap); 0: none
   std::int64_t window = 0;             // positions that a token sees, with its own; 0: all before it
 
-  // The layout: borrowed.
-  const std::vector<std::int64_t>*row_begin = nullptr, *first_position = nullptr;
-  torch::Tensor padded_index;  // [tokens] i64: where each token stands in [texts, length]
+  // The layout, all on the device of what attends.
+  std::int64_t columns = 0;      // of the longest text
+  torch::Tensor row_begin;       // [texts + 1] i64
+  torch::Tensor first_position;  // [texts] i64
+  torch::Tensor text_of_token;   // [tokens] i64
+  torch::Tensor padded_index;    // [tokens] i64: where each token stands in [texts, length]
   torch::Tensor
       packed_index;    // [texts * length] i64: the token that stands there, where there is none the text's last
   torch::Tensor mask;  // [texts, 1, length, past + length] wide: what is seen, the window with it

@@ -7,7 +7,10 @@
 namespace anchorage::worker::kernels {
 namespace {
 
-simd::NormRows rows_of(const NormArguments& norm, const torch::Tensor& input, const torch::Tensor& inverse) {
+const RowKernel<NormRows> forward{simd::norm_rows, cuda::norm_rows, cuda::block_per_row};
+const RowKernel<NormRows> backward{simd::norm_rows_back, cuda::norm_rows_back, cuda::block_per_row};
+
+NormRows rows_of(const NormArguments& norm, const torch::Tensor& input, const torch::Tensor& inverse) {
   return {.element = element_of(input),
           .width = input.size(-1),
           .epsilon = norm.epsilon,
@@ -31,13 +34,13 @@ Normed normalize(const NormArguments& norm, const torch::Tensor& input, bool fus
     return {output, mean, inverse};
   }
   const auto dtype = input.scalar_type();
-  if (fused && are_fused_on(input)) {
+  if (fused && are_fused_on(input, cuda::norm_family)) {
     auto shape = input.sizes().vec();
     shape.back() = 1;
     Normed normed{torch::empty_like(input), {}, torch::empty(shape, input.options().dtype(wide_of(dtype)))};
     auto rows = rows_of(norm, input, normed.inverse);
     rows.output = normed.output.data_ptr();
-    over_rows(simd::norm_rows, rows, normed.inverse.numel(), rows.width);
+    run(forward, rows, input.device(), normed.inverse.numel(), rows.width);
     return normed;
   }
   const auto wide = input.to(wide_of(dtype));
@@ -56,13 +59,13 @@ torch::Tensor normalize_backward(const NormArguments& norm, const torch::Tensor&
                                                    norm.weight, norm.bias, {true, false, false}));
     return residual.defined() ? by_input + residual : by_input;
   }
-  if (fused && are_fused_on(input)) {
+  if (fused && are_fused_on(input, cuda::norm_family)) {
     auto result = torch::empty_like(input);
     auto rows = rows_of(norm, input, normed.inverse);
     rows.gradient = gradient.const_data_ptr();
     if (residual.defined()) rows.residual = residual.const_data_ptr();
     rows.input_gradient = result.data_ptr();
-    over_rows(simd::norm_rows_back, rows, normed.inverse.numel(), rows.width);
+    run(backward, rows, input.device(), normed.inverse.numel(), rows.width);
     return result;
   }
   const auto wide = input.to(wide_of(input.scalar_type()));

@@ -1,28 +1,30 @@
 #include "worker/kernels/rows.hpp"
 
-#include "io/error.hpp"
-
 namespace anchorage::worker::kernels {
 
-bool are_fused_on(const torch::Tensor& tensor) {
-  const auto dtype = tensor.scalar_type();
-  return tensor.is_cpu() &&
-         (dtype == torch::kBFloat16 || dtype == torch::kHalf || dtype == torch::kFloat || dtype == torch::kDouble);
+std::optional<Element> element_of(torch::ScalarType dtype) {
+  switch (dtype) {
+    case torch::kBFloat16:
+      return Element::bf16;
+    case torch::kHalf:
+      return Element::f16;
+    case torch::kFloat:
+      return Element::f32;
+    case torch::kDouble:
+      return Element::f64;
+    default:
+      return std::nullopt;
+  }
 }
 
-simd::Element element_of(const torch::Tensor& tensor) {
-  switch (tensor.scalar_type()) {
-    case torch::kBFloat16:
-      return simd::Element::bf16;
-    case torch::kHalf:
-      return simd::Element::f16;
-    case torch::kFloat:
-      return simd::Element::f32;
-    case torch::kDouble:
-      return simd::Element::f64;
-    default:
-      throw io::InternalError("a kernel for weights of another dtype");
-  }
+bool are_fused_on(const torch::Tensor& tensor, const cuda::Family& family) {
+  const auto element = element_of(tensor.scalar_type());
+  if (!element) return false;
+  return tensor.is_cpu() || (tensor.is_cuda() && cuda::are_there(family, *element, tensor.device()));
+}
+
+Element element_of(const torch::Tensor& tensor) {
+  return element_of(tensor.scalar_type()).value();
 }
 
 torch::ScalarType wide_of(torch::ScalarType dtype) {

@@ -10,8 +10,10 @@ namespace {
 
 using torch::autograd::variable_list;
 
-simd::LossRows rows_of(const TokenLossArguments& arguments, const torch::Tensor& logits,
-                       const torch::Tensor& totals) {
+const RowKernel<LossRows> forward{simd::loss_rows, cuda::loss_rows, cuda::block_per_row};
+const RowKernel<LossRows> backward{simd::loss_rows_back, cuda::loss_rows_back, cuda::blocks_over_rows};
+
+LossRows rows_of(const TokenLossArguments& arguments, const torch::Tensor& logits, const torch::Tensor& totals) {
   return {.element = element_of(logits),
           .width = logits.size(1),
           .predicted = arguments.target_ids.size(0),
@@ -37,7 +39,7 @@ class TokenLossNode : public torch::autograd::Node {
     auto rows = rows_of(arguments_, logits_, totals_);
     rows.gradient = all.const_data_ptr();
     rows.logits_gradient = by_logits.data_ptr();
-    over_rows(simd::loss_rows_back, rows, logits_.size(0), rows.width);
+    run(backward, rows, logits_.device(), logits_.size(0), rows.width);
     return {by_logits};
   }
   void release_variables() override {
@@ -60,7 +62,7 @@ TokenLosses fused_losses(const TokenLossArguments& arguments, const torch::Tenso
   auto of_rows = rows_of(arguments, plain, totals);
   of_rows.losses = losses.data_ptr();
   of_rows.missed = found.missed.data_ptr<bool>();
-  over_rows(simd::loss_rows, of_rows, rows, of_rows.width);
+  run(forward, of_rows, plain.device(), rows, of_rows.width);
   found.nll = losses.narrow(0, 0, predicted).clone();
   found.kl = losses.narrow(0, predicted, rows - predicted).clone();
   if (!torch::autograd::compute_requires_grad(logits)) return found;
@@ -71,7 +73,7 @@ TokenLosses fused_losses(const TokenLossArguments& arguments, const torch::Tenso
 }  // namespace
 
 TokenLosses token_losses(const TokenLossArguments& arguments, const torch::Tensor& logits, bool fused) {
-  if (fused && are_fused_on(logits)) return fused_losses(arguments, logits);
+  if (fused && are_fused_on(logits, cuda::loss_family)) return fused_losses(arguments, logits);
   const std::int64_t predicted = arguments.target_ids.size(0);
   const auto log_probabilities = at::log_softmax(logits.to(wide_of(logits.scalar_type())), -1);
   const auto of_targets = log_probabilities.narrow(0, 0, predicted);

@@ -22,17 +22,16 @@ torch::Tensor linear(const Linear& layer, const torch::Tensor& input) {
 
 }  // namespace
 
-ForwardPass::ForwardPass(const Transformer& model, TokenLayout layout)
-    : model_(model), layout_(std::make_shared<const TokenLayout>(std::move(layout))) {
-  mask_ = layout_->mask.to(kernels::wide_of(model.dtype()));
+ForwardPass::ForwardPass(const Transformer& model, TokenLayout layout) : model_(model), layout_(std::move(layout)) {
+  mask_ = layout_.mask.to(kernels::wide_of(model.dtype()));
   for (const std::int64_t window : model.config.windows) {
     // A window that no row is longer than hides nothing.
-    if (window > 0 && window < layout_->longest_row() && !windowed_masks_.contains(window))
-      windowed_masks_[window] = mask_ + window_mask(*layout_, window).to(mask_.scalar_type());
+    if (window > 0 && window < layout_.longest_row && !windowed_masks_.contains(window))
+      windowed_masks_[window] = mask_ + window_mask(layout_, window).to(mask_.scalar_type());
   }
   if (model.config.traits().positions != io::PositionKind::rotary) return;
   const auto rotation = [&](bool local) {
-    const Rotation of_tokens = rotation_of(model.rotary, model.config, *layout_, local);
+    const Rotation of_tokens = rotation_of(model.rotary, model.config, layout_, local);
     return Rotation{of_tokens.cosine.to(model.dtype()), of_tokens.sine.to(model.dtype())};
   };
   rotation_ = rotation(false);
@@ -46,14 +45,14 @@ const torch::Tensor& ForwardPass::mask_of(std::int64_t layer) const {
 
 torch::Tensor ForwardPass::embed() const {
   if (!model_.stages.is_first()) return {};
-  auto tokens = model_.token_embedding.index_select(0, layout_->ids);
+  auto tokens = model_.token_embedding.index_select(0, layout_.ids);
   if (model_.config.traits().scaled_embedding) {
     // sqrt(d) rounded to the model's dtype, as in transformers.
     const double scale = std::sqrt(static_cast<double>(model_.config.d_model));
     tokens = tokens * torch::tensor(scale, torch::kFloat).to(model_.dtype());
   }
   if (model_.config.traits().positions != io::PositionKind::learned) return tokens;
-  return tokens + model_.position_embedding.index_select(0, layout_->positions);
+  return tokens + model_.position_embedding.index_select(0, layout_.positions);
 }
 
 torch::Tensor ForwardPass::to_last_stage(std::int64_t layer, const torch::Tensor& hidden) const {
@@ -83,7 +82,7 @@ BlockOutput ForwardPass::block(std::int64_t layer, const torch::Tensor& entering
 BlockOutput ForwardPass::block_here(std::int64_t layer, const torch::Tensor& hidden,
                                     const AttentionCache* cache) const {
   if (!model_.holds(layer)) return {.hidden = hidden};
-  io::check(cache != nullptr || layout_->past == 0, "a suffix needs the cache of what stands before it");
+  io::check(cache != nullptr || layout_.past == 0, "a suffix needs the cache of what stands before it");
   if (!model_.forms.block) return reference_block(layer, hidden, cache);
   return run_fused_block(model_.block(layer), context_of(layer, cache), hidden);
 }
@@ -92,17 +91,18 @@ BlockContext ForwardPass::context_of(std::int64_t layer, const AttentionCache* c
   const auto& config = model_.config;
   BlockContext context{.config = &config,
                        .forms = model_.forms,
-                       .layout = layout_,
                        .rotation = rotation_of_layer(layer),
                        .attention = {.heads = config.heads,
                                      .groups = config.kv_heads,
                                      .divisor = std::sqrt(config.query_scalar()),
                                      .cap = config.attention_cap,
                                      .window = config.window_of(layer),
-                                     .row_begin = &layout_->row_begin,
-                                     .first_position = &layout_->first_position,
-                                     .padded_index = layout_->padded_index,
-                                     .packed_index = layout_->packed_index,
+                                     .columns = layout_.longest_row,
+                                     .row_begin = layout_.row_begin_here,
+                                     .first_position = layout_.first_position_here,
+                                     .text_of_token = layout_.row_of_token,
+                                     .padded_index = layout_.padded_index,
+                                     .packed_index = layout_.packed_index,
                                      .mask = mask_of(layer),
                                      .cached_keys = {},
                                      .cached_values = {}}};

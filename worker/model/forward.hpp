@@ -41,7 +41,7 @@ class ForwardPass {
  public:
   ForwardPass(const Transformer& model, TokenLayout layout);
 
-  const TokenLayout& layout() const { return *layout_; }
+  const TokenLayout& layout() const { return layout_; }
 
   // Returns the token (and position) embeddings: [tokens, d] in the model's dtype, on the first stage.
   torch::Tensor embed() const;
@@ -93,7 +93,7 @@ class ForwardPass {
   BlockOutput reference_block(std::int64_t layer, const torch::Tensor& hidden, const AttentionCache* cache) const;
 
   const Transformer& model_;
-  std::shared_ptr<const TokenLayout> layout_;
+  TokenLayout layout_;
   Rotation rotation_;        // in the model's dtype; undefined: learned positions
   Rotation local_rotation_;  // of layers with a window
   torch::Tensor mask_;       // the layout's mask, in the dtype of the attention scores

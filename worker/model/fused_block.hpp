@@ -3,10 +3,7 @@
 // Only gradients by the hidden states: the weights are frozen, and what is cached needs none.
 #pragma once
 
-#include <memory>
-
 #include "worker/kernels/attention.hpp"
-#include "worker/model/token_layout.hpp"
 #include "worker/model/transformer.hpp"
 
 namespace anchorage::worker {
@@ -17,7 +14,6 @@ struct BlockOutput;
 struct BlockContext {
   const io::ModelConfig* config = nullptr;  // borrowed: of the model
   kernels::Forms forms;
-  std::shared_ptr<const TokenLayout> layout;
   Rotation rotation;  // of the layer; undefined: learned positions
   kernels::AttentionArguments attention;
 };

@@ -48,14 +48,16 @@ TokenLayout lay_out(std::span<const TokenIds> rows, std::span<const std::int64_t
     io::check(own > 0, "a row without tokens");
     layout.length = std::max(layout.length, own);
     layout.past = std::max(layout.past, layout.first_position[row]);
+    layout.longest_row = std::max(layout.longest_row, layout.first_position[row] + own);
     layout.row_begin.push_back(layout.row_begin.back() + own);
   }
-  std::vector<std::int64_t> ids, positions, padded, packed;
+  std::vector<std::int64_t> ids, positions, padded, packed, row_of_token;
   for (std::size_t row = 0; row < rows.size(); ++row) {
     const std::int64_t first = layout.first_position[row];
     for (std::int64_t position = first; position < static_cast<std::int64_t>(rows[row].size()); ++position) {
       ids.push_back(rows[row][static_cast<std::size_t>(position)]);
       positions.push_back(position);
+      row_of_token.push_back(static_cast<std::int64_t>(row));
       padded.push_back(static_cast<std::int64_t>(row) * layout.length + position - first);
     }
     for (std::int64_t place = 0; place < layout.length; ++place)
@@ -65,19 +67,16 @@ TokenLayout lay_out(std::span<const TokenIds> rows, std::span<const std::int64_t
   layout.positions = index_tensor(positions, device);
   layout.padded_index = index_tensor(padded, device);
   layout.packed_index = index_tensor(packed, device);
+  layout.row_of_token = index_tensor(row_of_token, device);
+  layout.row_begin_here = index_tensor(layout.row_begin, device);
+  layout.first_position_here = index_tensor(layout.first_position, device);
   layout.mask = causal_mask(layout).to(device);
   return layout;
 }
 
-std::int64_t TokenLayout::longest_row() const {
-  std::int64_t longest = 0;
-  for (std::int64_t row = 0; row < rows; ++row) longest = std::max(longest, row_length(row));
-  return longest;
-}
-
 torch::Tensor window_mask(const TokenLayout& layout, std::int64_t window) {
   const auto options = layout.ids.options();
-  const auto first = index_tensor(layout.first_position, options.device()).view({-1, 1, 1, 1});
+  const auto first = layout.first_position_here.view({-1, 1, 1, 1});
   const auto here = torch::arange(layout.length, options);
   const auto queries = first + here.view({1, 1, -1, 1});
   // Columns of cached keys stand at their own positions, those after them from `first` on.

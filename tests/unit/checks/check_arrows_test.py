@@ -29,6 +29,7 @@ class CheckArrows(unittest.TestCase):
         "worker/device.cpp": source(
             "worker", "#include <cuda_runtime_api.h>", "#include <torch/cuda.h>", "cudaSetDevice(at::cuda::current_device());"
         ),
+        "worker/kernels/cuda/launch.cpp": source("worker::kernels::cuda", "#include <nvrtc.h>", "cudaLaunchKernel();"),
         "coordinator/queue.hpp": source("coordinator", '#include "sharding/protocol/command.hpp"'),
         "launch/program/main.cpp": '#include "worker/model.hpp"\n#include "coordinator/queue.hpp"\nint main() {}',
     }
@@ -134,6 +135,7 @@ class CheckArrows(unittest.TestCase):
             "#include <cuda_runtime_api.h>",
             "#include <cuda_runtime.h>",
             "#include <cuda.h>",
+            "#include <nvrtc.h>",
             "#include <cublas_v2.h>",
             "#include <torch/cuda.h>",
             "#include <ATen/cuda/CUDAContext.h>",

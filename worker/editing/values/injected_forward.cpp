@@ -183,12 +183,12 @@ void InjectedForward::lay_out_suffixes() {
   auto weights = torch::zeros({edits(), static_cast<std::int64_t>(targets.size())}, torch::kDouble);
   for (std::size_t i = 0; i < targets.size(); ++i) weights[target_edit[i]][static_cast<std::int64_t>(i)] = share[i];
   const torch::Device device = model_.device();
-  predictions_ = {.target_index = index_tensor(predicting, device),
+  predicting.insert(predicting.end(), kl_prompts.begin(), kl_prompts.end());
+  predictions_ = {.predicting = kernels::token_rows(predicting, layout.tokens(), device),
                   .target_ids = index_tensor(targets, device),
                   .target_weights = weights.to(device, loss_dtype()),
-                  .kl_index = index_tensor(kl_prompts, device),
-                  .row_edit = index_tensor(row_edit, device),
-                  .subject_index = index_tensor(subjects, device),
+                  .row_edit = kernels::row_repeats(row_edit, edits(), device),
+                  .subjects = kernels::token_rows(subjects, layout.tokens(), device),
                   .row_averages = row_averages.to(device)};
 }
 
@@ -198,10 +198,10 @@ torch::Tensor InjectedForward::inject(std::int64_t layer, const BlockOutput& out
   const auto place = std::ranges::find(options_.layers, layer);
   if (place == options_.layers.end()) return output.hidden;
   const auto of_slot = vectors.select(1, place - options_.layers.begin() - own_slots().begin);
-  const auto of_rows = of_slot.index_select(0, predictions_.row_edit);
-  if (!output.down.defined()) return output.hidden.index_add(0, predictions_.subject_index, of_rows);
-  return output.hidden.index_copy(0, predictions_.subject_index,
-                                  ForwardPass::hidden_of(model_, layer, output.attended, output.down + of_rows));
+  const auto of_rows = kernels::repeat_rows(predictions_.row_edit, of_slot);
+  if (!output.down.defined()) return kernels::add_rows(predictions_.subjects, output.hidden, of_rows);
+  return kernels::replace_rows(predictions_.subjects, output.hidden,
+                               ForwardPass::hidden_of(model_, layer, output.attended, output.down + of_rows));
 }
 
 // What goes through a norm is narrowed to the subject's last token of each row.
@@ -209,8 +209,8 @@ BlockOutput InjectedForward::suffix_block(std::int64_t layer, const torch::Tenso
   const auto& cache = caches_[static_cast<std::size_t>(layer - options_.layers.front() - 1)];
   BlockOutput output = suffixes_->block_here(layer, hidden, &cache);
   if (output.down.defined()) {
-    output.attended = output.attended.index_select(0, predictions_.subject_index);
-    output.down = output.down.index_select(0, predictions_.subject_index);
+    output.attended = kernels::take_rows(predictions_.subjects, output.attended);
+    output.down = kernels::take_rows(predictions_.subjects, output.down);
   }
   return output;
 }
@@ -232,7 +232,7 @@ double InjectedForward::product_flops() const {
     if (model_.holds(layer)) flops += 2.0 * static_cast<double>(tokens() * model_.block(layer).matrix_entries());
   }
   if (!model_.stages.is_last()) return flops;
-  const std::int64_t predicting = predictions_.target_index.size(0) + predictions_.kl_index.size(0);
+  const std::int64_t predicting = predictions_.predicting.taken.size(0);
   return flops + 2.0 * static_cast<double>(predicting * model_.head.numel());
 }
 
@@ -258,7 +258,7 @@ std::vector<torch::Tensor> InjectedForward::subject_keys(const torch::Tensor& in
     const auto place = std::ranges::find(options_.layers, layer);
     if (place != options_.layers.end())
       keys[static_cast<std::size_t>(place - options_.layers.begin())] =
-          mean_over_contexts(output.key.index_select(0, predictions_.subject_index));
+          mean_over_contexts(output.key.index_select(0, predictions_.subjects.taken));
     hidden = inject(layer, output, in_dtype);
   }
   return model_.stages.broadcast_layers(options_.layers, std::move(keys), {edits(), model_.config.d_ff},
@@ -266,8 +266,7 @@ std::vector<torch::Tensor> InjectedForward::subject_keys(const torch::Tensor& in
 }
 
 InjectedLoss InjectedForward::loss_of(const torch::Tensor& hidden) const {
-  const auto index = at::cat({predictions_.target_index, predictions_.kl_index});
-  const auto logits = next_token_logits(model_, hidden.index_select(0, index));
+  const auto logits = next_token_logits(model_, kernels::take_rows(predictions_.predicting, hidden));
   const auto losses = kernels::token_losses({predictions_.target_ids, kl_before_}, logits, model_.forms.loss);
   const auto missed = losses.missed.to(predictions_.target_weights.scalar_type());
   return {.nll = at::mv(predictions_.target_weights, losses.nll),

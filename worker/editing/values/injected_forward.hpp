@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "worker/editing/values/edit_prompts.hpp"
+#include "worker/kernels/token_rows.hpp"
 #include "worker/model/forward.hpp"
 
 namespace anchorage::worker {
@@ -113,12 +114,12 @@ class InjectedForward {
   };
   // Where and what the packed suffixes predict.
   struct Predictions {
-    torch::Tensor target_index;    // [predicted] i64 packed token that predicts
-    torch::Tensor target_ids;      // [predicted] i64
+    kernels::TokenRows
+        predicting;            // [predicted + E]: packed tokens that predict a target, then the KL prompts' last
+    torch::Tensor target_ids;  // [predicted] i64
     torch::Tensor target_weights;  // [E, predicted] f32: 1 / (tokens of the target * contexts of the edit)
-    torch::Tensor kl_index;        // [E] i64
-    torch::Tensor row_edit;        // [rows] i64
-    torch::Tensor subject_index;   // [rows] i64 packed index of the subject's last token, the first of each suffix
+    kernels::RowRepeats row_edit;  // [rows] of [E]
+    kernels::TokenRows subjects;   // [rows]: the packed subject's last token, the first of each suffix
     torch::Tensor row_averages;    // [E, rows] f32: 1 / contexts of the edit at its rewriting prompts
   };
 

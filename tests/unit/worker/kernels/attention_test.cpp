@@ -1,65 +1,16 @@
 #include "worker/kernels/attention.hpp"
 
-#include <cmath>
-
+#include "tests/unit/worker/kernels/attention_cases.hpp"
 #include "tests/unit/worker/kernels/kernel_cases.hpp"
-#include "worker/kernels/rows.hpp"
-#include "worker/model/token_layout.hpp"
 
 namespace anchorage::worker::kernels {
 namespace {
 
+using tests::attention_case;
+using tests::attention_shapes;
+using Case = tests::AttentionCase;
+using Shape = tests::AttentionShape;
 using tests::random_values;
-
-// Texts of several lengths, from several first positions on.
-struct Case {
-  TokenLayout layout;
-  AttentionArguments arguments;
-  torch::Tensor joined;
-};
-
-struct Shape {
-  std::vector<std::int64_t> lengths = {5, 3, 9}, first = {3, 0, 4};
-  std::int64_t heads = 4, groups = 2, width = 8, window = 0;
-  double cap = 0;
-};
-
-std::unique_ptr<Case> make(const Shape& shape, torch::ScalarType dtype) {
-  auto made = std::make_unique<Case>();
-  std::vector<TokenIds> rows;
-  for (const std::int64_t length : shape.lengths) rows.emplace_back(static_cast<std::size_t>(length));
-  made->layout = lay_out(rows, shape.first, torch::kCPU);
-  const TokenLayout& layout = made->layout;
-  auto mask = layout.mask;
-  if (shape.window > 0) mask = mask + window_mask(layout, shape.window);
-  made->arguments = {.heads = shape.heads,
-                     .groups = shape.groups,
-                     .divisor = std::sqrt(static_cast<double>(shape.width)),
-                     .cap = shape.cap,
-                     .window = shape.window,
-                     .row_begin = &layout.row_begin,
-                     .first_position = &layout.first_position,
-                     .padded_index = layout.padded_index,
-                     .packed_index = layout.packed_index,
-                     .mask = mask.to(wide_of(dtype)),
-                     .cached_keys = {},
-                     .cached_values = {}};
-  if (layout.past > 0) {
-    const std::vector<std::int64_t> cached{layout.rows, layout.past + 2, shape.groups, shape.width};
-    // Longer than what is seen, as it is when texts have left the group.
-    made->arguments.cached_keys = random_values(cached, dtype).narrow(1, 0, layout.past);
-    made->arguments.cached_values = random_values(cached, dtype).narrow(1, 0, layout.past);
-  }
-  made->joined = random_values({layout.tokens(), shape.heads + 2 * shape.groups, shape.width}, dtype);
-  return made;
-}
-
-const Shape shapes[] = {{},
-                        {.width = 5},
-                        {.heads = 3, .groups = 1, .width = 19},
-                        {.lengths = {1, 4, 2}, .first = {0, 0, 0}},
-                        {.lengths = {30, 17, 20}, .first = {20, 16, 0}, .window = 4},
-                        {.window = 2, .cap = 1.5}};
 
 // Softmax and sums head by head and token by token, in f64.
 torch::Tensor slow(const Case& of) {
@@ -95,8 +46,8 @@ TEST(Attention, BothFormsAreWhatIsWrittenOutTokenByToken) {
   torch::manual_seed(1);
   tests::with_each_instruction_set([](const std::string& name) {
     for (const torch::ScalarType dtype : tests::kernel_dtypes) {
-      for (const Shape& shape : shapes) {
-        const auto made = make(shape, dtype);
+      for (const Shape& shape : attention_shapes) {
+        const auto made = attention_case(shape, dtype);
         const auto expected = slow(*made).to(dtype);
         tests::expect_near(attend(made->arguments, made->joined, true).mixed, expected, name + ", fused");
         tests::expect_near(attend(made->arguments, made->joined, false).mixed, expected, name + ", reference");
@@ -109,8 +60,8 @@ TEST(Attention, TheFusedGradientIsTheReferences) {
   torch::manual_seed(2);
   tests::with_each_instruction_set([](const std::string& name) {
     for (const torch::ScalarType dtype : tests::kernel_dtypes) {
-      for (const Shape& shape : shapes) {
-        const auto made = make(shape, dtype);
+      for (const Shape& shape : attention_shapes) {
+        const auto made = attention_case(shape, dtype);
         const auto gradient = random_values({made->layout.tokens(), shape.heads * shape.width}, dtype);
         const auto found = [&](bool fused) {
           const auto attended = attend(made->arguments, made->joined, fused);
@@ -128,7 +79,7 @@ TEST(Attention, GradientsAreThoseOfFiniteDifferences) {
        {Shape{.lengths = {4, 3}, .first = {2, 0}, .heads = 2, .groups = 1, .width = 3},
         Shape{.lengths = {4, 3}, .first = {2, 0}, .heads = 2, .groups = 2, .width = 3, .window = 2, .cap = 1.0}}) {
     for (const bool fused : {false, true}) {
-      const auto made = make(shape, torch::kDouble);
+      const auto made = attention_case(shape, torch::kDouble);
       const auto gradient = random_values({made->layout.tokens(), shape.heads * shape.width}, torch::kDouble);
       const auto found = attend_backward(made->arguments, gradient, made->joined,
                                          attend(made->arguments, made->joined, fused), fused);
@@ -145,7 +96,7 @@ TEST(Attention, GradientsAreThoseOfFiniteDifferences) {
 TEST(Attention, TheSameBitsOnAnyNumberOfThreads) {
   torch::manual_seed(4);
   const int threads = torch::get_num_threads();
-  const auto made = make(
+  const auto made = attention_case(
       {.lengths = std::vector<std::int64_t>(200, 12), .first = std::vector<std::int64_t>(200, 8)}, torch::kFloat);
   const auto gradient = random_values({made->layout.tokens(), 32}, torch::kFloat);
   const auto found = [&] {
@@ -161,7 +112,7 @@ TEST(Attention, TheSameBitsOnAnyNumberOfThreads) {
 }
 
 TEST(Attention, ANumberThatIsNoneIsSeenByAllThatSeeIt) {
-  const auto made = make({}, torch::kFloat);
+  const auto made = attention_case({}, torch::kFloat);
   made->joined[made->layout.packed(2, 5)][5] = std::numeric_limits<float>::quiet_NaN();  // a key of group 1
   const auto isnan = attend(made->arguments, made->joined, true).mixed.isnan().view({-1, 4, 8}).any(-1);
   for (std::int64_t token = 0; token < made->layout.tokens(); ++token) {

@@ -5,13 +5,8 @@
 namespace anchorage::worker::kernels {
 namespace {
 
+using tests::random_norm;
 using tests::random_values;
-
-NormArguments arguments_of(io::NormKind kind, std::int64_t width, torch::ScalarType dtype) {
-  NormArguments norm{kind, random_values({width}, dtype), {}, 1e-5};
-  if (kind == io::NormKind::layer_norm) norm.bias = random_values({width}, dtype);
-  return norm;
-}
 
 constexpr io::NormKind kinds[] = {io::NormKind::layer_norm, io::NormKind::rms_norm,
                                   io::NormKind::rms_norm_plus_one};
@@ -22,7 +17,7 @@ TEST(Norm, TheFusedFormGivesWhatTheReferenceGives) {
     for (const torch::ScalarType dtype : tests::kernel_dtypes) {
       for (const io::NormKind kind : kinds) {
         for (const std::int64_t width : {5, 7, 64, 83}) {
-          const auto norm = arguments_of(kind, width, dtype);
+          const auto norm = random_norm(kind, width, dtype);
           const auto input = random_values({5, 3, width}, dtype), gradient = random_values({5, 3, width}, dtype),
                      residual = random_values({5, 3, width}, dtype);
           const auto fused = normalize(norm, input, true), reference = normalize(norm, input, false);
@@ -41,7 +36,7 @@ TEST(Norm, GradientsAreThoseOfFiniteDifferences) {
   torch::manual_seed(2);
   for (const io::NormKind kind : kinds) {
     for (const bool fused : {false, true}) {
-      const auto norm = arguments_of(kind, 11, torch::kDouble);
+      const auto norm = random_norm(kind, 11, torch::kDouble);
       const auto input = random_values({2, 11}, torch::kDouble), gradient = random_values({2, 11}, torch::kDouble);
       const auto found = normalize_backward(norm, gradient, input, normalize(norm, input, fused), {}, fused);
       tests::expect_gradient(
@@ -56,7 +51,7 @@ TEST(Norm, GradientsAreThoseOfFiniteDifferences) {
 
 TEST(Norm, ANumberThatIsNoneStaysInItsRow) {
   for (const torch::ScalarType dtype : tests::kernel_dtypes) {
-    const auto norm = arguments_of(io::NormKind::rms_norm, 40, dtype);
+    const auto norm = random_norm(io::NormKind::rms_norm, 40, dtype);
     auto input = random_values({3, 40}, dtype);
     input[1][7] = std::numeric_limits<double>::quiet_NaN();
     const auto isnan = normalize(norm, input, true).output.isnan();

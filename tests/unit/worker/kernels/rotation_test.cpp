@@ -5,13 +5,8 @@
 namespace anchorage::worker::kernels {
 namespace {
 
+using tests::random_angles;
 using tests::random_values;
-
-RotationArguments angles(io::RotaryPairs pairs, std::int64_t tokens, std::int64_t turned, torch::ScalarType dtype) {
-  const auto angle = torch::rand({tokens, 1, turned / 2}, torch::kDouble) * 6;
-  const auto both = pairs == io::RotaryPairs::halves ? at::cat({angle, angle}, -1) : angle.repeat_interleave(2, -1);
-  return {pairs, both.cos().to(dtype), both.sin().to(dtype)};
-}
 
 TEST(Rotation, TheFusedFormGivesWhatTheReferenceGives) {
   torch::manual_seed(1);
@@ -20,7 +15,7 @@ TEST(Rotation, TheFusedFormGivesWhatTheReferenceGives) {
       for (const io::RotaryPairs pairs : {io::RotaryPairs::halves, io::RotaryPairs::neighbors}) {
         for (const std::int64_t turned : {2, 6, 40}) {
           for (const bool back : {false, true}) {
-            const auto rotation = angles(pairs, 5, turned, dtype);
+            const auto rotation = random_angles(pairs, 5, turned, dtype);
             const auto joined = random_values({5, 4, 40}, dtype);
             auto fused = joined.clone(), reference = joined.clone();
             rotate_in_place(rotation, fused, 3, back, true);
@@ -39,7 +34,7 @@ TEST(Rotation, BackTakesWhatWasTurnedToWhereItWas) {
   torch::manual_seed(2);
   for (const io::RotaryPairs pairs : {io::RotaryPairs::halves, io::RotaryPairs::neighbors}) {
     for (const bool fused : {false, true}) {
-      const auto rotation = angles(pairs, 3, 8, torch::kDouble);
+      const auto rotation = random_angles(pairs, 3, 8, torch::kDouble);
       const auto joined = random_values({3, 2, 10}, torch::kDouble);
       auto turned = joined.clone();
       rotate_in_place(rotation, turned, 2, false, fused);

@@ -1,44 +1,23 @@
 #include "worker/kernels/token_loss.hpp"
 
-#include <torch/csrc/autograd/autograd.h>
-
 #include "tests/unit/worker/kernels/kernel_cases.hpp"
 
 namespace anchorage::worker::kernels {
 namespace {
 
+using tests::losses_with_gradient;
+using tests::random_targets;
 using tests::random_values;
-
-TokenLossArguments arguments_of(std::int64_t predicted, std::int64_t others, std::int64_t vocabulary,
-                                torch::ScalarType dtype) {
-  const auto wide = dtype == torch::kDouble ? torch::kDouble : torch::kFloat;
-  return {torch::randint(vocabulary, {predicted}, torch::kInt64),
-          at::log_softmax(3 * random_values({others, vocabulary}, wide), -1)};
-}
-
-struct Found {
-  TokenLosses losses;
-  torch::Tensor gradient;
-};
-
-// The gradient is that of the sum of all losses, each times a number of its own.
-Found find(const TokenLossArguments& arguments, const torch::Tensor& logits, bool fused) {
-  const auto point = logits.clone().requires_grad_(true);
-  Found found{token_losses(arguments, point, fused), {}};
-  const auto weights = torch::arange(1, 1 + logits.size(0), found.losses.nll.options().requires_grad(false)) / 4;
-  const auto sum = (at::cat({found.losses.nll, found.losses.kl}) * weights).sum();
-  found.gradient = torch::autograd::grad({sum}, {point}).front();
-  return found;
-}
 
 TEST(TokenLoss, TheFusedFormGivesWhatTheReferenceGives) {
   torch::manual_seed(1);
   tests::with_each_instruction_set([](const std::string& name) {
     for (const torch::ScalarType dtype : tests::kernel_dtypes) {
       for (const std::int64_t vocabulary : {2, 16, 1003}) {
-        const auto arguments = arguments_of(5, 3, vocabulary, dtype);
+        const auto arguments = random_targets(5, 3, vocabulary, dtype);
         const auto logits = 4 * random_values({8, vocabulary}, dtype);
-        const Found fused = find(arguments, logits, true), reference = find(arguments, logits, false);
+        const auto fused = losses_with_gradient(arguments, logits, true),
+                   reference = losses_with_gradient(arguments, logits, false);
         tests::expect_near(fused.losses.nll, reference.losses.nll, name);
         tests::expect_near(fused.losses.kl, reference.losses.kl, name);
         EXPECT_TRUE(fused.losses.missed.equal(reference.losses.missed)) << name;
@@ -50,12 +29,12 @@ TEST(TokenLoss, TheFusedFormGivesWhatTheReferenceGives) {
 
 TEST(TokenLoss, GradientsAreThoseOfFiniteDifferences) {
   torch::manual_seed(2);
-  const auto arguments = arguments_of(2, 2, 5, torch::kDouble);
+  const auto arguments = random_targets(2, 2, 5, torch::kDouble);
   const auto logits = random_values({4, 5}, torch::kDouble);
   const auto weights = torch::arange(1, 5, torch::kDouble) / 4;
   for (const bool fused : {false, true}) {
     tests::expect_gradient(
-        find(arguments, logits, fused).gradient, logits,
+        losses_with_gradient(arguments, logits, fused).gradient, logits,
         [&](const torch::Tensor& at) {
           const auto losses = token_losses(arguments, at, fused);
           return (at::cat({losses.nll, losses.kl}) * weights).sum().item<double>();
@@ -84,7 +63,7 @@ TEST(TokenLoss, LargeLogitsDoNotOverflowAndANumberThatIsNoneStays) {
 
 TEST(TokenLoss, OneLossAloneHasAGradient) {
   torch::manual_seed(3);
-  const auto arguments = arguments_of(2, 1, 7, torch::kDouble);
+  const auto arguments = random_targets(2, 1, 7, torch::kDouble);
   const auto logits = random_values({3, 7}, torch::kDouble);
   for (const bool of_kl : {false, true}) {
     std::vector<torch::Tensor> gradients;
