@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace anchorage::coordinator {
@@ -50,6 +51,16 @@ Judgment judge(const sharding::BatchApplied& applied, const GuardLimits& limits)
          change <= limits.drift,
          fmt::format("layer {} changed by {:.3f} of its weight's norm (limit {:g})", layer.layer, change,
                      limits.drift));
+  }
+  const auto broken = std::ranges::find_if(applied.canaries, &io::CanaryLook::is_broken);
+  if (!applied.canaries.empty()) {
+    const auto count = [&](bool io::CanaryLook::*held) {
+      return static_cast<double>(std::ranges::count(applied.canaries, true, held));
+    };
+    look({.name = "canaries that hold",
+          .before = count(&io::CanaryLook::held_before),
+          .after = count(&io::CanaryLook::holds)},
+         broken == applied.canaries.end(), broken == applied.canaries.end() ? "" : broken->text());
   }
   return judgment;
 }

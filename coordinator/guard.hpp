@@ -1,7 +1,8 @@
 // The guard decides whether a batch that has been written into the weights may be committed.
 //
-// It checks the batch's own edits (did they succeed?), the loss on text that no edit is about, and how much
-// each edited weight changed. A number that is not finite fails every limit.
+// It checks the batch's own edits (did they succeed?), the loss on text that no edit is about, how much each edited
+// weight changed, and whether a canary that held before holds no more. A number that is not finite fails every
+// limit.
 #pragma once
 
 #include <string>

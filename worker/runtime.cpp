@@ -29,8 +29,8 @@ auto naming_the_batch(std::int64_t batch, const Action& action) {
 // Executes each command on a rank.
 class Worker {
  public:
-  Worker(BatchEditor& editor, const LossProbe& probe, sharding::HostCommunicator& ranks)
-      : editor_(editor), probe_(probe), ranks_(ranks) {}
+  Worker(BatchEditor& editor, const Probes& probes, sharding::HostCommunicator& ranks)
+      : editor_(editor), probes_(probes), ranks_(ranks) {}
 
   sharding::Reply carry_out(const sharding::ApplyBatch& command) {
     batch_ = command.batch;
@@ -40,7 +40,7 @@ class Worker {
   sharding::Reply carry_out(const sharding::RevertBatch&) {
     io::check(std::exchange(waiting_, false), "a batch to revert");
     editor_.discard();
-    loss_ = loss_before_;
+    now_ = before_;
     return sharding::BatchReverted{};
   }
 
@@ -92,17 +92,18 @@ class Worker {
   sharding::BatchApplied apply(const sharding::ApplyBatch& command) {
     io::check(!std::exchange(waiting_, true), "the batch before to be accepted or reverted");
     return_freed_memory();  // of the beginning of the run
-    loss_before_ = loss();
+    before_ = looked();
     sharding::BatchSeconds seconds;
     std::vector<LayerRemoval> removals;
     if (!command.superseded.edits.empty()) removals = editor_.remove(command.superseded, seconds);
     const BatchResult result = editor_.apply(command.edits);
-    loss_.reset();
-    const double after = loss();
+    now_.reset();
+    const Seen& after = looked();
     if (ranks_.rank() != 0) return sharding::BatchApplied{};
     sharding::BatchApplied applied = batch_record(command.edits, result);
     applied.removal = removal_record(command.superseded.edits, removals);
-    applied.heldout_loss = {.name = "held-out loss", .before = *loss_before_, .after = after};
+    applied.heldout_loss = {.name = "held-out loss", .before = before_->loss, .after = after.loss};
+    applied.canaries = probes_.canaries.looks(before_->answers, after.answers);
     applied.seconds.solve += seconds.solve;
     applied.seconds.communicate += seconds.communicate;
     return applied;
@@ -119,18 +120,24 @@ class Worker {
     return editor_.accept();
   }
 
-  // Returns the loss on the current weights; measures it once until they change. Collective.
-  double loss() {
-    if (!loss_) loss_ = probe_.loss();
-    return *loss_;
+  // What the probes see of the current weights.
+  struct Seen {
+    double loss = 0;
+    std::vector<CanaryAnswer> answers;
+  };
+
+  // Looks once until the weights change. Collective.
+  const Seen& looked() {
+    if (!now_) now_ = Seen{.loss = probes_.loss.loss(), .answers = probes_.canaries.ask()};
+    return *now_;
   }
 
   BatchEditor& editor_;
-  const LossProbe& probe_;
+  Probes probes_;
   sharding::HostCommunicator& ranks_;
   bool waiting_ = false;    // a batch, to be accepted or reverted
   std::int64_t batch_ = 0;  // its number, or that of the last one
-  std::optional<double> loss_, loss_before_;
+  std::optional<Seen> now_, before_;
   CheckpointWriter checkpoints_;
 };
 
@@ -142,10 +149,10 @@ static_assert(command_names.size() == std::variant_size_v<sharding::Command>);
 
 }  // namespace
 
-void run_command_loop(BatchEditor& editor, const LossProbe& probe, sharding::HostCommunicator& ranks,
+void run_command_loop(BatchEditor& editor, const Probes& probes, sharding::HostCommunicator& ranks,
                       CommandQueue* queue) {
   io::check((ranks.rank() == 0) == (queue != nullptr), "rank 0 alone has the coordinator's commands");
-  Worker worker(editor, probe, ranks);
+  Worker worker(editor, probes, ranks);
   for (bool going = true; going;) {
     std::optional<CommandQueue::Entry> entry;
     std::vector<std::byte> bytes;

@@ -37,6 +37,7 @@ std::string to_yaml(const RunRecord& record) {
   out << YAML::Key << "device" << YAML::Value << record.device;
   if (!record.reference_kernels.empty())
     out << YAML::Key << "reference_kernels" << YAML::Value << YAML::Flow << record.reference_kernels;
+  if (!record.canaries.empty()) out << YAML::Key << "canaries" << YAML::Value << record.canaries;
   if (record.require_approval) out << YAML::Key << "require_approval" << YAML::Value << true;
   out << YAML::Key << "fingerprints" << YAML::Value << record.fingerprints;
   out << YAML::Key << "versions" << YAML::Value << record.versions;
@@ -99,6 +100,7 @@ RunRecord from_yaml(const YAML::Node& map) {
           .fingerprints = field<std::map<std::string, std::string>>(map, "fingerprints"),
           .versions = field<std::map<std::string, std::string>>(map, "versions"),
           .protection = protection_from_yaml(map["protect"]),
+          .canaries = map["canaries"] ? field<std::string>(map, "canaries") : std::string(),
           .require_approval = map["require_approval"] && field<bool>(map, "require_approval")};
 }
 

@@ -39,6 +39,7 @@ struct RunRecord {
   std::map<std::string, std::string> fingerprints;  // model, tokenizer, statistics
   std::map<std::string, std::string> versions;      // anchorage, torch, hdf5, ...
   std::optional<ProtectedFacts> protection{};
+  std::string canaries{};         // path, absolute; empty: none
   bool require_approval = false;  // of edits, by another than their author
 
   bool operator==(const RunRecord&) const = default;

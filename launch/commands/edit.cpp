@@ -20,6 +20,7 @@
 #include "launch/commands/protection.hpp"
 #include "launch/commands/stage_choice.hpp"
 #include "launch/program/activity_report.hpp"
+#include "launch/program/canaries.hpp"
 #include "launch/program/chat_template.hpp"
 #include "launch/program/comma_list.hpp"
 #include "launch/program/command_line.hpp"
@@ -146,10 +147,10 @@ coordinator::HostedRunOptions hosted_options(const EditOptions& options, const c
 
 // Executes commands until the coordinator's last one, on rank 0 from `commands`, and counts what the rank does
 // meanwhile. Collective.
-void carry_out_commands(worker::BatchEditor& editor, const worker::LossProbe& probe, const EditOptions& options,
+void carry_out_commands(worker::BatchEditor& editor, const worker::Probes& probes, const EditOptions& options,
                         worker::CommandQueue* commands, Session& session) {
   start_activities(session, !options.trace.empty(), options.count_kernels);
-  worker::run_command_loop(editor, probe, session.host(), commands);
+  worker::run_command_loop(editor, probes, session.host(), commands);
   session.activities().stop();
 }
 
@@ -190,12 +191,16 @@ int run(EditOptions options, Session& session) {
                              sink_limits(statistics, plan.hparams), session.communicators(),
                              {.capacities = choice.slabs}, protection, choice.kept_groups);
   const NullSpaces null_spaces{.free = editor.null_spaces(), .dimensions = weights.key_width()};
-  const worker::LossProbe probe(model.transformer, prompts, session.communicators());
+  const worker::LossProbe loss(model.transformer, prompts, session.communicators());
+  const worker::CanaryProbe canaries(
+      model.transformer, prompts,
+      canaries_in(plan.record.canaries, base.path(), plan.record.chat_template, session.host()));
+  const worker::Probes probes{.loss = loss, .canaries = canaries};
   if (!session.is_root()) {
     // Launchers forward signals to all ranks. Rank 0 decides what they mean, and tells the others by a
     // command.
     for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) std::signal(signal, SIG_IGN);
-    carry_out_commands(editor, probe, options, nullptr, session);
+    carry_out_commands(editor, probes, options, nullptr, session);
     gather_traffic(session);
     gather_activities(session);
     return done;
@@ -209,7 +214,7 @@ int run(EditOptions options, Session& session) {
   coordinator::Progress progress(hosted.context(), std::cerr, coordinator::display_for_stderr());
   hosted.observe(progress);
   const coordinator::RunResult result =
-      hosted.run([&] { carry_out_commands(editor, probe, options, &commands, session); },
+      hosted.run([&] { carry_out_commands(editor, probes, options, &commands, session); },
                  [&](const coordinator::GraceIsOver& dropped) {
                    spdlog::warn("{}", dropped.what());
                    session.abandon_job(stopped);
@@ -244,6 +249,10 @@ void add_edit_command(CommandLine& line) {
       "--protect", options->protect,
       "a file of prompts that must keep their answers, JSON or JSON Lines: updates leave alone what the "
       "weights hold for them");
+  command->add_option(
+      "--canaries", options->canaries,
+      "a file of prompts that must be answered so, or as the unedited model answers them: a batch that "
+      "breaks one is reverted");
   command->add_option("--batch", options->batch, "edits per batch")->check(whole_number(1, most_edits));
   command->add_option("--limit", options->limit, "take only the first N edits")
       ->check(whole_number(1))

@@ -83,6 +83,7 @@ coordinator::RunPlan plan_edit(const EditOptions& options, const io::ModelDirect
                      .reference_kernels = session.reference_kernels(),
                      .fingerprints = checked_fingerprints(options.statistics, hparams, model, session),
                      .versions = {{"anchorage", ANCHORAGE_VERSION}, {"torch", TORCH_VERSION}},
+                     .canaries = options.canaries.empty() ? "" : absolute_path(options.canaries),
                      .require_approval = options.require_approval},
           .hparams = hparams};
 }
@@ -102,6 +103,7 @@ coordinator::RunPlan plan_resume(const EditOptions& options, const io::RunRecord
   }
   if (!options.edits.empty()) plan.record.edits = absolute_paths(options.edits);
   if (options.format) plan.record.format = *options.format;
+  if (!options.canaries.empty()) plan.record.canaries = absolute_path(options.canaries);
   plan.record.require_approval = record.require_approval || options.require_approval;
   return plan;
 }

@@ -35,6 +35,7 @@ struct EditOptions {
   std::filesystem::path trace{};       // of what each rank does; empty: none
   bool count_kernels = false;
   bool resume = false;
+  std::filesystem::path canaries{};  // empty: those of the run
   bool strict = false;
   bool require_approval = false;
 };

@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "io/edits/canaries.hpp"
 #include "io/edits/edit.hpp"
 #include "io/run/journal/segment.hpp"
 
@@ -98,6 +99,7 @@ struct BatchApplied {
   io::ProbeRecord heldout_loss{};           // nats per token on text that no edit is about
   double target_norm = io::not_measured;    // mean over the edits, as found; of methods whose edits have one target
   BatchSeconds seconds{};
+  std::vector<io::CanaryLook> canaries{};
 };
 
 struct BatchAccepted {

@@ -1,6 +1,6 @@
 // `anchorage export`: writes a run's edited model as a Hugging Face directory, a LoRA adapter or a GGUF file.
 // Prints what was written and what rounding or truncation lost. Exit codes: 0; 2 for bad input, and nothing is
-// left; 1 for any other failure, one of --verify included.
+// left; 1 for any other failure, one of --verify or --canaries included.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -13,6 +13,7 @@
 #include "io/files/digest_manifest.hpp"
 #include "io/files/staging_directory.hpp"
 #include "launch/commands/export/adapter_export.hpp"
+#include "launch/commands/export/canary_check.hpp"
 #include "launch/commands/export/full_export.hpp"
 #include "launch/commands/export/gguf_export.hpp"
 #include "launch/commands/export/model_card.hpp"
@@ -29,6 +30,7 @@ struct Options {
   std::string gguf_type = "auto";
   bool link = false;
   bool verify = false;
+  std::filesystem::path canaries{};  // empty: none
 };
 
 constexpr std::array forms = {
@@ -92,6 +94,7 @@ int run(const Options& options, Session& session) {
   const ExportedRun run = open_exported_run(options.run);
   io::StagingDirectory staging(options.out, run.base.path());
   ExportReport report;
+  if (!options.canaries.empty()) require_canaries(report, run, options.canaries, session);
   write(report, run, staging.path(), options, session);
   const auto& form = *std::ranges::find(forms, options.format, &ExportForm::name);
   io::write_file_atomically(staging.path() / "README.md", model_card(run, form, report));
@@ -125,6 +128,10 @@ void add_export_command(CommandLine& line) {
       ->check(CLI::IsMember({"auto", "f32", "f16", "bf16"}));
   command->add_flag("--link", options->link,
                     "share files of weights that no edit changed with the base: reflinks or hard links");
+  command->add_option(
+      "--canaries", options->canaries,
+      "a file of prompts that must be answered so, or as the unedited model answers them: nothing is "
+      "written where one is not");
   command->add_flag("--verify", options->verify,
                     "read back what was written and compare it with the run's weights");
   add_session_options(*command, line.session);

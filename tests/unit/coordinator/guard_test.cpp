@@ -39,6 +39,24 @@ TEST(Guard, ObjectsToEditsThatDidNotTake) {
   EXPECT_TRUE(judge(applied, {}).accepted());
 }
 
+TEST(Guard, RejectsABatchThatBreaksACanaryAndNoneThatDidNotHoldBefore) {
+  auto applied = sound_batch();
+  io::CanaryLook look{
+      .id = "ceo", .prompt = "The CEO is", .expected = "Ada", .said_before = "Ada", .said_after = "Bob"};
+  applied.canaries = {look, look};
+  applied.canaries[1].holds = true;
+  Judgment judgment = judge(applied, {});
+  EXPECT_TRUE(judgment.accepted());
+  EXPECT_EQ(judgment.probes.back(), (io::ProbeRecord{.name = "canaries that hold", .before = 0, .after = 1}));
+  applied.canaries[0].held_before = true;
+  judgment = judge(applied, {});
+  EXPECT_THAT(judgment.rejections,
+              ElementsAre("canary 'ceo' broke: to 'The CEO is' the model says 'Bob', expected 'Ada'"));
+  GuardLimits off;
+  off.on = false;
+  EXPECT_TRUE(judge(applied, off).accepted());
+}
+
 TEST(Guard, DoesNotCountEditsThatWereSetAside) {
   auto applied = sound_batch();
   for (std::size_t i = 0; i < 3; ++i) {

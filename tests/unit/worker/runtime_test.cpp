@@ -38,7 +38,7 @@ class CommandLoop : public tests::EditorTest {
       };
       for (const sharding::Command& command : script) queue.submit(command, keep);
       queue.submit(sharding::Stop{}, keep);
-      run_command_loop(rank.editor, rank.probe, rank.world, rank.is_root() ? &queue : nullptr);
+      run_command_loop(rank.editor, rank.probes, rank.world, rank.is_root() ? &queue : nullptr);
       look(rank, false);
     });
     return applied;
@@ -49,16 +49,21 @@ class CommandLoop : public tests::EditorTest {
     EXPECT_EQ(found.layers, expected.layers);
     EXPECT_EQ(found.anchors, expected.anchors);
     EXPECT_EQ(found.heldout_loss, expected.heldout_loss);
+    EXPECT_EQ(found.canaries, expected.canaries);
   }
 };
 
 TEST_F(CommandLoop, AnswersTheSameBitsInAnyShape) {
+  canaries = {{.id = "a", .prompt = "The CEO of Boeing is"}, {.id = "b", .prompt = "The sun", .answer = "rises"}};
   const std::vector<sharding::Command> script = {batch(0, 4), sharding::AcceptBatch{}, batch(4, 3),
                                                  sharding::AcceptBatch{}};
   const auto one = answers({1, 1}, script);
   ASSERT_EQ(one.size(), 2U);
   EXPECT_NE(one[0].heldout_loss.before, one[0].heldout_loss.after);
   EXPECT_EQ(one[1].heldout_loss.before, one[0].heldout_loss.after);
+  ASSERT_EQ(one[0].canaries.size(), 2U);
+  EXPECT_TRUE(one[0].canaries[0].held_before);
+  EXPECT_EQ(one[1].canaries[0].said_before, one[0].canaries[0].said_after);
   for (const sharding::Topology& shape : tests::shapes) {
     SCOPED_TRACE(tests::name_of(shape));
     const auto several = answers(shape, script);
@@ -124,7 +129,7 @@ TEST_F(CommandLoop, RanksWaitForTheNextCommandForAsLongAsRankZeroIsThere) {
         queue.submit(sharding::Stop{}, [](const sharding::Reply&) {});
       });
     }
-    run_command_loop(rank.editor, rank.probe, rank.world, rank.is_root() ? &queue : nullptr);
+    run_command_loop(rank.editor, rank.probes, rank.world, rank.is_root() ? &queue : nullptr);
     ++through;
   });
   EXPECT_EQ(through, 2);

@@ -16,9 +16,9 @@
 #include "tests/unit/worker/model/golden_model.hpp"
 #include "tests/unit/worker/model/stage_world.hpp"
 #include "worker/editing/batch_editor.hpp"
-#include "worker/evaluation/loss_probe.hpp"
 #include "worker/matrix_conversion.hpp"
 #include "worker/model/forward.hpp"
+#include "worker/runtime.hpp"
 #include "worker/statistics/protected_keys.hpp"
 
 namespace anchorage::tests {
@@ -83,7 +83,7 @@ inline io::StatisticsFile statistics_in(const std::filesystem::path& path, const
 struct EditorRank {
   worker::BatchEditor& editor;
   const worker::EditedWeights& weights;
-  const worker::LossProbe& probe;
+  const worker::Probes& probes;
   sharding::HostCommunicator& world;
   const sharding::DeviceCommunicator& replica;
 
@@ -123,8 +123,10 @@ class EditorTest : public testing::Test {
       worker::BatchEditor editor(model, weights, prompts, options, worker::method_named(method), statistics,
                                  {.prefixes = {"", "It was said", "I know"}, .wanted = 2}, limits, {groups, world},
                                  {.capacities = {}, .most_rows = most_slab_rows}, protection, kept_groups);
-      const worker::LossProbe probe(model, prompts, {groups, world});
-      work({editor, weights, probe, world, *groups.replica});
+      const worker::LossProbe loss(model, prompts, {groups, world});
+      const worker::CanaryProbe asked(model, prompts, canaries);
+      const worker::Probes probes{.loss = loss, .canaries = asked};
+      work({editor, weights, probes, world, *groups.replica});
     };
     tests::run_thread_world(topology.size(), body, deadline);
   }
@@ -176,6 +178,7 @@ class EditorTest : public testing::Test {
   worker::SinkLimits limits = torch::full({2}, 1e9);
   io::Hparams options = editor_hparams();
   std::optional<io::ProtectedKeys> protection{};
+  std::vector<io::Canary> canaries{};
   std::int64_t most_slab_rows = 24;  // so that even these layers have several slabs
   sharding::Seconds deadline = sharding::default_deadline;
   Cut cut = Cut::one_range;  // of the model into stages
