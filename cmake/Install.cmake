@@ -1,7 +1,7 @@
 # What `cmake --install` puts below a prefix, by components (docs/install.md draws the tree):
 #
 #   program       bin/anchorage, which looks for its libraries where they were at the build, wherever the tree moves
-#   data          hyper-parameters, refreshes, the smoke test, man pages, completion, documents
+#   data          hyper-parameters, refreshes, the acceptance and the smoke test, man pages, completion, documents
 #   development   headers, static libraries and lib/cmake/Anchorage for find_package(Anchorage)
 #   launcher      for packages, left out otherwise: lib/anchorage/anchorage, which knows no folder of this machine, and
 #                 bin/anchorage, which finds torch and starts it (packaging/anchorage-env)
@@ -40,6 +40,8 @@ install(FILES launch/subjects/subjects.jsonl DESTINATION ${share}/launch/subject
 install(DIRECTORY launch/refresh DESTINATION ${share}/launch COMPONENT data USE_SOURCE_PERMISSIONS)
 file(GLOB jobs launch/refresh/slurm/*.sbatch)
 install(PROGRAMS ${jobs} DESTINATION ${share}/launch/refresh/slurm COMPONENT data)
+install(DIRECTORY launch/acceptance DESTINATION ${share}/launch COMPONENT data USE_SOURCE_PERMISSIONS
+        PATTERN __pycache__ EXCLUDE)
 install(DIRECTORY tests/install/smoke DESTINATION ${share} COMPONENT data USE_SOURCE_PERMISSIONS)
 install(FILES README.md CONTRIBUTING.md CITATION.cff THIRD_PARTY_NOTICES.md DESTINATION share/doc/anchorage
         COMPONENT data)
