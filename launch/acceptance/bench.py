@@ -28,6 +28,7 @@ class Edit:
     references: tuple[str, ...] = ()  # kernels in reference form
     statistics: str | None = None  # device that they are of; "cpu" with reference kernels where not given
     world: World = ALONE
+    contexts: int = 2  # the bare prompt, and one after a text that the model has generated
     batch: int = BATCH
     group: int = 2
     checkpoint_every: int = 0
@@ -48,7 +49,7 @@ class Bench:
         self.shape = shape  # asked for, for times
         self.machine = machine
         self.is_exclusive = any("Exclusive" in str(gpu.get("compute_mode")) for gpu in machine["gpus"])
-        self.jobs = 1 if self.is_exclusive and device == "cuda" else max(1, min(4, (os.cpu_count() or 1)))
+        self.jobs = 1 if self.is_exclusive and device == "cuda" else min(4, len(os.sched_getaffinity(0)))
         self._made: dict[object, object] = {}
         self._locks: dict[object, threading.Lock] = {}
         self._lock = threading.Lock()
@@ -87,10 +88,10 @@ class Bench:
     def edit_words(self, edit: Edit, run: Path) -> list[object]:
         statistics = self.statistics(edit.family, edit.statistics or "cpu")
         words = ["edit", self.model(edit.family), "--edits", "edits.jsonl", "--run", run, "--hparams", "hparams.yaml"]
-        words += ["--stats", statistics, "--batch", edit.batch, "--method", edit.method, "--set", f"group={edit.group}"]
-        words += ["--stages", edit.world.stages, "--device", edit.device, "--dtype", edit.dtype, "--threads", 1]
-        words += ["--quiet", "--deadline", 60, "--checkpoint-every", edit.checkpoint_every]
-        return words + (["--reference-kernels", ",".join(edit.references)] if edit.references else [])
+        words += ["--stats", statistics, "--batch", edit.batch, "--method", edit.method]
+        words += ["--set", f"group={edit.group}", "--set", f"contexts={edit.contexts}"]
+        words += ["--stages", edit.world.stages, "--deadline", 60, "--checkpoint-every", edit.checkpoint_every]
+        return words + how_words(edit)
 
     def export(self, run: Path) -> Path:
         out = run.with_name(run.name + "-model")
@@ -120,21 +121,31 @@ class Bench:
         found, expected = (weights.changes(base, self.edit(one).export) for one in (edit, reference))
         return weights.distance(found, expected)
 
-    def scores(self, edit: Edit) -> list[float]:
-        """Log-probabilities of the tokens of some texts, by the family's model."""
-
-        def ask() -> list[float]:
-            kernels = ["--reference-kernels", ",".join(edit.references)] if edit.references else []
-            ended = self.program(
-                "score", self.model(edit.family), "--requests", "requests.jsonl", "--json", "--quiet", "--threads", 1,
-                "--device", edit.device, "--dtype", edit.dtype, *kernels)
-            return [number for line in ended.stdout.splitlines() for number in json.loads(line)["logprobs"]]
-
-        return self.once(("scores", edit), ask)
+    def _scores(self, model: Path, requests: str, how: Edit) -> list[float]:
+        ended = self.program("score", model, "--requests", requests, "--json", *how_words(how))
+        return [number for line in ended.stdout.splitlines() for number in json.loads(line)["logprobs"]]
 
     def score_all(self, edits: Iterable[Edit]) -> list[list[float]]:
+        """Log-probabilities of the tokens of some texts, by the families' models."""
         with ThreadPoolExecutor(self.jobs) as pool:
-            return list(pool.map(self.scores, list(edits)))
+            return list(pool.map(lambda one: self._scores(self.model(one.family), "requests.jsonl", one), edits))
+
+    def gain(self, edit: Edit) -> float:
+        """How much more probable the edits have become on average, nats per token; by the reference, in fp32."""
+        reference = by_reference(Edit(self.device, edit.family))
+
+        def mean(model: Path) -> float:
+            scores = self._scores(model, "targets.jsonl", reference)
+            return sum(scores) / len(scores)
+
+        before = self.once(("before", edit.family), lambda: mean(self.model(edit.family)))
+        return self.once(("after", edit), lambda: mean(self.edit(edit).export)) - before
+
+
+def how_words(edit: Edit) -> list[object]:
+    """Where and how a command computes."""
+    words = ["--device", edit.device, "--dtype", edit.dtype, "--threads", 1, "--quiet"]
+    return words + (["--reference-kernels", ",".join(edit.references)] if edit.references else [])
 
 
 def by_reference(edit: Edit) -> Edit:

@@ -8,6 +8,7 @@ the same command resumes."""
 import argparse
 import os
 import shutil
+import signal
 import sys
 import time
 import traceback
@@ -115,6 +116,10 @@ def run(check: Check, bench: Bench, report: Report) -> None:
     report.add(check, result, found, time.monotonic() - begin, figures)
 
 
+def interrupt(number: int, _: object) -> None:
+    raise KeyboardInterrupt
+
+
 def main() -> int:
     arguments = parse_arguments()
     if not arguments.minutes > 0:
@@ -145,6 +150,7 @@ def main() -> int:
     program.folder = (arguments.scratch or out.parent).resolve() / (out.name + ".scratch")
     program.folder.mkdir(parents=True, exist_ok=True)
     bench = Bench(program, device, arguments.shape, found)
+    signal.signal(signal.SIGTERM, interrupt)
     for check in checks:
         is_new = check.name not in report.checks
         if is_new:
@@ -160,4 +166,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("interrupted: run the same command again to continue", file=sys.stderr)
+        sys.exit(CUT)

@@ -2,7 +2,7 @@
 
 Values of edits are found by normalized gradient steps. Adam divides each entry of a gradient by its own size, so that a
 rounding error in an entry near zero changes the sign of a whole step; these steps are smooth in the gradient, and what
-one device rounds otherwise stays as small as it was.
+one device rounds otherwise stays small.
 """
 
 import random
@@ -28,7 +28,6 @@ v_num_grad_steps: 8
 early_stop_loss: 0
 clamp_norm_factor: 20
 v_weight_decay: 0.001
-contexts: 2
 mom2_update_weight: 10
 nullspace_threshold: 1.0
 sink_ratio: 1000
@@ -100,6 +99,14 @@ def requests(count: int) -> list[dict[str, str]]:
     return [{"prompt": words(12 + 6 * number), "completion": " " + words(6)} for number in range(count)]
 
 
+def targets(edits: int) -> list[dict[str, str]]:
+    """What the edits make likelier."""
+    return [
+        {"prompt": edit["prompt"].replace("{}", edit["subject"]), "completion": " " + edit["target"]}
+        for edit in LANGUAGE.edits(edits)
+    ]
+
+
 def make(family: str, folder: Path) -> Path:
     """Makes the family's model in `folder`, unless it is there."""
     if not (folder / "config.json").exists():
@@ -112,5 +119,6 @@ def make(family: str, folder: Path) -> Path:
 def write_inputs(folder: Path, edits: int) -> None:
     (folder / "hparams.yaml").write_text(HPARAMS)
     (folder / "edits.jsonl").write_text(json_lines(LANGUAGE.edits(edits)))
-    (folder / "requests.jsonl").write_text(json_lines(requests(6)))
+    (folder / "requests.jsonl").write_text(json_lines(requests(16)))
+    (folder / "targets.jsonl").write_text(json_lines(targets(edits)))
     (folder / "text.txt").write_text(LANGUAGE.text(STATISTICS_TOKENS + 500))

@@ -84,15 +84,18 @@ def _settings(shape: Shape, group: int) -> list[str]:
     return [word for setting in chosen for word in ("--set", setting)]
 
 
-def _plan(bench: Bench, shape: Shape, group: int) -> dict | None:
-    """One rank's, by `anchorage plan`; none where it does not fit."""
+def _plan(bench: Bench, shape: Shape, group: int) -> dict:
+    """One rank's, by `anchorage plan`. Throws NotRun where it does not fit."""
     config = bench.folder / f"{shape.name}.json"
     config.write_text(json.dumps(shape.config))
     words = ["plan", config, "--hparams", HPARAMS / shape.hparams, "--ranks", 1, "--dtype", "bf16", "--quiet", "--json"]
     words += ["--batch", shape.batch, "--memory", _memory_gb(bench), *_settings(shape, group)]
     words += ["--cpu"] if bench.device == "cpu" else []
     said = bench.program(*words, "--device", "cpu", expected=(0, 2))
-    return json.loads(said.stdout) if said.returncode == 0 else None
+    if said.returncode != 0:
+        last = said.stderr.strip().splitlines()[-1:]
+        raise NotRun(f"{shape.name} in groups of {group} does not fit {_memory_gb(bench):.0f} GB: {''.join(last)}")
+    return json.loads(said.stdout)
 
 
 def shape_of(bench: Bench) -> Shape:
@@ -110,10 +113,12 @@ def shape_of(bench: Bench) -> Shape:
             if free < needed:
                 sizes = f"{needed / 1e9:.0f} GB of disk, found {free / 1e9:.0f}"
                 why.append(f"{name} needs {sizes} in {bench.folder}, see --scratch")
-            elif _plan(bench, shape, shape.groups[0]) is None:
-                why.append(f"{name} does not fit into {_memory_gb(bench):.0f} GB")
-            else:
+                continue
+            try:
+                _plan(bench, shape, shape.groups[0])
                 return shape
+            except NotRun as reason:
+                why.append(str(reason))
         raise NotRun("; ".join(why))
 
     return bench.once("shape", choose)
@@ -206,7 +211,9 @@ def _edited_layers(shape: Shape) -> str:
 def _statistics(bench: Bench, shape: Shape) -> Path:
     """Of twice as many tokens as there are dimensions, so that the second moments are regular. An interrupted
     collection continues."""
-    path = bench.folder / f"{shape.name}.h5"
+    path, finished = bench.folder / f"{shape.name}.h5", bench.folder / f"{shape.name}.h5.finished"
+    if finished.exists():
+        return path
     tokens = 2 * shape.config["intermediate_size"]
     corpus = bench.folder / f"{shape.name}.txt"
     corpus.write_text(LANGUAGE.text(tokens + 1000))
@@ -214,6 +221,7 @@ def _statistics(bench: Bench, shape: Shape) -> Path:
         "stats", _model(bench, shape), "--corpus", corpus, "--layers", _edited_layers(shape), "--tokens", tokens,
         "--sequence-length", 128, "--out", path, "--device", bench.device, "--dtype", "bf16", "--quiet",
         longest=WHOLE_RUN)
+    finished.touch()
     return path
 
 
@@ -241,6 +249,7 @@ def _group(which: int) -> Check:
         if which >= len(shape.groups):
             raise NotRun(f"the shape {shape.name} has {len(shape.groups)} sizes of groups")
         group = shape.groups[which]
+        plan = _plan(bench, shape, group)
         statistics = bench.once("speed statistics", lambda: _statistics(bench, shape))
         facts = bench.folder / f"{shape.name}-edits.jsonl"
         facts.write_text(json_lines(LANGUAGE.edits(shape.batch)))
@@ -254,8 +263,6 @@ def _group(which: int) -> Check:
             end = time.monotonic()
         shutil.rmtree(run, ignore_errors=True)
         seconds, committed, rank = said["seconds"], said["edits"]["committed"], said["rank_seconds"][0]
-        plan = _plan(bench, shape, group)
-        planned = plan["ranks"][0]["bytes"]["total"] if plan else None
         figures = {
             "shape": shape.name,
             "group": group,
@@ -266,8 +273,8 @@ def _group(which: int) -> Check:
             "tflops": rank["flops"] / seconds["total"] / 1e12,
             "idle_share": samples.idle_share(end - seconds["total"], end) if bench.device == "cuda" else None,
             "peak_bytes": samples.peak_bytes() if bench.device == "cuda" else None,
-            "planned_bytes": planned,
-            "planned_seconds": plan["seconds_per_batch"]["total"] if plan else None,
+            "planned_bytes": plan["ranks"][0]["bytes"]["total"],
+            "planned_seconds": plan["seconds_per_batch"]["total"],
         }
         peak = None if figures["peak_bytes"] is None else figures["peak_bytes"] / 1e9
         idle = None if figures["idle_share"] is None else 100 * figures["idle_share"]
@@ -275,7 +282,7 @@ def _group(which: int) -> Check:
             committed == shape.batch,
             f"{shape.name}: group {group}, {committed} edits, {figures['edits_per_second']:.3g} edits/s,"
             f" {figures['tflops']:.3g} Tflop/s, peak {_shown(peak, '.1f', ' GB')} (plan"
-            f" {_shown(planned and planned / 1e9, '.1f', ' GB')}), idle {_shown(idle, '.0f', ' %')}",
+            f" {figures['planned_bytes'] / 1e9:.1f} GB), idle {_shown(idle, '.0f', ' %')}",
             figures,
         )
 

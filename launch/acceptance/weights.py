@@ -1,6 +1,7 @@
 """What exports of runs say: the bits of the edited weights, and how far two edited models are apart."""
 
 import hashlib
+import math
 from pathlib import Path
 
 import torch
@@ -47,6 +48,6 @@ def distance(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) 
     """The largest over the edited tensors of |found - expected| / |expected|, Frobenius norms; infinite where other
     tensors were edited, or what was found is not finite."""
     if not expected or found.keys() != expected.keys():
-        return float("inf")
+        return math.inf
     ratios = [((found[name] - expected[name]).norm() / expected[name].norm()).item() for name in expected]
-    return max(ratio if ratio == ratio else float("inf") for ratio in ratios)
+    return max(ratio if math.isfinite(ratio) else math.inf for ratio in ratios)

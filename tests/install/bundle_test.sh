@@ -23,6 +23,7 @@ fi
 run() { env -i PATH=/usr/bin:/bin HOME="$folder" TMPDIR="$folder" ANCHORAGE_PYTHON="$3" "${@:4}"; }
 run "$@" "$root/bin/anchorage" --version >/dev/null
 run "$@" "$root/share/anchorage/smoke/smoke_test"
+run "$@" "$root/share/anchorage/launch/acceptance/acceptance" --out "$folder/found.json" --small --device cpu --only ranks.1x2
 
 # Where each library comes from that the program, mpirun or a plug-in loads.
 # shellcheck disable=SC2016  # the inner shell expands it
