@@ -53,7 +53,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--only", type=names, default=[], metavar="NAME,...",
         help="these checks; a leading part names several: kernels, speed.groups")
     add("--skip", type=names, default=[], metavar="NAME,...", help="all but these")
-    add("--small", action="store_true", help="fewer kernels, families, methods and worlds: half a minute on a CPU")
+    add("--small", action="store_true", help="fewer kernels, families, methods and worlds: a minute on a CPU")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto",
         help="what is accepted (auto: a GPU where there is one)")
     add("--shape", choices=("auto", *speed.SHAPES), default="auto",

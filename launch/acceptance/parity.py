@@ -115,7 +115,7 @@ def _family(name: str) -> Check:
         name=f"families.{name}",
         compares="a small model's log-probabilities, and its weights after two batches (MEMIT), device against CPU",
         expected=f"log-probabilities fp32 {SCORES_FP32:.0e}, bf16 {BF16:g}; weights fp32 {FP32:.0e}, bf16 {BF16:g}",
-        reason=f"log-probabilities in nats, fp32 the largest difference, bf16 their root mean square; {WHY_FP32}; {WHY_BF16}",
+        reason=f"log-probabilities: fp32 the largest difference, bf16 the root mean square; {WHY_FP32}; {WHY_BF16}",
         runs=15,
         do=do,
     )
