@@ -14,8 +14,8 @@ typedef struct {
 } dim3;
 typedef void* stream;
 
-static atomic_long launches, copies, fills, waits;
-static atomic_long launch_ns, copy_ns, fill_ns, wait_ns;
+static atomic_long launches, graphs, copies, fills, waits;
+static atomic_long launch_ns, graph_ns, copy_ns, fill_ns, wait_ns;
 
 static long now(void) {
   struct timespec t;
@@ -40,6 +40,7 @@ WRAP(cudaLaunchKernel, launches, launch_ns, (const void* f, dim3 grid, dim3 bloc
 WRAP(__cudaLaunchKernel, launches, launch_ns, (void* kernel, dim3 grid, dim3 block, void** a, size_t shared, stream s),
      (kernel, grid, block, a, shared, s))
 WRAP(cudaLaunchKernelExC, launches, launch_ns, (const void* config, const void* f, void** a), (config, f, a))
+WRAP(cudaGraphLaunch, graphs, graph_ns, (void* graph, stream s), (graph, s))
 WRAP(cudaMemcpyAsync, copies, copy_ns, (void* to, const void* from, size_t count, int kind, stream s),
      (to, from, count, kind, s))
 WRAP(cudaMemsetAsync, fills, fill_ns, (void* to, int value, size_t count, stream s), (to, value, count, s))
@@ -47,10 +48,11 @@ WRAP(cudaStreamSynchronize, waits, wait_ns, (stream s), (s))
 
 __attribute__((destructor)) static void write_counts(void) {
   const char* path = getenv("ANCHORAGE_LAUNCHES");
-  if (!path || !(launches || copies || fills || waits)) return;
+  if (!path || !(launches || graphs || copies || fills || waits)) return;
   FILE* file = fopen(path, "a");
   if (!file) return;
   fprintf(file, "launches %ld %.6f\n", launches, launch_ns * 1e-9);
+  fprintf(file, "graphs %ld %.6f\n", graphs, graph_ns * 1e-9);
   fprintf(file, "copies %ld %.6f\n", copies, copy_ns * 1e-9);
   fprintf(file, "fills %ld %.6f\n", fills, fill_ns * 1e-9);
   fprintf(file, "waits %ld %.6f\n", waits, wait_ns * 1e-9);

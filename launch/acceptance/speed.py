@@ -260,11 +260,12 @@ def _group(which: int) -> Check:
         facts = bench.folder / f"{shape.name}-edits.jsonl"
         facts.write_text(json_lines(LANGUAGE.edits(shape.batch)))
         run = bench.new_folder(f"speed-{group}")
+        threads = ["--threads", 1] if bench.device == "cpu" else []
         with GpuSamples() as samples:
             said = bench.program.json(
                 "edit", _model(bench, shape), "--edits", facts, "--batch", shape.batch, "--run", run, "--hparams",
                 HPARAMS / shape.hparams, "--stats", statistics, "--method", "b-eac", *_settings(shape, group),
-                "--device", bench.device, "--dtype", _dtype(bench), "--checkpoint-every", 0, "--quiet",
+                "--device", bench.device, "--dtype", _dtype(bench), "--checkpoint-every", 0, "--quiet", *threads,
                 expected=(DONE, SOME_SET_ASIDE), longest=WHOLE_RUN)
             end = time.monotonic()
         shutil.rmtree(run, ignore_errors=True)
