@@ -6,17 +6,18 @@ writes the weights of FOLDER/ in bf16, some layers to a file, drawn on DEVICE (c
 them. What is small is made by `write` directly.
 """
 
+import ctypes
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 
 SEED = 1
 LAYERS_OF_A_FILE = 4
+NAMES = {torch.float32: "F32", torch.bfloat16: "BF16"}
 
 
 @dataclass(frozen=True)
@@ -121,17 +122,36 @@ def bytes_of(config: dict) -> int:
     return sum(2 * torch.Size(tensor.shape).numel() for tensors in files_of(config) for tensor in tensors.values())
 
 
+def _write_file(
+    path: Path, tensors: dict[str, Tensor], dtype: torch.dtype, draw: Callable[[Tensor], torch.Tensor]
+) -> None:
+    """A file of safetensors, tensor by tensor. The package's own writer needs numpy, which torch comes without."""
+    header: dict[str, dict] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for name, tensor in tensors.items():
+        begin, end = end, end + dtype.itemsize * torch.Size(tensor.shape).numel()
+        header[name] = {"dtype": NAMES[dtype], "shape": tensor.shape, "data_offsets": [begin, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for tensor in tensors.values():
+            values = draw(tensor).contiguous()
+            file.write((ctypes.c_char * (values.numel() * dtype.itemsize)).from_address(values.data_ptr()))
+
+
 def write(config: dict, folder: Path, spread: Spread, dtype: torch.dtype, device: str = "cpu") -> None:
     """Writes the weights, with config.json last: a folder that has it is whole."""
-    draw = torch.Generator(device).manual_seed(SEED)
+    generator = torch.Generator(device).manual_seed(SEED)
+
+    def draw(tensor: Tensor) -> torch.Tensor:
+        values = torch.randn(tensor.shape, generator=generator, device=device)
+        return (values * getattr(spread, tensor.kind) + tensor.mean).to(dtype).cpu()
+
     where: dict[str, str] = {}
     for number, tensors in enumerate(files_of(config)):
         file = f"model-{number:05}.safetensors"
-        drawn = {}
-        for name, tensor in tensors.items():
-            values = torch.randn(tensor.shape, generator=draw, device=device)
-            drawn[name] = (values * getattr(spread, tensor.kind) + tensor.mean).to(dtype).cpu()
-        save_file(drawn, folder / file, metadata={"format": "pt"})
+        _write_file(folder / file, tensors, dtype, draw)
         where |= dict.fromkeys(tensors, file)
     (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": where}))
     (folder / "config.json").write_text(json.dumps(config, indent=1))
