@@ -99,11 +99,9 @@ class Program:
         shared = ["bash", "-c", ON_SHARED_GPUS] if on_gpu and world.ranks > self.gpus else []
         return [mpirun, "-n", str(world.ranks), "--bind-to", "none", "--oversubscribe", *shared, *own]
 
-    def start(
-        self, *words: object, world: World = ALONE, environment: dict[str, str] | None = None
-    ) -> subprocess.Popen:
+    def start(self, *words: object, world: World = ALONE) -> subprocess.Popen:
         on_gpu = "cpu" not in words
-        variables = os.environ | ENVIRONMENT | (environment or {})
+        variables = os.environ | ENVIRONMENT
         if not on_gpu:
             variables["CUDA_VISIBLE_DEVICES"] = ""  # so that nothing of a GPU is touched
         return subprocess.Popen(
@@ -111,14 +109,13 @@ class Program:
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace")
 
     def __call__(
-        self, *words: object, world: World = ALONE, environment: dict[str, str] | None = None,
-        expected: tuple[int, ...] = (DONE,), longest: float = LONGEST,
+        self, *words: object, world: World = ALONE, expected: tuple[int, ...] = (DONE,), longest: float = LONGEST,
     ) -> subprocess.CompletedProcess[str]:
         left = self.clock.left()
         if left <= 0:
             raise OutOfTime
         begin = time.monotonic()
-        process = self.start(*words, world=world, environment=environment)
+        process = self.start(*words, world=world)
         try:
             out, err = process.communicate(timeout=min(longest, left))
         except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""How fast, on a model of a published shape with random weights: matrix products alone, launches per step, and edits
+"""How fast, on a model of a published shape with random weights: matrix products alone, kernels per step, and edits
 with their memory and idle share, for several sizes of groups. Measured, not judged: these checks fail only where
 something does not run."""
 
@@ -13,7 +13,6 @@ from pathlib import Path
 
 import torch
 
-import launches
 import random_model
 import small_models
 from bench import Bench
@@ -156,12 +155,15 @@ def _products(bench: Bench) -> Outcome:
     return Outcome(True, f"{shape.name}: Tflop/s {text}", {"shape": shape.name, "tflops": found})
 
 
-def _launches(bench: Bench) -> Outcome:
-    """Of a narrow model with the shape's layers: how many are launched does not depend on widths."""
-    shape = shape_of(bench)
+def _require_kernels(bench: Bench) -> None:
     if bench.device != "cuda":
-        raise NotRun("there is no GPU to launch on")
-    library = launches.counter(bench.folder)
+        raise NotRun("there is no GPU whose kernels could be counted")
+
+
+def _kernels(bench: Bench) -> Outcome:
+    """Of a narrow model with the shape's layers: how many there are does not depend on widths."""
+    shape = shape_of(bench)
+    _require_kernels(bench)
     layers = shape.config["num_hidden_layers"]
     sizes = {"num_hidden_layers": layers, "tie_word_embeddings": True}
     folder = bench.folder / "models" / f"narrow-{layers}"
@@ -175,24 +177,18 @@ def _launches(bench: Bench) -> Outcome:
         small_models.STATISTICS_TOKENS, "--sequence-length", 64, "--out", statistics, "--device", bench.device,
         "--quiet")
 
-    def count(steps: int) -> dict[str, tuple[int, float]]:
-        written = bench.new_folder(f"launches-{steps}")
-        bench.program(
+    def count(steps: int) -> int:
+        said = bench.program.json(
             "edit", folder, "--edits", "edits.jsonl", "--limit", 4, "--batch", 4, "--run", bench.new_folder("counted"),
             "--hparams", "hparams.yaml", "--stats", statistics, "--method", "memit", "--set", "group=4", "--set",
             f"v_num_grad_steps={steps}", "--device", bench.device, "--checkpoint-every", 0, "--quiet",
-            environment={"LD_PRELOAD": str(library), "ANCHORAGE_LAUNCHES": str(written)})
-        return launches.counts(written)
+            "--count-kernels")
+        return said["rank_seconds"][0]["gpu_kernels"]["count"]
 
-    few, many = count(5), count(25)
-    if "launches" not in many:
-        raise NotRun("the program's calls of the CUDA run-time library do not pass the one that counts them")
-    found = launches.per_step(few, many, 20)
-    text = ", ".join(f"{value:.0f} {name}" for name, value in found.items())
-    seconds = many["launches"][1] / max(1, many["launches"][0])
+    per_step = (count(25) - count(5)) / 20
     return Outcome(
-        True, f"of {layers} layers: {text}, without cuBLAS's own; {1e6 * seconds:.1f} us a launch on the host",
-        {"layers": layers, "per_step": found, "seconds_per_launch": seconds})
+        True, f"of {layers} layers: {per_step:.0f} kernels, copies and fills a step",
+        {"layers": layers, "per_step": per_step})
 
 
 def _model(bench: Bench, shape: Shape) -> Path:
@@ -245,6 +241,31 @@ def _prepare(bench: Bench) -> Outcome:
         {"shape": shape.name, "model_seconds": made - begin, "statistics_seconds": collected - made})
 
 
+def _idle(bench: Bench) -> Outcome:
+    """One group by torch's profiler, kernel by kernel."""
+    shape = shape_of(bench)
+    _require_kernels(bench)
+    group = shape.groups[min(1, len(shape.groups) - 1)]
+    statistics = bench.once("speed statistics", lambda: _statistics(bench, shape))
+    facts = bench.folder / f"{shape.name}-edits.jsonl"
+    facts.write_text(json_lines(LANGUAGE.edits(shape.batch)))
+    run = bench.new_folder("idle")
+    said = bench.program.json(
+        "edit", _model(bench, shape), "--edits", facts, "--limit", group, "--batch", group, "--run", run, "--hparams",
+        HPARAMS / shape.hparams, "--stats", statistics, "--method", "b-eac", *_settings(shape, group), "--device",
+        bench.device, "--dtype", _dtype(bench), "--checkpoint-every", 0, "--quiet", "--count-kernels",
+        expected=(DONE, SOME_SET_ASIDE), longest=WHOLE_RUN)
+    shutil.rmtree(run, ignore_errors=True)
+    rank = said["rank_seconds"][0]
+    kernels, seconds = rank["gpu_kernels"], rank["gpu_seconds"]
+    text = ", ".join(f"{name} {value:.2f} s" for name, value in sorted(seconds.items(), key=lambda one: -one[1])[:4])
+    return Outcome(
+        True,
+        f"{shape.name}: no kernel in {kernels['idle_share']:.3f} of the time of a batch of {group},"
+        f" {kernels['count']} kernels; {text}",
+        {"shape": shape.name, "group": group, "gpu_kernels": kernels, "gpu_seconds": seconds})
+
+
 def _shown(value: float | None, form: str, unit: str = "") -> str:
     return "not measured" if value is None else f"{value:{form}}{unit}"
 
@@ -289,7 +310,7 @@ def _group(which: int) -> Check:
             committed == shape.batch,
             f"{shape.name}: group {group}, {committed} edits, {figures['edits_per_second']:.3g} edits/s,"
             f" {figures['tflops']:.3g} Tflop/s, peak {_shown(peak, '.1f', ' GB')} (plan"
-            f" {figures['planned_bytes'] / 1e9:.1f} GB), idle {_shown(idle, '.0f', ' %')}",
+            f" {figures['planned_bytes'] / 1e9:.1f} GB), idle {_shown(idle, '.0f', ' %')} by nvidia-smi",
             figures,
         )
 
@@ -304,9 +325,11 @@ def _group(which: int) -> Check:
 def checks(is_small: bool) -> Iterator[Check]:
     products = "a block's matrix products alone at the rows of a step, in bf16 (on a CPU fp32)"
     yield Check("speed.products", products, MEASURED, WHY_MEASURED, 2, _products)
-    calls = "calls of the CUDA run-time library per step of the optimizer"
-    yield Check("speed.launches", calls, MEASURED, "a count is no error", 3, _launches)
+    yield Check("speed.kernels", "kernels per step of the optimizer", MEASURED, "a count is no error", 3, _kernels)
     yield Check(
         "speed.model", "a model of the shape with random weights, and its statistics", MEASURED, WHY_MEASURED, 1,
         _prepare, lambda bench: 3 * shape_of(bench).seconds_to_read())
+    yield Check(
+        "speed.idle", "the share of a batch in which the GPU has no kernel", MEASURED, WHY_MEASURED, 1, _idle,
+        lambda bench: 3 * shape_of(bench).seconds_to_read())
     yield from (_group(which) for which in range(4))

@@ -116,7 +116,7 @@ def times_are_measured_on_a_shape_that_fits(folder: Path) -> None:
     assert figures["edits"] == 4 and figures["edits_per_second"] > 0 and figures["tflops"] > 0, figures
     assert figures["planned_bytes"] > 0 and figures["planned_seconds"] > 0, figures
     assert all(tflops > 0 for tflops in rows["speed.products"]["figures"]["tflops"].values()), rows
-    assert rows["speed.launches"]["found"] == "there is no GPU to launch on", rows
+    assert rows["speed.kernels"]["found"] == "there is no GPU whose kernels could be counted", rows
 
 
 def mistakes_are_told(folder: Path) -> None:
