@@ -20,7 +20,7 @@ struct Workload {
   std::int64_t batch = 32;              // edits
   std::int64_t evaluations = 20;        // of an edit's loss and gradient; early stops are not counted
   std::int64_t locate_evaluations = 0;  // of these, before the anchors of the whole batch are selected
-  // Of how many groups a replica keeps what is cached from one optimization to the next, and to the keys.
+  // Of how many groups per replica is kept what is cached from one optimization to the next, and to the keys.
   std::int64_t kept_groups = 0;
   bool joint = true;        // layers write their own values at once (B-EAC), or one value in turn (MEMIT)
   bool null_space = false;  // updates are projected (AlphaEdit)

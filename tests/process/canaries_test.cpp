@@ -17,7 +17,7 @@ class CanariesOfARun : public testing::Test {
   const SmallRun runs{4};
 };
 
-// Two edits a batch; what the first is about must be answered as before.
+// Two edits per batch; what the first is about must be answered as before.
 TEST_F(CanariesOfARun, TheEditThatBreaksOneIsSetAsideAloneOnAnyNumberOfRanks) {
   runs.folder.write("canaries.jsonl", R"({"id": "first", "prompt": "The CEO of Acorp 0 is"})");
   for (const int ranks : {0, 2}) {

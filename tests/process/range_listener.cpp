@@ -1,5 +1,5 @@
-// For activities_test: stands where NVIDIA's profilers do, behind NVTX (NVTX_INJECTION64_PATH), and writes a line a
-// range into the file that RANGES_FILE names: its depth and its name.
+// For activities_test: stands where NVIDIA's profilers do (NVTX_INJECTION64_PATH), and writes a line for each range
+// into the file that RANGES_FILE names: its depth and its name.
 #include <nvtx3/nvToolsExt.h>
 
 #include <cstdio>

@@ -57,7 +57,7 @@ TEST_P(BatchEditorOfMethod, GivesTheSameBitsOnOneToFourRanksInAnyShape) {
   }
 }
 
-// Two groups a batch, and on two replicas one each.
+// Two groups per batch, and on two replicas one each.
 TEST_F(BatchEditorTest, GivesTheSameBitsHoweverManyGroupsCachesAreKept) {
   const EditorOutcome none = edit("b-eac", {1, 1});
   for (const sharding::Topology& shape : {sharding::Topology{1, 1}, {2, 1}, {4, 1}, {2, 2}}) {
