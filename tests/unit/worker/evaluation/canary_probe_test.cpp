@@ -36,7 +36,8 @@ TEST_F(Canaries, WithoutAnAnswerHoldAsLongAsTheModelSaysWhatItSaidUnedited) {
   ASSERT_EQ(before.size(), 1U);
   EXPECT_TRUE(before[0].holds);
   EXPECT_EQ(before[0].said, said("The CEO of Boeing is", 12));
-  model.block(2).down.weight.add_(0.5 * torch::randn_like(model.block(2).down.weight));
+  torch::manual_seed(1);
+  model.block(3).down.weight.add_(20 * torch::randn_like(model.block(3).down.weight));
   const auto after = probe.ask();
   EXPECT_FALSE(after[0].holds);
   const auto looks = probe.looks(before, after);
