@@ -11,6 +11,7 @@
 #include "io/edits/reader.hpp"
 #include "io/error.hpp"
 #include "io/files/atomic_file.hpp"
+#include "io/log.hpp"
 #include "launch/program/command_line.hpp"
 
 namespace anchorage::launch {
