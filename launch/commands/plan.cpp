@@ -54,15 +54,16 @@ io::ModelConfig read_config(const std::filesystem::path& model) {
 // Measures blocks in passes of the size of a step, of smaller ones and, as long as these are quick, of larger ones:
 // groups of other sizes are planned too, and passes of other lengths are part of a batch.
 void measure(coordinator::PlanRequest& request, const Session& session) {
-  constexpr double quick = 2;  // seconds of a block, forward and backward
+  constexpr double quick = 0.5;  // seconds of what is measured, forward and backward
   const io::ModelConfig& model = request.workload.model;
   const std::int64_t steps = coordinator::group_tokens(request.workload, request.machine).steps;
   std::set<std::int64_t> sizes{steps};
   for (std::int64_t tokens = 16; tokens <= 4096; tokens *= 4) sizes.insert(tokens);
   auto& measured = request.machine.flops_by_tokens;
+  const double entries = std::max(static_cast<double>(coordinator::layer_parameters(model)),
+                                  static_cast<double>(worker::measured_bytes / request.workload.weight_bytes));
   for (const std::int64_t tokens : sizes) {
-    const double flops = 4.0 * static_cast<double>(tokens * coordinator::layer_parameters(model));
-    if (tokens > steps && flops / measured.rbegin()->second > quick) break;
+    if (tokens > steps && 4 * static_cast<double>(tokens) * entries / measured.rbegin()->second > quick) break;
     measured[tokens] = worker::measured_block_flops(model, tokens, loaded_dtype(model, session.dtype()));
   }
   request.machine.double_flops = worker::measured_double_flops(model, request.workload.batch);

@@ -87,7 +87,7 @@ double measured_block_flops(const io::ModelConfig& config, std::int64_t tokens, 
     model.blocks.push_back(random.block());
   } while (std::ssize(model.blocks) * static_cast<std::int64_t>(io::size_of(dtype)) *
                model.blocks.front().matrix_entries() <
-           100'000'000);
+           measured_bytes);
   model.config.layers = std::ssize(model.blocks);
   model.config.windows.clear();
 
