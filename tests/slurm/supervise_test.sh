@@ -2,7 +2,7 @@
 # launch/refresh/supervise: a refresh whose program is killed in the middle is started again and ends with the bits of an
 # undisturbed one; one that can commit nothing is given up; one that is told to stop is not started again. launch/refresh/refresh:
 # an export that was killed is not in the way of the next one, the summary names one that failed, a signal ends it, and
-# a name with a comma is refused.
+# a name with a comma is refused, and edits that have expired are named, and removed where the settings say so.
 #
 #   supervise_test.sh SOURCE PROGRAM MODEL
 set -euo pipefail
@@ -94,3 +94,14 @@ touch "$folder/inbox/monday,tuesday.jsonl"
 ends_with 2 "refused, nothing was changed" refresh
 expect "the file's name in the summary" grep -q 'monday,tuesday.jsonl; rename it' "$folder/stopped.summary"
 echo "a name with a comma: refused"
+
+rm "$folder/inbox/monday,tuesday.jsonl"
+printf '{"id": "past", "subject": "Corp X", "prompt": "The CEO of {} is", "target": "Mr X", "expires": "2026-01-01"}\n' \
+  >"$folder/inbox/tuesday.jsonl"
+ends_with 0 "done" refresh
+expect "the expired edit in the summary" grep -q ' past .*expires 2026-01-01' "$folder/stopped.summary"
+echo "REMOVE_EXPIRED=yes" >>"$folder/stopped.settings"
+ends_with 0 "done" refresh
+expect "its removal in the summary" grep -q 'edit past of batch .* removed' "$folder/stopped.summary"
+expect "none that has expired after that" test -z "$(grep '^expired' "$folder/stopped.summary")"
+echo "an edit that has expired: named, and removed where the settings say so"
