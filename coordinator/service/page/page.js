@@ -101,9 +101,9 @@ function lineChart(id, chart, width) {
     }
     svg.append(group);
   });
-  for (const { value, name } of limits) {
+  for (const { value } of limits) {
     const at = placeY(value);
-    svg.append(line(left, at, right, at, "limit"), text(right - 2, at < top + 16 ? at + 14 : at - 5, "limit-text", name));
+    svg.append(line(left, at, right, at, "limit"), text(right - 2, at < top + 16 ? at + 14 : at - 5, "limit-text", `guard: ${value}`));
   }
   return svg;
 }
