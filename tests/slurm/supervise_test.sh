@@ -2,7 +2,9 @@
 # launch/refresh/supervise: a refresh whose program is killed in the middle is started again and ends with the bits of an
 # undisturbed one; one that can commit nothing is given up; one that is told to stop is not started again. launch/refresh/refresh:
 # an export that was killed is not in the way of the next one, the summary names one that failed, a signal ends it, and
-# a name with a comma is refused, and edits that have expired are named, and removed where the settings say so.
+# a name with a comma is refused, and edits that have expired are named, and removed where the settings say so. A
+# summary names failures before successes, and the figures for monitoring are there, whole, however a refresh ends.
+# launch/refresh/serve: how it starts the program, and that supervise starts it again.
 #
 #   supervise_test.sh SOURCE PROGRAM MODEL
 set -euo pipefail
@@ -105,3 +107,150 @@ ends_with 0 "done" refresh
 expect "its removal in the summary" grep -q 'edit past of batch .* removed' "$folder/stopped.summary"
 expect "none that has expired after that" test -z "$(grep '^expired' "$folder/stopped.summary")"
 echo "an edit that has expired: named, and removed where the settings say so"
+
+# Instead of the program: a night in which batches are reverted and edits set aside, or that ends with EXIT, as a file says.
+cat >"$folder/failing_night" <<'SCRIPT'
+#!/usr/bin/env bash
+case $1 in
+  edit)
+    until [[ $1 == --run ]]; do shift; done
+    mkdir -p "$2" && touch "$2/run.yaml"
+    echo '{"batch":1,"utc":"","edits":{"committed":31,"set_aside":1}}' >>"$2/metrics.jsonl"
+    echo "warning: a batch of 32 edits is reverted: canary 'ceo' broke: to 'A' the model says ' B', expected ' C'" >&2
+    status=$(cat "$2/../night-status")
+    ((status == 3)) || { echo "error: rank 1: expected room, found none" >&2 && exit "$status"; }
+    echo "night: 31 edits committed in 1 batches, 2 set aside, 1.0 s"
+    echo "  set aside: b2: canary 'ceo' broke: to 'A' the model says ' B', expected ' C'"
+    echo "  set aside: b7: field 'target' is empty"
+    exit 3
+    ;;
+  export) mkdir "$4" ;;
+esac
+SCRIPT
+chmod +x "$folder/failing_night"
+write_settings night
+cat >>"$folder/night.settings" <<SETTINGS
+PROGRAM=$folder/failing_night
+LAUNCHER=
+METRICS_FILE=$folder/night.prom
+SETTINGS
+night() { # STATUS
+  local status=0
+  echo "$1" >"$folder/night-status"
+  "$source_dir/launch/refresh/refresh" "$folder/night.settings" >"$folder/night.out" 2>&1 || status=$?
+  expect "exit code $1, found $status" test "$status" == "$1"
+}
+figure() { sed -n "s/^anchorage_refresh_$1{run=\".*\"} //p" "$folder/night.prom"; }
+shows() { # NAME VALUE
+  expect "$2 as $1 of a night, found '$(figure "$1")'" test "$(figure "$1")" == "$2"
+}
+
+night 3
+expect "what the program said in the log too" grep -q '^warning: a batch of 32' "$folder/night.out"
+sed -n '/^failed canaries:/,/^model:/p' "$folder/night.summary" >"$folder/night.found"
+cat >"$folder/night.expected" <<EXPECTED
+failed canaries:
+  ceo: to 'A' the model says ' B', expected ' C'
+
+set aside:
+  b2: canary 'ceo' broke: to 'A' the model says ' B', expected ' C'
+  b7: field 'target' is empty
+
+reverted batches:
+  32 edits: canary 'ceo' broke: to 'A' the model says ' B', expected ' C'
+
+night: 31 edits committed in 1 batches, 2 set aside, 1.0 s
+
+model: $folder/night-model
+EXPECTED
+expect "failures before successes" diff "$folder/night.expected" "$folder/night.found" >&2
+shows exit_status 3
+shows edits_committed 31
+shows edits_set_aside 2
+shows batches_reverted 1
+shows failed_canaries 1
+success=$(figure last_success_timestamp_seconds)
+expect "the time of the success" test "$success" -gt 1700000000
+night 1
+expect "the error in the summary" grep -q '^  rank 1: expected room, found none' "$folder/night.summary"
+shows exit_status 1
+shows edits_committed 31
+shows last_success_timestamp_seconds "$success"
+expect "no other file beside the figures" test -z "$(find "$folder" -maxdepth 1 -name '.night.prom*')"
+echo "PROGRAM=$folder/none" >>"$folder/night.settings"
+night 2
+shows exit_status 2
+shows edits_committed 0
+echo "failures: first in the summary, and in the figures"
+
+# Instead of a Pushgateway: a listener for one request.
+cat >"$folder/gateway.py" <<'SCRIPT'
+import http.server
+import sys
+
+class Gateway(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+    def do_POST(self):
+        with open(sys.argv[2], "wb") as file:
+            file.write(self.path.encode() + b"\n" + self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(200)
+        self.end_headers()
+
+server = http.server.HTTPServer(("127.0.0.1", 0), Gateway)
+with open(sys.argv[1], "w") as file:
+    print(server.server_port, file=file)
+server.timeout = 60
+server.handle_request()
+SCRIPT
+cat >>"$folder/night.settings" <<SETTINGS
+PROGRAM=$folder/failing_night
+METRICS_FILE=$folder/no-such-folder/night.prom
+METRICS_PUSH=http://127.0.0.1:\$(cat "$folder/port")/metrics/job/anchorage
+SETTINGS
+if command -v curl >/dev/null; then
+  python3 "$folder/gateway.py" "$folder/port" "$folder/pushed" &
+  gateway=$!
+  wait_until 20 "a listener" test -s "$folder/port"
+  night 3
+  wait "$gateway"
+  expect "the figures to be pushed" grep -q '^anchorage_refresh_edits_committed{run=".*"} 31$' "$folder/pushed"
+  expect "the job's path" grep -qx '/metrics/job/anchorage' "$folder/pushed"
+else
+  echo "not tested, for curl is not installed: figures that are pushed"
+  echo 1 >"$folder/port"
+fi
+night 3 # the gateway is gone
+expect "two warnings" test "$(grep -c '^warning: expected .*METRICS_' "$folder/night.out")" == 2
+echo "figures that cannot be written or pushed: warnings"
+
+# Instead of the program: a service that says how it was started, fails at first, and ends when it is told to.
+cat >"$folder/failing_service" <<SCRIPT
+#!/usr/bin/env bash
+echo "\$*" >>"$folder/service.starts"
+((\$(wc -l <"$folder/service.starts") > 2)) || exit 1
+trap 'exit 75' USR1
+touch "$folder/serving"
+while true; do sleep 0.1; done
+SCRIPT
+chmod +x "$folder/failing_service"
+write_settings service
+cat >>"$folder/service.settings" <<SETTINGS
+PROGRAM=$folder/failing_service
+LAUNCHER=
+LISTEN=127.0.0.1:8470
+TOKEN_FILE=$folder/tokens
+SETTINGS
+"$source_dir/launch/refresh/supervise" "$folder/service.settings" 10 serve 2>"$folder/service.out" &
+supervisor=$!
+wait_until 60 "the service" test -e "$folder/serving"
+kill -TERM "$supervisor"
+status=0
+wait "$supervisor" || status=$?
+expect "exit code 75, found $status" test "$status" == 75
+started="serve $model --run $folder/service --hparams $folder/hparams.yaml --stats $folder/statistics.h5 --method b-eac"
+started+=" --batch 1 --listen 127.0.0.1:8470 --token-file $folder/tokens --threads 1"
+expect "the same command three times" test "$(sort -u "$folder/service.starts")" == "$started"
+expect "three starts" test "$(wc -l <"$folder/service.starts")" == 3
+echo "a service: started again when it fails, and told to stop"

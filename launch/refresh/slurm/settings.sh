@@ -33,3 +33,13 @@ EXPORT_OPTIONS=""
 
 # Who is mailed; empty: nobody. Needs a `mail` command on the node.
 MAIL=""
+
+# Figures of each refresh for monitoring (docs/operations.md, Metrics); empty: none. A file that node-exporter's textfile
+# collector reads, such as /var/lib/node_exporter/textfile/anchorage.prom, one for each run; and a Pushgateway, such as
+# http://pushgateway:9091/metrics/job/anchorage, which needs curl on the node.
+METRICS_FILE=""
+METRICS_PUSH=""
+
+# For launch/refresh/serve alone: the address of the service, and the file of its tokens (docs/service.md).
+LISTEN=127.0.0.1:8470
+TOKEN_FILE=$HOME/refresh/tokens
