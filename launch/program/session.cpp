@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <torch/utils.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
