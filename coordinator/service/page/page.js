@@ -39,7 +39,8 @@ function putRows(id, rows) {
   const table = byId(id).closest("table"), heads = [...table.tHead.rows[0].cells];
   if (table.classList.contains("stack")) {
     const roles = { TABLE: "table", THEAD: "rowgroup", TBODY: "rowgroup", TR: "row", TD: "cell" };
-    for (const node of [table, ...table.querySelectorAll("thead, tbody, thead tr, thead th"), ...rows, ...rows.flatMap((row) => [...row.cells])]) {
+    const above = [table, ...table.querySelectorAll("thead, tbody, thead tr, thead th")];
+    for (const node of [...above, ...rows, ...rows.flatMap((row) => [...row.cells])]) {
       node.setAttribute("role", roles[node.tagName] ?? (node.scope === "col" ? "columnheader" : "rowheader"));
       if (rows.includes(node.parentElement)) node.dataset.name = heads[node.cellIndex].textContent;
     }
@@ -93,6 +94,9 @@ function picture(id, title, description, width, height, style, ...content) {
 }
 
 const text = (x, y, style, content) => draw("text", { x: x.toFixed(1), y: y.toFixed(1), class: style }, content);
+const mark = (i, x, y, tip) =>
+  draw("path", { class: "mark", d: MARKS[i % MARKS.length], transform: `translate(${x.toFixed(1)} ${y.toFixed(1)})` },
+    draw("title", {}, tip));
 const line = (x1, y1, x2, y2, style) => draw("line", { x1, y1, x2, y2, class: style });
 
 // `series` are {name, points: [[batch, value]]}, `limits` {value, name} and, of one that moves with the run, its points.
@@ -103,7 +107,8 @@ function lineChart(id, chart, width) {
   const xs = lines.flat().map((point) => point[0]), ys = lines.flat().map((point) => point[1]);
   const lowest = Math.min(...ys), highest = Math.max(...ys), reach = 4 * Math.max(highest - lowest, Math.abs(highest) / 2);
   const [first, last] = [Math.min(...xs), Math.max(...xs)];
-  const limits = chart.limits.map((one) => ({ value: one.value, points: one.points ? thinned(one.points) : [[first, one.value], [last, one.value]] }))
+  const limits = chart.limits
+    .map(({ value, points }) => ({ value, points: points?.length ? thinned(points) : [[first, value], [last, value]] }))
     .filter(({ points }) => points.every(([, value]) => value >= lowest - reach && value <= highest + reach));
   const bounds = [lowest, highest, ...limits.flatMap(({ points }) => points.map((point) => point[1])), ...(chart.range ?? [])];
   const y = ticksOver(Math.min(...bounds), Math.max(...bounds));
@@ -111,16 +116,22 @@ function lineChart(id, chart, width) {
   const x = ticksOver(first, last, true);
   const placeX = (value) => (last > first ? left + ((value - first) / (last - first)) * (right - left - 8) + 4 : (left + right) / 2);
   const placeY = (value) => bottom - ((value - low) / (high - low)) * (bottom - top);
-  const path = (points) => points.map(([at, value], i) => `${i ? "L" : "M"}${placeX(at).toFixed(1)} ${placeY(value).toFixed(1)}`).join("");
+  const path = (points) =>
+    points.map(([at, value], i) => `${i ? "L" : "M"}${placeX(at).toFixed(1)} ${placeY(value).toFixed(1)}`).join("");
   const svg = picture(id, `${chart.title} by batch`, described(chart), width, height, "chart");
-  for (const tick of y.ticks) svg.append(line(left, placeY(tick), right, placeY(tick), "grid"), text(left - 6, placeY(tick) + 4, "y", y.text(tick)));
+  for (const tick of y.ticks) {
+    const at = placeY(tick);
+    svg.append(line(left, at, right, at, "grid"), text(left - 6, at + 4, "y", y.text(tick)));
+  }
   svg.append(line(left, bottom, right, bottom, "axis"), text((left + right) / 2, height - 6, "x label", "batch"));
-  for (const tick of x.ticks) svg.append(line(placeX(tick), bottom, placeX(tick), bottom + 4, "axis"), text(placeX(tick), bottom + 16, "x", x.text(tick)));
+  for (const tick of x.ticks) {
+    const at = placeX(tick);
+    svg.append(line(at, bottom, at, bottom + 4, "axis"), text(at, bottom + 16, "x", x.text(tick)));
+  }
   lines.forEach((points, i) => {
     const group = draw("g", { class: `c${i % 8}` }, draw("path", { class: "line", d: path(points) }));
     for (const [at, value] of points.length <= 60 ? points : []) {
-      group.append(draw("path", { class: "mark", d: MARKS[i % MARKS.length], transform: `translate(${placeX(at).toFixed(1)} ${placeY(value).toFixed(1)})` },
-        draw("title", {}, `batch ${at}, ${chart.series[i].name}: ${number(value, chart.decimals)}`)));
+      group.append(mark(i, placeX(at), placeY(value), `batch ${at}, ${chart.series[i].name}: ${number(value, chart.decimals)}`));
     }
     svg.append(group);
   });
@@ -141,7 +152,8 @@ function described(chart) {
 // A figure stays in the page, so that an open table stays open; what is in it is drawn anew.
 function figure(parent, id, heading, meaning, content, table) {
   const existing = byId(`figure-${id}`);
-  const node = existing ?? make("figure", { id: `figure-${id}` }, make("figcaption", {}, make("b", {}, heading), make("span", {})), make("div", { class: "drawn" }));
+  const node = existing ?? make("figure", { id: `figure-${id}` },
+    make("figcaption", {}, make("b", {}, heading), make("span", {})), make("div", { class: "drawn" }));
   if (!existing) parent.append(node);
   put(node.querySelector("figcaption span"), meaning);
   put(node.querySelector(".drawn"), ...content);
@@ -166,14 +178,17 @@ function tableOf(caption, heads, rows) {
 }
 
 const swatch = (i) => draw("svg", { class: `swatch c${i % 8}`, viewBox: "0 0 26 12", "aria-hidden": "true" },
-  draw("path", { class: "line", d: "M0 6L26 6" }), draw("path", { class: "mark", d: MARKS[i % MARKS.length], transform: "translate(13 6)" }));
+  draw("path", { class: "line", d: "M0 6L26 6" }), mark(i, 13, 6, ""));
 
 function lineFigure(id, chart) {
   const parent = byId("charts");
   chart = { limits: [], decimals: 3, ...chart };
   chart.series = chart.series.filter((one) => one.points.length);
   const said = chart.limits.map(({ name }) => ` ${name}.`).join("");
-  if (!chart.series.length) return figure(parent, id, chart.title, chart.meaning + said, [make("p", { class: "none" }, chart.empty ?? "Nothing was measured yet.")], null);
+  if (!chart.series.length) {
+    const nothing = make("p", { class: "none" }, chart.empty ?? "Nothing was measured yet.");
+    return figure(parent, id, chart.title, chart.meaning + said, [nothing], null);
+  }
   const width = Math.max(230, Math.min(560, (byId(`figure-${id}`)?.clientWidth || parent.clientWidth || 360) - 30));
   const legend = chart.series.length > 1
     ? [make("div", { class: "legend" }, ...chart.series.map((one, i) => make("span", {}, swatch(i), one.name)))] : [];
@@ -189,24 +204,30 @@ function lineFigure(id, chart) {
 
 // The guard's measure: the share of written edits whose target became more probable.
 function improved(batch) {
-  const written = (batch.edits ?? []).filter((edit) => edit.state === "committed" && isNumber(edit.nll_before) && isNumber(edit.nll_after));
+  const written = (batch.edits ?? []).filter((edit) =>
+    edit.state === "committed" && isNumber(edit.nll_before) && isNumber(edit.nll_after));
   return mean(written.map((edit) => (edit.nll_after < edit.nll_before ? 1 : 0)));
 }
 
+const take = (batch) => seen.batches.set(batch.batch, { ...batch, improved: improved(batch) });
+
 function showCharts(run, batches) {
   const guard = run.guard?.on ? run.guard : {};
-  const series = (name, value) => ({ name, points: batches.map((batch) => [batch.batch, value(batch)]).filter((point) => isNumber(point[1])) });
+  const series = (name, value) =>
+    ({ name, points: batches.map((batch) => [batch.batch, value(batch)]).filter((point) => isNumber(point[1])) });
   const limit = (value, words, points) => (isNumber(value) ? [{ value, name: `Guard: ${words} ${value}`, points }] : []);
-  lineFigure("success", { title: "Success", meaning: "Shares of a batch's edits: target more probable than before, and answer matched exactly.",
+  lineFigure("success", { title: "Success",
+    meaning: "Shares of a batch's edits: target more probable than before, and answer matched exactly.",
     range: [0, 1], limits: limit(guard.success, "more probable, at least"),
-    series: [series("more probable", improved), series("matched", (batch) => batch.match_after)] });
+    series: [series("more probable", (batch) => batch.improved), series("matched", (batch) => batch.match_after)] });
   lineFigure("targets", { title: "Targets", meaning: "What the new answers cost before and after their batch, nats per token.",
     series: [series("after", (batch) => batch.nll_after), series("before", (batch) => batch.nll_before)] });
   lineFigure("loss", { title: "Held-out loss", meaning: "How much a batch raised the loss on the guard's text, nats per token.",
     decimals: 4, limits: limit(guard.loss_rise, "rise, at most"), empty: "No batch says its held-out loss.",
-    series: [series("rise", (batch) => (isNumber(batch.loss_after) && isNumber(batch.loss_before) ? batch.loss_after - batch.loss_before : null))] });
+    series: [series("rise", ({ loss_before: before, loss_after: after }) => (isNumber(before) && isNumber(after) ? after - before : null))] });
   // One batch may change a weight by so much, so that its drift is at most the one before and that.
-  const drifts = batches.filter((batch) => batch.layers?.length).map((batch) => [batch.batch, Math.max(...batch.layers.map((one) => one.drift))]);
+  const drifts = batches.filter((batch) => batch.layers?.length)
+    .map((batch) => [batch.batch, Math.max(...batch.layers.map((one) => one.drift))]);
   const allowed = drifts.slice(1).map(([batch], i) => [batch, drifts[i][1] + guard.drift]);
   const layers = [...new Set(batches.flatMap((batch) => (batch.layers ?? []).map(({ layer }) => layer)))].sort((a, b) => a - b);
   lineFigure("drift", { title: "Drift by layer", meaning: "How far the weights are from the base, as a share of their norm.",
@@ -227,7 +248,8 @@ function fact(edit) {
 
 const cell = (content, style) => make("td", style ? { class: style } : {}, ...[content].flat());
 const idCell = (id) => make("th", { scope: "row", class: "id" }, String(id));
-const terms = (pairs) => pairs.map(([term, value, bad]) => make("div", bad ? { class: "bad" } : {}, make("dt", {}, term), make("dd", {}, value)));
+const terms = (pairs) => pairs.map(([term, value, bad]) =>
+  make("div", bad ? { class: "bad" } : {}, make("dt", {}, term), make("dd", {}, value)));
 
 function show(section, shown) {
   byId(section).hidden = !shown;
@@ -249,16 +271,21 @@ function showFailures(run, batches) {
   const isCanary = (edit) => /^canary /i.test(edit.reason ?? "");
   const all = setAsideEdits(batches), failed = [...all.filter(isCanary), ...all.filter((edit) => !isCanary(edit))];
   const canaries = brokenCanaries(), total = Math.max(run.edits?.set_aside ?? 0, failed.length);
-  const failure = run.failure ? (typeof run.failure === "string" ? run.failure : run.failure.detail ?? JSON.stringify(run.failure)) : "";
+  const failure = typeof run.failure === "object" && run.failure ? run.failure.detail ?? JSON.stringify(run.failure)
+    : run.failure ?? "";
   show("failures", Boolean(failure || failed.length || canaries.length || seen.undone.length));
   byId("failure").hidden = !failure;
   byId("failure").textContent = failure && `The run has failed: ${failure}`;
+  const quoted = (words) => `\u201c${words ?? ""}\u201d`;
   put(byId("undone"),
-    ...canaries.map((look) => make("li", {}, `Canary ${look.id}: to \u201c${look.prompt}\u201d the model says \u201c${look.said_after ?? ""}\u201d, expected \u201c${look.expected ?? ""}\u201d`)),
-    ...seen.undone.map((one) => make("li", {}, `${one.at ? `${moment(one.at)}: ` : ""}a batch of ${counted(one.edits, "edit")} was undone and is tried again in parts: ${one.reason}`)));
+    ...canaries.map((look) => make("li", {},
+      `Canary ${look.id}: to ${quoted(look.prompt)} the model says ${quoted(look.said_after)}, expected ${quoted(look.expected)}`)),
+    ...seen.undone.map((one) => make("li", {}, `${one.at ? `${moment(one.at)}: ` : ""}a batch of ` +
+      `${counted(one.edits, "edit")} was undone and is tried again in parts: ${one.reason}`)));
   byId("failed-edits").closest(".scroll").hidden = !failed.length;
   const broke = failed.filter(isCanary).length;
-  byId("failed-caption").textContent = `${counted(total, "edit")} set aside` + (total > failed.length ? `, the newest ${failed.length} shown` : "") +
+  byId("failed-caption").textContent = `${counted(total, "edit")} set aside` +
+    (total > failed.length ? `, the newest ${failed.length} shown` : "") +
     (broke ? `; ${broke} of them broke a canary` : "");
   putRows("failed-edits", failed.slice(0, 200).map((edit) =>
     make("tr", {}, idCell(edit.id), cell(fact(edit), "text"), cell(edit.reason ?? none, "text bad"), cell(number(edit.batch)))));
@@ -271,7 +298,8 @@ function showProposed() {
   putRows("proposed-edits", seen.proposed.map((edit) => {
     const button = make("button", { type: "button", "aria-label": `Approve edit ${edit.id}` }, "Approve");
     button.addEventListener("click", () => approve(edit.id, button));
-    return make("tr", {}, idCell(edit.id), cell(fact(edit), "text"), cell(edit.author || none, "text"), cell(edit.source || none, "text"), cell(button));
+    return make("tr", {}, idCell(edit.id), cell(fact(edit), "text"), cell(edit.author || none, "text"),
+      cell(edit.source || none, "text"), cell(button));
   }));
   if (hadFocus && !body.contains(document.activeElement)) (body.querySelector("button") ?? byId("main")).focus();
 }
@@ -299,11 +327,14 @@ function showProgress(run, batches) {
 function showBatches(run, batches) {
   const guard = run.guard;
   byId("guard-text").textContent = !guard ? "" : !guard.on ? "The guard is off: no batch is reverted."
-    : `The guard reverts a batch where less than a share of ${guard.success} of its edits became more probable, the held-out loss rises by more than ${guard.loss_rise} nats per token, or a layer changes by more than ${guard.drift} of its norm.`;
+    : `The guard reverts a batch where less than a share of ${guard.success} of its edits became more probable, ` +
+      `the held-out loss rises by more than ${guard.loss_rise} nats per token, ` +
+      `or a layer changes by more than ${guard.drift} of its norm.`;
   showCharts(run, batches);
   const shown = batches.slice(-100).reverse();
-  byId("batches-caption").textContent = batches.length > shown.length
-    ? `The last ${shown.length} of ${number(batches.length)} batches, newest first` : batches.length ? "All batches, newest first" : "No batch has been written yet";
+  byId("batches-caption").textContent = !batches.length ? "No batch has been written yet"
+    : batches.length === shown.length ? "All batches, newest first"
+    : `The last ${shown.length} of ${number(batches.length)} batches, newest first`;
   putRows("batch-rows", shown.map((batch) => {
     const aside = batch.set_aside?.length ?? 0, drifts = (batch.layers ?? []).map((one) => one.drift).filter(isNumber);
     return make("tr", {}, make("th", { scope: "row" }, String(batch.batch)), cell(moment(batch.utc)), cell(number(batch.committed)),
@@ -316,7 +347,8 @@ function showBatches(run, batches) {
 // Rows are layers and columns batches; the higher a layer's rolling score, the stronger its cell.
 function showAnchors(run) {
   const records = embedded?.anchors ?? run.anchors, method = run.method ?? "of this run";
-  byId("anchors-text").textContent = !records ? `The method ${method} selects no anchors.` : records.length ? "" : "No batch has anchors yet.";
+  byId("anchors-text").textContent = !records ? `The method ${method} selects no anchors.`
+    : records.length ? "" : "No batch has anchors yet.";
   byId("anchor-map").hidden = !records?.length;
   if (!records?.length) return;
   const layers = [...new Set(records.map((one) => one.layer))].sort((a, b) => a - b);
@@ -328,7 +360,9 @@ function showAnchors(run) {
   const most = Math.max(...records.map((one) => one.score ?? 0)) || 1;
   const wide = Math.min(56, Math.floor(room / columns.length));
   const width = left + wide * columns.length, height = high * layers.length + 40;
-  const svg = picture("anchor-picture", "Anchors by layer and batch", `Layers ${layers.join(", ")}, batches ${numbers[0]} to ${numbers.at(-1)}. All figures are in the table below.`, width, height, "chart map");
+  const svg = picture("anchor-picture", "Anchors by layer and batch",
+    `Layers ${layers.join(", ")}, batches ${numbers[0]} to ${numbers.at(-1)}. All figures are in the table below.`,
+    width, height, "chart map");
   svg.setAttribute("width", width);
   layers.forEach((layer, row) => {
     svg.append(text(left - 8, row * high + 17, "y", `layer ${layer}`));
@@ -344,24 +378,28 @@ function showAnchors(run) {
     });
   });
   const every = Math.ceil(34 / wide);
-  columns.forEach((group, i) => i % every === 0 && svg.append(text(left + i * wide + wide / 2, layers.length * high + 14, "x", String(group.at(-1)))));
+  columns.forEach((group, i) => {
+    if (i % every === 0) svg.append(text(left + i * wide + wide / 2, layers.length * high + 14, "x", String(group.at(-1))));
+  });
   svg.append(text((left + width) / 2, height - 8, "x label", "batch"));
   figure(byId("anchor-map"), "anchors", "Anchors by layer and batch",
     "The number is how many anchors a layer has; the higher its rolling score, the stronger the cell.", [svg], () =>
-      [["Batch", "Layer", "Anchors", "Rolling score"], [...records].reverse().map((one) => [String(one.batch), String(one.layer), number(one.anchors), number(one.score, 3)])]);
+      [["Batch", "Layer", "Anchors", "Rolling score"], [...records].reverse().map((one) =>
+        [String(one.batch), String(one.layer), number(one.anchors), number(one.score, 3)])]);
 }
 
 function showRanks(run) {
   const ranks = run.ranks ?? [], edited = (run.layers ?? []).map((one) => one.layer);
+  const kinds = (of, one) => counted(new Set(ranks.map(of)).size, one);
   byId("ranks-text").textContent = ranks.length
-    ? `${counted(ranks.length, "rank")}, ${counted(new Set(ranks.map((rank) => rank.stage)).size, "stage")}, ${counted(new Set(ranks.map((rank) => rank.replica)).size, "replica")}.`
+    ? `${counted(ranks.length, "rank")}, ${kinds((rank) => rank.stage, "stage")}, ${kinds((rank) => rank.replica, "replica")}.`
     : "The run does not say on which ranks it is.";
   byId("rank-rows").closest(".scroll").hidden = !ranks.length;
   putRows("rank-rows", ranks.map((rank) => {
     const [first, last] = rank.layers ?? [];
     const owned = rank.owns ?? edited.filter((layer) => layer >= first && layer <= last);
-    return make("tr", {}, make("th", { scope: "row" }, String(rank.rank)), cell(rank.host ?? none, "text"), cell(number(rank.stage)), cell(number(rank.replica)),
-      cell(isNumber(first) ? `${first}\u2013${last}` : none), cell(owned.join(", ") || none),
+    return make("tr", {}, make("th", { scope: "row" }, String(rank.rank)), cell(rank.host ?? none, "text"),
+      cell(number(rank.stage)), cell(number(rank.replica)), cell(isNumber(first) ? `${first}\u2013${last}` : none), cell(owned.join(", ") || none),
       cell(isNumber(rank.weight_bytes) ? number(rank.weight_bytes / 2 ** 30, 2) : none), cell(number(rank.wait_seconds, 1)));
   }));
 }
@@ -426,10 +464,14 @@ function connection(state, words) {
 async function request(path, body) {
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
   if (body) headers["Content-Type"] = "application/json";
-  const answer = await fetch(new URL(path, base), { method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body), cache: "no-store" });
+  const answer = await fetch(new URL(path, base),
+    { method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body), cache: "no-store" });
   const said = await answer.json().catch(() => ({}));
   if (answer.status === 401) askForToken();
-  if (!answer.ok) throw Object.assign(new Error(said.detail ?? said.title ?? `The service answers ${answer.status}.`), { status: answer.status });
+  if (!answer.ok) {
+    const words = said.detail ?? said.title ?? `the service answers ${answer.status}`;
+    throw Object.assign(new Error(words), { status: answer.status });
+  }
   return said;
 }
 
@@ -446,14 +488,15 @@ function askForToken() {
 async function loadBatches(after) {
   for (;;) {
     const { batches } = await request(`v1/batches?${after === null ? "" : `after=${after}&`}limit=100`);
-    for (const batch of batches) seen.batches.set(batch.batch, batch);
+    for (const batch of batches) take(batch);
     if (batches.length < 100) return;
     after = batches.at(-1).batch;
   }
 }
 
 async function loadLists() {
-  const [aside, proposed] = await Promise.allSettled(["set_aside", "proposed"].map((state) => request(`v1/edits?state=${state}&limit=100`)));
+  const [aside, proposed] = await Promise.allSettled(
+    ["set_aside", "proposed"].map((state) => request(`v1/edits?state=${state}&limit=100`)));
   if (aside.status === "fulfilled") seen.setAside = aside.value.edits ?? [];
   if (proposed.status === "fulfilled") seen.proposed = proposed.value.edits ?? [];
   renderSoon();
@@ -486,7 +529,7 @@ async function loadOrTryLater(anew) {
     return true;
   } catch (error) {
     if (error.status === 401) return false;
-    if (error.status) connection("lost", `${error.message} Trying again.`);
+    if (error.status) connection("lost", `Trying again: ${error.message}`);
     else lost();
     tryLater();
     return false;
@@ -516,8 +559,9 @@ function listen() {
     if (["set_aside", "proposed"].some((state) => before[state] !== run.edits?.[state])) loadLists();
   });
   on("batch", (batch) => {
-    seen.batches.set(batch.batch, batch);
-    byId("news").textContent = `Batch ${batch.batch}: ${number(batch.committed)} committed, ${number(batch.set_aside?.length ?? 0)} set aside.`;
+    take(batch);
+    const aside = number(batch.set_aside?.length ?? 0);
+    byId("news").textContent = `Batch ${batch.batch}: ${number(batch.committed)} committed, ${aside} set aside.`;
     if (batch.set_aside?.length) loadLists();
   });
   on("reverted", (one) => {
@@ -562,9 +606,10 @@ async function ask(event) {
   try {
     const { texts: [said] } = await request("v1/generate", { prompts: [prompt], max_new_tokens: 24 });
     const atHand = typeof said.base === "string";
+    const answer = (model, ...words) => make("div", {}, make("dt", {}, model), make("dd", ...words));
     byId("answers").prepend(make("article", { class: "answer" }, make("h3", {}, prompt), make("dl", {},
-      make("div", {}, make("dt", {}, "Edited"), make("dd", {}, said.edited)),
-      make("div", {}, make("dt", {}, "Base"), make("dd", atHand ? {} : { class: "absent" }, atHand ? said.base : "The base is not available here.")))));
+      answer("Edited", {}, said.edited),
+      atHand ? answer("Base", {}, said.base) : answer("Base", { class: "absent" }, "The base is not available here."))));
     while (byId("answers").children.length > 10) byId("answers").lastChild.remove();
     news.textContent = `Edited: ${said.edited}${atHand ? ` Base: ${said.base}` : ""}`;
     news.className = "unseen";
@@ -587,7 +632,7 @@ addEventListener("resize", () => {
 
 if (embedded) {
   seen.run = embedded.run;
-  for (const batch of embedded.batches ?? []) seen.batches.set(batch.batch, batch);
+  for (const batch of embedded.batches ?? []) take(batch);
   seen.canaries = embedded.canaries ?? null;
   connection("", "A run as it was when this page was made.");
   render();
