@@ -1,11 +1,11 @@
 """The interface of `anchorage serve` as OpenAPI: the document is valid, and the service answers as it says.
 
-    service_openapi_test.py OPENAPI [--base URL --token TOKEN [--stop]]
+    service_openapi_test.py OPENAPI [--base URL --token TOKEN [--read-token TOKEN] [--stop]]
 
 OPENAPI is a file or a URL. With --base, a service that may be changed by the test: every operation is requested, with
 and without its token, and each answer has a documented status, type and content; fields that are not documented are an
-error. TOKEN needs the role `approve`. --stop requests POST /v1/stop too, as the last. Statuses that are documented and
-were not seen are printed.
+error. TOKEN needs the role `approve`; with a token of the role `read` too, what that role may not do is refused. --stop
+requests POST /v1/stop too, as the last. Statuses that are documented and were not seen are printed.
 
 Exit code 77, with the reason, where openapi-spec-validator is not installed.
 """
@@ -270,10 +270,12 @@ def ask_the_model(service: Service) -> None:
     service.request("post", "/v1/score", 400, body={"requests": "none"})
 
 
-def refuse_strangers(service: Service) -> None:
+def refuse_strangers(service: Service, read_token: str | None) -> None:
     for (verb, path), operation in service.operations.items():
         if operation["x-role"] == "none":
             continue
+        if read_token and operation["x-role"] != "read":
+            service.request(verb, path, 403, token=read_token, id="none")
         for token in (None, "no-such-token"):
             service.request(verb, path, 401, token=token, id="none")
 
@@ -283,6 +285,7 @@ def main() -> None:
     arguments.add_argument("openapi")
     arguments.add_argument("--base")
     arguments.add_argument("--token")
+    arguments.add_argument("--read-token")
     arguments.add_argument("--stop", action="store_true")
     options = arguments.parse_args()
     try:
@@ -299,7 +302,7 @@ def main() -> None:
     require(bool(options.token), "expected --token TOKEN with --base")
     service = Service(document, options.base, options.token)
     read_everything(service)
-    refuse_strangers(service)
+    refuse_strangers(service, options.read_token)
     give_edits(service)
     ask_the_model(service)
     service.request("post", "/v1/checkpoint", 202)
