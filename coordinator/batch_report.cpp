@@ -37,6 +37,20 @@ bool is_committed(const io::EditRecord& edit) {
   return edit.state == io::EditState::committed;
 }
 
+// The mean is over the dimensions that have a rolling score.
+BatchReport::Anchors summary_of(const io::AnchorRecord& anchors) {
+  double sum = 0;
+  std::int64_t scored = 0;
+  for (const double score : anchors.rolling) {
+    if (score <= 0) continue;
+    sum += score;
+    ++scored;
+  }
+  return {.layer = anchors.layer,
+          .count = anchors.kept + anchors.entered,
+          .score = scored > 0 ? sum / static_cast<double>(scored) : io::not_measured};
+}
+
 }  // namespace
 
 io::BatchSegment base_segment(io::BaseRecord base, const Provenance& provenance) {
@@ -117,6 +131,83 @@ BatchReport report_of(const io::BatchSegment& segment, const Seconds& seconds) {
   for (const io::LayerRecord& layer : segment.layers) {
     report.drift[layer.layer] = layer.norms.drift();
   }
+  report.edits = segment.edits;
+  report.superseded = segment.removal.edits;
+  report.guard = segment.guard;
+  for (const io::AnchorRecord& anchors : segment.anchors) report.anchors.push_back(summary_of(anchors));
+  return report;
+}
+
+BatchReport report_of(const io::SegmentReader& segment, const Seconds& seconds) {
+  io::BatchSegment outline{.header = segment.header(), .edits = segment.edits(), .layers = {}, .anchors = {},
+                           .guard = segment.guard(), .removal = {.edits = segment.removed(), .layers = {}}, .base = {}};
+  for (const std::int64_t layer : segment.anchor_layers()) outline.anchors.push_back(segment.anchors(layer));
+  BatchReport report = report_of(outline, seconds);
+  report.drift = drift_after(segment);
+  return report;
+}
+
+nlohmann::ordered_json document_of(const Drift& drift) {
+  auto layers = nlohmann::ordered_json::array();
+  for (const auto& [layer, value] : drift) layers.push_back({{"layer", layer}, {"drift", value}});
+  return layers;
+}
+
+nlohmann::ordered_json document_of(const BatchReport& report) {
+  using nlohmann::ordered_json;
+  ordered_json set_aside = ordered_json::array(), superseded = ordered_json::array(), edits = ordered_json::array(),
+               probes = ordered_json::array(), anchors = ordered_json::array();
+  for (const SetAside& edit : report.set_aside) set_aside.push_back({{"id", edit.edit}, {"reason", edit.reason}});
+  for (const io::RecordedPlace& place : report.superseded)
+    superseded.push_back({{"id", place.id}, {"batch", place.segment}});
+  for (const io::EditRecord& record : report.edits) {
+    const io::Edit edit = io::edit_from_json(record.request, "a recorded edit");
+    edits.push_back({{"id", record.id},
+                     {"subject", edit.subject},
+                     {"prompt", edit.prompt},
+                     {"target", edit.target},
+                     {"state", io::name_of(record.state)},
+                     {"reason", record.reason.empty() ? ordered_json() : ordered_json(record.reason)},
+                     {"nll_before", record.nll_before},
+                     {"nll_after", record.nll_after}});
+  }
+  for (const io::ProbeRecord& probe : report.guard.probes)
+    probes.push_back({{"name", probe.name}, {"before", probe.before}, {"after", probe.after}});
+  for (const auto& [layer, count, score] : report.anchors)
+    anchors.push_back({{"layer", layer}, {"anchors", count}, {"score", score}});
+  const sharding::BatchSeconds& activities = report.seconds.activities;
+  ordered_json seconds;
+  if (report.seconds.total > 0) {
+    seconds = {{"total", report.seconds.total},
+               {"values", activities.values},
+               {"solve", activities.solve},
+               {"communicate", activities.communicate},
+               {"evaluate", activities.evaluate}};
+  }
+  return {{"batch", report.batch},
+          {"utc", report.utc},
+          {"committed", report.committed},
+          {"set_aside", set_aside},
+          {"superseded", superseded},
+          {"match_before", report.match_before},
+          {"match_after", report.match_after},
+          {"nll_before", report.nll_before},
+          {"nll_after", report.nll_after},
+          {"target_norm", report.target_norm},
+          {"seconds", seconds},
+          {"layers", document_of(report.drift)},
+          {"anchors", anchors},
+          {"probes", probes},
+          {"decision", report.guard.decision},
+          {"edits", edits}};
+}
+
+RemovalReport removal_report_of(const io::BatchSegment& segment) {
+  RemovalReport report{.segment = segment.header.batch,
+                       .utc = segment.header.utc,
+                       .removed = segment.removal.edits,
+                       .drift = {}};
+  for (const io::RemovedLayer& layer : segment.removal.layers) report.drift[layer.layer] = layer.norms.drift();
   return report;
 }
 

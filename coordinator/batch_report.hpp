@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -61,9 +62,35 @@ struct BatchReport {
   double target_norm = io::not_measured;  // mean over the edits, as found; of methods whose edits have one target
   Seconds seconds;
   Drift drift;  // after the batch; empty when it wrote nothing
+  std::vector<io::EditRecord> edits{};          // as recorded
+  std::vector<io::RecordedPlace> superseded{};  // whose place they took
+  io::GuardRecord guard{};
+  // Of methods that select anchors, by layer: how many the batch selected, and the mean of their rolling scores.
+  struct Anchors {
+    std::int64_t layer = 0, count = 0;
+    double score = io::not_measured;
+  };
+  std::vector<Anchors> anchors{};
 };
 
+// A removal in numbers.
+struct RemovalReport {
+  std::int64_t segment = 0;
+  std::string utc;
+  std::vector<io::RecordedPlace> removed;
+  Drift drift;  // after it
+};
+
+RemovalReport removal_report_of(const io::BatchSegment& segment);
+
 BatchReport report_of(const io::BatchSegment& segment, const Seconds& seconds);
+// The same of a segment on the disk, which does not have the target's norm. Reads no matrix.
+BatchReport report_of(const io::SegmentReader& segment, const Seconds& seconds);
+
+// Writes a report as JSON (docs/service.md, "The run"); numbers that were not measured are null, and so are seconds
+// that are zero.
+nlohmann::ordered_json document_of(const BatchReport& report);
+nlohmann::ordered_json document_of(const Drift& drift);  // a list of {"layer", "drift"}
 
 // Formats one line of metrics.jsonl, a JSON object; numbers that were not measured are null.
 std::string metrics_line(const BatchReport& report);

@@ -128,6 +128,53 @@ void EditRun::add(io::EditsFile file) {
   step([this] { edit(); });
 }
 
+void EditRun::remove(std::vector<std::string> ids) {
+  run_errand([this, ids = std::move(ids)] { take_out(ids); });
+}
+
+void EditRun::save() {
+  run_errand([this] { options_.checkpoint_every == 0 ? edit() : save_checkpoint(); });
+}
+
+void EditRun::ask_between(sharding::Command command, std::function<void(sharding::Reply)> then) {
+  run_errand([this, command = std::move(command), then = std::move(then)] {
+    ask(command, [this, then](sharding::Reply reply) {
+      then(std::move(reply));
+      edit();
+    });
+  });
+}
+
+void EditRun::run_errand(std::function<void()> errand) {
+  if (dismissed_) return;
+  errands_.push_back(std::move(errand));
+  if (std::exchange(waiting_, false)) step([this] { edit(); });
+}
+
+// The removal is a batch of no edits that take the places of these.
+void EditRun::take_out(const std::vector<std::string>& ids) {
+  sharding::ApplyBatch command{.batch = std::ssize(journal_.list())};
+  for (const RecordedEdit& edit : recorded_.at_end_of(journal_)) {
+    if (edit.is_live() && std::ranges::count(ids, edit.edit.id) > 0) command.superseded.edits.push_back(edit.place());
+  }
+  if (command.superseded.edits.empty()) {
+    observer_.cannot_remove(ids, "no live edit has this id");
+    return edit();
+  }
+  const auto first = std::ranges::min(command.superseded.edits, {}, &io::RecordedPlace::segment).segment;
+  command.superseded.live = sound_paths(io::live_segments_from(journal_, first));
+  ask(std::move(command), [this](sharding::Reply reply) {
+    auto applied = std::get<sharding::BatchApplied>(std::move(reply));
+    io::BatchSegment segment =
+        removal_segment(std::move(applied.removal), std::ssize(journal_.list()), provenance_);
+    const RemovalReport report = removal_report_of(segment);
+    journal_.append(std::move(segment));
+    result_.drift = report.drift;
+    observer_.removed(report);
+    accept();
+  });
+}
+
 void EditRun::close() {
   options_.waits = false;
   if (std::exchange(waiting_, false)) step([this] { finish(); });
@@ -146,6 +193,11 @@ void EditRun::take_additions() {
 
 void EditRun::edit() {
   if (stopping_) return finish();
+  if (parts_.empty() && !errands_.empty()) {
+    const auto errand = std::move(errands_.front());
+    errands_.pop_front();
+    return errand();
+  }
   if (parts_.empty()) take_additions();
   if (parts_.empty() && queue_.empty()) {
     if (!options_.waits) return finish();
@@ -251,6 +303,11 @@ void EditRun::refresh_if(bool drifted, std::int64_t up_to, const std::function<v
 // After a commit: saves a checkpoint in the background every `checkpoint_every` segments.
 void EditRun::checkpoint() {
   if (options_.checkpoint_every == 0 || ++since_checkpoint_ < options_.checkpoint_every) return edit();
+  save_checkpoint();
+}
+
+void EditRun::save_checkpoint() {
+  if (io::last_live_segment(journal_, std::ssize(journal_.list()) - 1) == 0) return edit();  // the weights are the base
   since_checkpoint_ = 0;
   save_index();
   io::remove_old_checkpoints(directory_.checkpoint(), io::edited_layers(journal_), checkpoints_kept);

@@ -76,6 +76,16 @@ class EditRun {
   // the run has ended, as a run that does not wait does by itself. Call on the context's thread.
   void add(io::EditsFile file);
 
+  // Between two batches, as soon as none is in flight, and in the order of the calls; ignored after the run has ended.
+  // Call on the context's thread.
+  //
+  // Removes the live edits of these ids as if they had never been made, as one segment.
+  void remove(std::vector<std::string> ids);
+  // Saves a checkpoint, where the run has any.
+  void save();
+  // Has the workers answer a question, which changes nothing.
+  void ask_between(sharding::Command command, std::function<void(sharding::Reply)> then);
+
   // Makes a run that waits end when its queue is empty. Call on the context's thread.
   void close();
 
@@ -92,7 +102,10 @@ class EditRun {
   void accept();
   void refresh_if(bool drifted, std::int64_t up_to, const std::function<void()>& then);
   void checkpoint();
+  void save_checkpoint();
   void save_index();
+  void run_errand(std::function<void()> errand);
+  void take_out(const std::vector<std::string>& ids);
   void finish();
 
   void ask(sharding::Command command, std::function<void(sharding::Reply)> then);
@@ -116,6 +129,7 @@ class EditRun {
   std::vector<io::JournalEntry> to_replay_;
   RecordedEdits recorded_;                                          // filled where edits are added
   std::deque<io::EditsFile> additions_;                             // not queued yet
+  std::deque<std::function<void()>> errands_;                       // each ends by calling `edit`
   std::deque<std::vector<QueuedEdit>> parts_;                       // of the current batch, not tried yet
   std::optional<std::chrono::steady_clock::time_point> submitted_;  // when the first attempt since the last commit
                                                                     // began

@@ -58,6 +58,20 @@ void HostedRun::close() {
   boost::asio::post(context_, [this] { run_->close(); });
 }
 
+void HostedRun::remove(std::vector<std::string> ids) {
+  boost::asio::post(context_, [this, ids = std::move(ids)]() mutable { run_->remove(std::move(ids)); });
+}
+
+void HostedRun::save() {
+  boost::asio::post(context_, [this] { run_->save(); });
+}
+
+void HostedRun::ask_between(sharding::Command command, std::function<void(sharding::Reply)> then) {
+  boost::asio::post(context_, [this, command = std::move(command), then = std::move(then)]() mutable {
+    run_->ask_between(std::move(command), std::move(then));
+  });
+}
+
 // Superseding removes a committed edit from the weights.
 void HostedRun::require_possible(const QueueFindings& findings) const {
   if (options_.can_remove) return;
@@ -85,6 +99,7 @@ io::Journal HostedRun::opened_journal() {
 RunResult HostedRun::coordinate() {
   auto journal = opened_journal();
   if (journal.empty()) journal.append(base_segment(base_, options_.provenance));
+  observers_.opened(journal);
   Queue queue(inputs_.edits, recorded_edits(journal), options_.queue);
   log_findings(queue.findings());
   require_possible(queue.findings());

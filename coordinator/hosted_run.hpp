@@ -62,9 +62,13 @@ class HostedRun {
 
   boost::asio::io_context& context() { return context_; }
 
-  // Call EditRun::add and EditRun::close from any thread, while the run lasts.
+  // Call EditRun's functions of these names from any thread, while the run lasts; what is asked for after it has
+  // ended is dropped.
   void add(io::EditsFile edits);
   void close();
+  void remove(std::vector<std::string> ids);
+  void save();
+  void ask_between(sharding::Command command, std::function<void(sharding::Reply)> then);
 
   // Runs the coordinator on its own thread, from opening the journal to the last commit, and `command_loop`,
   // the workers' loop, on the caller's thread, which is MPI's. Opening a long journal takes time; meanwhile

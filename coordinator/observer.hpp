@@ -25,12 +25,15 @@ class Observer {
   virtual ~Observer() = default;
   virtual void checkpoint_ignored(const std::string& /*file*/, const std::string& /*diagnostic*/) {}
   virtual void index_ignored(const std::string& /*file*/, const std::string& /*diagnostic*/) {}  // the journal's
+  virtual void opened(const io::Journal& /*journal*/) {}  // the run's, before the first command
   virtual void replaying(std::int64_t /*segments*/) {}
   virtual void editing(std::int64_t /*edits*/, std::int64_t /*batches*/) {}         // the first batch begins
   virtual void added(std::int64_t /*edits*/, const QueueFindings& /*findings*/) {}  // to the queue during the run
   virtual void waiting() {}                                                         // for more edits
   virtual void reverted(std::int64_t /*edits*/, const std::string& /*why*/) {}      // a batch, retried in parts
   virtual void committed(const BatchReport& /*report*/) {}
+  virtual void removed(const RemovalReport& /*report*/) {}  // edits, by a removal between two batches
+  virtual void cannot_remove(const std::vector<std::string>& /*ids*/, const std::string& /*why*/) {}
   virtual void stopping(int /*signal*/) {}        // the current batch is the last one
   virtual void still_stopping(int /*signal*/) {}  // a further signal before the batch has ended
   virtual void finished(const RunResult& /*result*/) {}
@@ -46,6 +49,9 @@ class Observers final : public Observer {
   }
   void index_ignored(const std::string& file, const std::string& diagnostic) override {
     for (Observer* each : observers_) each->index_ignored(file, diagnostic);
+  }
+  void opened(const io::Journal& journal) override {
+    for (Observer* each : observers_) each->opened(journal);
   }
   void replaying(std::int64_t segments) override {
     for (Observer* each : observers_) each->replaying(segments);
@@ -64,6 +70,12 @@ class Observers final : public Observer {
   }
   void committed(const BatchReport& report) override {
     for (Observer* each : observers_) each->committed(report);
+  }
+  void removed(const RemovalReport& report) override {
+    for (Observer* each : observers_) each->removed(report);
+  }
+  void cannot_remove(const std::vector<std::string>& ids, const std::string& why) override {
+    for (Observer* each : observers_) each->cannot_remove(ids, why);
   }
   void stopping(int signal) override {
     for (Observer* each : observers_) each->stopping(signal);

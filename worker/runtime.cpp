@@ -86,6 +86,16 @@ class Worker {
     return sharding::CheckpointLoaded{};
   }
 
+  sharding::Reply carry_out(const sharding::ContinuePrompts& command) {
+    sharding::PromptsContinued continued = probes_.questions.continued(command);
+    if (!command.also_base) return continued;
+    const auto base = editor_.weights().with_base([&] { return probes_.questions.continued(command); });
+    for (std::size_t i = 0; i < continued.texts.size(); ++i) continued.texts[i].base = base.texts[i].edited;
+    return continued;
+  }
+
+  sharding::Reply carry_out(const sharding::ScoreTexts& command) { return probes_.questions.scored(command); }
+
   sharding::Reply carry_out(const sharding::Stop&) { return sharding::Stopped{}; }
 
  private:
@@ -96,7 +106,7 @@ class Worker {
     sharding::BatchSeconds seconds;
     std::vector<LayerRemoval> removals;
     if (!command.superseded.edits.empty()) removals = editor_.remove(command.superseded, seconds);
-    const BatchResult result = editor_.apply(command.edits);
+    const BatchResult result = command.edits.empty() ? BatchResult{} : editor_.apply(command.edits);
     now_.reset();
     const Seen& after = looked();
     if (ranks_.rank() != 0) return sharding::BatchApplied{};
@@ -144,7 +154,8 @@ class Worker {
 // The activity that each command is.
 constexpr std::array command_names = {
     "apply batch",    "accept batch",    "revert batch",    "refresh least squares",
-    "replay segment", "save checkpoint", "load checkpoint", "stop"};
+    "replay segment", "save checkpoint", "load checkpoint", "continue prompts",
+    "score texts", "stop"};
 static_assert(command_names.size() == std::variant_size_v<sharding::Command>);
 
 }  // namespace

@@ -19,12 +19,6 @@ using nlohmann::json;
 
 constexpr std::string_view white_space = " \t\r\n";
 
-std::string_view text_in(const MappedFile& file) {
-  std::string_view text = text_of(file.bytes());
-  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
-  return text;
-}
-
 struct Line {
   std::size_t number;  // from 1
   std::string_view text;
@@ -97,22 +91,24 @@ json parse_document(std::string_view text, const std::vector<Line>& lines, const
 
 std::vector<Record> read_records(const std::filesystem::path& path) {
   const MappedFile file(path);
-  const std::string_view text = text_in(file);
+  return read_records(text_of(file.bytes()), path.string());
+}
+
+std::vector<Record> read_records(std::string_view text, const std::string& name) {
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
   const std::vector<Line> lines = lines_of(text);
   std::vector<Record> records;
   if (!lines.empty()) {
     const bool is_array = text[text.find_first_not_of(white_space)] == '[';
     const bool is_document = is_array || is_json(text);
-    if (!is_document) records = records_on_lines(lines, path.string());
-    // A file that is broken in every line is not JSON Lines: it gives one error, with the place.
-    if (is_document || all_unreadable(records)) {
-      records = elements_of(parse_document(text, lines, path.string()), path.string());
-    }
+    if (!is_document) records = records_on_lines(lines, name);
+    // A text that is broken in every line is not JSON Lines: it gives one error, with the place.
+    if (is_document || all_unreadable(records)) records = elements_of(parse_document(text, lines, name), name);
   }
   if (records.empty()) {
     throw UserError({.expected = "at least one record",
                      .found = "none",
-                     .where = path.string(),
+                     .where = name,
                      .remedy = "give a file that holds some"});
   }
   return records;

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -23,5 +24,7 @@ struct Record {
 // In the order of the file. Throws UserError when there is no such file, when it holds no record, and when it is
 // broken as a whole.
 std::vector<Record> read_records(const std::filesystem::path& path);
+// The same of a text; `name` stands for the file in messages.
+std::vector<Record> read_records(std::string_view text, const std::string& name);
 
 }  // namespace anchorage::io

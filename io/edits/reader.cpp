@@ -74,13 +74,20 @@ void read_record(const Record& record, EditsFile& file) {
   }
 }
 
-}  // namespace
-
-EditsFile read_edits(const std::filesystem::path& path, std::optional<Format> forced) {
-  const std::vector<Record> records = read_records(path);
+EditsFile edits_in(const std::vector<Record>& records, std::optional<Format> forced) {
   EditsFile file{.format = forced ? *forced : format_of(records), .edits = {}, .rejected = {}};
   for (const Record& record : records) read_record(record, file);
   return file;
+}
+
+}  // namespace
+
+EditsFile read_edits(const std::filesystem::path& path, std::optional<Format> forced) {
+  return edits_in(read_records(path), forced);
+}
+
+EditsFile read_edits(std::string_view text, const std::string& name, std::optional<Format> forced) {
+  return edits_in(read_records(text, name), forced);
 }
 
 void set_aside(EditsFile& file, const std::function<std::optional<std::string>(std::size_t)>& reason_of) {

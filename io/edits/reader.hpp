@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "io/edits/edit.hpp"
@@ -35,6 +36,8 @@ struct EditsFile {
 // Reads the file in the format `forced`, or in that of the first record whose fields identify a format.
 // Throws UserError when the file is missing, broken as a whole or empty, and when its format is not clear.
 EditsFile read_edits(const std::filesystem::path& path, std::optional<Format> forced = std::nullopt);
+// The same of a text; `name` stands for the file in messages.
+EditsFile read_edits(std::string_view text, const std::string& name, std::optional<Format> forced = std::nullopt);
 
 // Sets aside the edits, with their places, for which `reason_of` (called with an edit's number in the file)
 // gives a reason.

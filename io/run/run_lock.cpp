@@ -5,20 +5,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <fstream>
 #include <utility>
 
 #include "io/error.hpp"
+#include "io/host_name.hpp"
 
 namespace anchorage::io {
 namespace {
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "unknown";
-}
 
 std::string holder_of(const std::filesystem::path& path) {
   std::string holder;

@@ -9,6 +9,7 @@
 #include "io/edits/edit_ids.hpp"
 #include "io/error.hpp"
 #include "io/log.hpp"
+#include "io/run/inbox.hpp"
 #include "io/statistics/statistics_file.hpp"
 #include "launch/commands/requested_hparams.hpp"
 #include "launch/program/chat_template.hpp"
@@ -49,11 +50,23 @@ std::map<std::string, std::string> checked_fingerprints(const std::filesystem::p
           {"statistics", statistics_digest(path, hparams)}};
 }
 
+// Leaves out edits that the run is not to have any more.
+void drop_taken_back(io::EditsFile& file, const io::Inbox& inbox) {
+  if (inbox.taken_back().empty()) return;
+  io::EditsFile kept{.format = file.format, .edits = {}, .rejected = file.rejected, .remarks = file.remarks};
+  for (std::size_t i = 0; i < file.edits.size(); ++i) {
+    if (inbox.taken_back().contains(file.edits[i].id)) continue;
+    kept.edits.push_back(std::move(file.edits[i]));
+    kept.places.push_back(std::move(file.places[i]));
+  }
+  file = std::move(kept);
+}
+
 }  // namespace
 
 coordinator::RunPlan plan_edit(const EditOptions& options, const io::ModelDirectory& model, Session& session) {
   const worker::Method method = worker::method_named(options.method);
-  if (options.edits.empty()) {
+  if (options.edits.empty() && !options.serves) {
     throw io::UserError(
         {.expected = "a file of edits", .found = "none", .where = "--edits", .remedy = "docs/edits.md shows one"});
   }
@@ -108,18 +121,24 @@ coordinator::RunPlan plan_resume(const EditOptions& options, const io::RunRecord
   return plan;
 }
 
-io::EditsFile read_all_edits(const io::RunRecord& run, bool strict) {
+io::EditsFile read_all_edits(const io::RunRecord& record, const std::filesystem::path& run, bool strict) {
   io::EditsFile all{};
-  for (const std::string& path : run.edits) {
-    io::EditsFile file = io::read_edits(path, io::format_named(run.format));
+  const io::Inbox inbox(io::inbox_of(run));
+  for (const std::string& path : record.edits) {
+    io::EditsFile file = io::read_edits(path, io::format_named(record.format));
     all.format = file.format;
     all.edits.insert(all.edits.end(), file.edits.begin(), file.edits.end());
     all.rejected.insert(all.rejected.end(), file.rejected.begin(), file.rejected.end());
     all.places.insert(all.places.end(), file.places.begin(), file.places.end());
     all.remarks.insert(all.remarks.end(), file.remarks.begin(), file.remarks.end());
   }
+  for (const io::Edit& edit : inbox.edits()) {
+    all.edits.push_back(edit);
+    all.places.emplace_back("the inbox");
+  }
+  drop_taken_back(all, inbox);
   io::set_aside_shared_ids(all);
-  render_prompts(all, run.model, run.chat_template);
+  render_prompts(all, record.model, record.chat_template);
   if (strict && !all.rejected.empty()) {
     throw io::UserError(
         {.expected = "only records that can be used (--strict)",

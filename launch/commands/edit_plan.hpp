@@ -38,6 +38,10 @@ struct EditOptions {
   std::filesystem::path canaries{};  // empty: those of the run
   bool strict = false;
   bool require_approval = false;
+  std::string listen{};                // address and port at which the run is watched or served; empty: none
+  std::filesystem::path token_file{};  // empty: reading alone
+  bool serves = false;                 // waits for edits over HTTP
+  double linger = 5;                   // seconds that an edit waits for others
 };
 
 // Checks hyper-parameters, method, statistics and model against each other and returns the plan. Collective:
@@ -50,8 +54,8 @@ coordinator::RunPlan plan_edit(const EditOptions& options, const io::ModelDirect
 coordinator::RunPlan plan_resume(const EditOptions& options, const io::RunRecord& record,
                                  const io::ModelDirectory& model, Session& session);
 
-// Reads all edits of the run's files, in order, sets aside those that share an id, and renders prompts where
-// the run has a chat template. With `strict`, throws io::UserError for the first record that cannot be used.
-io::EditsFile read_all_edits(const io::RunRecord& run, bool strict);
+// Reads all edits of the run's files and of its inbox, in order, without those that were taken back, sets aside those
+// that share an id, and renders prompts where the run has a chat template. With `strict`, throws io::UserError for the first record that cannot be used.
+io::EditsFile read_all_edits(const io::RunRecord& record, const std::filesystem::path& run, bool strict);
 
 }  // namespace anchorage::launch

@@ -7,8 +7,7 @@
 
 #include "coordinator/recorded_edits.hpp"
 #include "io/error.hpp"
-#include "io/run/journal/journal.hpp"
-#include "io/run/run_directory.hpp"
+#include "io/run/recorded_run.hpp"
 #include "launch/program/command_line.hpp"
 #include "launch/program/model_argument.hpp"
 #include "launch/program/model_findings.hpp"
@@ -59,7 +58,7 @@ nlohmann::json describe_model(const io::ModelDirectory& model) {
 
 nlohmann::json describe_run(const std::filesystem::path& path) {
   const auto directory = io::RunDirectory::view(path);
-  const auto journal = io::Journal::open(directory.journal(), io::JournalAccess::read, directory.journal_index());
+  const auto journal = io::journal_of(directory);
   std::int64_t committed = 0, set_aside = 0, removed = 0;
   for (const auto& recorded : coordinator::recorded_edits(journal)) {
     const bool is_set_aside = recorded.state == io::EditState::set_aside;

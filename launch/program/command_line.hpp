@@ -28,6 +28,7 @@ void add_generate_command(CommandLine& line);
 void add_stats_command(CommandLine& line);
 void add_plan_command(CommandLine& line);
 void add_edit_command(CommandLine& line);
+void add_serve_command(CommandLine& line);
 void add_eval_command(CommandLine& line);
 void add_export_command(CommandLine& line);
 void add_journal_command(CommandLine& line);

@@ -4,7 +4,6 @@
 #include <torch/utils.h>
 #include <unistd.h>
 
-#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -14,6 +13,7 @@
 #include <utility>
 
 #include "io/error.hpp"
+#include "io/host_name.hpp"
 #include "io/log.hpp"
 #include "io/model/model_config.hpp"
 #include "io/run/run_record.hpp"
@@ -36,11 +36,9 @@ torch::Device device_named(const std::string& name) {
 // Identifies the machine as NCCL does: by host name and boot, unless NCCL_HOSTID gives a name.
 std::string this_machine() {
   if (const char* named = std::getenv("NCCL_HOSTID")) return named;
-  std::array<char, 256> name{};
-  gethostname(name.data(), name.size() - 1);
   std::string boot;
   std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), boot);
-  return fmt::format("{} (boot {:.8})", name.data(), boot);
+  return fmt::format("{} (boot {:.8})", io::host_name(), boot);
 }
 
 std::optional<io::DType> dtype_named(const std::string& name) {

@@ -50,6 +50,17 @@ nlohmann::json fields_of(const LoadCheckpoint& command) {
           {"anchors", command.anchors}};
 }
 
+nlohmann::json fields_of(const ContinuePrompts& command) {
+  return {{"command", "continue_prompts"},
+          {"prompts", command.prompts},
+          {"max_new_tokens", command.max_new_tokens},
+          {"also_base", command.also_base}};
+}
+
+nlohmann::json fields_of(const ScoreTexts& command) {
+  return {{"command", "score_texts"}, {"prompts", command.prompts}, {"completions", command.completions}};
+}
+
 nlohmann::json fields_of(const Stop&) {
   return {{"command", "stop"}};
 }
@@ -78,6 +89,14 @@ Command command_of(const nlohmann::json& fields) {
     return SaveCheckpoint{fields.at("directory"), fields.at("segment"), fields.at("digest")};
   if (name == "load_checkpoint")
     return LoadCheckpoint{fields.at("directory"), fields.at("segment"), fields.at("anchors")};
+  if (name == "continue_prompts") {
+    return ContinuePrompts{fields.at("prompts").get<std::vector<std::string>>(), fields.at("max_new_tokens"),
+                           fields.at("also_base")};
+  }
+  if (name == "score_texts") {
+    return ScoreTexts{fields.at("prompts").get<std::vector<std::string>>(),
+                      fields.at("completions").get<std::vector<std::string>>()};
+  }
   if (name == "stop") return Stop{};
   throw io::InternalError(fmt::format("a command named '{}'", name));
 }

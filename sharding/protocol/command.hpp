@@ -78,13 +78,29 @@ struct LoadCheckpoint {
   bool operator==(const LoadCheckpoint&) const = default;
 };
 
+// Continue prompts greedily. Changes nothing.
+struct ContinuePrompts {
+  std::vector<std::string> prompts{};
+  std::int64_t max_new_tokens = 0;
+  bool also_base = false;  // say too what the unedited model says
+
+  bool operator==(const ContinuePrompts&) const = default;
+};
+
+// Give the log-probabilities of completions after prompts. Changes nothing.
+struct ScoreTexts {
+  std::vector<std::string> prompts{}, completions{};  // as many of each
+
+  bool operator==(const ScoreTexts&) const = default;
+};
+
 // Leave the command loop.
 struct Stop {
   bool operator==(const Stop&) const = default;
 };
 
 using Command = std::variant<ApplyBatch, AcceptBatch, RevertBatch, RefreshLeastSquares, ReplaySegment,
-                             SaveCheckpoint, LoadCheckpoint, Stop>;
+                             SaveCheckpoint, LoadCheckpoint, ContinuePrompts, ScoreTexts, Stop>;
 
 // Wall-clock seconds of rank 0 by activity.
 struct BatchSeconds {
@@ -112,10 +128,26 @@ struct SegmentReplayed {
 };
 struct CheckpointBegun {};
 struct CheckpointLoaded {};
+struct PromptsContinued {
+  struct Texts {
+    std::string edited;
+    std::string base{};      // empty unless it was asked for
+    std::string obstacle{};  // why the prompt cannot be continued; empty where it can
+  };
+  std::vector<Texts> texts;  // one per prompt
+};
+struct TextsScored {
+  struct Score {
+    std::vector<float> log_probabilities;  // natural logarithms, one per token of the completion
+    bool argmax = false;                   // whether every token is the most probable one
+    std::string obstacle{};                // why it cannot be scored; empty where it can
+  };
+  std::vector<Score> scores;  // one per completion
+};
 struct Stopped {};
 
 using Reply = std::variant<BatchApplied, BatchAccepted, BatchReverted, LeastSquaresRefreshed, SegmentReplayed,
-                           CheckpointBegun, CheckpointLoaded, Stopped>;
+                           CheckpointBegun, CheckpointLoaded, PromptsContinued, TextsScored, Stopped>;
 
 // The workers as the coordinator sees them. They call `done` once, on a thread of theirs, with the reply that
 // belongs to the command. Submit one command at a time.

@@ -10,7 +10,7 @@
 
 #include "coordinator/recorded_edits.hpp"
 #include "io/run/journal/live_segments.hpp"
-#include "io/run/run_directory.hpp"
+#include "io/run/recorded_run.hpp"
 #include "io/run/run_updates.hpp"
 #include "launch/commands/journal/edit_status.hpp"
 #include "launch/commands/journal/journal.hpp"
@@ -20,11 +20,6 @@ namespace anchorage::launch {
 namespace {
 
 using coordinator::RecordedEdit;
-
-io::Journal journal_of(const std::filesystem::path& run) {
-  const auto directory = io::RunDirectory::view(run);
-  return io::Journal::open(directory.journal(), io::JournalAccess::read, directory.journal_index());
-}
 
 // An edit with all that its request says, and how the model took it.
 struct Told {
@@ -130,7 +125,7 @@ nlohmann::json documents_of(const std::vector<const RecordedEdit*>& edits, const
 }  // namespace
 
 int show_history(const JournalOptions& options, Session& session) {
-  const auto journal = journal_of(options.run);
+  const auto journal = io::journal_of(io::RunDirectory::view(options.run));
   const auto recorded = coordinator::recorded_edits(journal);
   std::vector<const RecordedEdit*> asked;
   for (const RecordedEdit& edit : recorded) {
@@ -155,7 +150,7 @@ int show_history(const JournalOptions& options, Session& session) {
 }
 
 int show_difference(const JournalOptions& options, Session& session) {
-  const auto journal = journal_of(options.run);
+  const auto journal = io::journal_of(io::RunDirectory::view(options.run));
   const std::int64_t from = options.states.at(0), to = options.states.at(1);
   for (const std::int64_t state : {from, to}) io::require_segment(journal, state, options.run.string());
   const auto earlier = coordinator::recorded_edits(journal, from), later = coordinator::recorded_edits(journal, to);

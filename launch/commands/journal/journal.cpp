@@ -12,19 +12,13 @@
 
 #include "io/date.hpp"
 #include "io/run/journal/live_segments.hpp"
-#include "io/run/run_directory.hpp"
+#include "io/run/recorded_run.hpp"
 #include "io/run/run_updates.hpp"
 #include "launch/commands/journal/edit_status.hpp"
 #include "launch/program/command_line.hpp"
 
 namespace anchorage::launch {
 namespace {
-
-// Opens it with its index, which spares reading every segment.
-io::Journal journal_of(const JournalOptions& options) {
-  const auto directory = io::RunDirectory::view(options.run);
-  return io::Journal::open(directory.journal(), io::JournalAccess::read, directory.journal_index());
-}
 
 // Returns the statuses of the edits, by row, for each segment that is live at the journal's end.
 std::map<std::int64_t, std::vector<std::string>> statuses_in(const io::Journal& journal) {
@@ -152,7 +146,7 @@ std::string text_of(const nlohmann::json& segment) {
 }  // namespace
 
 int list_journal(const JournalOptions& options, Session& session) {
-  const auto journal = journal_of(options);
+  const auto journal = io::journal_of(io::RunDirectory::view(options.run));
   const auto statuses = statuses_in(journal);
   nlohmann::json document = {{"run", options.run.string()}, {"batches", nlohmann::json::array()}};
   std::string text = fmt::format("{:>6}  {:<9} {:<21} {:<7} {}\n", "batch", "kind", "utc", "live", "what");
@@ -173,7 +167,7 @@ int list_journal(const JournalOptions& options, Session& session) {
 }
 
 int show_segment(const JournalOptions& options, Session& session) {
-  auto journal = journal_of(options);
+  auto journal = io::journal_of(io::RunDirectory::view(options.run));
   const std::int64_t number = options.batch.value_or(std::ssize(journal.list()) - 1);
   io::require_segment(journal, number, options.run.string());
   journal.require_sound(number);

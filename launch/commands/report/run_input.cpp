@@ -1,15 +1,10 @@
 // Reads a run: its journal, which is the truth, and metrics.jsonl, which alone has the seconds.
 #include <cmath>
-#include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "coordinator/recorded_edits.hpp"
 #include "io/error.hpp"
-#include "io/files/mapped_file.hpp"
 #include "io/run/journal/live_segments.hpp"
-#include "io/run/run_directory.hpp"
-#include "io/text/json_lines.hpp"
-#include "io/text/text_of.hpp"
+#include "io/run/recorded_run.hpp"
 #include "launch/commands/journal/edit_status.hpp"
 #include "launch/commands/report/report_inputs.hpp"
 
@@ -18,31 +13,6 @@ namespace {
 
 std::optional<double> measured(double value) {
   return std::isfinite(value) ? std::optional(value) : std::nullopt;
-}
-
-// Seconds by batch.
-std::map<std::int64_t, double> seconds_of(const io::RunDirectory& directory) {
-  std::map<std::int64_t, double> seconds;
-  if (!std::filesystem::exists(directory.metrics())) return seconds;
-  const io::MappedFile file(directory.metrics());
-  const std::string_view text = io::text_of(file.bytes());
-  std::istringstream whole_lines{std::string(text.substr(0, text.rfind('\n') + 1))};
-  const io::Diagnostic diagnostic{.expected = "JSON with 'batch' and 'seconds'",
-                                  .found = {},
-                                  .where = directory.metrics().string(),
-                                  .remedy = "remove the line: the journal has all but the seconds"};
-  io::JsonLines lines(whole_lines, diagnostic);
-  while (const auto line = lines.next()) {
-    try {
-      seconds[line->value.at("batch").get<std::int64_t>()] = line->value.at("seconds").at("total").get<double>();
-    } catch (const nlohmann::json::exception& error) {
-      io::Diagnostic at_line = diagnostic;
-      at_line.found = error.what();
-      at_line.where = line->where;
-      throw io::UserError(at_line);
-    }
-  }
-  return seconds;
 }
 
 void add_mean(std::optional<double>& mean, double value, double share) {
@@ -101,13 +71,13 @@ void add_measures(RunBatch& batch, const io::SegmentReader& segment) {
 
 RunContents read_run(const std::filesystem::path& path, const std::string& label) {
   const auto directory = io::RunDirectory::view(path);
-  const auto journal = io::Journal::open(directory.journal(), io::JournalAccess::read, directory.journal_index());
+  const auto journal = io::journal_of(directory);
   RunContents run{.label = label,
                   .source = {},
                   .model = std::filesystem::path(directory.record().model).filename().string(),
                   .method = directory.record().method};
   if (journal.empty()) return run;
-  const auto seconds = seconds_of(directory);
+  const auto seconds = io::seconds_of_batches(directory);
   const auto recorded = coordinator::recorded_edits(journal);
   std::size_t first = 0;  // of the next segment's edits
   for (const io::JournalEntry& entry : io::live_segments(journal)) {

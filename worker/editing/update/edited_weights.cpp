@@ -89,6 +89,17 @@ void EditedWeights::restore(std::int64_t layer, const torch::Tensor& master) {
   update_model(layer);
 }
 
+EditedWeights::BaseShown::BaseShown(EditedWeights& weights) : weights_(weights) {
+  io::check(weights.waiting_.empty(), "the base is shown between two batches");
+  const torch::NoGradGuard no_gradients;
+  for (const auto& [layer, master] : weights.masters_)
+    weights.model_.block(layer).down.weight.copy_(weights.base(layer));
+}
+
+EditedWeights::BaseShown::~BaseShown() {
+  for (const auto& [layer, master] : weights_.masters_) weights_.update_model(layer);
+}
+
 void EditedWeights::for_rows(std::int64_t layer, const UseOfRows& use) const {
   const auto& master = masters_.at(layer);
   const auto waiting = waiting_.find(layer);

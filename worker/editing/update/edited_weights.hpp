@@ -45,6 +45,13 @@ class EditedWeights {
   // Replaces a weight, of a checkpoint; nothing waits.
   void restore(std::int64_t layer, const torch::Tensor& master);
 
+  // Calls `action` while the model computes with the unedited matrices; nothing waits.
+  template <class Action>
+  auto with_base(const Action& action) {
+    const BaseShown shown(*this);
+    return action();
+  }
+
   // Returns |u v^T|, |W - W(base)| and |W(base)|, with what waits. On a GPU the first call of a layer takes the
   // base there, in the dtype of its file.
   io::LayerNorms norms(std::int64_t layer, const torch::Tensor& u, const torch::Tensor& v) const;
@@ -53,6 +60,18 @@ class EditedWeights {
   torch::Tensor base(std::int64_t layer) const;
 
  private:
+  // Shows the model the unedited matrices for as long as it lives.
+  class BaseShown {
+   public:
+    explicit BaseShown(EditedWeights& weights);
+    ~BaseShown();
+    BaseShown(const BaseShown&) = delete;
+    BaseShown& operator=(const BaseShown&) = delete;
+
+   private:
+    EditedWeights& weights_;
+  };
+
   struct Update {
     torch::Tensor u, v;
   };

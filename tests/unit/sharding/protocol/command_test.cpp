@@ -50,6 +50,9 @@ std::vector<Command> commands() {
       SaveCheckpoint{.directory = "run/checkpoints", .segment = 12, .digest = std::string(64, 'f')},
       LoadCheckpoint{.directory = "run/checkpoints", .segment = -1, .anchors = "run/seg-00000001.h5"},
       LoadCheckpoint{},
+      ContinuePrompts{},
+      ContinuePrompts{.prompts = {"Zoë lives in", ""}, .max_new_tokens = large, .also_base = true},
+      ScoreTexts{.prompts = {"東京 is", "b"}, .completions = {" in Japan", ""}},
       Stop{},
   };
 }

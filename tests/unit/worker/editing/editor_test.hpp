@@ -125,7 +125,8 @@ class EditorTest : public testing::Test {
                                  {.capacities = {}, .most_rows = most_slab_rows}, protection, kept_groups);
       const worker::LossProbe loss(model, prompts, {groups, world});
       const worker::CanaryProbe asked(model, prompts, canaries);
-      const worker::Probes probes{.loss = loss, .canaries = asked};
+      const worker::ModelQuestions questions(model, prompts, {groups, world});
+      const worker::Probes probes{.loss = loss, .canaries = asked, .questions = questions};
       work({editor, weights, probes, world, *groups.replica});
     };
     tests::run_thread_world(topology.size(), body, deadline);

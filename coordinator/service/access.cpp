@@ -1,0 +1,102 @@
+#include "coordinator/service/access.hpp"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include "io/error.hpp"
+
+namespace anchorage::coordinator {
+namespace {
+
+constexpr std::pair<Role, std::string_view> roles[] = {
+    {Role::none, "none"}, {Role::read, "read"}, {Role::write, "write"}, {Role::approve, "approve"}};
+constexpr std::size_t shortest_token = 16;  // characters
+
+// Whether both are the same, in a time that depends on their lengths alone.
+bool are_equal(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  unsigned char difference = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) difference |= static_cast<unsigned char>(a[i] ^ b[i]);
+  return difference == 0;
+}
+
+void require_private(const std::filesystem::path& path) {
+  struct stat status{};
+  if (stat(path.c_str(), &status) != 0 || (status.st_mode & (S_IRGRP | S_IROTH)) == 0) return;
+  throw io::UserError({.expected = "a file of tokens that its owner alone may read",
+                       .found = fmt::format("mode {:03o}", status.st_mode & 0777U),
+                       .where = path.string(),
+                       .remedy = fmt::format("chmod 600 '{}'", path.string())});
+}
+
+}  // namespace
+
+std::string_view name_of(Role role) {
+  return roles[static_cast<std::size_t>(role)].second;
+}
+
+std::optional<Role> role_named(std::string_view name) {
+  for (const auto& [role, known] : roles) {
+    if (known == name) return role;
+  }
+  return std::nullopt;
+}
+
+Access Access::read(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  if (!file) {
+    throw io::UserError({.expected = "a file of tokens, with a line 'TOKEN ROLE' each",
+                         .found = "none that can be read",
+                         .where = path.string(),
+                         .remedy = "docs/service.md shows one"});
+  }
+  require_private(path);
+  Access access;
+  std::string line;
+  for (int number = 1; std::getline(file, line); ++number) {
+    std::istringstream words(line);
+    std::string token, role, more;
+    if (!(words >> token) || token.front() == '#') continue;
+    words >> role;
+    const auto known = role_named(role);
+    io::Diagnostic diagnostic{.expected = "a line 'TOKEN ROLE', with the role read, write or approve",
+                              .found = {},
+                              .where = fmt::format("{}, line {}", path.string(), number),
+                              .remedy = "docs/service.md says what each role may do"};
+    if (!known || known == Role::none || words >> more) {
+      diagnostic.found = fmt::format("{} and '{}'", role.empty() ? "a token alone" : "a token, the role '" + role + "'",
+                                     more);
+      if (more.empty()) diagnostic.found.resize(diagnostic.found.size() - std::string_view(" and ''").size());
+    } else if (token.size() < shortest_token) {
+      diagnostic.expected = fmt::format("a token of at least {} characters", shortest_token);
+      diagnostic.found = fmt::format("one of {}", token.size());
+      diagnostic.remedy = "make one with 'openssl rand -hex 32'";
+    } else if (access.role_of(token) != Role::none) {
+      diagnostic.expected = "each token once";
+      diagnostic.found = "one that an earlier line has";
+    } else {
+      access.tokens_.push_back({.token = token, .role = *known});
+      continue;
+    }
+    throw io::UserError(diagnostic);
+  }
+  if (access.has_tokens()) return access;
+  throw io::UserError({.expected = "a file of tokens, with a line 'TOKEN ROLE' each",
+                       .found = "no such line",
+                       .where = path.string(),
+                       .remedy = "docs/service.md shows one"});
+}
+
+Role Access::role_of(std::string_view token) const {
+  Role found = Role::none;
+  for (const Entry& entry : tokens_) {
+    if (are_equal(entry.token, token)) found = entry.role;
+  }
+  return found;
+}
+
+}  // namespace anchorage::coordinator

@@ -1,0 +1,101 @@
+#include "coordinator/service/metrics_text.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <string_view>
+
+namespace anchorage::coordinator {
+namespace {
+
+// Writes samples of metrics, each after its help and type.
+class Exposition {
+ public:
+  void metric(std::string_view name, std::string_view type, std::string_view help) {
+    name_ = name;
+    text_ += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
+  }
+  void sample(double value, const std::string& labels = "") {
+    const std::string number = std::isnan(value) ? "NaN" : fmt::format("{}", value);
+    text_ += fmt::format("{}{} {}\n", name_, labels.empty() ? "" : "{" + labels + "}", number);
+  }
+  void sample(std::int64_t value, const std::string& labels = "") { sample(static_cast<double>(value), labels); }
+  std::string text() && { return std::move(text_); }
+
+ private:
+  std::string name_, text_;
+};
+
+// A label with its value, in which quotes, backslashes and line ends are escaped.
+std::string label(std::string_view name, std::string_view value) {
+  std::string text;
+  for (const char c : value) {
+    if (c == '\n') {
+      text += "\\n";
+      continue;
+    }
+    if (c == '"' || c == '\\') text += '\\';
+    text += c;
+  }
+  return fmt::format("{}=\"{}\"", name, text);
+}
+
+double seconds_since(std::chrono::steady_clock::time_point time) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - time).count();
+}
+
+void add_limits(Exposition& out, const GuardLimits& guard) {
+  out.metric("anchorage_guard_limit", "gauge", "Limits of the guard: share of successes, nats, share of the base's norm.");
+  out.sample(guard.success, label("limit", "success"));
+  out.sample(guard.loss_rise, label("limit", "loss_rise"));
+  out.sample(guard.drift, label("limit", "drift"));
+}
+
+}  // namespace
+
+std::string metrics_text(const RunState& state, const ServerFigures& server) {
+  Exposition out;
+  out.metric("anchorage_build_info", "gauge", "Always 1; the labels say what runs.");
+  out.sample(1.0, label("version", state.facts.version) + "," + label("method", state.facts.method));
+  out.metric("anchorage_run_state", "gauge", "1 for the state that the run is in, 0 for the others.");
+  for (std::size_t i = 0; i < run_stages; ++i) {
+    const auto stage = static_cast<RunStage>(i);
+    out.sample(stage == state.stage ? 1.0 : 0.0, label("state", name_of(stage)));
+  }
+  out.metric("anchorage_edits", "gauge", "Edits by their state.");
+  for (std::size_t i = 0; i < edit_stages; ++i) {
+    const auto stage = static_cast<EditStage>(i);
+    out.sample(state.ledger.count(stage), label("state", name_of(stage)));
+  }
+  const auto oldest = state.ledger.oldest_accepted();
+  out.metric("anchorage_oldest_accepted_edit_age_seconds", "gauge", "How long the oldest edit has waited for its batch.");
+  out.sample(oldest ? seconds_since(*oldest) : 0.0);
+  out.metric("anchorage_segments", "gauge", "Segments of the journal after the base.");
+  out.sample(state.segments);
+  out.metric("anchorage_batches_committed_total", "counter", "Batches committed since the service began.");
+  out.sample(state.batches);
+  out.metric("anchorage_batches_reverted_total", "counter", "Attempts that the guard undid since the service began.");
+  out.sample(state.reverted);
+  out.metric("anchorage_removals_total", "counter", "Removals since the service began.");
+  out.sample(state.removals);
+  out.metric("anchorage_last_commit_timestamp_seconds", "gauge", "When a batch was last committed; 0: not yet.");
+  out.sample(state.last_commit.value_or(0));
+  out.metric("anchorage_batch_seconds_total", "counter", "Seconds of batches by activity, since the service began.");
+  const sharding::BatchSeconds& activities = state.seconds.activities;
+  out.sample(activities.values, label("activity", "values"));
+  out.sample(activities.solve, label("activity", "solve"));
+  out.sample(activities.communicate, label("activity", "communicate"));
+  out.sample(activities.evaluate, label("activity", "evaluate"));
+  out.metric("anchorage_weight_drift_ratio", "gauge", "Norm of a layer's whole change over that of its base weight.");
+  for (const auto& [layer, drift] : state.drift) out.sample(drift, label("layer", std::to_string(layer)));
+  add_limits(out, state.facts.guard);
+  out.metric("anchorage_http_requests_total", "counter", "Requests answered, by status.");
+  for (const auto& [status, count] : state.answers) out.sample(count, label("status", std::to_string(status)));
+  out.metric("anchorage_http_connections", "gauge", "Open connections.");
+  out.sample(static_cast<std::int64_t>(server.connections));
+  out.metric("anchorage_event_clients", "gauge", "Connections that events are sent to.");
+  out.sample(static_cast<std::int64_t>(server.event_clients));
+  return std::move(out).text();
+}
+
+}  // namespace anchorage::coordinator

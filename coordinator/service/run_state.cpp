@@ -1,0 +1,128 @@
+#include "coordinator/service/run_state.hpp"
+
+#include <fmt/chrono.h>
+
+#include <ctime>
+
+#include "io/run/journal/live_segments.hpp"
+
+namespace anchorage::coordinator {
+namespace {
+
+constexpr std::string_view names[run_stages] = {"starting", "replaying", "waiting",  "editing",
+                                                "paused",   "stopping",  "finished"};
+constexpr std::size_t batches_kept = 1000;   // in memory, for those who ask
+constexpr std::int64_t batches_read = 200;   // of the journal, when a service begins
+
+nlohmann::ordered_json text_or_null(const std::string& text) {
+  return text.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(text);
+}
+
+}  // namespace
+
+std::string_view name_of(RunStage stage) {
+  return names[static_cast<std::size_t>(stage)];
+}
+
+std::string utc_now() {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
+}
+
+RunState::RunState(RunFacts known) : facts(std::move(known)), since(utc_now()) {}
+
+void RunState::open(const io::Journal& journal, const std::map<std::int64_t, double>& seconds_of) {
+  if (journal.empty()) return;
+  ledger.take(recorded_edits(journal));
+  segments = std::ssize(journal.list()) - 1;
+  drift = drift_of(journal);
+  for (const io::JournalEntry& entry : io::live_segments_from(journal, std::max<std::int64_t>(1, segments - batches_read))) {
+    if (entry.header.kind != io::SegmentKind::batch) continue;
+    const auto found = seconds_of.find(entry.header.batch);
+    keep(report_of(io::SegmentReader(entry.path), {.total = found == seconds_of.end() ? 0 : found->second}));
+  }
+}
+
+void RunState::keep(const BatchReport& report) {
+  documents_.emplace_back(report.batch, document_of(report));
+  if (documents_.size() > batches_kept) documents_.pop_front();
+}
+
+void RunState::take(const BatchReport& report) {
+  segments = report.batch;
+  ++batches;
+  seconds += report.seconds;
+  last_commit = std::time(nullptr);
+  if (!report.drift.empty()) drift = report.drift;
+  for (const io::RecordedPlace& place : report.superseded) {
+    const LedgerEntry* entry = ledger.find(place.id);
+    if (entry != nullptr && entry->batch == place.segment)
+      ledger.move(place.id, EditStage::superseded, place.segment);
+  }
+  for (const io::EditRecord& edit : report.edits) {
+    const bool is_committed = edit.state == io::EditState::committed;
+    ledger.move(edit.id, is_committed ? EditStage::committed : EditStage::set_aside, report.batch, edit.reason);
+  }
+  keep(report);
+}
+
+void RunState::take(const RemovalReport& report) {
+  segments = report.segment;
+  ++removals;
+  drift = report.drift;
+  for (const io::RecordedPlace& place : report.removed) ledger.move(place.id, EditStage::removed, place.segment);
+}
+
+nlohmann::ordered_json RunState::document() const {
+  auto edits = nlohmann::ordered_json::object();
+  for (std::size_t i = 0; i < edit_stages; ++i) {
+    const auto edit_stage = static_cast<EditStage>(i);
+    edits[std::string(coordinator::name_of(edit_stage))] = ledger.count(edit_stage);
+  }
+  return {{"run", facts.run},
+          {"model", facts.model},
+          {"method", facts.method},
+          {"version", facts.version},
+          {"state", coordinator::name_of(stage)},
+          {"since", since},
+          {"batch_size", facts.batch_size},
+          {"linger", facts.linger},
+          {"require_approval", facts.require_approval},
+          {"segments", segments},
+          {"edits", edits},
+          {"guard",
+           {{"on", facts.guard.on},
+            {"success", facts.guard.success},
+            {"loss_rise", facts.guard.loss_rise},
+            {"drift", facts.guard.drift}}},
+          {"layers", document_of(drift)},
+          {"ranks", facts.ranks},
+          {"failure", text_or_null(failure)}};
+}
+
+nlohmann::ordered_json RunState::batches_after(std::int64_t after, std::size_t most) const {
+  auto list = nlohmann::ordered_json::array();
+  for (const auto& [batch, document] : documents_) {
+    if (batch <= after) continue;
+    if (list.size() == most) break;
+    list.push_back(document);
+  }
+  return {{"batches", list}};
+}
+
+nlohmann::ordered_json document_of(const LedgerEntry& entry) {
+  const io::Edit& edit = entry.edit;
+  return {{"id", edit.id},
+          {"state", name_of(entry.stage)},
+          {"batch", entry.batch == 0 ? nlohmann::ordered_json() : nlohmann::ordered_json(entry.batch)},
+          {"reason", text_or_null(entry.reason)},
+          {"subject", edit.subject},
+          {"prompt", edit.prompt},
+          {"target", edit.target},
+          {"author", edit.author},
+          {"approved_by", edit.approved_by},
+          {"source", edit.source},
+          {"as_of", edit.as_of},
+          {"expires", edit.expires}};
+}
+
+}  // namespace anchorage::coordinator

@@ -1,0 +1,70 @@
+// What the service knows of the run, on the server's thread: figures and documents for those who ask.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "coordinator/batch_report.hpp"
+#include "coordinator/guard.hpp"
+#include "coordinator/service/edit_ledger.hpp"
+
+namespace anchorage::coordinator {
+
+// In the order in which a run passes through them, but for waiting, editing and paused, which take turns.
+enum class RunStage { starting, replaying, waiting, editing, paused, stopping, finished };
+inline constexpr std::size_t run_stages = 7;
+std::string_view name_of(RunStage stage);
+
+// What does not change while a service runs.
+struct RunFacts {
+  std::string run, model, method, version;
+  std::int64_t batch_size = 32;
+  double linger = 5;  // seconds
+  bool require_approval = false;
+  GuardLimits guard{};
+  nlohmann::ordered_json ranks = nlohmann::ordered_json::array();  // docs/service.md
+};
+
+struct RunState {
+  explicit RunState(RunFacts facts);
+
+  RunFacts facts;
+  std::string since;  // UTC
+  RunStage stage = RunStage::starting;
+  EditLedger ledger;
+  std::int64_t segments = 0;  // of the journal, without the base
+  Drift drift;
+  std::string failure;  // why the run has ended; empty otherwise
+
+  // Since the service began.
+  std::int64_t batches = 0, reverted = 0, removals = 0;
+  Seconds seconds{};
+  std::optional<std::int64_t> last_commit;  // seconds since 1970
+  std::map<unsigned, std::int64_t> answers;  // requests by the status of their answer
+
+  // Takes over what the journal of a run to continue has: its edits, its last batches with their seconds.
+  void open(const io::Journal& journal, const std::map<std::int64_t, double>& seconds);
+  void take(const BatchReport& report);
+  void take(const RemovalReport& report);
+
+  nlohmann::ordered_json document() const;
+  // Those after `after`, oldest first.
+  nlohmann::ordered_json batches_after(std::int64_t after, std::size_t most) const;
+  const nlohmann::ordered_json& last_batch() const { return documents_.back().second; }
+
+ private:
+  void keep(const BatchReport& report);
+  std::deque<std::pair<std::int64_t, nlohmann::ordered_json>> documents_;  // of the last batches
+};
+
+nlohmann::ordered_json document_of(const LedgerEntry& entry);
+
+// Now, as "2026-11-29T23:00:00Z".
+std::string utc_now();
+
+}  // namespace anchorage::coordinator

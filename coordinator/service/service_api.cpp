@@ -1,0 +1,468 @@
+#include "coordinator/service/service_api.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "coordinator/service/metrics_text.hpp"
+#include "coordinator/service/problem.hpp"
+#include "coordinator/service/texts.hpp"
+#include "io/edits/edit_ids.hpp"
+#include "io/error.hpp"
+#include "io/log.hpp"
+#include "io/text/strict_json.hpp"
+
+namespace anchorage::coordinator {
+namespace {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+constexpr std::size_t most_listed = 1000;
+constexpr std::size_t most_prompts = 64;       // of one question, which a batch has to wait for
+constexpr std::int64_t most_new_tokens = 256;
+
+HttpResponse json_response(const ordered_json& document, unsigned status = 200) {
+  return {.status = status, .body = document.dump(-1, ' ', false, json::error_handler_t::replace) + "\n"};
+}
+
+// Splits a path at its slashes.
+std::vector<std::string> parts_of(std::string_view path) {
+  std::vector<std::string> parts;
+  while (!path.empty()) {
+    path.remove_prefix(1);
+    const std::string_view part = path.substr(0, path.find('/'));
+    parts.emplace_back(part);
+    path.remove_prefix(part.size());
+  }
+  return parts;
+}
+
+// Returns what stands for the {...}; nothing where the path is another one.
+std::optional<std::vector<std::string>> words_of(const std::string& pattern, const std::vector<std::string>& path) {
+  const auto parts = parts_of(pattern);
+  if (parts.size() != path.size()) return std::nullopt;
+  std::vector<std::string> words;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    if (parts[i].starts_with('{')) {
+      words.push_back(path[i]);
+    } else if (parts[i] != path[i]) {
+      return std::nullopt;
+    }
+  }
+  return words;
+}
+
+// Reads a whole number of the query.
+std::int64_t number_in(const HttpRequest& request, const std::string& name, std::int64_t otherwise, std::int64_t most) {
+  const auto found = request.query.find(name);
+  if (found == request.query.end()) return otherwise;
+  std::int64_t value = -1;
+  const std::string& text = found->second;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error == std::errc() && end == text.data() + text.size() && value >= 0 && value <= most) return value;
+  throw RequestError(400, {.expected = fmt::format("a whole number from 0 to {}", most),
+                           .found = fmt::format("'{:.40}'", text),
+                           .where = "query, " + name,
+                           .remedy = ""});
+}
+
+json body_of(const HttpRequest& request) {
+  return io::parse_strict_json(request.body, "request");
+}
+
+[[noreturn]] void refuse_body(const std::string& expected) {
+  throw RequestError(400, {.expected = expected, .found = "another body", .where = "request", .remedy = "docs/service.md shows one"});
+}
+
+std::string text_in(const json& object, const std::string& name) {
+  if (object.is_object() && object.contains(name) && object.at(name).is_string()) return object.at(name);
+  refuse_body(fmt::format("a field '{}' with text", name));
+}
+
+sharding::ContinuePrompts continuation_in(const json& body) {
+  sharding::ContinuePrompts question{.max_new_tokens = 24, .also_base = true};
+  if (!body.is_object() || !body.contains("prompts") || !body["prompts"].is_array())
+    refuse_body("an object with a list 'prompts'");
+  for (const json& prompt : body["prompts"]) {
+    if (!prompt.is_string()) refuse_body("'prompts' as a list of texts");
+    question.prompts.push_back(prompt);
+  }
+  if (question.prompts.empty() || question.prompts.size() > most_prompts)
+    refuse_body(fmt::format("1 to {} prompts", most_prompts));
+  if (!body.contains("max_new_tokens")) return question;
+  const json& tokens = body["max_new_tokens"];
+  if (!tokens.is_number_integer() || tokens < 1 || tokens > most_new_tokens)
+    refuse_body(fmt::format("'max_new_tokens' from 1 to {}", most_new_tokens));
+  question.max_new_tokens = tokens;
+  return question;
+}
+
+sharding::ScoreTexts scores_in(const json& body) {
+  sharding::ScoreTexts question;
+  if (!body.is_object() || !body.contains("requests") || !body["requests"].is_array())
+    refuse_body("an object with a list 'requests'");
+  for (const json& request : body["requests"]) {
+    question.prompts.push_back(text_in(request, "prompt"));
+    question.completions.push_back(text_in(request, "completion"));
+  }
+  if (question.prompts.empty() || question.prompts.size() > most_prompts)
+    refuse_body(fmt::format("1 to {} requests", most_prompts));
+  return question;
+}
+
+ordered_json text_or_null(const std::string& text) {
+  return text.empty() ? ordered_json() : ordered_json(text);
+}
+
+HttpResponse response_of(const sharding::PromptsContinued& continued, bool also_base) {
+  auto texts = ordered_json::array();
+  for (const auto& [edited, base, obstacle] : continued.texts) {
+    texts.push_back({{"edited", edited},
+                     {"base", also_base ? ordered_json(base) : ordered_json()},
+                     {"obstacle", text_or_null(obstacle)}});
+  }
+  return json_response({{"texts", texts}});
+}
+
+HttpResponse response_of(const sharding::TextsScored& scored) {
+  auto scores = ordered_json::array();
+  for (const auto& [log_probabilities, argmax, obstacle] : scored.scores) {
+    scores.push_back({{"logprobs", log_probabilities}, {"argmax", argmax}, {"obstacle", text_or_null(obstacle)}});
+  }
+  return json_response({{"scores", scores}});
+}
+
+io::Diagnostic run_has_ended(const std::string& what) {
+  return {.expected = "a run that goes on",
+          .found = "one that has not begun or has ended",
+          .where = what,
+          .remedy = "try again when /readyz answers 200"};
+}
+
+}  // namespace
+
+const std::vector<ServiceApi::Entry>& ServiceApi::entries() {
+  using Api = ServiceApi;
+  static const std::vector<Entry> all = {
+      {"GET", "/livez", Role::none, &Api::livez},
+      {"GET", "/readyz", Role::none, &Api::readyz},
+      {"GET", "/openapi.json", Role::none, &Api::openapi},
+      {"GET", "/", Role::none, &Api::page},  // which says nothing of the run by itself
+      {"GET", "/metrics", Role::read, &Api::metrics},
+      {"GET", "/events", Role::read, &Api::events},
+      {"GET", "/v1/run", Role::read, &Api::run},
+      {"GET", "/v1/batches", Role::read, &Api::batches},
+      {"GET", "/v1/edits", Role::read, &Api::list_edits},
+      {"POST", "/v1/edits", Role::write, &Api::give_edits},
+      {"GET", "/v1/edits/{id}", Role::read, &Api::one_edit},
+      {"DELETE", "/v1/edits/{id}", Role::write, &Api::take_back},
+      {"POST", "/v1/edits/{id}/approve", Role::approve, &Api::approve},
+      {"POST", "/v1/generate", Role::read, &Api::generate},
+      {"POST", "/v1/score", Role::read, &Api::score},
+      {"POST", "/v1/pause", Role::write, &Api::pause},
+      {"POST", "/v1/resume", Role::write, &Api::resume},
+      {"POST", "/v1/checkpoint", Role::write, &Api::checkpoint},
+      {"POST", "/v1/stop", Role::write, &Api::stop}};
+  return all;
+}
+
+std::vector<Route> service_routes() {
+  std::vector<Route> routes;
+  for (const auto& entry : ServiceApi::entries()) routes.push_back({entry.method, entry.path, entry.role});
+  return routes;
+}
+
+void ServiceApi::answer(const HttpRequest& request, const Responder& respond) {
+  const Responder counted = [this, respond](HttpResponse response) {
+    ++service_.state_.answers[response.status];
+    respond(std::move(response));
+  };
+  try {
+    const auto path = parts_of(request.path);
+    const std::string method = request.method == "HEAD" ? "GET" : request.method;
+    std::vector<std::string> allowed;
+    for (const Entry& entry : entries()) {
+      const auto words = words_of(entry.path, path);
+      if (!words) continue;
+      allowed.push_back(entry.method);
+      if (entry.method != method) continue;
+      require(entry.role, request);
+      return (this->*entry.handler)(request, *words, counted);
+    }
+    if (allowed.empty()) {
+      throw RequestError(404, {.expected = "a path of this service",
+                               .found = fmt::format("'{:.200}'", request.path),
+                               .where = "request",
+                               .remedy = "/openapi.json lists them"});
+    }
+    counted(problem(405, {.expected = fmt::format("{}", fmt::join(allowed, " or ")),
+                          .found = request.method,
+                          .where = request.path,
+                          .remedy = ""}));
+  } catch (const RequestError& error) {
+    counted(problem(error.status(), error.diagnostic()));
+  } catch (const io::UserError& error) {
+    counted(problem(400, error.what()));
+  } catch (const io::SystemError& error) {
+    spdlog::error("{} {}: {}", request.method, request.path, error.what());
+    counted(problem(503, error.what()));
+  } catch (const std::exception& error) {
+    spdlog::error("{} {}: {}", request.method, request.path, error.what());
+    counted(problem(500, std::string("the program is wrong here: ") + error.what()));
+  }
+}
+
+Role ServiceApi::role_of(const HttpRequest& request) const {
+  return service_.access_.has_tokens() ? service_.access_.role_of(request.token) : Role::read;
+}
+
+void ServiceApi::require(Role needed, const HttpRequest& request) const {
+  const Role role = role_of(request);
+  if (role >= needed) return;
+  const std::string where = fmt::format("{} {}", request.method, request.path);
+  if (role == Role::none) {
+    throw RequestError(401, {.expected = "a token, as 'Authorization: Bearer TOKEN'",
+                             .found = request.token.empty() ? "none" : "one that is not known",
+                             .where = where,
+                             .remedy = "whoever runs the service has its file of tokens"});
+  }
+  throw RequestError(403, {.expected = fmt::format("the role {}", name_of(needed)),
+                           .found = std::string(name_of(role)),
+                           .where = where,
+                           .remedy = service_.access_.has_tokens() ? "ask with a token of that role"
+                                                                   : "start the service with --token-file"});
+}
+
+void ServiceApi::require_run(const std::string& what) const {
+  if (!service_.options_.takes_edits) {
+    throw RequestError(409, {.expected = "a service that takes edits",
+                             .found = "a run that has its edits from files",
+                             .where = what,
+                             .remedy = "'anchorage serve' starts one"});
+  }
+  if (!service_.has_begun_ || service_.state_.stage == RunStage::finished) throw RequestError(503, run_has_ended(what));
+}
+
+void ServiceApi::livez(const HttpRequest&, const Words&, const Responder& respond) {
+  respond({.content_type = "text/plain", .body = "ok\n"});
+}
+
+void ServiceApi::readyz(const HttpRequest&, const Words&, const Responder& respond) {
+  const RunStage stage = service_.state_.stage;
+  const bool ready = stage == RunStage::waiting || stage == RunStage::editing || stage == RunStage::paused;
+  respond({.status = ready ? 200U : 503U,
+           .content_type = "text/plain",
+           .body = fmt::format("{}\n", name_of(stage))});
+}
+
+void ServiceApi::openapi(const HttpRequest&, const Words&, const Responder& respond) {
+  respond({.body = openapi_text()});
+}
+
+void ServiceApi::page(const HttpRequest&, const Words&, const Responder& respond) {
+  respond({.content_type = "text/html; charset=utf-8",
+           .body = page_text(),
+           .headers = {{"Content-Security-Policy",
+                        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
+                        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
+                       {"Referrer-Policy", "no-referrer"}}});
+}
+
+void ServiceApi::metrics(const HttpRequest&, const Words&, const Responder& respond) {
+  const ServerFigures figures{.connections = service_.server_->connections(),
+                              .event_clients = service_.server_->event_clients()};
+  respond({.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics_text(service_.state_, figures)});
+}
+
+void ServiceApi::events(const HttpRequest&, const Words&, const Responder& respond) {
+  respond({.content_type = "text/event-stream",
+           .body = event_text("run", service_.state_.document().dump()),
+           .events = true});
+}
+
+HttpResponse ServiceApi::run_document(unsigned status) const {
+  return json_response(service_.state_.document(), status);
+}
+
+void ServiceApi::run(const HttpRequest&, const Words&, const Responder& respond) {
+  respond(run_document(200));
+}
+
+void ServiceApi::batches(const HttpRequest& request, const Words&, const Responder& respond) {
+  const auto after = number_in(request, "after", 0, std::numeric_limits<std::int64_t>::max());
+  const auto limit = number_in(request, "limit", 100, most_listed);
+  respond(json_response(service_.state_.batches_after(after, static_cast<std::size_t>(limit))));
+}
+
+void ServiceApi::list_edits(const HttpRequest& request, const Words&, const Responder& respond) {
+  const auto limit = number_in(request, "limit", 100, most_listed);
+  std::optional<EditStage> stage;
+  if (const auto asked = request.query.find("state"); asked != request.query.end()) {
+    stage = edit_stage_named(asked->second);
+    if (!stage) {
+      throw RequestError(400, {.expected = "a state of an edit",
+                               .found = fmt::format("'{:.40}'", asked->second),
+                               .where = "query, state",
+                               .remedy = "docs/service.md lists them"});
+    }
+  }
+  auto list = ordered_json::array();
+  for (const LedgerEntry* entry : service_.state_.ledger.newest(stage, static_cast<std::size_t>(limit)))
+    list.push_back(document_of(*entry));
+  respond(json_response({{"edits", list}}));
+}
+
+const LedgerEntry& ServiceApi::known(const std::string& id) const {
+  const LedgerEntry* entry = service_.state_.ledger.find(id);
+  if (entry != nullptr) return *entry;
+  throw RequestError(404, {.expected = "the id of an edit",
+                           .found = fmt::format("'{:.200}'", id),
+                           .where = "request",
+                           .remedy = "/v1/edits lists them"});
+}
+
+void ServiceApi::one_edit(const HttpRequest&, const Words& words, const Responder& respond) {
+  respond(json_response(document_of(known(words[0]))));
+}
+
+void ServiceApi::give_edits(const HttpRequest& request, const Words&, const Responder& respond) {
+  require_run("POST /v1/edits");
+  io::EditsFile file = io::read_edits(request.body, "request");
+  io::set_aside_shared_ids(file);
+  std::vector<io::Edit> fresh;
+  std::vector<std::string> ids;
+  bool conflicts = false;
+  for (std::size_t i = 0; i < file.edits.size(); ++i) {
+    io::Edit& edit = file.edits[i];
+    if (service_.state_.facts.require_approval && role_of(request) < Role::approve) edit.approved_by.clear();
+    const LedgerEntry* known = service_.state_.ledger.find(edit.id);
+    if (known != nullptr && !known->edit.asks_the_same_as(edit)) {
+      conflicts = true;
+      file.rejected.push_back({.where = file.places[i],
+                               .reason = fmt::format("id '{}' is that of another fact, '{}' -> '{}'", edit.id,
+                                                     known->edit.filled_prompt(), known->edit.target)});
+      continue;
+    }
+    ids.push_back(edit.id);
+    const bool repeats = std::ranges::any_of(fresh, [&](const io::Edit& one) { return one.id == edit.id && one.target == edit.target; });
+    if ((known == nullptr || known->edit.target != edit.target) && !repeats) fresh.push_back(edit);
+  }
+  if (!fresh.empty()) service_.inbox_.add(fresh);
+  for (const io::Edit& edit : fresh) service_.admit(edit);
+
+  auto edits = ordered_json::array(), rejected = ordered_json::array();
+  for (const std::string& id : ids) {
+    edits.push_back({{"id", id}, {"state", name_of(known(id).stage)}, {"location", "/v1/edits/" + id}});
+  }
+  for (const io::Rejected& one : file.rejected) rejected.push_back({{"where", one.where}, {"reason", one.reason}});
+  if (ids.empty()) {
+    const io::Rejected& first = file.rejected.front();
+    return respond(problem(conflicts ? 409 : 400, {.expected = "edits that can be used",
+                                                   .found = fmt::format("{} that cannot; the first: {}",
+                                                                        file.rejected.size(), first.reason),
+                                                   .where = first.where,
+                                                   .remedy = "docs/edits.md shows an edit"}));
+  }
+  respond(json_response({{"edits", edits}, {"rejected", rejected}}, 202));
+  service_.publish_run();
+  service_.flush();
+}
+
+void ServiceApi::take_back(const HttpRequest&, const Words& words, const Responder& respond) {
+  require_run("DELETE /v1/edits/{id}");
+  const LedgerEntry& entry = known(words[0]);
+  const std::string id = entry.edit.id;
+  const bool is_open = entry.stage == EditStage::proposed || entry.stage == EditStage::accepted;
+  const bool is_written = entry.stage == EditStage::committed || entry.stage == EditStage::queued;
+  if (!is_open && !is_written) return respond(json_response(document_of(entry)));  // it is not in the weights
+  if (is_written && !service_.options_.can_remove) {
+    throw RequestError(409, {.expected = "a method that can take an edit out of the weights",
+                             .found = service_.state_.facts.method,
+                             .where = "DELETE /v1/edits/" + id,
+                             .remedy = "'anchorage rollback' goes back to an earlier batch"});
+  }
+  service_.inbox_.take_back(id);
+  if (is_open) service_.state_.ledger.move(id, EditStage::withdrawn);
+  if (entry.stage == EditStage::committed && service_.run_ != nullptr) service_.run_->remove({id});
+  respond(json_response(document_of(entry), is_open ? 200 : 202));
+  service_.publish_run();
+}
+
+void ServiceApi::approve(const HttpRequest& request, const Words& words, const Responder& respond) {
+  require_run("POST /v1/edits/{id}/approve");
+  const LedgerEntry& entry = known(words[0]);
+  const std::string by = text_in(body_of(request), "by");
+  const std::string where = "POST " + request.path;
+  if (by.empty()) refuse_body("a field 'by' with a name");
+  if (entry.stage != EditStage::proposed) {
+    throw RequestError(409, {.expected = "an edit that waits for approval",
+                             .found = fmt::format("one that is {}", name_of(entry.stage)),
+                             .where = where,
+                             .remedy = ""});
+  }
+  if (by == entry.edit.author) {
+    throw RequestError(409, {.expected = "somebody else than the author to approve",
+                             .found = fmt::format("'{}', who gave the edit", by),
+                             .where = where,
+                             .remedy = "let another look at it"});
+  }
+  io::Edit approved = entry.edit;
+  approved.approved_by = by;
+  service_.inbox_.add({&approved, 1});  // its later line counts
+  service_.state_.ledger.approve(approved.id, by);
+  respond(json_response(document_of(entry)));
+  service_.publish_run();
+  service_.flush();
+}
+
+void ServiceApi::generate(const HttpRequest& request, const Words&, const Responder& respond) {
+  const auto question = continuation_in(body_of(request));
+  const bool also_base = question.also_base;
+  service_.ask(question, [respond, also_base](std::optional<sharding::Reply> reply) {
+    if (!reply) return respond(problem(503, run_has_ended("POST /v1/generate")));
+    respond(response_of(std::get<sharding::PromptsContinued>(*reply), also_base));
+  });
+}
+
+void ServiceApi::score(const HttpRequest& request, const Words&, const Responder& respond) {
+  service_.ask(scores_in(body_of(request)), [respond](std::optional<sharding::Reply> reply) {
+    if (!reply) return respond(problem(503, run_has_ended("POST /v1/score")));
+    respond(response_of(std::get<sharding::TextsScored>(*reply)));
+  });
+}
+
+void ServiceApi::pause(const HttpRequest&, const Words&, const Responder& respond) {
+  require_run("POST /v1/pause");
+  service_.paused_ = true;
+  if (service_.idle_) service_.enter(RunStage::waiting);
+  respond(run_document(200));
+}
+
+void ServiceApi::resume(const HttpRequest&, const Words&, const Responder& respond) {
+  require_run("POST /v1/resume");
+  service_.paused_ = false;
+  if (service_.idle_) service_.enter(RunStage::waiting);
+  service_.flush();
+  respond(run_document(200));
+}
+
+void ServiceApi::checkpoint(const HttpRequest&, const Words&, const Responder& respond) {
+  require_run("POST /v1/checkpoint");
+  if (service_.run_ == nullptr) throw RequestError(503, run_has_ended("POST /v1/checkpoint"));
+  service_.run_->save();
+  respond(run_document(202));
+}
+
+void ServiceApi::stop(const HttpRequest&, const Words&, const Responder& respond) {
+  require_run("POST /v1/stop");
+  service_.enter(RunStage::stopping);
+  service_.idle_ = false;
+  service_.paused_ = true;
+  if (service_.run_ != nullptr) service_.run_->close();
+  respond(run_document(202));
+}
+
+}  // namespace anchorage::coordinator

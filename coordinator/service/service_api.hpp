@@ -1,0 +1,61 @@
+// The requests of the service: who may make them, what they say, what they are answered.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "coordinator/service/http_message.hpp"
+#include "coordinator/service/service.hpp"
+
+namespace anchorage::coordinator {
+
+// On the network's thread.
+class ServiceApi {
+ public:
+  // Borrows the service.
+  explicit ServiceApi(Service& service) : service_(service) {}
+
+  void answer(const HttpRequest& request, const Responder& respond);
+
+ private:
+  friend std::vector<Route> service_routes();
+  using Words = std::vector<std::string>;  // what stands for the {...} of the path
+  using Handler = void (ServiceApi::*)(const HttpRequest&, const Words&, const Responder&);
+  struct Entry {
+    std::string method, path;
+    Role role;
+    Handler handler;
+  };
+  static const std::vector<Entry>& entries();
+
+  Role role_of(const HttpRequest& request) const;
+  void require(Role needed, const HttpRequest& request) const;
+  void require_run(const std::string& what) const;
+
+  void livez(const HttpRequest&, const Words&, const Responder& respond);
+  void readyz(const HttpRequest&, const Words&, const Responder& respond);
+  void openapi(const HttpRequest&, const Words&, const Responder& respond);
+  void page(const HttpRequest&, const Words&, const Responder& respond);
+  void metrics(const HttpRequest&, const Words&, const Responder& respond);
+  void events(const HttpRequest&, const Words&, const Responder& respond);
+  void run(const HttpRequest&, const Words&, const Responder& respond);
+  void batches(const HttpRequest& request, const Words&, const Responder& respond);
+  void list_edits(const HttpRequest& request, const Words&, const Responder& respond);
+  void one_edit(const HttpRequest&, const Words& words, const Responder& respond);
+  void give_edits(const HttpRequest& request, const Words&, const Responder& respond);
+  void take_back(const HttpRequest&, const Words& words, const Responder& respond);
+  void approve(const HttpRequest& request, const Words& words, const Responder& respond);
+  void generate(const HttpRequest& request, const Words&, const Responder& respond);
+  void score(const HttpRequest& request, const Words&, const Responder& respond);
+  void pause(const HttpRequest&, const Words&, const Responder& respond);
+  void resume(const HttpRequest&, const Words&, const Responder& respond);
+  void checkpoint(const HttpRequest&, const Words&, const Responder& respond);
+  void stop(const HttpRequest&, const Words&, const Responder& respond);
+
+  const LedgerEntry& known(const std::string& id) const;
+  HttpResponse run_document(unsigned status) const;
+
+  Service& service_;
+};
+
+}  // namespace anchorage::coordinator

@@ -1,0 +1,45 @@
+#include "coordinator/service/texts.hpp"
+
+#include <string_view>
+
+#include "io/error.hpp"
+
+namespace anchorage::coordinator {
+namespace {
+
+std::string text_at(std::string_view path) {
+  for (const SourceText& text : service_texts()) {
+    if (path == text.path) return text.text;
+  }
+  throw io::InternalError("no text " + std::string(path));
+}
+
+void put(std::string& page, std::string_view place, const std::string& text) {
+  const std::size_t found = page.find(place);
+  io::check(found != std::string::npos, "a place for every part of the page");
+  page.replace(found, place.size(), text);
+}
+
+// JSON within a script element: no text in it may end the element.
+std::string within_script(const std::string& json) {
+  std::string text;
+  for (const char c : json) c == '<' ? text += "\\u003c" : text += c;
+  return text;
+}
+
+}  // namespace
+
+std::string openapi_text() {
+  return text_at("coordinator/service/openapi.json");
+}
+
+std::string page_text(const std::string& data) {
+  const std::string folder = "coordinator/service/page/page";
+  std::string page = text_at(folder + ".html");
+  if (!data.empty()) put(page, R"(id="data">null)", R"(id="data">)" + within_script(data));
+  put(page, "/*style*/", text_at(folder + ".css"));
+  put(page, "/*script*/", text_at(folder + ".js"));
+  return page;
+}
+
+}  // namespace anchorage::coordinator

@@ -1,0 +1,324 @@
+#include "launch/commands/edit_job.hpp"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <csignal>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "coordinator/hosted_run.hpp"
+#include "coordinator/progress.hpp"
+#include "coordinator/service/service.hpp"
+#include "io/error.hpp"
+#include "io/host_name.hpp"
+#include "io/log.hpp"
+#include "io/text/text_of.hpp"
+#include "io/trace/chrome_trace.hpp"
+#include "launch/commands/edit_contexts.hpp"
+#include "launch/commands/edit_plan.hpp"
+#include "launch/commands/null_spaces.hpp"
+#include "launch/commands/protection.hpp"
+#include "launch/commands/stage_choice.hpp"
+#include "launch/program/activity_report.hpp"
+#include "launch/program/canaries.hpp"
+#include "launch/program/chat_template.hpp"
+#include "launch/program/comma_list.hpp"
+#include "launch/program/command_line.hpp"
+#include "launch/program/opened_model.hpp"
+#include "launch/program/traffic_report.hpp"
+#include "worker/editing/batch_editor.hpp"
+#include "worker/evaluation/loss_probe.hpp"
+#include "worker/model/tensor_names.hpp"
+#include "worker/runtime.hpp"
+
+namespace anchorage::launch {
+namespace {
+
+io::BaseRecord base_record(const coordinator::RunPlan& plan, const io::ModelDirectory& directory,
+                           const worker::EditedWeights& weights) {
+  io::BaseRecord base{.model = plan.record.fingerprints.at("model"),
+                      .tokenizer = plan.record.fingerprints.at("tokenizer"),
+                      .statistics = plan.record.fingerprints.at("statistics"),
+                      .hparams = plan.record.hparams,
+                      .layers = {}};
+  for (const std::int64_t layer : weights.layers()) {
+    const auto weight = weights.base(layer);
+    base.layers.push_back({.layer = layer,
+                           .weight = worker::down_projection_name(directory, layer),
+                           .rows = weight.size(0),
+                           .columns = weight.size(1),
+                           .norm = weight.to(torch::kDouble).norm().item<double>()});
+  }
+  return base;
+}
+
+// Gathers on rank 0 what each rank is and holds (docs/service.md, "The run"). Collective.
+nlohmann::ordered_json described_ranks(const worker::Transformer& model, Session& session) {
+  const sharding::StageLayers layers = session.stages().own_layers(model.config.layers);
+  const sharding::Place place = session.place();
+  auto bounds = nlohmann::ordered_json::array();  // first and last layer of each range
+  for (const sharding::Range& range : layers.ranges()) {
+    bounds.push_back(range.begin);
+    bounds.push_back(range.end - 1);
+  }
+  const std::string own = nlohmann::ordered_json{{"rank", session.host().rank()},
+                                                 {"host", io::host_name()},
+                                                 {"stage", place.stage},
+                                                 {"replica", place.replica},
+                                                 {"layers", bounds},
+                                                 {"weight_bytes", model.bytes()}}
+                              .dump();
+  auto all = nlohmann::ordered_json::array();
+  for (const auto& bytes : session.host().gather(std::as_bytes(std::span(own)), 0, "gather ranks"))
+    all.push_back(nlohmann::ordered_json::parse(io::text_of(bytes)));
+  return all;
+}
+
+void print_result(const coordinator::RunResult& result, const EditOptions& options,
+                  const coordinator::RunPlan& plan, const nlohmann::ordered_json& ranks,
+                  const NullSpaces& null_spaces, const std::optional<io::ProtectedKeys>& protection,
+                  const nlohmann::json& traffic, const nlohmann::json& rank_seconds, Session& session) {
+  const auto& seconds = result.seconds;
+  if (session.json()) {
+    auto layers = nlohmann::json::array();
+    for (const auto& [layer, drift] : result.drift) layers.push_back({{"layer", layer}, {"drift", drift}});
+    auto set_aside = nlohmann::json::array();
+    for (const auto& edit : result.set_aside) set_aside.push_back({{"id", edit.edit}, {"reason", edit.reason}});
+    auto weight_bytes = nlohmann::json::array();
+    for (const auto& rank : ranks) weight_bytes.push_back(rank.at("weight_bytes"));
+    const nlohmann::json protected_facts{{"prompts", protection ? protection->prompts() : 0},
+                                         {"keys", protection ? protection->count() : 0}};
+    session.print(
+        nlohmann::json{{"run", options.run.string()},
+                       {"method", plan.record.method},
+                       {"ranks", session.host().size()},
+                       {"stages", session.stages().count()},
+                       {"replicas", session.communicators().size()},
+                       {"weight_bytes", weight_bytes},
+                       {"batches", result.batches},
+                       {"edits", {{"committed", result.committed}, {"set_aside", std::ssize(result.set_aside)}}},
+                       {"set_aside", set_aside},
+                       {"stopped", result.stopped},
+                       {"layers", layers},
+                       {"null_spaces", document_of(null_spaces)},
+                       {"protected", protected_facts},
+                       {"seconds",
+                        {{"total", seconds.total},
+                         {"values", seconds.activities.values},
+                         {"solve", seconds.activities.solve},
+                         {"communicate", seconds.activities.communicate},
+                         {"evaluate", seconds.activities.evaluate}}},
+                       {"rank_seconds", rank_seconds},
+                       {"traffic", traffic}});
+    return;
+  }
+  std::string text =
+      fmt::format("{}: {} edits committed in {} batches, {} set aside, {:.1f} s", options.run.string(),
+                  result.committed, result.batches, result.set_aside.size(), seconds.total);
+  if (result.committed > 0)
+    text += fmt::format(" ({:.2f} s per edit)", seconds.total / static_cast<double>(result.committed));
+  text += '\n';
+  for (const auto& edit : result.set_aside) text += fmt::format("  set aside: {}: {}\n", edit.edit, edit.reason);
+  for (const auto& [layer, drift] : result.drift)
+    text += fmt::format("  layer {}: drift {:.4f} of the base weight's norm\n", layer, drift);
+  if (protection)
+    text += fmt::format("  {} prompts protected, by {} keys in each layer\n", protection->prompts(),
+                        protection->count());
+  if (result.stopped)
+    text +=
+        fmt::format("stopped by a signal; 'anchorage edit --run {} --resume' continues it\n", options.run.string());
+  session.print(text);
+}
+
+// Refuses a run: its edits are not in its base, so editing the base would lose them silently.
+std::filesystem::path base_to_edit(const std::string& model) {
+  const ModelArgument argument = parse_model_argument(model);
+  if (!argument.run) return argument.base;
+  throw io::UserError({.expected = "a model",
+                       .found = "a run",
+                       .where = model,
+                       .remedy = "resume the run with --resume --edits, or edit what 'anchorage export' makes of "
+                                 "it"});
+}
+
+coordinator::HostedRunOptions hosted_options(const EditOptions& options, const coordinator::RunPlan& plan,
+                                             const worker::Method& method, Session& session) {
+  coordinator::HostedRunOptions hosted{
+      .queue = {.batch_size = plan.record.batch_size,
+                .on_conflict = coordinator::conflict_policy_named(options.on_conflict),
+                .strict = options.strict,
+                .require_approval = plan.record.require_approval},
+      .run = {.guard = coordinator::guard_limits(plan.hparams),
+              .checkpoint_every = options.checkpoint_every,
+              .grace = std::chrono::duration<double>(options.grace),
+              .waits = options.serves},
+      .provenance = {.version = ANCHORAGE_VERSION, .world = session.host().size(), .seed = plan.record.seed},
+      .can_remove = method.carries_keys};
+  if (options.limit > 0) hosted.queue.limit = options.limit;
+  return hosted;
+}
+
+// Executes commands until the coordinator's last one, on rank 0 from `commands`, and counts what the rank does
+// meanwhile. Collective.
+void carry_out_commands(worker::BatchEditor& editor, const worker::Probes& probes, const EditOptions& options,
+                        worker::CommandQueue* commands, Session& session) {
+  start_activities(session, !options.trace.empty(), options.count_kernels);
+  worker::run_command_loop(editor, probes, session.host(), commands);
+  session.activities().stop();
+}
+
+// Starts to answer for a run whose directory is open, where it is to be watched or served; on rank 0.
+std::unique_ptr<coordinator::Service> begun_service(const EditOptions& options, const coordinator::RunPlan& plan,
+                                                    const worker::Method& method,
+                                                    const coordinator::RunInputs& inputs,
+                                                    const std::vector<io::Edit>& edits) {
+  if (options.listen.empty()) return nullptr;
+  coordinator::RunFacts facts{.run = options.run.string(),
+                              .model = plan.record.model,
+                              .method = plan.record.method,
+                              .version = ANCHORAGE_VERSION,
+                              .batch_size = plan.record.batch_size,
+                              .linger = options.linger,
+                              .require_approval = plan.record.require_approval,
+                              .guard = coordinator::guard_limits(plan.hparams)};
+  coordinator::ServiceOptions service_options{.listen = options.listen,
+                                              .token_file = options.token_file,
+                                              .takes_edits = options.serves,
+                                              .can_remove = method.carries_keys};
+  if (!plan.record.chat_template.empty()) {
+    service_options.complete = [model = plan.record.model, role = plan.record.chat_template](io::EditsFile& file) {
+      render_prompts(file, model, role);
+    };
+  }
+  auto service = std::make_unique<coordinator::Service>(inputs.directory, std::move(facts),
+                                                        std::move(service_options), edits);
+  spdlog::info("listening on http://{}", service->address());
+  return service;
+}
+
+// Ends the service before the run that it is attached to.
+struct EndOfService {
+  coordinator::Service* service;
+  ~EndOfService() {
+    if (service != nullptr) service->end();
+  }
+};
+
+// Opens the run's directory on rank 0. A run that is served has its edits from the service, which begins with those
+// of files and inbox.
+struct OpenedRun {
+  std::optional<coordinator::RunInputs> inputs;
+  std::unique_ptr<coordinator::Service> service;
+};
+OpenedRun open_run(const EditOptions& options, const coordinator::RunPlan& plan, const worker::Method& method) {
+  io::EditsFile edits = read_all_edits(plan.record, options.run, options.strict);
+  std::vector<io::Edit> to_serve;
+  if (options.serves) to_serve = std::exchange(edits.edits, {});
+  if (options.serves) edits.places.clear();
+  OpenedRun opened;
+  opened.inputs = coordinator::RunInputs::open(options.run, options.resume, std::move(edits));
+  opened.service = begun_service(options, plan, method, *opened.inputs, to_serve);
+  return opened;
+}
+
+void require_the_same_model(const EditOptions& options, const io::RunRecord& earlier) {
+  if (options.model.empty() || std::filesystem::weakly_canonical(options.model) == earlier.model ||
+      std::filesystem::absolute(options.model).lexically_normal() == earlier.model)
+    return;
+  throw io::UserError({.expected = "the model that the run began with, " + earlier.model,
+                       .found = options.model,
+                       .where = options.run.string(),
+                       .remedy = "leave it out, or begin another run"});
+}
+
+}  // namespace
+
+int run_edits(EditOptions options, Session& session) {
+  const bool traced = !options.trace.empty();
+  if (traced && session.is_root()) io::require_trace_path(options.trace, "--trace");
+  options.edits = parts_of(options.edits);
+  std::optional<io::RunRecord> earlier;
+  if (options.serves && io::RunDirectory::is_run(options.run)) options.resume = true;
+  if (options.resume) {
+    earlier = io::RunDirectory::view(options.run).record();
+    require_the_same_model(options, *earlier);
+    options.model = earlier->model;
+    session.continue_as(*earlier);
+  }
+  const auto base = io::ModelDirectory::open(base_to_edit(options.model));
+  coordinator::RunPlan plan =
+      earlier ? plan_resume(options, *earlier, base, session) : plan_edit(options, base, session);
+  const worker::Method method = worker::method_named(plan.record.method);
+  const StageChoice choice =
+      choose_stages(workload_of(base.config(), plan.hparams, method, plan.record.batch_size, session), session);
+  session.arrange(choice.stages);
+  OpenedRun opened;
+  std::optional<coordinator::RunInputs>& inputs = opened.inputs;
+  std::optional<io::ProtectedPrompts> facts;
+  if (session.is_root()) {
+    facts = facts_to_protect(options, plan.record);
+    opened = open_run(options, plan, method);
+  }
+
+  OpenedModel model = open_model({.base = base.path(), .run = std::nullopt, .batch = std::nullopt}, session);
+  const auto ranks = described_ranks(model.transformer, session);
+  const std::vector<std::int64_t> layers(plan.hparams.layers.begin(), plan.hparams.layers.end());
+  worker::EditedWeights weights(model.transformer, model.directory, layers);
+  const worker::PromptBuilder prompts(model.tokenizer, base.config().vocabulary);
+  const auto statistics = io::StatisticsFile::load(plan.record.statistics);
+  const auto contexts = run_contexts(model, plan, inputs ? &inputs->directory : nullptr, session);
+  const auto protection =
+      protected_keys(options, facts, model, prompts, plan, inputs ? &inputs->directory : nullptr, session);
+  worker::BatchEditor editor(model.transformer, weights, prompts, plan.hparams, method, statistics, contexts,
+                             sink_limits(statistics, plan.hparams), session.communicators(),
+                             {.capacities = choice.slabs}, protection, choice.kept_groups);
+  const NullSpaces null_spaces{.free = editor.null_spaces(), .dimensions = weights.key_width()};
+  const worker::LossProbe loss(model.transformer, prompts, session.communicators());
+  const worker::CanaryProbe canaries(
+      model.transformer, prompts,
+      canaries_in(plan.record.canaries, base.path(), plan.record.chat_template, session.host()));
+  const worker::ModelQuestions questions(model.transformer, prompts, session.communicators());
+  const worker::Probes probes{.loss = loss, .canaries = canaries, .questions = questions};
+  if (!session.is_root()) {
+    // Launchers forward signals to all ranks. Rank 0 decides what they mean, and tells the others by a
+    // command.
+    for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) std::signal(signal, SIG_IGN);
+    carry_out_commands(editor, probes, options, nullptr, session);
+    gather_traffic(session);
+    gather_activities(session);
+    return done;
+  }
+
+  log_null_spaces(null_spaces, plan.hparams);
+  inputs->begin(plan, editor.group_size(), recorded_contexts(contexts, model.tokenizer));
+  worker::CommandQueue commands;
+  coordinator::HostedRun hosted(*inputs, base_record(plan, base, weights),
+                                hosted_options(options, plan, method, session), commands);
+  coordinator::Progress progress(hosted.context(), std::cerr, coordinator::display_for_stderr());
+  hosted.observe(progress);
+  const EndOfService end_of_service{opened.service.get()};
+  if (opened.service) {
+    hosted.observe(*opened.service);
+    opened.service->describe_ranks(ranks);
+    opened.service->attach(hosted);
+  }
+  const coordinator::RunResult result =
+      hosted.run([&] { carry_out_commands(editor, probes, options, &commands, session); },
+                 [&](const coordinator::GraceIsOver& dropped) {
+                   spdlog::warn("{}", dropped.what());
+                   session.abandon_job(stopped);
+                 });
+  const auto traffic = gather_traffic(session);
+  const auto activities = gather_activities(session);
+  if (session.host().size() > 1) log_traffic(traffic);
+  log_activities(activities.ranks);
+  print_result(result, options, plan, ranks, null_spaces, protection, traffic, activities.ranks, session);
+  if (traced) io::write_trace(options.trace, activities.trace);
+  if (result.stopped || (options.serves && opened.service->has_signal())) return stopped;
+  if (options.serves) return done;
+  return result.set_aside.empty() ? done : some_set_aside;
+}
+
+}  // namespace anchorage::launch
