@@ -37,3 +37,12 @@ foreach(check links words)
            COMMAND ${anchorage_python3} ${CMAKE_SOURCE_DIR}/tests/unit/checks/check_${check}_test.py)
   set_tests_properties(check.${check} check.${check}.finds_violations PROPERTIES LABELS check)
 endforeach()
+
+# What the service is documented to be: its interface as a valid OpenAPI document, and a dashboard over metrics that there
+# are. The same tests hold the program to both (tests/process).
+add_test(NAME check.openapi COMMAND ${anchorage_python3} ${CMAKE_SOURCE_DIR}/tests/process/service_openapi_test.py
+                                    ${CMAKE_SOURCE_DIR}/coordinator/service/openapi.json)
+add_test(NAME check.dashboard COMMAND ${anchorage_python3} ${CMAKE_SOURCE_DIR}/tests/process/service_metrics_test.py
+                                      ${CMAKE_SOURCE_DIR}/launch/observe/grafana.json
+                                      ${CMAKE_SOURCE_DIR}/docs/operations.md)
+set_tests_properties(check.openapi check.dashboard PROPERTIES LABELS check SKIP_RETURN_CODE 77)

@@ -40,6 +40,8 @@ install(FILES launch/subjects/subjects.jsonl DESTINATION ${share}/launch/subject
 install(DIRECTORY launch/refresh DESTINATION ${share}/launch COMPONENT data USE_SOURCE_PERMISSIONS)
 file(GLOB jobs launch/refresh/slurm/*.sbatch)
 install(PROGRAMS ${jobs} DESTINATION ${share}/launch/refresh/slurm COMPONENT data)
+install(FILES launch/observe/grafana.json DESTINATION ${share}/launch/observe COMPONENT data)
+install(FILES packaging/systemd/anchorage-serve@.service DESTINATION ${share}/systemd COMPONENT data)
 install(DIRECTORY launch/acceptance DESTINATION ${share}/launch COMPONENT data USE_SOURCE_PERMISSIONS
         PATTERN __pycache__ EXCLUDE)
 install(DIRECTORY tests/install/smoke DESTINATION ${share} COMPONENT data USE_SOURCE_PERMISSIONS)

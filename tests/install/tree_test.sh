@@ -18,7 +18,7 @@ for file in bin/anchorage \
   include/anchorage/io/error.hpp lib/libanchorage_io.a lib/cmake/Anchorage/AnchorageConfig.cmake; do
   expect_file "$moved/$file"
 done
-for program in bin/anchorage share/anchorage/launch/{refresh/refresh,refresh/supervise,acceptance/acceptance}; do
+for program in bin/anchorage share/anchorage/launch/{refresh/{refresh,serve,supervise},acceptance/acceptance}; do
   [[ -x $moved/$program ]] || fail "expected a program that can be run, found one that cannot, at $moved/$program"
 done
 

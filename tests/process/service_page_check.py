@@ -34,9 +34,10 @@ UNNAMED = """(() => {
   const ids = [...document.querySelectorAll("[id]")].map((node) => node.id);
   for (const id of new Set(ids)) if (ids.filter((one) => one === id).length > 1) wrong.push(`#${id} twice`);
   for (const node of document.querySelectorAll("nav a"))
-    if (visible(node) && !visible(document.querySelector(node.getAttribute("href")))) wrong.push(`${node.hash} leads nowhere`);
+    if (visible(node) && !visible(document.querySelector(node.hash))) wrong.push(`${node.hash} leads nowhere`);
   for (const node of document.querySelectorAll("svg[role=img]"))
-    if (!node.querySelector("title")?.textContent || !node.querySelector("desc")?.textContent) wrong.push("a picture without words");
+    for (const words of ["title", "desc"])
+      if (!node.querySelector(words)?.textContent) wrong.push(`a picture without its ${words}`);
   return wrong;
 })()"""
 
@@ -45,12 +46,15 @@ CLIPPED = """(() => {
   const wrong = [];
   for (const picture of document.querySelectorAll("svg.chart")) {
     const around = picture.getBoundingClientRect();
-    const boxes = [...picture.querySelectorAll("text")].map((node) => [node.textContent, node.getBoundingClientRect()]);
+    const texts = [...picture.querySelectorAll("text")];
+    const boxes = texts.map((node) => [node.textContent, node.getBoundingClientRect()]);
     boxes.forEach(([words, box], i) => {
-      if (box.left < around.left - 1 || box.right > around.right + 1 || box.bottom > around.bottom + 1) wrong.push(`clipped: ${words}`);
+      if (box.left < around.left - 1 || box.right > around.right + 1 || box.bottom > around.bottom + 1)
+        wrong.push(`clipped: ${words}`);
       for (const [other, its] of boxes.slice(i + 1))
-        if (box.left < its.right - 1 && its.left < box.right - 1 && box.top < its.bottom - 3 && its.top < box.bottom - 3)
-          wrong.push(`${picture.parentElement.parentElement.id}: '${words}' covers '${other}'`);
+        if (box.left < its.right - 1 && its.left < box.right - 1 &&
+            box.top < its.bottom - 3 && its.top < box.bottom - 3)
+          wrong.push(`${picture.closest("figure").id}: '${words}' covers '${other}'`);
     });
   }
   return wrong;
@@ -164,7 +168,8 @@ def check_keyboard(browser: Browser) -> None:
             browser.call("Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab", windowsVirtualKeyCode=9)
         browser.run(
             "met.add(document.activeElement.closest('section, form, nav, .skip')?.id ?? 'other');"
-            "if (document.activeElement !== document.body && getComputedStyle(document.activeElement).outlineStyle === 'none')"
+            "if (document.activeElement !== document.body"
+            "    && getComputedStyle(document.activeElement).outlineStyle === 'none')"
             "  met.add(`no ring: ${document.activeElement.outerHTML.slice(0, 80)}`)"
         )
     met = browser.run("[...met]")
@@ -203,7 +208,7 @@ def main() -> None:
             wrong = browser.run(CLIPPED)
             require(not wrong, f"at {width} in pictures: {wrong[:4]}")
             light = browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(246, 247, 249)"
-            require(light == (scheme == "light"), f"the page is {'light' if light else 'dark'} where {scheme} is asked for")
+            require(light == (scheme == "light"), f"the page does not look {scheme} where that is asked for")
             browser.run("window.scrollTo(0, 0)")
             browser.picture(out / f"{scheme}-{width}.png")
         require(not browser.said, f"the page says {browser.said[:3]}")

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Nightly refreshes on a real Slurm that this test starts on this machine: a job that is preempted by requeue in the
 # middle, and one that is told to stop by SIGUSR1, run again by themselves and end with the bits of an undisturbed run.
-# With GPUs asked for, both ranks of a node see both.
+# With GPUs asked for, both ranks of a node see both. A service is queued again when it is told to stop by SIGUSR1 or its
+# job is requeued, with the same command, and not when it ends by itself.
 #
 #   refresh_test.sh SOURCE PROGRAM MODEL       needs root, slurm-wlm and munge; exit code 77: skipped
 set -euo pipefail
@@ -27,8 +28,8 @@ chmod +x "$folder/gpus"
 submit() { # NAME OPTIONS...
   local name=$1
   shift
-  sbatch --parsable --output="$folder/$name.out" --ntasks=1 "$@" "$source_dir/launch/refresh/slurm/refresh.sbatch" \
-    "$folder/$name.settings"
+  sbatch --parsable --output="$folder/$name.out" --ntasks=1 "$@" \
+    "$source_dir/launch/refresh/slurm/${script:-refresh}.sbatch" "$folder/$name.settings"
 }
 finishes_undisturbed() { # NAME JOB
   wait_until 120 "job $2 to be completed" is_completed "$2"
@@ -57,3 +58,34 @@ job=$(submit seen --gpus-per-node=2)
 wait_until 60 "job $job to be completed" is_completed "$job"
 expect "both GPUs for each of two ranks" cmp <(cat "$folder"/gpus-of-{0,1}) <(printf '%s\n' 0,1 0,1)
 echo "seen: both GPUs by both ranks"
+
+# Instead of the program: a service, which ends by itself where a file says so, as it does on POST /v1/stop.
+cat >"$folder/service" <<SCRIPT
+#!/usr/bin/env bash
+trap 'exit 75' USR1
+echo "\$*" >>"$folder/served.starts"
+until [[ -e "$folder/served.stop" ]]; do sleep 0.1; done
+SCRIPT
+chmod +x "$folder/service"
+has_starts() { [[ -e $folder/served.starts ]] && (($(wc -l <"$folder/served.starts") >= $1)); }
+# As starts_again of tests/slurm/cluster.sh, by what the job has done.
+starts_once_more() { # JOB STARTS
+  has_starts "$2" && return
+  sleep 2
+  scontrol update JobId="$1" StartTime=now >/dev/null 2>&1
+  has_starts "$2"
+}
+
+write_settings served
+printf '%s\n' "PROGRAM=$folder/service" LAUNCHER= LISTEN=127.0.0.1:8470 >>"$folder/served.settings"
+job=$(script=serve submit served)
+wait_until 60 "the service" has_starts 1
+expect "the signal to be sent" scancel --batch --signal=USR1 "$job"
+wait_until 60 "the service again" starts_once_more "$job" 2
+expect "requeue to be accepted" scontrol requeue "$job"
+wait_until 60 "the service once more" starts_once_more "$job" 3
+touch "$folder/served.stop"
+wait_until 120 "job $job to be completed" is_completed "$job"
+expect "the same command each time" test "$(sort -u "$folder/served.starts" | wc -l)" == 1
+expect "three starts" test "$(wc -l <"$folder/served.starts")" == 3
+echo "served: job $job ran three times, and ended when the service did"

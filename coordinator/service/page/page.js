@@ -27,6 +27,27 @@ const make = (tag, attributes, ...children) => fill(document.createElement(tag),
 const draw = (tag, attributes, ...children) =>
   fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
 
+// Sets what a node holds, and leaves it alone where nothing would change: a selection and the focus stay.
+function put(node, ...children) {
+  const fresh = fill(node.cloneNode(false), {}, children);
+  if (!fresh.isEqualNode(node)) node.replaceChildren(...fresh.childNodes);
+}
+
+// On a narrow screen tables of class `stack` are shown cell below cell, each with its column's name. A cell that is no
+// table cell on the screen is none for a screen reader either, unless it has its role in words.
+function putRows(id, rows) {
+  const table = byId(id).closest("table"), heads = [...table.tHead.rows[0].cells];
+  if (table.classList.contains("stack")) {
+    const roles = { TABLE: "table", THEAD: "rowgroup", TBODY: "rowgroup", TR: "row", TD: "cell" };
+    const above = [table, ...table.querySelectorAll("thead, tbody, thead tr, thead th")];
+    for (const node of [...above, ...rows, ...rows.flatMap((row) => [...row.cells])]) {
+      node.setAttribute("role", roles[node.tagName] ?? (node.scope === "col" ? "columnheader" : "rowheader"));
+      if (rows.includes(node.parentElement)) node.dataset.name = heads[node.cellIndex].textContent;
+    }
+  }
+  put(byId(id), ...rows);
+}
+
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 const number = (value, decimals = 0) =>
   isNumber(value)
@@ -73,54 +94,69 @@ function picture(id, title, description, width, height, style, ...content) {
 }
 
 const text = (x, y, style, content) => draw("text", { x: x.toFixed(1), y: y.toFixed(1), class: style }, content);
+const mark = (i, x, y, tip) =>
+  draw("path", { class: "mark", d: MARKS[i % MARKS.length], transform: `translate(${x.toFixed(1)} ${y.toFixed(1)})` },
+    draw("title", {}, tip));
 const line = (x1, y1, x2, y2, style) => draw("line", { x1, y1, x2, y2, class: style });
 
-// `series` are {name, points: [[batch, value]]}; a limit far from all values is told in its figure and not drawn.
+// `series` are {name, points: [[batch, value]]}, `limits` {value, name} and, of one that moves with the run, its points.
+// A limit far from all values stands in the figure's text and is not drawn.
 function lineChart(id, chart, width) {
   const height = 220, left = 50, right = width - 8, top = 12, bottom = height - 40;
   const lines = chart.series.map((one) => thinned(one.points));
   const xs = lines.flat().map((point) => point[0]), ys = lines.flat().map((point) => point[1]);
   const lowest = Math.min(...ys), highest = Math.max(...ys), reach = 4 * Math.max(highest - lowest, Math.abs(highest) / 2);
-  const limits = chart.limits.filter(({ value }) => isNumber(value) && value >= lowest - reach && value <= highest + reach);
-  const bounds = [lowest, highest, ...limits.map(({ value }) => value), ...(chart.range ?? [])];
+  const [first, last] = [Math.min(...xs), Math.max(...xs)];
+  const limits = chart.limits
+    .map(({ value, points }) => ({ value, points: points?.length ? thinned(points) : [[first, value], [last, value]] }))
+    .filter(({ points }) => points.every(([, value]) => value >= lowest - reach && value <= highest + reach));
+  const bounds = [lowest, highest, ...limits.flatMap(({ points }) => points.map((point) => point[1])), ...(chart.range ?? [])];
   const y = ticksOver(Math.min(...bounds), Math.max(...bounds));
-  const [low, high] = [y.ticks[0], y.ticks.at(-1)], [first, last] = [Math.min(...xs), Math.max(...xs)];
+  const [low, high] = [y.ticks[0], y.ticks.at(-1)];
   const x = ticksOver(first, last, true);
   const placeX = (value) => (last > first ? left + ((value - first) / (last - first)) * (right - left - 8) + 4 : (left + right) / 2);
   const placeY = (value) => bottom - ((value - low) / (high - low)) * (bottom - top);
+  const path = (points) =>
+    points.map(([at, value], i) => `${i ? "L" : "M"}${placeX(at).toFixed(1)} ${placeY(value).toFixed(1)}`).join("");
   const svg = picture(id, `${chart.title} by batch`, described(chart), width, height, "chart");
-  for (const tick of y.ticks) svg.append(line(left, placeY(tick), right, placeY(tick), "grid"), text(left - 6, placeY(tick) + 4, "y", y.text(tick)));
+  for (const tick of y.ticks) {
+    const at = placeY(tick);
+    svg.append(line(left, at, right, at, "grid"), text(left - 6, at + 4, "y", y.text(tick)));
+  }
   svg.append(line(left, bottom, right, bottom, "axis"), text((left + right) / 2, height - 6, "x label", "batch"));
-  for (const tick of x.ticks) svg.append(line(placeX(tick), bottom, placeX(tick), bottom + 4, "axis"), text(placeX(tick), bottom + 16, "x", x.text(tick)));
+  for (const tick of x.ticks) {
+    const at = placeX(tick);
+    svg.append(line(at, bottom, at, bottom + 4, "axis"), text(at, bottom + 16, "x", x.text(tick)));
+  }
   lines.forEach((points, i) => {
-    const path = points.map(([at, value], j) => `${j ? "L" : "M"}${placeX(at).toFixed(1)} ${placeY(value).toFixed(1)}`).join("");
-    const group = draw("g", { class: `c${i % 8}` }, draw("path", { class: "line", d: path }));
+    const group = draw("g", { class: `c${i % 8}` }, draw("path", { class: "line", d: path(points) }));
     for (const [at, value] of points.length <= 60 ? points : []) {
-      group.append(draw("path", { class: "mark", d: MARKS[i % MARKS.length], transform: `translate(${placeX(at).toFixed(1)} ${placeY(value).toFixed(1)})` },
-        draw("title", {}, `batch ${at}, ${chart.series[i].name}: ${number(value, chart.decimals)}`)));
+      group.append(mark(i, placeX(at), placeY(value), `batch ${at}, ${chart.series[i].name}: ${number(value, chart.decimals)}`));
     }
     svg.append(group);
   });
-  for (const { value } of limits) {
-    const at = placeY(value);
-    svg.append(line(left, at, right, at, "limit"), text(right - 2, at < top + 16 ? at + 14 : at - 5, "limit-text", `guard: ${value}`));
+  for (const { value, points } of limits) {
+    const at = placeY(points.at(-1)[1]), moves = points.some((point) => point[1] !== points[0][1]);
+    svg.append(moves ? draw("path", { class: "limit", d: path(points) }) : line(left, at, right, at, "limit"),
+      text(right - 2, at < top + 16 ? at + 14 : at - 5, "limit-text", `guard: ${moves ? `+${value}` : value}`));
   }
   return svg;
 }
 
 function described(chart) {
   const last = chart.series.map((one) => `${one.name} ${number(one.points.at(-1)[1], chart.decimals)}`);
-  const limits = chart.limits.filter(({ value }) => isNumber(value)).map(({ name }) => ` ${name}.`);
+  const limits = chart.limits.map(({ name }) => ` ${name}.`);
   return `In the last batch: ${last.join(", ")}.${limits.join("")} All figures are in the table below.`;
 }
 
 // A figure stays in the page, so that an open table stays open; what is in it is drawn anew.
 function figure(parent, id, heading, meaning, content, table) {
   const existing = byId(`figure-${id}`);
-  const node = existing ?? make("figure", { id: `figure-${id}` }, make("figcaption", {}, make("b", {}, heading), make("span", {})), make("div", { class: "drawn" }));
+  const node = existing ?? make("figure", { id: `figure-${id}` },
+    make("figcaption", {}, make("b", {}, heading), make("span", {})), make("div", { class: "drawn" }));
   if (!existing) parent.append(node);
-  node.querySelector("figcaption span").textContent = meaning;
-  node.querySelector(".drawn").replaceChildren(...content);
+  put(node.querySelector("figcaption span"), meaning);
+  put(node.querySelector(".drawn"), ...content);
   let details = node.querySelector("details");
   if (!details && table) {
     details = make("details", {}, make("summary", {}, "Figures as a table"),
@@ -130,7 +166,7 @@ function figure(parent, id, heading, meaning, content, table) {
   }
   if (!details) return;
   details.hidden = !table;
-  details.fillTable = () => details.open && table && details.lastChild.replaceChildren(tableOf(heading, ...table()));
+  details.fillTable = () => details.open && table && put(details.lastChild, tableOf(heading, ...table()));
   details.fillTable();
 }
 
@@ -142,14 +178,17 @@ function tableOf(caption, heads, rows) {
 }
 
 const swatch = (i) => draw("svg", { class: `swatch c${i % 8}`, viewBox: "0 0 26 12", "aria-hidden": "true" },
-  draw("path", { class: "line", d: "M0 6L26 6" }), draw("path", { class: "mark", d: MARKS[i % MARKS.length], transform: "translate(13 6)" }));
+  draw("path", { class: "line", d: "M0 6L26 6" }), mark(i, 13, 6, ""));
 
 function lineFigure(id, chart) {
   const parent = byId("charts");
   chart = { limits: [], decimals: 3, ...chart };
   chart.series = chart.series.filter((one) => one.points.length);
-  const said = chart.limits.filter(({ value }) => isNumber(value)).map(({ name }) => ` ${name}.`).join("");
-  if (!chart.series.length) return figure(parent, id, chart.title, chart.meaning + said, [make("p", { class: "none" }, chart.empty ?? "Nothing was measured yet.")], null);
+  const said = chart.limits.map(({ name }) => ` ${name}.`).join("");
+  if (!chart.series.length) {
+    const nothing = make("p", { class: "none" }, chart.empty ?? "Nothing was measured yet.");
+    return figure(parent, id, chart.title, chart.meaning + said, [nothing], null);
+  }
   const width = Math.max(230, Math.min(560, (byId(`figure-${id}`)?.clientWidth || parent.clientWidth || 360) - 30));
   const legend = chart.series.length > 1
     ? [make("div", { class: "legend" }, ...chart.series.map((one, i) => make("span", {}, swatch(i), one.name)))] : [];
@@ -165,28 +204,39 @@ function lineFigure(id, chart) {
 
 // The guard's measure: the share of written edits whose target became more probable.
 function improved(batch) {
-  const written = (batch.edits ?? []).filter((edit) => edit.state === "committed" && isNumber(edit.nll_before) && isNumber(edit.nll_after));
+  const written = (batch.edits ?? []).filter((edit) =>
+    edit.state === "committed" && isNumber(edit.nll_before) && isNumber(edit.nll_after));
   return mean(written.map((edit) => (edit.nll_after < edit.nll_before ? 1 : 0)));
 }
 
+const take = (batch) => seen.batches.set(batch.batch, { ...batch, improved: improved(batch) });
+
 function showCharts(run, batches) {
   const guard = run.guard?.on ? run.guard : {};
-  const series = (name, value) => ({ name, points: batches.map((batch) => [batch.batch, value(batch)]).filter((point) => isNumber(point[1])) });
-  const limit = (value, words) => [{ value, name: `Guard: ${words} ${value}` }];
-  lineFigure("success", { title: "Success", meaning: "Shares of a batch's edits: target more probable than before, and answer matched exactly.",
+  const series = (name, value) =>
+    ({ name, points: batches.map((batch) => [batch.batch, value(batch)]).filter((point) => isNumber(point[1])) });
+  const limit = (value, words, points) => (isNumber(value) ? [{ value, name: `Guard: ${words} ${value}`, points }] : []);
+  lineFigure("success", { title: "Success",
+    meaning: "Shares of a batch's edits: target more probable than before, and answer matched exactly.",
     range: [0, 1], limits: limit(guard.success, "more probable, at least"),
-    series: [series("more probable", improved), series("matched", (batch) => batch.match_after)] });
+    series: [series("more probable", (batch) => batch.improved), series("matched", (batch) => batch.match_after)] });
   lineFigure("targets", { title: "Targets", meaning: "What the new answers cost before and after their batch, nats per token.",
     series: [series("after", (batch) => batch.nll_after), series("before", (batch) => batch.nll_before)] });
   lineFigure("loss", { title: "Held-out loss", meaning: "How much a batch raised the loss on the guard's text, nats per token.",
     decimals: 4, limits: limit(guard.loss_rise, "rise, at most"), empty: "No batch says its held-out loss.",
-    series: [series("rise", (batch) => (isNumber(batch.loss_after) && isNumber(batch.loss_before) ? batch.loss_after - batch.loss_before : null))] });
+    series: [series("rise", ({ loss_before: before, loss_after: after }) => (isNumber(before) && isNumber(after) ? after - before : null))] });
+  // One batch may change a weight by so much, so that its drift is at most the one before and that.
+  const drifts = batches.filter((batch) => batch.layers?.length)
+    .map((batch) => [batch.batch, Math.max(...batch.layers.map((one) => one.drift))]);
+  const allowed = drifts.slice(1).map(([batch], i) => [batch, drifts[i][1] + guard.drift]);
   const layers = [...new Set(batches.flatMap((batch) => (batch.layers ?? []).map(({ layer }) => layer)))].sort((a, b) => a - b);
   lineFigure("drift", { title: "Drift by layer", meaning: "How far the weights are from the base, as a share of their norm.",
-    decimals: 4, limits: limit(guard.drift, "change by one batch, at most"),
+    decimals: 4, limits: limit(guard.drift, "change by one batch, at most", allowed),
     series: layers.map((layer) => series(`layer ${layer}`, (batch) => batch.layers?.find((one) => one.layer === layer)?.drift)) });
   lineFigure("seconds", { title: "Time", meaning: "Seconds that a batch took, and what for.", decimals: 1,
     series: ["total", "values", "solve", "communicate", "evaluate"].map((part) => series(part, (batch) => batch.seconds?.[part])) });
+  lineFigure("rate", { title: "Rate", meaning: "Edits a minute that a batch committed.", decimals: 1,
+    series: [series("edits a minute", (batch) => (batch.seconds?.total > 0 ? (60 * batch.committed) / batch.seconds.total : null))] });
 }
 
 // "The CEO of Alphabet is -> Sundar Pichai"
@@ -198,7 +248,8 @@ function fact(edit) {
 
 const cell = (content, style) => make("td", style ? { class: style } : {}, ...[content].flat());
 const idCell = (id) => make("th", { scope: "row", class: "id" }, String(id));
-const terms = (pairs) => pairs.map(([term, value, bad]) => make("div", bad ? { class: "bad" } : {}, make("dt", {}, term), make("dd", {}, value)));
+const terms = (pairs) => pairs.map(([term, value, bad]) =>
+  make("div", bad ? { class: "bad" } : {}, make("dt", {}, term), make("dd", {}, value)));
 
 function show(section, shown) {
   byId(section).hidden = !shown;
@@ -220,34 +271,37 @@ function showFailures(run, batches) {
   const isCanary = (edit) => /^canary /i.test(edit.reason ?? "");
   const all = setAsideEdits(batches), failed = [...all.filter(isCanary), ...all.filter((edit) => !isCanary(edit))];
   const canaries = brokenCanaries(), total = Math.max(run.edits?.set_aside ?? 0, failed.length);
-  const failure = run.failure ? (typeof run.failure === "string" ? run.failure : run.failure.detail ?? JSON.stringify(run.failure)) : "";
+  const failure = typeof run.failure === "object" && run.failure ? run.failure.detail ?? JSON.stringify(run.failure)
+    : run.failure ?? "";
   show("failures", Boolean(failure || failed.length || canaries.length || seen.undone.length));
   byId("failure").hidden = !failure;
   byId("failure").textContent = failure && `The run has failed: ${failure}`;
-  byId("undone").replaceChildren(
-    ...canaries.map((look) => make("li", {}, `Canary ${look.id}: to \u201c${look.prompt}\u201d the model says \u201c${look.said_after ?? ""}\u201d, expected \u201c${look.expected ?? ""}\u201d`)),
-    ...seen.undone.map((one) => make("li", {}, `${one.at ? `${moment(one.at)}: ` : ""}a batch of ${counted(one.edits, "edit")} was undone and is tried again in parts: ${one.reason}`)));
+  const quoted = (words) => `\u201c${words ?? ""}\u201d`;
+  put(byId("undone"),
+    ...canaries.map((look) => make("li", {},
+      `Canary ${look.id}: to ${quoted(look.prompt)} the model says ${quoted(look.said_after)}, expected ${quoted(look.expected)}`)),
+    ...seen.undone.map((one) => make("li", {}, `${one.at ? `${moment(one.at)}: ` : ""}a batch of ` +
+      `${counted(one.edits, "edit")} was undone and is tried again in parts: ${one.reason}`)));
   byId("failed-edits").closest(".scroll").hidden = !failed.length;
   const broke = failed.filter(isCanary).length;
-  byId("failed-caption").textContent = `${counted(total, "edit")} set aside` + (total > failed.length ? `, the newest ${failed.length} shown` : "") +
+  byId("failed-caption").textContent = `${counted(total, "edit")} set aside` +
+    (total > failed.length ? `, the newest ${failed.length} shown` : "") +
     (broke ? `; ${broke} of them broke a canary` : "");
-  byId("failed-edits").replaceChildren(...failed.slice(0, 200).map((edit) =>
+  putRows("failed-edits", failed.slice(0, 200).map((edit) =>
     make("tr", {}, idCell(edit.id), cell(fact(edit), "text"), cell(edit.reason ?? none, "text bad"), cell(number(edit.batch)))));
 }
 
 function showProposed() {
   show("approvals", seen.proposed.length > 0 && !embedded);
-  const body = byId("proposed-edits"), ids = JSON.stringify(seen.proposed.map((edit) => edit.id));
-  if (body.dataset.ids === ids) return;  // buttons stay, with the focus
-  const hadFocus = body.contains(document.activeElement);
-  body.dataset.ids = ids;
+  const body = byId("proposed-edits"), hadFocus = body.contains(document.activeElement);
   byId("proposed-caption").textContent = counted(seen.proposed.length, "proposed edit");
-  body.replaceChildren(...seen.proposed.map((edit) => {
+  putRows("proposed-edits", seen.proposed.map((edit) => {
     const button = make("button", { type: "button", "aria-label": `Approve edit ${edit.id}` }, "Approve");
     button.addEventListener("click", () => approve(edit.id, button));
-    return make("tr", {}, idCell(edit.id), cell(fact(edit), "text"), cell(edit.author || none, "word"), cell(edit.source || none, "text"), cell(button));
+    return make("tr", {}, idCell(edit.id), cell(fact(edit), "text"), cell(edit.author || none, "text"),
+      cell(edit.source || none, "text"), cell(button));
   }));
-  if (hadFocus) (body.querySelector("button") ?? byId("main")).focus();
+  if (hadFocus && !body.contains(document.activeElement)) (body.querySelector("button") ?? byId("main")).focus();
 }
 
 function showProgress(run, batches) {
@@ -259,12 +313,12 @@ function showProgress(run, batches) {
   byId("done").value = through;
   byId("done-text").textContent = `${number(through)} of ${counted(through + waiting, "edit")} are through` +
     (of("accepted", "queued") && rate ? `; the others take about ${duration(of("accepted", "queued") / rate)} of editing.` : ".");
-  byId("figures").replaceChildren(...terms([
+  put(byId("figures"), ...terms([
     ["Committed", number(edits.committed)], ["Being written", number(edits.queued)], ["Waiting for a batch", number(edits.accepted)],
     ["Proposed", number(edits.proposed)], ["Set aside", number(edits.set_aside), edits.set_aside > 0],
-    ["Taken back", number(of("removed", "superseded", "withdrawn"))],
+    ["Removed or replaced", number(of("removed", "superseded", "withdrawn"))],
     ["Batches", number(batches.length)], ["Edits a minute of editing", number(rate === null ? null : 60 * rate, 1)]]));
-  byId("about-run").replaceChildren(...terms([
+  put(byId("about-run"), ...terms([
     ["Method", run.method ?? none], ["Model", run.model ?? none], ["Run", run.run ?? none], ["Batch size", number(run.batch_size)],
     ["Linger", isNumber(run.linger) ? `${run.linger} s` : none], ["Approval", run.require_approval ? "required" : "not required"],
     ["Segments", number(run.segments)], ["Version", run.version ?? none]]));
@@ -273,12 +327,15 @@ function showProgress(run, batches) {
 function showBatches(run, batches) {
   const guard = run.guard;
   byId("guard-text").textContent = !guard ? "" : !guard.on ? "The guard is off: no batch is reverted."
-    : `The guard reverts a batch where fewer than ${guard.success} of its edits take, the held-out loss rises by more than ${guard.loss_rise} nats per token, or a layer changes by more than ${guard.drift} of its norm.`;
+    : `The guard reverts a batch where less than a share of ${guard.success} of its edits became more probable, ` +
+      `the held-out loss rises by more than ${guard.loss_rise} nats per token, ` +
+      `or a layer changes by more than ${guard.drift} of its norm.`;
   showCharts(run, batches);
   const shown = batches.slice(-100).reverse();
-  byId("batches-caption").textContent = batches.length > shown.length
-    ? `The last ${shown.length} of ${number(batches.length)} batches, newest first` : batches.length ? "All batches, newest first" : "No batch has been written yet";
-  byId("batch-rows").replaceChildren(...shown.map((batch) => {
+  byId("batches-caption").textContent = !batches.length ? "No batch has been written yet"
+    : batches.length === shown.length ? "All batches, newest first"
+    : `The last ${shown.length} of ${number(batches.length)} batches, newest first`;
+  putRows("batch-rows", shown.map((batch) => {
     const aside = batch.set_aside?.length ?? 0, drifts = (batch.layers ?? []).map((one) => one.drift).filter(isNumber);
     return make("tr", {}, make("th", { scope: "row" }, String(batch.batch)), cell(moment(batch.utc)), cell(number(batch.committed)),
       cell(number(aside), aside ? "bad" : ""), cell(number(batch.removed?.length ?? 0)), cell(number(batch.match_after, 3)),
@@ -290,19 +347,22 @@ function showBatches(run, batches) {
 // Rows are layers and columns batches; the higher a layer's rolling score, the stronger its cell.
 function showAnchors(run) {
   const records = embedded?.anchors ?? run.anchors, method = run.method ?? "of this run";
-  byId("anchors-text").textContent = !records ? `The method ${method} selects no anchors.` : records.length ? "" : "No batch has anchors yet.";
+  byId("anchors-text").textContent = !records ? `The method ${method} selects no anchors.`
+    : records.length ? "" : "No batch has anchors yet.";
   byId("anchor-map").hidden = !records?.length;
   if (!records?.length) return;
   const layers = [...new Set(records.map((one) => one.layer))].sort((a, b) => a - b);
   const numbers = [...new Set(records.map((one) => one.batch))].sort((a, b) => a - b);
-  const size = Math.ceil(numbers.length / 60), columns = [];
+  const left = 56, high = 26, room = Math.min(1180, byId("anchors").clientWidth || 800) - left - 34;
+  const size = Math.ceil(numbers.length / Math.max(4, Math.min(60, Math.floor(room / 26)))), columns = [];
   for (let i = 0; i < numbers.length; i += size) columns.push(numbers.slice(i, i + size));
   const at = new Map(records.map((one) => [`${one.layer} ${one.batch}`, one]));
   const most = Math.max(...records.map((one) => one.score ?? 0)) || 1;
-  const room = (byId("anchors").clientWidth || 800) - 100;
-  const wide = Math.max(26, Math.min(56, Math.floor(room / columns.length))), high = 26, left = 64;
-  const width = left + wide * columns.length + 8, height = high * layers.length + 40;
-  const svg = picture("anchor-picture", "Anchors by layer and batch", `Layers ${layers.join(", ")}, batches ${numbers[0]} to ${numbers.at(-1)}. All figures are in the table below.`, width, height, "chart map");
+  const wide = Math.min(56, Math.floor(room / columns.length));
+  const width = left + wide * columns.length, height = high * layers.length + 40;
+  const svg = picture("anchor-picture", "Anchors by layer and batch",
+    `Layers ${layers.join(", ")}, batches ${numbers[0]} to ${numbers.at(-1)}. All figures are in the table below.`,
+    width, height, "chart map");
   svg.setAttribute("width", width);
   layers.forEach((layer, row) => {
     svg.append(text(left - 8, row * high + 17, "y", `layer ${layer}`));
@@ -318,27 +378,28 @@ function showAnchors(run) {
     });
   });
   const every = Math.ceil(34 / wide);
-  columns.forEach((group, i) => i % every === 0 && svg.append(text(left + i * wide + wide / 2, layers.length * high + 14, "x", String(group.at(-1)))));
-  svg.append(text(left + Math.min(wide * columns.length, room) / 2, height - 8, "x label", "batch"));
-  const scroll = byId("anchor-map").querySelector(".scroll.plain") ??
-    make("div", { class: "scroll plain", role: "region", tabindex: "0", "aria-label": "Anchors by layer and batch" });
-  scroll.replaceChildren(svg);
+  columns.forEach((group, i) => {
+    if (i % every === 0) svg.append(text(left + i * wide + wide / 2, layers.length * high + 14, "x", String(group.at(-1))));
+  });
+  svg.append(text((left + width) / 2, height - 8, "x label", "batch"));
   figure(byId("anchor-map"), "anchors", "Anchors by layer and batch",
-    "The number is how many anchors a layer has; the higher its rolling score, the stronger the cell.", [scroll], () =>
-      [["Batch", "Layer", "Anchors", "Rolling score"], [...records].reverse().map((one) => [String(one.batch), String(one.layer), number(one.anchors), number(one.score, 3)])]);
+    "The number is how many anchors a layer has; the higher its rolling score, the stronger the cell.", [svg], () =>
+      [["Batch", "Layer", "Anchors", "Rolling score"], [...records].reverse().map((one) =>
+        [String(one.batch), String(one.layer), number(one.anchors), number(one.score, 3)])]);
 }
 
 function showRanks(run) {
   const ranks = run.ranks ?? [], edited = (run.layers ?? []).map((one) => one.layer);
+  const kinds = (of, one) => counted(new Set(ranks.map(of)).size, one);
   byId("ranks-text").textContent = ranks.length
-    ? `${counted(ranks.length, "rank")}, ${counted(new Set(ranks.map((rank) => rank.stage)).size, "stage")}, ${counted(new Set(ranks.map((rank) => rank.replica)).size, "replica")}.`
+    ? `${counted(ranks.length, "rank")}, ${kinds((rank) => rank.stage, "stage")}, ${kinds((rank) => rank.replica, "replica")}.`
     : "The run does not say on which ranks it is.";
   byId("rank-rows").closest(".scroll").hidden = !ranks.length;
-  byId("rank-rows").replaceChildren(...ranks.map((rank) => {
+  putRows("rank-rows", ranks.map((rank) => {
     const [first, last] = rank.layers ?? [];
     const owned = rank.owns ?? edited.filter((layer) => layer >= first && layer <= last);
-    return make("tr", {}, make("th", { scope: "row" }, String(rank.rank)), cell(rank.host ?? none, "text"), cell(number(rank.stage)), cell(number(rank.replica)),
-      cell(isNumber(first) ? `${first}\u2013${last}` : none), cell(owned.join(", ") || none),
+    return make("tr", {}, make("th", { scope: "row" }, String(rank.rank)), cell(rank.host ?? none, "text"),
+      cell(number(rank.stage)), cell(number(rank.replica)), cell(isNumber(first) ? `${first}\u2013${last}` : none), cell(owned.join(", ") || none),
       cell(isNumber(rank.weight_bytes) ? number(rank.weight_bytes / 2 ** 30, 2) : none), cell(number(rank.wait_seconds, 1)));
   }));
 }
@@ -350,7 +411,7 @@ function showEdits(batches) {
     if (last.length >= 50) break;
   }
   byId("edit-rows").closest(".scroll").hidden = !last.length;
-  byId("edit-rows").replaceChildren(...last.slice(0, 50).map((edit) => {
+  putRows("edit-rows", last.slice(0, 50).map((edit) => {
     const state = [String(edit.state ?? none).replace("_", " "), edit.reason ? make("small", {}, edit.reason) : null].filter(Boolean);
     return make("tr", {}, idCell(edit.id), cell(fact(edit), "text"), cell(number(edit.nll_before, 3)), cell(number(edit.nll_after, 3)),
       cell(state, edit.state === "set_aside" ? "text bad" : "text"), cell(number(edit.batch)));
@@ -360,6 +421,7 @@ function showEdits(batches) {
 function render() {
   const { run } = seen;
   if (!run) return;
+  document.body.className = "read";
   const batches = allBatches(), state = run.failure ? "failed" : run.state ?? "finished";
   byId("run-name").textContent = run.run ?? "";
   byId("state").textContent = state;
@@ -402,10 +464,14 @@ function connection(state, words) {
 async function request(path, body) {
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
   if (body) headers["Content-Type"] = "application/json";
-  const answer = await fetch(new URL(path, base), { method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body), cache: "no-store" });
+  const answer = await fetch(new URL(path, base),
+    { method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body), cache: "no-store" });
   const said = await answer.json().catch(() => ({}));
   if (answer.status === 401) askForToken();
-  if (!answer.ok) throw Object.assign(new Error(said.detail ?? said.title ?? `The service answers ${answer.status}.`), { status: answer.status });
+  if (!answer.ok) {
+    const words = said.detail ?? said.title ?? `the service answers ${answer.status}`;
+    throw Object.assign(new Error(words), { status: answer.status });
+  }
   return said;
 }
 
@@ -422,14 +488,15 @@ function askForToken() {
 async function loadBatches(after) {
   for (;;) {
     const { batches } = await request(`v1/batches?${after === null ? "" : `after=${after}&`}limit=100`);
-    for (const batch of batches) seen.batches.set(batch.batch, batch);
+    for (const batch of batches) take(batch);
     if (batches.length < 100) return;
     after = batches.at(-1).batch;
   }
 }
 
 async function loadLists() {
-  const [aside, proposed] = await Promise.allSettled(["set_aside", "proposed"].map((state) => request(`v1/edits?state=${state}&limit=100`)));
+  const [aside, proposed] = await Promise.allSettled(
+    ["set_aside", "proposed"].map((state) => request(`v1/edits?state=${state}&limit=100`)));
   if (aside.status === "fulfilled") seen.setAside = aside.value.edits ?? [];
   if (proposed.status === "fulfilled") seen.proposed = proposed.value.edits ?? [];
   renderSoon();
@@ -462,7 +529,7 @@ async function loadOrTryLater(anew) {
     return true;
   } catch (error) {
     if (error.status === 401) return false;
-    if (error.status) connection("lost", `${error.message} Trying again.`);
+    if (error.status) connection("lost", `Trying again: ${error.message}`);
     else lost();
     tryLater();
     return false;
@@ -492,8 +559,9 @@ function listen() {
     if (["set_aside", "proposed"].some((state) => before[state] !== run.edits?.[state])) loadLists();
   });
   on("batch", (batch) => {
-    seen.batches.set(batch.batch, batch);
-    byId("news").textContent = `Batch ${batch.batch}: ${number(batch.committed)} committed, ${number(batch.set_aside?.length ?? 0)} set aside.`;
+    take(batch);
+    const aside = number(batch.set_aside?.length ?? 0);
+    byId("news").textContent = `Batch ${batch.batch}: ${number(batch.committed)} committed, ${aside} set aside.`;
     if (batch.set_aside?.length) loadLists();
   });
   on("reverted", (one) => {
@@ -515,8 +583,9 @@ async function approve(id, button) {
     tell("An approval needs your name.", true);
     return field.focus();
   }
+  if (button.ariaDisabled) return;
+  button.ariaDisabled = "true";  // and not disabled: the focus stays
   kept("approver", by);
-  button.disabled = true;
   try {
     await request(`v1/edits/${encodeURIComponent(id)}/approve`, { by });
     tell(`Edit ${id} is approved by ${by}.`);
@@ -524,21 +593,23 @@ async function approve(id, button) {
   } catch (error) {
     tell(`Edit ${id} is not approved: ${error.message}`, true);
   }
-  button.disabled = false;
+  button.ariaDisabled = null;
 }
 
 async function ask(event) {
   event.preventDefault();
   const prompt = byId("prompt").value, news = byId("ask-news"), button = byId("ask-form").querySelector("button");
+  if (button.ariaDisabled) return;
+  button.ariaDisabled = "true";
   news.className = "";
   news.textContent = "The model is being asked.";
-  button.disabled = true;
   try {
     const { texts: [said] } = await request("v1/generate", { prompts: [prompt], max_new_tokens: 24 });
     const atHand = typeof said.base === "string";
+    const answer = (model, ...words) => make("div", {}, make("dt", {}, model), make("dd", ...words));
     byId("answers").prepend(make("article", { class: "answer" }, make("h3", {}, prompt), make("dl", {},
-      make("div", {}, make("dt", {}, "Edited"), make("dd", {}, said.edited)),
-      make("div", {}, make("dt", {}, "Base"), make("dd", atHand ? {} : { class: "absent" }, atHand ? said.base : "The base is not at hand.")))));
+      answer("Edited", {}, said.edited),
+      atHand ? answer("Base", {}, said.base) : answer("Base", { class: "absent" }, "The base is not available here."))));
     while (byId("answers").children.length > 10) byId("answers").lastChild.remove();
     news.textContent = `Edited: ${said.edited}${atHand ? ` Base: ${said.base}` : ""}`;
     news.className = "unseen";
@@ -546,7 +617,7 @@ async function ask(event) {
     news.textContent = `No answer: ${error.message}`;
     news.className = "bad";
   }
-  button.disabled = false;
+  button.ariaDisabled = null;
 }
 
 // ---- Begin
@@ -561,7 +632,7 @@ addEventListener("resize", () => {
 
 if (embedded) {
   seen.run = embedded.run;
-  for (const batch of embedded.batches ?? []) seen.batches.set(batch.batch, batch);
+  for (const batch of embedded.batches ?? []) take(batch);
   seen.canaries = embedded.canaries ?? null;
   connection("", "A run as it was when this page was made.");
   render();
