@@ -112,7 +112,7 @@ class Worker {
     if (ranks_.rank() != 0) return sharding::BatchApplied{};
     sharding::BatchApplied applied = batch_record(command.edits, result);
     applied.removal = removal_record(command.superseded.edits, removals);
-    applied.heldout_loss = {.name = "held-out loss", .before = before_->loss, .after = after.loss};
+    applied.heldout_loss = {.name = std::string(sharding::held_out_loss), .before = before_->loss, .after = after.loss};
     applied.canaries = probes_.canaries.looks(before_->answers, after.answers);
     applied.seconds.solve += seconds.solve;
     applied.seconds.communicate += seconds.communicate;

@@ -11,7 +11,7 @@ namespace anchorage::coordinator {
 
 struct HttpRequest {
   std::string method;                          // "GET"
-  std::string path;                            // decoded, without the query: "/v1/edits/a7"
+  std::string path;                            // as it was sent, without the query: "/v1/edits/a%207"
   std::map<std::string, std::string> query{};  // decoded; the last of several with one name
   std::string token{};                         // of the header Authorization, or of the query; empty: none
   std::string body{};

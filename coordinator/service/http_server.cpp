@@ -23,12 +23,11 @@ using boost::system::error_code;
 
 constexpr std::string_view bearer = "Bearer ";
 
-// Returns the target's path and query, decoded.
 HttpRequest request_of(const http::request<http::string_body>& message) {
   const std::string target(message.target());
   const std::size_t mark = target.find('?');
   HttpRequest request{.method = std::string(message.method_string()),
-                      .path = percent_decoded(std::string_view(target).substr(0, mark), false),
+                      .path = target.substr(0, mark),
                       .body = message.body()};
   std::string_view rest = mark == std::string::npos ? "" : std::string_view(target).substr(mark + 1);
   while (!rest.empty()) {
@@ -285,7 +284,8 @@ HttpServer::~HttpServer() {
 std::string HttpServer::address() const {
   const tcp::endpoint endpoint = state_->acceptor.local_endpoint();
   const std::string host = endpoint.address().to_string();
-  return fmt::format(endpoint.address().is_v6() ? "[{}]:{}" : "{}:{}", host, endpoint.port());
+  return endpoint.address().is_v6() ? fmt::format("[{}]:{}", host, endpoint.port())
+                                    : fmt::format("{}:{}", host, endpoint.port());
 }
 
 bool HttpServer::is_loopback() const {
@@ -361,6 +361,16 @@ std::string percent_decoded(std::string_view text, bool is_query) {
     }
   }
   return decoded;
+}
+
+std::string percent_encoded(std::string_view text) {
+  std::string encoded;
+  for (const char c : text) {
+    const bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                          c == '_' || c == '.' || c == '~';
+    encoded += is_plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+  }
+  return encoded;
 }
 
 }  // namespace anchorage::coordinator

@@ -45,10 +45,33 @@ double seconds_since(std::chrono::steady_clock::time_point time) {
 }
 
 void add_limits(Exposition& out, const GuardLimits& guard) {
-  out.metric("anchorage_guard_limit", "gauge", "Limits of the guard: share of successes, nats, share of the base's norm.");
-  out.sample(guard.success, label("limit", "success"));
-  out.sample(guard.loss_rise, label("limit", "loss_rise"));
-  out.sample(guard.drift, label("limit", "drift"));
+  out.metric("anchorage_guard_enabled", "gauge", "Whether the guard reverts batches.");
+  out.sample(guard.on ? 1.0 : 0.0);
+  out.metric("anchorage_guard_success_min_ratio", "gauge", "Smallest share of edits whose target became more probable.");
+  out.sample(guard.success);
+  out.metric("anchorage_guard_loss_rise_max_nats", "gauge", "Largest rise of the held-out loss in one batch, per token.");
+  out.sample(guard.loss_rise);
+  out.metric("anchorage_guard_layer_change_max_ratio", "gauge",
+             "Largest change of a weight by one batch, over the norm of its base.");
+  out.sample(guard.drift);
+}
+
+// Of the last batch since the service began; without samples before it.
+void add_last_batch(Exposition& out, const BatchReport* batch) {
+  out.metric("anchorage_last_batch_match_ratio", "gauge", "Share of edits whose target tokens are all the argmax.");
+  if (batch != nullptr) {
+    out.sample(batch->match_before, label("when", "before"));
+    out.sample(batch->match_after, label("when", "after"));
+  }
+  out.metric("anchorage_last_batch_loss_rise_nats", "gauge", "Rise of the held-out loss, per token.");
+  for (const io::ProbeRecord& probe : batch == nullptr ? std::vector<io::ProbeRecord>() : batch->guard.probes) {
+    if (probe.name == sharding::held_out_loss) out.sample(probe.after - probe.before);
+  }
+  out.metric("anchorage_last_batch_layer_change_ratio", "gauge", "Change of a weight over the norm of its base.");
+  for (const io::ProbeRecord& probe : batch == nullptr ? std::vector<io::ProbeRecord>() : batch->guard.probes) {
+    if (!probe.name.starts_with(sharding::change_of_layer)) continue;
+    out.sample(probe.after, label("layer", probe.name.substr(sharding::change_of_layer.size())));
+  }
 }
 
 }  // namespace
@@ -62,6 +85,8 @@ std::string metrics_text(const RunState& state, const ServerFigures& server) {
     const auto stage = static_cast<RunStage>(i);
     out.sample(stage == state.stage ? 1.0 : 0.0, label("state", name_of(stage)));
   }
+  out.metric("anchorage_run_failed", "gauge", "1 where the run has ended by a failure.");
+  out.sample(state.failure.empty() ? 0.0 : 1.0);
   out.metric("anchorage_edits", "gauge", "Edits by their state.");
   for (std::size_t i = 0; i < edit_stages; ++i) {
     const auto stage = static_cast<EditStage>(i);
@@ -76,6 +101,10 @@ std::string metrics_text(const RunState& state, const ServerFigures& server) {
   out.sample(state.batches);
   out.metric("anchorage_batches_reverted_total", "counter", "Attempts that the guard undid since the service began.");
   out.sample(state.reverted);
+  out.metric("anchorage_edits_committed_total", "counter", "Edits committed since the service began.");
+  out.sample(state.committed);
+  out.metric("anchorage_edits_set_aside_total", "counter", "Edits set aside since the service began.");
+  out.sample(state.set_aside);
   out.metric("anchorage_removals_total", "counter", "Removals since the service began.");
   out.sample(state.removals);
   out.metric("anchorage_last_commit_timestamp_seconds", "gauge", "When a batch was last committed; 0: not yet.");
@@ -89,8 +118,13 @@ std::string metrics_text(const RunState& state, const ServerFigures& server) {
   out.metric("anchorage_weight_drift_ratio", "gauge", "Norm of a layer's whole change over that of its base weight.");
   for (const auto& [layer, drift] : state.drift) out.sample(drift, label("layer", std::to_string(layer)));
   add_limits(out, state.facts.guard);
-  out.metric("anchorage_http_requests_total", "counter", "Requests answered, by status.");
-  for (const auto& [status, count] : state.answers) out.sample(count, label("status", std::to_string(status)));
+  add_last_batch(out, state.last_batch());
+  out.metric("anchorage_http_requests_total", "counter", "Requests answered, by method, route and status.");
+  for (const auto& [answer, count] : state.answers) {
+    const auto& [method, route, status] = answer;
+    out.sample(count, fmt::format("{},{},{}", label("method", method), label("route", route),
+                                  label("status", std::to_string(status))));
+  }
   out.metric("anchorage_http_connections", "gauge", "Open connections.");
   out.sample(static_cast<std::int64_t>(server.connections));
   out.metric("anchorage_event_clients", "gauge", "Connections that events are sent to.");

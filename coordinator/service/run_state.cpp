@@ -52,6 +52,9 @@ void RunState::take(const BatchReport& report) {
   ++batches;
   seconds += report.seconds;
   last_commit = std::time(nullptr);
+  committed += report.committed;
+  set_aside += std::ssize(report.set_aside);
+  last_ = report;
   if (!report.drift.empty()) drift = report.drift;
   for (const io::RecordedPlace& place : report.superseded) {
     const LedgerEntry* entry = ledger.find(place.id);
@@ -63,6 +66,12 @@ void RunState::take(const BatchReport& report) {
     ledger.move(edit.id, is_committed ? EditStage::committed : EditStage::set_aside, report.batch, edit.reason);
   }
   keep(report);
+}
+
+void RunState::put_aside(const std::string& id, const std::string& reason) {
+  if (ledger.find(id) == nullptr) return;
+  ledger.move(id, EditStage::set_aside, 0, reason);
+  ++set_aside;
 }
 
 void RunState::take(const RemovalReport& report) {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 
 #include "coordinator/batch_report.hpp"
 #include "coordinator/guard.hpp"
@@ -45,20 +46,25 @@ struct RunState {
   std::int64_t batches = 0, reverted = 0, removals = 0;
   Seconds seconds{};
   std::optional<std::int64_t> last_commit;  // seconds since 1970
-  std::map<unsigned, std::int64_t> answers;  // requests by the status of their answer
+  std::int64_t committed = 0, set_aside = 0;  // edits
+  // Requests by method, route and the status of their answer.
+  std::map<std::tuple<std::string, std::string, unsigned>, std::int64_t> answers;
 
   // Takes over what the journal of a run to continue has: its edits, its last batches with their seconds.
   void open(const io::Journal& journal, const std::map<std::int64_t, double>& seconds);
   void take(const BatchReport& report);
+  void put_aside(const std::string& id, const std::string& reason);  // an edit that came into no batch
   void take(const RemovalReport& report);
 
   nlohmann::ordered_json document() const;
   // Those after `after`, oldest first.
   nlohmann::ordered_json batches_after(std::int64_t after, std::size_t most) const;
-  const nlohmann::ordered_json& last_batch() const { return documents_.back().second; }
+  const nlohmann::ordered_json& last_document() const { return documents_.back().second; }
+  const BatchReport* last_batch() const { return last_ ? &*last_ : nullptr; }  // since the service began
 
  private:
   void keep(const BatchReport& report);
+  std::optional<BatchReport> last_;
   std::deque<std::pair<std::int64_t, nlohmann::ordered_json>> documents_;  // of the last batches
 };
 

@@ -137,7 +137,7 @@ void Service::hand_over(std::int64_t most) {
   try {
     options_.complete(file);
   } catch (const io::UserError& error) {
-    for (const std::string& id : handed_over_) state_.ledger.move(id, EditStage::set_aside, 0, error.what());
+    for (const std::string& id : handed_over_) state_.put_aside(id, error.what());
     return flush();
   }
   for (const io::Rejected& rejected : file.rejected) spdlog::warn("{}: {}", rejected.where, rejected.reason);
@@ -152,7 +152,7 @@ void Service::settle_handed_over() {
   for (const std::string& id : handed_over_) {
     const LedgerEntry* entry = state_.ledger.find(id);
     if (entry == nullptr || entry->stage != EditStage::queued) continue;
-    state_.ledger.move(id, EditStage::set_aside, 0, "another edit says the same");
+    state_.put_aside(id, "another edit says the same");
   }
   handed_over_.clear();
 }
@@ -186,7 +186,7 @@ void Service::editing(std::int64_t edits, std::int64_t) {
 void Service::added(std::int64_t, const QueueFindings& findings) {
   on_network([this, findings] {
     --additions_under_way_;
-    for (const SetAside& edit : findings.set_aside) state_.ledger.move(edit.edit, EditStage::set_aside, 0, edit.reason);
+    for (const SetAside& edit : findings.set_aside) state_.put_aside(edit.edit, edit.reason);
     for (const RecordedEdit& edit : findings.removed)
       state_.ledger.move(edit.edit.id, EditStage::removed, edit.batch);
   });
@@ -216,7 +216,7 @@ void Service::committed(const BatchReport& report) {
       const bool is_committed = edit.state == io::EditState::committed;
       if (is_committed && inbox_.taken_back().contains(edit.id) && run_ != nullptr) run_->remove({edit.id});
     }
-    server_->publish("batch", state_.last_batch().dump());
+    server_->publish("batch", state_.last_document().dump());
     publish_run();
   });
 }

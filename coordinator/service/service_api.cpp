@@ -6,6 +6,7 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "coordinator/service/http_server.hpp"
 #include "coordinator/service/metrics_text.hpp"
 #include "coordinator/service/problem.hpp"
 #include "coordinator/service/texts.hpp"
@@ -28,13 +29,13 @@ HttpResponse json_response(const ordered_json& document, unsigned status = 200) 
   return {.status = status, .body = document.dump(-1, ' ', false, json::error_handler_t::replace) + "\n"};
 }
 
-// Splits a path at its slashes.
+// Splits a path at its slashes, and decodes each part.
 std::vector<std::string> parts_of(std::string_view path) {
   std::vector<std::string> parts;
   while (!path.empty()) {
     path.remove_prefix(1);
     const std::string_view part = path.substr(0, path.find('/'));
-    parts.emplace_back(part);
+    parts.push_back(percent_decoded(part, false));
     path.remove_prefix(part.size());
   }
   return parts;
@@ -176,10 +177,8 @@ std::vector<Route> service_routes() {
 }
 
 void ServiceApi::answer(const HttpRequest& request, const Responder& respond) {
-  const Responder counted = [this, respond](HttpResponse response) {
-    ++service_.state_.answers[response.status];
-    respond(std::move(response));
-  };
+  std::string route = "other";  // names of paths that there are not would be without end
+  const auto counted = [&](HttpResponse response) { count(request.method, route, respond)(std::move(response)); };
   try {
     const auto path = parts_of(request.path);
     const std::string method = request.method == "HEAD" ? "GET" : request.method;
@@ -189,8 +188,9 @@ void ServiceApi::answer(const HttpRequest& request, const Responder& respond) {
       if (!words) continue;
       allowed.push_back(entry.method);
       if (entry.method != method) continue;
+      route = entry.path;
       require(entry.role, request);
-      return (this->*entry.handler)(request, *words, counted);
+      return (this->*entry.handler)(request, *words, count(request.method, route, respond));
     }
     if (allowed.empty()) {
       throw RequestError(404, {.expected = "a path of this service",
@@ -213,6 +213,13 @@ void ServiceApi::answer(const HttpRequest& request, const Responder& respond) {
     spdlog::error("{} {}: {}", request.method, request.path, error.what());
     counted(problem(500, std::string("the program is wrong here: ") + error.what()));
   }
+}
+
+Responder ServiceApi::count(const std::string& method, const std::string& route, const Responder& respond) const {
+  return [&state = service_.state_, method, route, respond](HttpResponse response) {
+    ++state.answers[{method, route, response.status}];
+    respond(std::move(response));
+  };
 }
 
 Role ServiceApi::role_of(const HttpRequest& request) const {
@@ -355,7 +362,7 @@ void ServiceApi::give_edits(const HttpRequest& request, const Words&, const Resp
 
   auto edits = ordered_json::array(), rejected = ordered_json::array();
   for (const std::string& id : ids) {
-    edits.push_back({{"id", id}, {"state", name_of(known(id).stage)}, {"location", "/v1/edits/" + id}});
+    edits.push_back({{"id", id}, {"state", name_of(known(id).stage)}, {"location", "/v1/edits/" + percent_encoded(id)}});
   }
   for (const io::Rejected& one : file.rejected) rejected.push_back({{"where", one.where}, {"reason", one.reason}});
   if (ids.empty()) {

@@ -28,6 +28,8 @@ class ServiceApi {
   };
   static const std::vector<Entry>& entries();
 
+  // Counts the answer before it is given.
+  Responder count(const std::string& method, const std::string& route, const Responder& respond) const;
   Role role_of(const HttpRequest& request) const;
   void require(Role needed, const HttpRequest& request) const;
   void require_run(const std::string& what) const;

@@ -8,6 +8,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -16,6 +17,10 @@
 #include "io/run/journal/segment.hpp"
 
 namespace anchorage::sharding {
+
+// Names of what is measured of a batch (io::ProbeRecord).
+inline constexpr std::string_view held_out_loss = "held-out loss";
+inline constexpr std::string_view change_of_layer = "change of layer ";  // before its number
 
 // Remove edits from the weights as if they had never been made.
 struct Removal {

@@ -99,7 +99,7 @@ const mark = (i, x, y, tip) =>
     draw("title", {}, tip));
 const line = (x1, y1, x2, y2, style) => draw("line", { x1, y1, x2, y2, class: style });
 
-// `series` are {name, points: [[batch, value]]}, `limits` {value, name} and, of one that moves with the run, its points.
+// `series` are {name, points: [[batch, value]]}, `limits` {value, name}.
 // A limit far from all values stands in the figure's text and is not drawn.
 function lineChart(id, chart, width) {
   const height = 220, left = 50, right = width - 8, top = 12, bottom = height - 40;
@@ -107,10 +107,8 @@ function lineChart(id, chart, width) {
   const xs = lines.flat().map((point) => point[0]), ys = lines.flat().map((point) => point[1]);
   const lowest = Math.min(...ys), highest = Math.max(...ys), reach = 4 * Math.max(highest - lowest, Math.abs(highest) / 2);
   const [first, last] = [Math.min(...xs), Math.max(...xs)];
-  const limits = chart.limits
-    .map(({ value, points }) => ({ value, points: points?.length ? thinned(points) : [[first, value], [last, value]] }))
-    .filter(({ points }) => points.every(([, value]) => value >= lowest - reach && value <= highest + reach));
-  const bounds = [lowest, highest, ...limits.flatMap(({ points }) => points.map((point) => point[1])), ...(chart.range ?? [])];
+  const limits = chart.limits.map((one) => one.value).filter((value) => value >= lowest - reach && value <= highest + reach);
+  const bounds = [lowest, highest, ...limits, ...(chart.range ?? [])];
   const y = ticksOver(Math.min(...bounds), Math.max(...bounds));
   const [low, high] = [y.ticks[0], y.ticks.at(-1)];
   const x = ticksOver(first, last, true);
@@ -135,10 +133,10 @@ function lineChart(id, chart, width) {
     }
     svg.append(group);
   });
-  for (const { value, points } of limits) {
-    const at = placeY(points.at(-1)[1]), moves = points.some((point) => point[1] !== points[0][1]);
-    svg.append(moves ? draw("path", { class: "limit", d: path(points) }) : line(left, at, right, at, "limit"),
-      text(right - 2, at < top + 16 ? at + 14 : at - 5, "limit-text", `guard: ${moves ? `+${value}` : value}`));
+  for (const value of limits) {
+    const at = placeY(value);
+    svg.append(line(left, at, right, at, "limit"),
+      text(right - 2, at < top + 16 ? at + 14 : at - 5, "limit-text", `guard: ${value}`));
   }
   return svg;
 }
@@ -209,13 +207,19 @@ function improved(batch) {
   return mean(written.map((edit) => (edit.nll_after < edit.nll_before ? 1 : 0)));
 }
 
+// What the guard measured.
+const probe = (batch, name) => (batch.probes ?? []).find((one) => one.name === name);
+const rise = (one) => (one && isNumber(one.before) && isNumber(one.after) ? one.after - one.before : null);
+const changes = (batch) => (batch.probes ?? []).filter((one) => one.name.startsWith("change of layer")).map((one) => one.after);
+const largest = (values) => (values.length ? Math.max(...values) : null);
+
 const take = (batch) => seen.batches.set(batch.batch, { ...batch, improved: improved(batch) });
 
 function showCharts(run, batches) {
   const guard = run.guard?.on ? run.guard : {};
   const series = (name, value) =>
     ({ name, points: batches.map((batch) => [batch.batch, value(batch)]).filter((point) => isNumber(point[1])) });
-  const limit = (value, words, points) => (isNumber(value) ? [{ value, name: `Guard: ${words} ${value}`, points }] : []);
+  const limit = (value, words) => (isNumber(value) ? [{ value, name: `Guard: ${words} ${value}` }] : []);
   lineFigure("success", { title: "Success",
     meaning: "Shares of a batch's edits: target more probable than before, and answer matched exactly.",
     range: [0, 1], limits: limit(guard.success, "more probable, at least"),
@@ -224,15 +228,13 @@ function showCharts(run, batches) {
     series: [series("after", (batch) => batch.nll_after), series("before", (batch) => batch.nll_before)] });
   lineFigure("loss", { title: "Held-out loss", meaning: "How much a batch raised the loss on the guard's text, nats per token.",
     decimals: 4, limits: limit(guard.loss_rise, "rise, at most"), empty: "No batch says its held-out loss.",
-    series: [series("rise", ({ loss_before: before, loss_after: after }) => (isNumber(before) && isNumber(after) ? after - before : null))] });
-  // One batch may change a weight by so much, so that its drift is at most the one before and that.
-  const drifts = batches.filter((batch) => batch.layers?.length)
-    .map((batch) => [batch.batch, Math.max(...batch.layers.map((one) => one.drift))]);
-  const allowed = drifts.slice(1).map(([batch], i) => [batch, drifts[i][1] + guard.drift]);
+    series: [series("rise", (batch) => rise(probe(batch, "held-out loss")))] });
+  lineFigure("changes", { title: "Change by batch", meaning: "The largest change of a layer's weight by one batch, as a share of its norm.",
+    decimals: 4, limits: limit(guard.drift, "at most"),
+    series: [series("largest change", (batch) => largest(changes(batch)))] });
   const layers = [...new Set(batches.flatMap((batch) => (batch.layers ?? []).map(({ layer }) => layer)))].sort((a, b) => a - b);
   lineFigure("drift", { title: "Drift by layer", meaning: "How far the weights are from the base, as a share of their norm.",
-    decimals: 4, limits: limit(guard.drift, "change by one batch, at most", allowed),
-    series: layers.map((layer) => series(`layer ${layer}`, (batch) => batch.layers?.find((one) => one.layer === layer)?.drift)) });
+    decimals: 4, series: layers.map((layer) => series(`layer ${layer}`, (batch) => batch.layers?.find((one) => one.layer === layer)?.drift)) });
   lineFigure("seconds", { title: "Time", meaning: "Seconds that a batch took, and what for.", decimals: 1,
     series: ["total", "values", "solve", "communicate", "evaluate"].map((part) => series(part, (batch) => batch.seconds?.[part])) });
   lineFigure("rate", { title: "Rate", meaning: "Edits a minute that a batch committed.", decimals: 1,
@@ -345,12 +347,12 @@ function showBatches(run, batches) {
 }
 
 // Rows are layers and columns batches; the higher a layer's rolling score, the stronger its cell.
-function showAnchors(run) {
-  const records = embedded?.anchors ?? run.anchors, method = run.method ?? "of this run";
-  byId("anchors-text").textContent = !records ? `The method ${method} selects no anchors.`
-    : records.length ? "" : "No batch has anchors yet.";
-  byId("anchor-map").hidden = !records?.length;
-  if (!records?.length) return;
+function showAnchors(run, batches) {
+  const records = batches.flatMap((batch) => (batch.anchors ?? []).map((one) => ({ batch: batch.batch, ...one })));
+  byId("anchors-text").textContent = records.length ? "" : batches.length ? `The method ${run.method} selects no anchors.`
+    : "No batch has anchors yet.";
+  byId("anchor-map").hidden = !records.length;
+  if (!records.length) return;
   const layers = [...new Set(records.map((one) => one.layer))].sort((a, b) => a - b);
   const numbers = [...new Set(records.map((one) => one.batch))].sort((a, b) => a - b);
   const left = 56, high = 26, room = Math.min(1180, byId("anchors").clientWidth || 800) - left - 34;
@@ -396,10 +398,11 @@ function showRanks(run) {
     : "The run does not say on which ranks it is.";
   byId("rank-rows").closest(".scroll").hidden = !ranks.length;
   putRows("rank-rows", ranks.map((rank) => {
-    const [first, last] = rank.layers ?? [];
-    const owned = rank.owns ?? edited.filter((layer) => layer >= first && layer <= last);
+    const held = [];  // ranges, each by its first and last layer
+    for (let i = 0; i + 1 < (rank.layers ?? []).length; i += 2) held.push([rank.layers[i], rank.layers[i + 1]]);
+    const owned = edited.filter((layer) => held.some(([first, last]) => layer >= first && layer <= last));
     return make("tr", {}, make("th", { scope: "row" }, String(rank.rank)), cell(rank.host ?? none, "text"),
-      cell(number(rank.stage)), cell(number(rank.replica)), cell(isNumber(first) ? `${first}\u2013${last}` : none), cell(owned.join(", ") || none),
+      cell(number(rank.stage)), cell(number(rank.replica)), cell(held.map((range) => range.join("\u2013")).join(", ") || none), cell(owned.join(", ") || none),
       cell(isNumber(rank.weight_bytes) ? number(rank.weight_bytes / 2 ** 30, 2) : none), cell(number(rank.wait_seconds, 1)));
   }));
 }
@@ -432,7 +435,7 @@ function render() {
   showProposed();
   showProgress(run, batches);
   showBatches(run, batches);
-  showAnchors(run);
+  showAnchors(run, batches);
   showRanks(run);
   showEdits(batches);
 }

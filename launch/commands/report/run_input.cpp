@@ -7,6 +7,7 @@
 #include "io/run/recorded_run.hpp"
 #include "launch/commands/journal/edit_status.hpp"
 #include "launch/commands/report/report_inputs.hpp"
+#include "sharding/protocol/command.hpp"
 
 namespace anchorage::launch {
 namespace {
@@ -61,7 +62,7 @@ void add_measures(RunBatch& batch, const io::SegmentReader& segment) {
   const auto norms = segment.norms();
   for (std::size_t i = 0; i < layers.size(); ++i) batch.drift[layers[i]] = norms[i].drift();
   for (const io::ProbeRecord& probe : segment.guard().probes) {
-    if (probe.name != "held-out loss") continue;
+    if (probe.name != sharding::held_out_loss) continue;
     batch.loss_before = measured(probe.before);
     batch.loss_after = measured(probe.after);
   }
