@@ -60,8 +60,9 @@ void measure(coordinator::PlanRequest& request, const Session& session) {
   std::set<std::int64_t> sizes{steps};
   for (std::int64_t tokens = 16; tokens <= 4096; tokens *= 4) sizes.insert(tokens);
   auto& measured = request.machine.flops_by_tokens;
-  const double entries = std::max(static_cast<double>(coordinator::layer_parameters(model)),
-                                  static_cast<double>(worker::measured_bytes / request.workload.weight_bytes));
+  const double entries =
+      std::max(static_cast<double>(coordinator::layer_parameters(model)),
+               static_cast<double>(worker::measured_bytes) / static_cast<double>(request.workload.weight_bytes));
   for (const std::int64_t tokens : sizes) {
     if (tokens > steps && 4 * static_cast<double>(tokens) * entries / measured.rbegin()->second > quick) break;
     measured[tokens] = worker::measured_block_flops(model, tokens, loaded_dtype(model, session.dtype()));
