@@ -19,7 +19,7 @@ using nlohmann::json;
 
 constexpr std::string_view white_space = " \t\r\n";
 
-std::string_view text_in(const MappedFile& file) {
+std::string_view whole_text(const MappedFile& file) {
   std::string_view text = text_of(file.bytes());
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
   return text;
@@ -97,7 +97,7 @@ json parse_document(std::string_view text, const std::vector<Line>& lines, const
 
 std::vector<Record> read_records(const std::filesystem::path& path) {
   const MappedFile file(path);
-  const std::string_view text = text_in(file);
+  const std::string_view text = whole_text(file);
   const std::vector<Line> lines = lines_of(text);
   std::vector<Record> records;
   if (!lines.empty()) {

@@ -154,7 +154,7 @@ void carry_out_commands(worker::BatchEditor& editor, const worker::Probes& probe
   session.activities().stop();
 }
 
-int run(EditOptions options, Session& session) {
+int run_edit(EditOptions options, Session& session) {
   const bool traced = !options.trace.empty();
   if (traced && session.is_root()) io::require_trace_path(options.trace, "--trace");
   options.edits = parts_of(options.edits);
@@ -286,7 +286,7 @@ void add_edit_command(CommandLine& line) {
   add_session_options(*command, line.session);
   add_stages_option(*command, line.session);
   command->callback(
-      [&line, options] { line.action = [options](Session& session) { return run(*options, session); }; });
+      [&line, options] { line.action = [options](Session& session) { return run_edit(*options, session); }; });
 }
 
 }  // namespace anchorage::launch

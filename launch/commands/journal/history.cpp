@@ -21,7 +21,7 @@ namespace {
 
 using coordinator::RecordedEdit;
 
-io::Journal journal_of(const std::filesystem::path& run) {
+io::Journal opened_journal(const std::filesystem::path& run) {
   const auto directory = io::RunDirectory::view(run);
   return io::Journal::open(directory.journal(), io::JournalAccess::read, directory.journal_index());
 }
@@ -51,7 +51,7 @@ bool matches(const io::Edit& edit, const HistoryFilter& filter) {
          is(filter.approved_by, edit.approved_by) && (!filter.expired_on || edit.has_expired(*filter.expired_on));
 }
 
-nlohmann::json document_of(const Told& one, const io::Journal& journal) {
+nlohmann::json told_document(const Told& one, const io::Journal& journal) {
   const io::Edit& edit = one.edit;
   nlohmann::json document{{"id", edit.id},
                           {"batch", one.recorded->batch},
@@ -123,14 +123,14 @@ std::map<std::int64_t, double> drifts_after(const io::Journal& journal, std::int
 
 nlohmann::json documents_of(const std::vector<const RecordedEdit*>& edits, const io::Journal& journal) {
   auto documents = nlohmann::json::array();
-  for (const Told& one : told(journal, edits)) documents.push_back(document_of(one, journal));
+  for (const Told& one : told(journal, edits)) documents.push_back(told_document(one, journal));
   return documents;
 }
 
 }  // namespace
 
 int show_history(const JournalOptions& options, Session& session) {
-  const auto journal = journal_of(options.run);
+  const auto journal = opened_journal(options.run);
   const auto recorded = coordinator::recorded_edits(journal);
   std::vector<const RecordedEdit*> asked;
   for (const RecordedEdit& edit : recorded) {
@@ -143,7 +143,7 @@ int show_history(const JournalOptions& options, Session& session) {
   std::string text;
   for (const Told& one : told(journal, asked)) {
     if (!matches(one.edit, options.filter)) continue;
-    edits.push_back(document_of(one, journal));
+    edits.push_back(told_document(one, journal));
     text += line_of(edits.back());
   }
   if (session.json()) {
@@ -155,7 +155,7 @@ int show_history(const JournalOptions& options, Session& session) {
 }
 
 int show_difference(const JournalOptions& options, Session& session) {
-  const auto journal = journal_of(options.run);
+  const auto journal = opened_journal(options.run);
   const std::int64_t from = options.states.at(0), to = options.states.at(1);
   for (const std::int64_t state : {from, to}) io::require_segment(journal, state, options.run.string());
   const auto earlier = coordinator::recorded_edits(journal, from), later = coordinator::recorded_edits(journal, to);
