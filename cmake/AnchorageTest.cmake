@@ -14,7 +14,7 @@
 # anchorage_add_golden(<name>)
 #
 # Runs tests/golden/<name>.py once a build, with <build>/golden/<name> as its argument: reference values from an
-# independent implementation. Tests find them below the macro ANCHORAGE_GOLDEN.
+# independent implementation. Tests find them below golden_path() (tests/support/places.hpp).
 function(anchorage_add_golden name)
   set(script ${CMAKE_SOURCE_DIR}/tests/golden/${name}.py)
   set(folder ${CMAKE_BINARY_DIR}/golden/${name})
@@ -38,11 +38,7 @@ function(anchorage_add_test name)
   if(ARG_RANKS)
     set(main anchorage_mpi_test_main)
   endif()
-  target_link_libraries(${name} PRIVATE ${ARG_LINKS} ${main} anchorage_test_flags)
-  target_compile_definitions(${name} PRIVATE ANCHORAGE_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
-                                             ANCHORAGE_GOLDEN="${CMAKE_BINARY_DIR}/golden"
-                                             ANCHORAGE_PROGRAM="${CMAKE_BINARY_DIR}/anchorage"
-                                             ANCHORAGE_PYTHON="${ANCHORAGE_PYTHON}/bin/python3")
+  target_link_libraries(${name} PRIVATE ${ARG_LINKS} ${main} anchorage_test_places anchorage_test_flags)
   if(ARG_TORCH)
     anchorage_use_torch(${name})
   else()

@@ -33,7 +33,7 @@ Drift drift_after(const io::SegmentReader& segment) {
   return drift;
 }
 
-bool is_committed(const io::EditRecord& edit) {
+bool was_committed(const io::EditRecord& edit) {
   return edit.state == io::EditState::committed;
 }
 
@@ -89,7 +89,7 @@ io::BatchSegment batch_segment(sharding::BatchApplied applied, io::GuardRecord g
   io::BatchSegment segment;
   segment.header = header_of(io::SegmentKind::batch, batch, provenance);
   segment.edits = std::move(applied.edits);
-  const bool wrote = std::ranges::any_of(segment.edits, is_committed);
+  const bool wrote = std::ranges::any_of(segment.edits, was_committed);
   if (wrote) {
     segment.layers = std::move(applied.layers);
     segment.anchors = std::move(applied.anchors);
@@ -113,7 +113,7 @@ BatchReport report_of(const io::BatchSegment& segment, const Seconds& seconds) {
       .batch = segment.header.batch, .utc = segment.header.utc, .set_aside = {}, .seconds = seconds, .drift = {}};
   double nll_before = 0, nll_after = 0, match_before = 0, match_after = 0;
   for (const io::EditRecord& edit : segment.edits) {
-    if (!is_committed(edit)) {
+    if (!was_committed(edit)) {
       report.set_aside.push_back({edit.id, edit.reason});
       continue;
     }

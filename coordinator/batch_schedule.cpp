@@ -19,9 +19,9 @@ struct StepPhase {
 };
 
 // The clock of all ranks. Replicas with the same number of groups do the same; their numbers differ by at most one.
-class Clock {
+class ScheduleClock {
  public:
-  Clock(const BatchShape& shape, Boxes boxes)
+  ScheduleClock(const BatchShape& shape, Boxes boxes)
       : shape_(shape),
         boxes_(boxes),
         groups_(shape.workload.batch, shape.costs.tokens().edits, shape.topology.replicas()) {
@@ -260,7 +260,7 @@ class Batch {
   const SlabCosts& slabs_;
   const GroupTokens& tokens_;
   double share_anew_ = 1;  // of the groups, whose caches are not kept
-  Clock clock_;
+  ScheduleClock clock_;
 };
 
 }  // namespace

@@ -7,7 +7,7 @@
 namespace anchorage::io {
 namespace {
 
-std::optional<int> number_of(std::string_view digits) {
+std::optional<int> number_in(std::string_view digits) {
   int number = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
   if (error != std::errc() || end != digits.data() + digits.size() || digits.front() == '-') return std::nullopt;
@@ -18,8 +18,8 @@ std::optional<int> number_of(std::string_view digits) {
 
 std::optional<std::chrono::year_month_day> date_of(std::string_view text) {
   if (text.size() != 10 || text[4] != '-' || text[7] != '-') return std::nullopt;
-  const auto year = number_of(text.substr(0, 4)), month = number_of(text.substr(5, 2)),
-             day = number_of(text.substr(8, 2));
+  const auto year = number_in(text.substr(0, 4)), month = number_in(text.substr(5, 2)),
+             day = number_in(text.substr(8, 2));
   if (!year || !month || !day) return std::nullopt;
   const std::chrono::year_month_day date{std::chrono::year(*year),
                                          std::chrono::month(static_cast<unsigned>(*month)),

@@ -12,7 +12,7 @@
 namespace anchorage::sharding {
 namespace {
 
-struct Load {
+struct LayerLoad {
   std::int64_t cost = 0;
   int layers = 0;
   int owner = 0;
@@ -27,12 +27,12 @@ std::vector<int> layer_owners(std::span<const std::int64_t> costs, int owners) {
   std::iota(descending.begin(), descending.end(), std::size_t{0});
   std::ranges::stable_sort(descending, std::greater{}, [&](std::size_t layer) { return costs[layer]; });
 
-  std::vector<Load> loads;
+  std::vector<LayerLoad> loads;
   for (int owner = 0; owner < owners; ++owner) loads.push_back({.owner = owner});
   std::vector<int> owner_of(costs.size());
   for (const std::size_t layer : descending) {
-    const auto key = [](const Load& load) { return std::tuple(load.cost, load.layers, load.owner); };
-    Load& least = *std::ranges::min_element(loads, {}, key);
+    const auto key = [](const LayerLoad& load) { return std::tuple(load.cost, load.layers, load.owner); };
+    LayerLoad& least = *std::ranges::min_element(loads, {}, key);
     least.cost += costs[layer];
     least.layers += 1;
     owner_of[layer] = least.owner;

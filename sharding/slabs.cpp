@@ -12,7 +12,7 @@
 namespace anchorage::sharding {
 namespace {
 
-struct Load {
+struct SlabLoad {
   std::int64_t cost = 0, slabs = 0;
   int rank = 0;
 };
@@ -27,16 +27,16 @@ std::vector<int> balanced(std::span<const std::int64_t> costs, std::span<const s
   std::iota(descending.begin(), descending.end(), std::size_t{0});
   std::ranges::stable_sort(descending, std::greater{}, [&](std::size_t slab) { return costs[slab]; });
 
-  std::vector<Load> loads;
+  std::vector<SlabLoad> loads;
   for (int rank = 0; rank < static_cast<int>(capacities.size()); ++rank) loads.push_back({.rank = rank});
   std::vector<int> owner_of(costs.size());
   for (const std::size_t slab : descending) {
-    const auto key = [&](const Load& load) {
+    const auto key = [&](const SlabLoad& load) {
       const bool full = load.slabs >= capacities[static_cast<std::size_t>(load.rank)];
       const bool stays = !present.empty() && present[slab] == load.rank;
       return std::tuple(full, load.cost, load.slabs, !stays, load.rank);
     };
-    Load& least = *std::ranges::min_element(loads, {}, key);
+    SlabLoad& least = *std::ranges::min_element(loads, {}, key);
     least.cost += costs[slab];
     least.slabs += 1;
     owner_of[slab] = least.rank;

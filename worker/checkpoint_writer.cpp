@@ -16,7 +16,7 @@ namespace anchorage::worker {
 namespace {
 
 template <class T>
-std::span<const T> values_of(const torch::Tensor& on_cpu) {
+std::span<const T> doubles_of(const torch::Tensor& on_cpu) {
   return {on_cpu.const_data_ptr<T>(), static_cast<std::size_t>(on_cpu.numel())};
 }
 
@@ -48,18 +48,18 @@ class Reached {
   std::unique_ptr<c10::Event> event_;
 };
 
-torch::Tensor tensor_of(const std::vector<double>& values, torch::IntArrayRef shape) {
+torch::Tensor shaped_tensor(const std::vector<double>& values, torch::IntArrayRef shape) {
   // from_blob wants a mutable pointer; the values are only read, and copied by clone().
   return torch::from_blob(const_cast<double*>(values.data()), shape, torch::kDouble).clone();
 }
 
-void write(BatchEditor& editor, const io::CheckpointName& checkpoint, const Reached& reached) {
+void write_checkpoint_of(BatchEditor& editor, const io::CheckpointName& checkpoint, const Reached& reached) {
   for (const std::int64_t layer : editor.layers()) {
     const KeyCovariance& covariance = editor.solver().covariance(layer);
     const SlabPlace& place = covariance.place();
     for (const auto& [slab, rows] : covariance.slabs()) {
       const auto on_host = reached.on_host(rows);
-      io::write_checkpoint_slab(checkpoint, layer, place.rows[slab].begin, values_of<double>(on_host),
+      io::write_checkpoint_slab(checkpoint, layer, place.rows[slab].begin, doubles_of<double>(on_host),
                                 rows.size(1));
     }
     if (!editor.solver().leads(layer)) continue;
@@ -69,8 +69,8 @@ void write(BatchEditor& editor, const io::CheckpointName& checkpoint, const Reac
     for (const sharding::Range& rows : place.rows) slabs.push_back(rows.begin);
     io::CheckpointLayerView content;
     content.layer = layer;
-    content.weight = values_of<float>(weight);
-    content.image = values_of<double>(values);
+    content.weight = doubles_of<float>(weight);
+    content.image = doubles_of<double>(values);
     content.fresh_drift = fresh_drift;
     content.slabs = slabs;
     io::write_checkpoint_layer(checkpoint, content);
@@ -86,7 +86,7 @@ void CheckpointWriter::begin(BatchEditor& editor, const io::CheckpointName& chec
   const auto reached = std::make_shared<const Reached>(editor.weights().device());
   thread_ = std::jthread([this, &editor, checkpoint, reached] {
     try {
-      write(editor, checkpoint, *reached);
+      write_checkpoint_of(editor, checkpoint, *reached);
     } catch (const std::exception& error) {
       spdlog::warn("a checkpoint could not be written, the run continues without it: {}", error.what());
     }
@@ -105,13 +105,13 @@ void load_checkpoint(BatchEditor& editor, const std::filesystem::path& directory
     if (editor.holds(layer)) editor.weights().restore(layer, to_tensor(read.weight));
     KeyCovariance& covariance = editor.solver().covariance(layer);
     const std::int64_t width = read.weight.columns;
-    covariance.restore({.image = tensor_of(read.image, {width}), .fresh_drift = read.fresh_drift});
+    covariance.restore({.image = shaped_tensor(read.image, {width}), .fresh_drift = read.fresh_drift});
     for (std::size_t slab = 0; slab < covariance.place().rows.size(); ++slab) {
       const sharding::Range& rows = covariance.place().rows[slab];
       if (!covariance.owns(slab)) continue;
       covariance.restore(
-          slab, tensor_of(io::read_checkpoint_slab(directory, segment, layer, rows.begin, rows.size(), width),
-                          {rows.size(), width}));
+          slab, shaped_tensor(io::read_checkpoint_slab(directory, segment, layer, rows.begin, rows.size(), width),
+                              {rows.size(), width}));
     }
   }
 }

@@ -282,7 +282,7 @@ Edit read_qaedit(const json& record) {
   return edit;
 }
 
-Edit read(Format format, const json& record, std::size_t index) {
+Edit read_record(Format format, const json& record, std::size_t index) {
   switch (format) {
     case Format::native:
       return read_native(record);
@@ -352,7 +352,7 @@ std::size_t edit_count(Format format, const json& record) {
 
 Edit edit_of(Format format, const json& record, std::size_t index) {
   check(index < edit_count(format, record), "edit past the end of its record");
-  Edit edit = read(format, record, index);
+  Edit edit = read_record(format, record, index);
   edit.prompt = template_of(edit.prompt, edit.subject);
   complete_questions(edit.neighborhood);
   if (format != Format::native) edit.source = source_of(format, record);

@@ -16,12 +16,12 @@ bool is_ascii_punctuation(UChar32 character) {
 }
 
 // What Python's str.split() splits at.
-bool is_space(UChar32 character) {
+bool is_python_space(UChar32 character) {
   return u_isUWhiteSpace(character) != 0 || (character >= 0x1c && character <= 0x1f);
 }
 
 // What Python's \w matches, underscores aside: \b, where an article ends, is between such a character and another.
-bool is_word_character(UChar32 character) {
+bool is_letter_or_number(UChar32 character) {
   return (U_GET_GC_MASK(character) & (U_GC_L_MASK | U_GC_N_MASK)) != 0;
 }
 
@@ -48,7 +48,7 @@ icu::UnicodeString without_articles(const icu::UnicodeString& text) {
   };
   for (std::int32_t i = 0; i < text.length(); i = text.moveIndex32(i, 1)) {
     const UChar32 character = text.char32At(i);
-    if (is_word_character(character)) {
+    if (is_letter_or_number(character)) {
       run.append(character);
     } else {
       end_run();
@@ -64,7 +64,7 @@ std::string with_single_spaces(const icu::UnicodeString& text) {
   bool is_apart = false;
   for (std::int32_t i = 0; i < text.length(); i = text.moveIndex32(i, 1)) {
     const UChar32 character = text.char32At(i);
-    if (is_space(character)) {
+    if (is_python_space(character)) {
       is_apart = !result.isEmpty();
       continue;
     }

@@ -20,15 +20,15 @@ GenerationQuestion paper_of(const nlohmann::json& record) {
   return question;
 }
 
-GenerationQuestion text_of(const nlohmann::json& record) {
+GenerationQuestion text_question_of(const nlohmann::json& record) {
   const bool is_dialogue = record.is_object() && record.contains("dialogue");
   return {.prompt = required_text(record, is_dialogue ? "dialogue" : "document"),
           .accepted = {required_text(record, "summary")}};
 }
 
-GenerationQuestion summary_of(const nlohmann::json& record) {
+GenerationQuestion summary_question_of(const nlohmann::json& record) {
   const bool is_paper = record.is_object() && record.contains("sentences") && record.contains("summary");
-  GenerationQuestion question = is_paper ? paper_of(record) : text_of(record);
+  GenerationQuestion question = is_paper ? paper_of(record) : text_question_of(record);
   question.prompt += "\nTL;DR:";
   return question;
 }
@@ -44,7 +44,7 @@ GenerationQuestion open_question_of(const nlohmann::json& record) {
 }  // namespace
 
 std::vector<GenerationQuestion> read_summaries(const std::filesystem::path& path) {
-  return questions_in(path, "a text to summarize in 'dialogue' or 'document', and 'summary'", summary_of);
+  return questions_in(path, "a text to summarize in 'dialogue' or 'document', and 'summary'", summary_question_of);
 }
 
 std::vector<GenerationQuestion> read_open_qa(const std::filesystem::path& path) {

@@ -25,7 +25,7 @@ std::vector<std::string> files_in(const fs::path& directory) {
 }
 
 // A name with a line break or a backslash is escaped, and a backslash before the digest says so.
-std::string line_of(const std::string& digest, const std::string& name) {
+std::string manifest_line(const std::string& digest, const std::string& name) {
   std::string escaped;
   for (const char character : name) {
     if (character == '\n') {
@@ -45,7 +45,8 @@ std::string line_of(const std::string& digest, const std::string& name) {
 
 void write_digest_manifest(const fs::path& directory) {
   std::string lines;
-  for (const std::string& file : files_in(directory)) lines += line_of(sha256_of_file(directory / file), file);
+  for (const std::string& file : files_in(directory))
+    lines += manifest_line(sha256_of_file(directory / file), file);
   write_file_atomically(directory / digest_manifest_name, lines);
 }
 

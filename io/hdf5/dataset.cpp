@@ -128,7 +128,7 @@ void require_type(hid_t dataset, const ElementType& expected, const std::string&
                    .remedy = "the file was made by something else"});
 }
 
-hid_t make_text_type(std::size_t width, Doing doing, const std::string& where) {
+hid_t make_fixed_text_type(std::size_t width, Doing doing, const std::string& where) {
   const hid_t type = checked(H5Tcopy(H5T_C_S1), doing, "make a text type", where);
   checked(H5Tset_size(type, width), doing, "make a text type", where);
   checked(H5Tset_cset(type, H5T_CSET_UTF8), doing, "make a text type", where);
@@ -174,7 +174,7 @@ void Group::write(const std::string& name, const std::vector<std::string>& texts
     padded += text;
     padded.append(width - text.size(), '\0');
   }
-  const Handle type(make_text_type(width, Doing::writing, where));
+  const Handle type(make_fixed_text_type(width, Doing::writing, where));
   write_dataset(handle_->id(), name,
                 {.stored = type.id(), .native = type.id(), .element_bytes = width, .values = padded.data()},
                 {static_cast<std::int64_t>(texts.size())}, Packing::deflated, where);
@@ -240,7 +240,7 @@ std::vector<std::string> Group::read_texts(const std::string& name, std::int64_t
   const std::size_t found = product(shape_of(dataset.id(), where));
   if (found == 0) return {};
   std::string padded(width * found, '\0');
-  const Handle type(make_text_type(width, Doing::reading, where));
+  const Handle type(make_fixed_text_type(width, Doing::reading, where));
   checked(H5Dread(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, padded.data()), Doing::reading,
           "read a dataset", where);
   std::vector<std::string> texts;

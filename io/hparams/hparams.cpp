@@ -51,15 +51,15 @@ std::string description_of(const YAML::Node& node) {
   return "nothing";
 }
 
-[[noreturn]] void refuse(const Value& value, std::string_view expected, const std::string& found) {
+[[noreturn]] void refuse_value(const Value& value, std::string_view expected, const std::string& found) {
   throw UserError({.expected = fmt::format("{} for {}", expected, value.key.name),
                    .found = found,
                    .where = value.where,
                    .remedy = "see docs/hparams.md"});
 }
 
-[[noreturn]] void refuse(const Value& value, std::string_view expected) {
-  refuse(value, expected, description_of(value.node));
+[[noreturn]] void refuse_value(const Value& value, std::string_view expected) {
+  refuse_value(value, expected, description_of(value.node));
 }
 
 // Returns "" for anything but a bare word or number; quotes make a number a text.
@@ -84,8 +84,9 @@ template <typename Number>
 Number number_of(const Value& value, const std::string& text) {
   const auto number = number_in<Number>(text);
   if (!number || !value.key.range.holds(static_cast<double>(*number))) {
-    refuse(value, fmt::format("a {}number{}", std::is_integral_v<Number> ? "whole " : "", value.key.range.words),
-           text.empty() ? description_of(value.node) : fmt::format("'{}'", text));
+    refuse_value(value,
+                 fmt::format("a {}number{}", std::is_integral_v<Number> ? "whole " : "", value.key.range.words),
+                 text.empty() ? description_of(value.node) : fmt::format("'{}'", text));
   }
   return *number;
 }
@@ -112,14 +113,14 @@ bool read(const Value& value, Type<bool>) {
   for (char& letter : word) letter = static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
   if (word == "true" || word == "on" || word == "yes") return true;
   if (word == "false" || word == "off" || word == "no") return false;
-  refuse(value, "true or false");
+  refuse_value(value, "true or false");
 }
 
 std::string read(const Value& value, Type<std::string>) {
   const std::string_view only = value.key.only;
-  if (!value.node.IsScalar()) refuse(value, "a text");
+  if (!value.node.IsScalar()) refuse_value(value, "a text");
   if (!only.empty() && value.node.Scalar() != only) {
-    refuse(value, fmt::format("'{}' (no other is implemented)", only));
+    refuse_value(value, fmt::format("'{}' (no other is implemented)", only));
   }
   return value.node.Scalar();
 }
@@ -134,7 +135,7 @@ std::vector<int> read(const Value& value, Type<std::vector<int>>) {
   std::istringstream list(bare(value.node));
   for (std::string entry; std::getline(list >> std::ws, entry, ',');)
     numbers.push_back(number_of<int>(value, entry));
-  if (numbers.empty()) refuse(value, "a list of whole numbers");
+  if (numbers.empty()) refuse_value(value, "a list of whole numbers");
   return numbers;
 }
 
@@ -142,7 +143,8 @@ template <typename E>
 E read(const Value& value, Type<E>) {
   const std::string word = value.node.IsScalar() ? value.node.Scalar() : "";
   const auto* found = std::ranges::find(choices<E>, word, &Choice<E>::name);
-  if (found == choices<E>.end()) refuse(value, fmt::format("'{}' or '{}'", choices<E>[0].name, choices<E>[1].name));
+  if (found == choices<E>.end())
+    refuse_value(value, fmt::format("'{}' or '{}'", choices<E>[0].name, choices<E>[1].name));
   return found->value;
 }
 

@@ -21,7 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr auto config_name = "adapter_config.json";
+constexpr auto adapter_config_name = "adapter_config.json";
 constexpr auto weights_name = "adapter_model.safetensors";
 
 // "layers.{}." -> "layers"
@@ -102,12 +102,12 @@ void write_lora_adapter(const ModelDirectory& base, const fs::path& directory, c
     tensors.push_back({tensor_name(traits, layer, 'B'), view_of(factors.b)});
   }
   write_safetensors(directory / weights_name, tensors);
-  write_file_atomically(directory / config_name, config_of(base, adapter).dump(2) + "\n");
+  write_file_atomically(directory / adapter_config_name, config_of(base, adapter).dump(2) + "\n");
 }
 
 LoraAdapter read_lora_adapter(const ModelDirectory& base, const fs::path& directory) {
   const FamilyTraits& traits = base.config().traits();
-  const nlohmann::json found = read_config(directory / config_name);
+  const nlohmann::json found = read_config(directory / adapter_config_name);
   const auto file = SafetensorsFile::open(directory / weights_name);
   LoraAdapter adapter;
   for (std::int64_t layer = 0; layer < base.config().layers; ++layer) {

@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 
 using Pieces = std::vector<std::span<const std::byte>>;
 
-void check_replacement(const std::string& name, const TensorView& original, const Replacement& edited) {
+void check_replacement(const std::string& name, const TensorView& original, const EditedTensor& edited) {
   std::size_t elements = 1;
   for (const std::int64_t dimension : edited.shape) elements *= static_cast<std::size_t>(dimension);
   check(elements == edited.values.size(),
@@ -58,7 +58,7 @@ struct Encoded {
   RoundingReport report;
 };
 
-Encoded encode_edited(const std::string& name, const TensorView& original, const Replacement& edited) {
+Encoded encode_edited(const std::string& name, const TensorView& original, const EditedTensor& edited) {
   Encoded encoded{.original = original.bytes, .bytes = encode(edited.values, original.dtype), .report = {}};
   const std::vector<float> rounded = decode(encoded.bytes, original.dtype);
   check_finite(name, rounded, original, edited.values);
@@ -81,7 +81,7 @@ Pieces pieces_of(const SafetensorsFile& file, const std::vector<Encoded>& in_pla
 
 // Writes a file of weights with its edited tensors; one without any is the base's.
 Placement write_weights(const SafetensorsFile& file, const fs::path& to,
-                        const std::map<std::string, Replacement>& edited, Unchanged unchanged,
+                        const std::map<std::string, EditedTensor>& edited, Unchanged unchanged,
                         std::map<std::string, RoundingReport>& reports) {
   std::vector<Encoded> in_place_order;
   for (const StoredTensor& tensor : file.tensors()) {
@@ -138,7 +138,7 @@ std::vector<fs::path> copy_other_files(const ModelDirectory& base, const fs::pat
 }  // namespace
 
 ExportReport export_model(const ModelDirectory& base, const fs::path& out,
-                          const std::map<std::string, Replacement>& edited, Unchanged unchanged) {
+                          const std::map<std::string, EditedTensor>& edited, Unchanged unchanged) {
   for (const auto& [name, replacement] : edited) check_replacement(name, base.weights().at(name), replacement);
   ExportReport report;
   for (const SafetensorsFile& file : base.weights().files()) {

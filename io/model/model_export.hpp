@@ -14,7 +14,7 @@
 namespace anchorage::io {
 
 // The new content of one tensor, row-major fp32. `values` is borrowed.
-struct Replacement {
+struct EditedTensor {
   std::vector<std::int64_t> shape;
   std::span<const float> values;
 };
@@ -45,6 +45,6 @@ struct ExportReport {
 // `out` exists and is empty: a StagingDirectory. Errors: UserError where an edited tensor is not in the base, has
 // another shape, or a value that its dtype cannot hold. SystemError where the disk refuses.
 ExportReport export_model(const ModelDirectory& base, const std::filesystem::path& out,
-                          const std::map<std::string, Replacement>& edited, Unchanged unchanged = Unchanged::copy);
+                          const std::map<std::string, EditedTensor>& edited, Unchanged unchanged = Unchanged::copy);
 
 }  // namespace anchorage::io

@@ -31,7 +31,7 @@ constexpr std::array<std::pair<std::string_view, std::uint64_t>, 22> dtype_bits 
     {"C64", 64},    {"F64", 64},    {"I64", 64},        {"U64", 64},
 }};
 
-[[noreturn]] void refuse(std::string expected, std::string found, std::string where) {
+[[noreturn]] void refuse_header(std::string expected, std::string found, std::string where) {
   throw UserError({.expected = std::move(expected),
                    .found = std::move(found),
                    .where = std::move(where),
@@ -49,14 +49,15 @@ std::optional<std::uint64_t> size_in_bits(std::uint64_t element_bits, const std:
 
 const json& field_of(const json& entry, const char* name, const std::string& where) {
   const auto field = entry.find(name);
-  if (field == entry.end()) refuse(fmt::format("the field '{}'", name), "none", where);
+  if (field == entry.end()) refuse_header(fmt::format("the field '{}'", name), "none", where);
   return *field;
 }
 
 std::uint64_t bits_of_dtype(const std::string& dtype, const std::string& where) {
   const auto* const known =
       std::find_if(dtype_bits.begin(), dtype_bits.end(), [&](const auto& row) { return row.first == dtype; });
-  if (known == dtype_bits.end()) refuse("a dtype of the safetensors format", fmt::format("'{}'", dtype), where);
+  if (known == dtype_bits.end())
+    refuse_header("a dtype of the safetensors format", fmt::format("'{}'", dtype), where);
   return known->second;
 }
 
@@ -66,7 +67,7 @@ std::vector<std::int64_t> shape_in(const json& entry, const std::string& where) 
     return value.is_number_unsigned() && value.get<std::uint64_t>() <= INT64_MAX;
   };
   if (!shape.is_array() || !std::all_of(shape.begin(), shape.end(), is_dimension)) {
-    refuse("a shape of integers from 0 to 2^63-1", shown(shape), where);
+    refuse_header("a shape of integers from 0 to 2^63-1", shown(shape), where);
   }
   return shape.get<std::vector<std::int64_t>>();
 }
@@ -75,13 +76,13 @@ std::span<const std::byte> bytes_in(const json& entry, std::span<const std::byte
   const json& offsets = field_of(entry, "data_offsets", where);
   const auto is_offset = [](const json& value) { return value.is_number_unsigned(); };
   if (!offsets.is_array() || offsets.size() != 2 || !std::all_of(offsets.begin(), offsets.end(), is_offset)) {
-    refuse("data_offsets of two integers from 0", shown(offsets), where);
+    refuse_header("data_offsets of two integers from 0", shown(offsets), where);
   }
   const auto begin = offsets[0].get<std::uint64_t>();
   const auto end = offsets[1].get<std::uint64_t>();
   if (begin > end || end > data.size()) {
-    refuse(fmt::format("data_offsets in order and within the {} bytes of data", data.size()), shown(offsets),
-           where);
+    refuse_header(fmt::format("data_offsets in order and within the {} bytes of data", data.size()), shown(offsets),
+                  where);
   }
   return data.subspan(begin, end - begin);
 }
@@ -89,18 +90,19 @@ std::span<const std::byte> bytes_in(const json& entry, std::span<const std::byte
 StoredTensor tensor_in(const std::string& name, const json& entry, std::span<const std::byte> data,
                        const std::string& file) {
   const std::string where = fmt::format("tensor '{}' of {}", name, file);
-  if (!entry.is_object()) refuse("an object with dtype, shape and data_offsets", entry.type_name(), where);
+  if (!entry.is_object()) refuse_header("an object with dtype, shape and data_offsets", entry.type_name(), where);
   const json& dtype = field_of(entry, "dtype", where);
-  if (!dtype.is_string()) refuse("the dtype's name", dtype.type_name(), where);
+  if (!dtype.is_string()) refuse_header("the dtype's name", dtype.type_name(), where);
   StoredTensor tensor{.name = name,
                       .dtype = dtype.get<std::string>(),
                       .shape = shape_in(entry, where),
                       .bytes = bytes_in(entry, data, where)};
   const auto bits = size_in_bits(bits_of_dtype(tensor.dtype, where), tensor.shape);
   const std::string kind = fmt::format("{} {}", tensor.dtype, shown(entry["shape"]));
-  if (!bits) refuse("a shape whose size fits 64 bits", kind, where);
+  if (!bits) refuse_header("a shape whose size fits 64 bits", kind, where);
   if (*bits % 8 != 0 || *bits / 8 != tensor.bytes.size()) {
-    refuse(fmt::format("{} bits of data for {}", *bits, kind), fmt::format("{} bytes", tensor.bytes.size()), where);
+    refuse_header(fmt::format("{} bits of data for {}", *bits, kind), fmt::format("{} bytes", tensor.bytes.size()),
+                  where);
   }
   return tensor;
 }
@@ -109,7 +111,7 @@ std::map<std::string, std::string> metadata_in(const json& entry, const std::str
   if (entry.is_null()) return {};
   const auto is_string = [](const json& value) { return value.is_string(); };
   if (!entry.is_object() || !std::all_of(entry.begin(), entry.end(), is_string)) {
-    refuse("a __metadata__ of strings", shown(entry), where);
+    refuse_header("a __metadata__ of strings", shown(entry), where);
   }
   return entry.get<std::map<std::string, std::string>>();
 }
@@ -124,31 +126,36 @@ void sort_and_check_cover(std::vector<StoredTensor>& tensors, std::span<const st
   std::ptrdiff_t covered = 0;
   for (const StoredTensor& tensor : tensors) {
     if (begin_of(tensor) != covered) {
-      refuse(fmt::format("the tensor to begin at byte {} of the data, where the one before it ends", covered),
-             fmt::format("byte {}", begin_of(tensor)), fmt::format("tensor '{}' of {}", tensor.name, where));
+      refuse_header(
+          fmt::format("the tensor to begin at byte {} of the data, where the one before it ends", covered),
+          fmt::format("byte {}", begin_of(tensor)), fmt::format("tensor '{}' of {}", tensor.name, where));
     }
     covered += static_cast<std::ptrdiff_t>(tensor.bytes.size());
   }
   if (covered != static_cast<std::ptrdiff_t>(data.size())) {
-    refuse(fmt::format("{} bytes of data, as the header says", covered), fmt::format("{}", data.size()), where);
+    refuse_header(fmt::format("{} bytes of data, as the header says", covered), fmt::format("{}", data.size()),
+                  where);
   }
 }
 
 std::string_view header_text(std::span<const std::byte> file, const std::string& where) {
   refuse_lfs_pointer(text_of(file), where);
   if (file.size() < length_bytes) {
-    refuse("the 8 bytes of a safetensors header's length", fmt::format("a file of {} bytes", file.size()), where);
+    refuse_header("the 8 bytes of a safetensors header's length", fmt::format("a file of {} bytes", file.size()),
+                  where);
   }
   static_assert(std::endian::native == std::endian::little);
   std::uint64_t length = 0;
   std::memcpy(&length, file.data(), sizeof length);
   const std::uint64_t longest = std::min<std::uint64_t>(file.size() - length_bytes, max_safetensors_header);
   if (length > longest) {
-    refuse(fmt::format("a safetensors header of at most {} bytes", longest), fmt::format("{}", length), where);
+    refuse_header(fmt::format("a safetensors header of at most {} bytes", longest), fmt::format("{}", length),
+                  where);
   }
   const std::string_view text = text_of(file.subspan(length_bytes, length));
   if (!text.starts_with('{')) {
-    refuse("a safetensors header that begins with '{'", length == 0 ? "an empty one" : "another character", where);
+    refuse_header("a safetensors header that begins with '{'", length == 0 ? "an empty one" : "another character",
+                  where);
   }
   return text;
 }

@@ -20,7 +20,7 @@ constexpr const char* index_name = "model.safetensors.index.json";
 // Which shard each tensor is in.
 using WeightMap = std::map<std::string, std::string>;
 
-[[noreturn]] void refuse(std::string expected, std::string found, const fs::path& where) {
+[[noreturn]] void refuse_weights(std::string expected, std::string found, const fs::path& where) {
   throw UserError({.expected = std::move(expected),
                    .found = std::move(found),
                    .where = where.string(),
@@ -31,14 +31,15 @@ WeightMap read_index(const fs::path& path) {
   const MappedFile file(path);
   const nlohmann::json index = parse_strict_json(text_of(file.bytes()), path.string());
   if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object()) {
-    refuse("an object 'weight_map' from tensors to shards", "none", path);
+    refuse_weights("an object 'weight_map' from tensors to shards", "none", path);
   }
   WeightMap map;
   for (const auto& [name, shard] : index["weight_map"].items()) {
-    if (!shard.is_string()) refuse(fmt::format("the shard's name for tensor '{}'", name), shown(shard), path);
+    if (!shard.is_string())
+      refuse_weights(fmt::format("the shard's name for tensor '{}'", name), shown(shard), path);
     map.emplace(name, shard.get<std::string>());
   }
-  if (map.empty()) refuse("a 'weight_map' with tensors", "an empty one", path);
+  if (map.empty()) refuse_weights("a 'weight_map' with tensors", "an empty one", path);
   return map;
 }
 
@@ -47,7 +48,7 @@ void check_beside(const std::string& shard, const fs::path& index) {
   const bool names_file = !shard.empty() && shard != "." && shard != "..";
   const bool has_no_path = shard.find_first_of(std::string_view("/\0", 2)) == std::string::npos;
   if (names_file && has_no_path) return;
-  refuse("shards named by plain file names", fmt::format("'{}'", shard), index);
+  refuse_weights("shards named by plain file names", fmt::format("'{}'", shard), index);
 }
 
 // Checks that the index names as many shards as a shard's name says (model-00002-of-00003.safetensors).
@@ -62,7 +63,7 @@ void check_count(const std::set<std::string>& shards, const fs::path& index) {
     const auto found =
         std::count_if(shards.begin(), shards.end(), [&](const auto& other) { return other.ends_with(ending); });
     if (found == told) continue;
-    refuse(fmt::format("{} shards, as the name {} says", told, shard), fmt::format("{}", found), index);
+    refuse_weights(fmt::format("{} shards, as the name {} says", told, shard), fmt::format("{}", found), index);
   }
 }
 
@@ -76,7 +77,7 @@ std::set<std::string> shards_of(const WeightMap& map, const fs::path& index) {
 
 SafetensorsFile open_shard(const fs::path& path, const fs::path& index) {
   if (fs::exists(path)) return SafetensorsFile::open(path);
-  refuse(fmt::format("the shard {} that the index names", path.filename().string()), "none", index);
+  refuse_weights(fmt::format("the shard {} that the index names", path.filename().string()), "none", index);
 }
 
 // Checks that each tensor lies in one shard only, the one that the index names for it. A tensor that the
@@ -89,15 +90,16 @@ void check_agreement(const WeightMap& map, const std::vector<SafetensorsFile>& f
     for (const StoredTensor& tensor : file.tensors()) {
       const auto [first, is_new] = found.emplace(tensor.name, shard);
       if (!is_new)
-        refuse(fmt::format("tensor '{}' in one shard", tensor.name), first->second + " and " + shard, index);
+        refuse_weights(fmt::format("tensor '{}' in one shard", tensor.name), first->second + " and " + shard,
+                       index);
       const auto entry = map.find(tensor.name);
       if (entry == map.end() || entry->second == shard) continue;
-      refuse(fmt::format("{} for its tensor '{}'", shard, tensor.name), entry->second, index);
+      refuse_weights(fmt::format("{} for its tensor '{}'", shard, tensor.name), entry->second, index);
     }
   }
   for (const auto& [name, shard] : map) {
     if (!found.contains(name)) {
-      refuse(fmt::format("tensor '{}', which the index names", name), "none", index.parent_path() / shard);
+      refuse_weights(fmt::format("tensor '{}', which the index names", name), "none", index.parent_path() / shard);
     }
   }
 }

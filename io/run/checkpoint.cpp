@@ -16,7 +16,7 @@
 namespace anchorage::io {
 namespace {
 
-const std::string schema = "anchorage-checkpoint/2";
+const std::string checkpoint_schema = "anchorage-checkpoint/2";
 
 std::filesystem::path file_of(const std::filesystem::path& directory, std::int64_t segment, std::int64_t layer) {
   return directory / fmt::format("seg-{:08d}-layer-{}.h5", segment, layer);
@@ -61,7 +61,7 @@ std::optional<std::vector<std::filesystem::path>> files_of(const std::filesystem
     if (!std::filesystem::exists(files.back())) return std::nullopt;
     try {
       const auto file = hdf5::File::open(files.back());
-      if (file.root().text_attribute("schema") != schema) continue;
+      if (file.root().text_attribute("schema") != checkpoint_schema) continue;
       for (const std::int64_t row : file.root().read<std::int64_t>("slabs", {hdf5::any}))
         files.push_back(file_of(directory, segment, layer, row));
     } catch (const UserError&) {
@@ -105,7 +105,8 @@ std::optional<DamagedCheckpoint> damage_of(const JournalEntry& entry,
         const auto file = hdf5::File::open(path);
         if (file.root().text_attribute("digest") != entry.digest)
           diagnostic = "it is of another segment with this number";
-        if (file.root().text_attribute("schema") != schema) diagnostic = "it was written by another version";
+        if (file.root().text_attribute("schema") != checkpoint_schema)
+          diagnostic = "it was written by another version";
       }
       if (!diagnostic.empty()) return DamagedCheckpoint{path, diagnostic};
     } catch (const UserError& error) {
@@ -138,7 +139,7 @@ namespace {
 void write_file(const std::filesystem::path& path, const CheckpointName& checkpoint, std::size_t data_bytes,
                 const std::function<void(hdf5::Group&)>& write) {
   hdf5::NewFile content(path, data_bytes);
-  content.root().set_attribute("schema", schema);
+  content.root().set_attribute("schema", checkpoint_schema);
   content.root().set_attribute("segment", checkpoint.segment);
   content.root().set_attribute("digest", checkpoint.digest);
   write(content.root());

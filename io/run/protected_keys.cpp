@@ -15,7 +15,7 @@ namespace {
 
 using hdf5::Group;
 
-const std::string schema = "anchorage-protected/1";
+const std::string protected_keys_schema = "anchorage-protected/1";
 const std::string put_back = "put the file back from a copy: the run cannot continue without it";
 
 void require_finite_keys(const Matrix& keys, std::int64_t layer, const std::filesystem::path& path,
@@ -30,7 +30,7 @@ std::string write_protected_keys(const std::filesystem::path& path, std::int64_t
                                  std::span<const ProtectedLayer> layers) {
   check(!layers.empty(), "protected keys of a layer");
   hdf5::NewFile content(path);
-  content.root().set_attribute("schema", schema);
+  content.root().set_attribute("schema", protected_keys_schema);
   content.root().set_attribute("prompts", prompts);
   Group all = content.root().create_group("layers");
   for (const ProtectedLayer& one : layers) {
@@ -57,8 +57,8 @@ ProtectedKeys::ProtectedKeys(std::shared_ptr<const Content> content) : content_(
 ProtectedKeys ProtectedKeys::open(const std::filesystem::path& path) {
   const Group root = hdf5::File::open(path).root();
   const std::string found = root.has_attribute("schema") ? root.text_attribute("schema") : "none";
-  if (found != schema) {
-    throw UserError({.expected = "protected keys of a run (schema " + schema + ")",
+  if (found != protected_keys_schema) {
+    throw UserError({.expected = "protected keys of a run (schema " + protected_keys_schema + ")",
                      .found = "schema " + found,
                      .where = path.string(),
                      .remedy = put_back});

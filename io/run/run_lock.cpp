@@ -21,7 +21,7 @@ std::string holder_of(const std::filesystem::path& path) {
   return holder.empty() ? "another process" : holder;
 }
 
-[[noreturn]] void refuse(int error, const std::filesystem::path& path) {
+[[noreturn]] void refuse_lock(int error, const std::filesystem::path& path) {
   if (error != EWOULDBLOCK) throw SystemError::from_errno(error, "lock the run directory", path.string());
   throw UserError({.expected = "a run directory that no other job uses",
                    .found = "one in use by " + holder_of(path),
@@ -46,7 +46,7 @@ RunLock::RunLock(const std::filesystem::path& run_directory) : path_(run_directo
   if (!locked || !names_file(path_, descriptor_)) {
     const int error = locked ? EWOULDBLOCK : errno;
     ::close(descriptor_);
-    refuse(error, path_);
+    refuse_lock(error, path_);
   }
   const std::string holder = fmt::format("host {}, pid {}\n", host_name(), ::getpid());
   const bool written = ::ftruncate(descriptor_, 0) == 0 && ::pwrite(descriptor_, holder.data(), holder.size(), 0) ==

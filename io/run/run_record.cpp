@@ -11,7 +11,7 @@
 namespace anchorage::io {
 namespace {
 
-const std::string schema = "anchorage-run/1";
+const std::string run_schema = "anchorage-run/1";
 
 // Whether a literal block ("|") preserves the text.
 bool is_literal_block(const std::string& text) {
@@ -22,7 +22,7 @@ bool is_literal_block(const std::string& text) {
 std::string to_yaml(const RunRecord& record) {
   YAML::Emitter out;
   out << YAML::BeginMap;
-  out << YAML::Key << "schema" << YAML::Value << schema;
+  out << YAML::Key << "schema" << YAML::Value << run_schema;
   out << YAML::Key << "model" << YAML::Value << record.model;
   out << YAML::Key << "edits" << YAML::Value << record.edits;
   out << YAML::Key << "format" << YAML::Value << record.format;
@@ -68,7 +68,7 @@ std::string read_text(const std::filesystem::path& path) {
 }
 
 template <class T>
-T field(const YAML::Node& map, const std::string& key) {
+T member_of(const YAML::Node& map, const std::string& key) {
   const YAML::Node node = map[key];
   if (!node) throw YAML::RepresentationException(YAML::Mark::null_mark(), "no key '" + key + "'");
   return node.as<T>();
@@ -76,32 +76,33 @@ T field(const YAML::Node& map, const std::string& key) {
 
 std::optional<ProtectedFacts> protection_from_yaml(const YAML::Node& map) {
   if (!map) return std::nullopt;
-  return ProtectedFacts{.file = field<std::string>(map, "file"),
-                        .digest = field<std::string>(map, "digest"),
-                        .keys = field<std::string>(map, "keys")};
+  return ProtectedFacts{.file = member_of<std::string>(map, "file"),
+                        .digest = member_of<std::string>(map, "digest"),
+                        .keys = member_of<std::string>(map, "keys")};
 }
 
 RunRecord from_yaml(const YAML::Node& map) {
-  return {.model = field<std::string>(map, "model"),
-          .edits = field<std::vector<std::string>>(map, "edits"),
-          .format = field<std::string>(map, "format"),
-          .chat_template = map["chat_template"] ? field<std::string>(map, "chat_template") : "",
-          .statistics = field<std::string>(map, "statistics"),
-          .method = field<std::string>(map, "method"),
-          .hparams = field<std::string>(map, "hparams"),
-          .batch_size = field<std::int64_t>(map, "batch_size"),
-          .seed = field<std::int64_t>(map, "seed"),
-          .threads = field<std::int64_t>(map, "threads"),
-          .group = field<std::int64_t>(map, "group"),
-          .dtype = field<std::string>(map, "dtype"),
-          .device = field<std::string>(map, "device"),
-          .reference_kernels = map["reference_kernels"] ? field<std::vector<std::string>>(map, "reference_kernels")
-                                                        : std::vector<std::string>{},
-          .fingerprints = field<std::map<std::string, std::string>>(map, "fingerprints"),
-          .versions = field<std::map<std::string, std::string>>(map, "versions"),
+  return {.model = member_of<std::string>(map, "model"),
+          .edits = member_of<std::vector<std::string>>(map, "edits"),
+          .format = member_of<std::string>(map, "format"),
+          .chat_template = map["chat_template"] ? member_of<std::string>(map, "chat_template") : "",
+          .statistics = member_of<std::string>(map, "statistics"),
+          .method = member_of<std::string>(map, "method"),
+          .hparams = member_of<std::string>(map, "hparams"),
+          .batch_size = member_of<std::int64_t>(map, "batch_size"),
+          .seed = member_of<std::int64_t>(map, "seed"),
+          .threads = member_of<std::int64_t>(map, "threads"),
+          .group = member_of<std::int64_t>(map, "group"),
+          .dtype = member_of<std::string>(map, "dtype"),
+          .device = member_of<std::string>(map, "device"),
+          .reference_kernels = map["reference_kernels"]
+                                   ? member_of<std::vector<std::string>>(map, "reference_kernels")
+                                   : std::vector<std::string>{},
+          .fingerprints = member_of<std::map<std::string, std::string>>(map, "fingerprints"),
+          .versions = member_of<std::map<std::string, std::string>>(map, "versions"),
           .protection = protection_from_yaml(map["protect"]),
-          .canaries = map["canaries"] ? field<std::string>(map, "canaries") : std::string(),
-          .require_approval = map["require_approval"] && field<bool>(map, "require_approval")};
+          .canaries = map["canaries"] ? member_of<std::string>(map, "canaries") : std::string(),
+          .require_approval = map["require_approval"] && member_of<bool>(map, "require_approval")};
 }
 
 }  // namespace
@@ -116,9 +117,9 @@ RunRecord read_run_record(const std::filesystem::path& path) {
   try {
     const YAML::Node map = parse_strict_yaml(
         text, {.expected = "the record of a run", .found = {}, .where = path.string(), .remedy = remedy});
-    const auto found = field<std::string>(map, "schema");
-    if (found == schema) return from_yaml(map);
-    throw UserError({.expected = "schema " + schema,
+    const auto found = member_of<std::string>(map, "schema");
+    if (found == run_schema) return from_yaml(map);
+    throw UserError({.expected = "schema " + run_schema,
                      .found = found,
                      .where = path.string(),
                      .remedy = "use the version of anchorage that wrote it"});

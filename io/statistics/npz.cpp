@@ -24,7 +24,7 @@ namespace {
 constexpr std::size_t preamble_size = 8;                       // "\x93NUMPY", major and minor version
 constexpr double greatest_exact_integer = 9007199254740992.0;  // 2^53
 
-[[noreturn]] void refuse(const std::string& expected, const std::string& found, const std::string& where) {
+[[noreturn]] void refuse_npz(const std::string& expected, const std::string& found, const std::string& where) {
   throw UserError({.expected = expected,
                    .found = found,
                    .where = where,
@@ -48,12 +48,12 @@ struct Header {
 // dictionary, the data.
 Header parse_header(std::span<const std::byte> bytes, const std::string& where) {
   if (bytes.size() < preamble_size + 4 || std::memcmp(bytes.data(), "\x93NUMPY", 6) != 0) {
-    refuse("an array in NumPy's .npy format", "something else", where);
+    refuse_npz("an array in NumPy's .npy format", "something else", where);
   }
   const std::size_t length_size = bytes[6] == std::byte{1} ? 2 : 4;
   const std::size_t length = little_endian(bytes.subspan(preamble_size, length_size));
   const std::size_t start = preamble_size + length_size;
-  if (length > bytes.size() - start) refuse("a .npy header", "a header that ends after the file", where);
+  if (length > bytes.size() - start) refuse_npz("a .npy header", "a header that ends after the file", where);
   const std::string text(text_of(bytes.subspan(start, length)));
 
   static const std::regex element_pattern("'descr': '([^']+)'"), order_pattern("'fortran_order': (True|False)"),
@@ -61,7 +61,7 @@ Header parse_header(std::span<const std::byte> bytes, const std::string& where) 
   std::smatch element, order, shape;
   if (text.size() > 4096 || !std::regex_search(text, element, element_pattern) ||
       !std::regex_search(text, order, order_pattern) || !std::regex_search(text, shape, shape_pattern)) {
-    refuse("a .npy header with descr, fortran_order and shape", fmt::format("'{:.80}'", text), where);
+    refuse_npz("a .npy header with descr, fortran_order and shape", fmt::format("'{:.80}'", text), where);
   }
   Header header{
       .element = element[1], .fortran_order = order[1] == "True", .shape = {}, .data_offset = start + length};
@@ -76,7 +76,7 @@ Header parse_header(std::span<const std::byte> bytes, const std::string& where) 
 template <class T>
 std::vector<double> convert(std::span<const std::byte> data, std::size_t count, const std::string& where) {
   if (data.size() != count * sizeof(T)) {
-    refuse(fmt::format("{} bytes of data", count * sizeof(T)), std::to_string(data.size()), where);
+    refuse_npz(fmt::format("{} bytes of data", count * sizeof(T)), std::to_string(data.size()), where);
   }
   std::vector<double> values(count);
   for (std::size_t i = 0; i < count; ++i) {
@@ -86,7 +86,7 @@ std::vector<double> convert(std::span<const std::byte> data, std::size_t count, 
   }
   if constexpr (std::is_same_v<T, std::int64_t>) {
     const auto is_inexact = [](double value) { return std::abs(value) > greatest_exact_integer; };
-    if (std::ranges::any_of(values, is_inexact)) refuse("integers up to 2^53", "a greater one", where);
+    if (std::ranges::any_of(values, is_inexact)) refuse_npz("integers up to 2^53", "a greater one", where);
   }
   return values;
 }
@@ -97,7 +97,7 @@ std::vector<double> convert(const std::string& element, std::span<const std::byt
   if (element == "<f8") return convert<double>(data, count, where);
   if (element == "<i4") return convert<std::int32_t>(data, count, where);
   if (element == "<i8") return convert<std::int64_t>(data, count, where);
-  refuse("elements of type <f4, <f8, <i4 or <i8", element, where);
+  refuse_npz("elements of type <f4, <f8, <i4 or <i8", element, where);
 }
 
 // Converts an array whose first index is the fastest to one whose last index is.
@@ -133,7 +133,7 @@ NpzFile::NpzFile(const std::filesystem::path& path)
   zip_error_init_with_code(&error, code);
   const std::string found = zip_error_strerror(&error);
   zip_error_fini(&error);
-  refuse("an .npz file (a zip archive of NumPy arrays)", found, path.string());
+  refuse_npz("an .npz file (a zip archive of NumPy arrays)", found, path.string());
 }
 NpzFile::~NpzFile() = default;
 NpzFile::NpzFile(NpzFile&&) noexcept = default;
@@ -159,18 +159,18 @@ NpyArray NpzFile::read(const std::string& name) const {
   const std::string entry = name + ".npy";
   zip_stat_t status;
   if (zip_stat(archive_->zip.get(), entry.c_str(), 0, &status) != 0) {
-    refuse("an array of this name", fmt::format("{}", fmt::join(names(), ", ")), where);
+    refuse_npz("an array of this name", fmt::format("{}", fmt::join(names(), ", ")), where);
   }
   const std::unique_ptr<zip_file_t, int (*)(zip_file_t*)> file(zip_fopen(archive_->zip.get(), entry.c_str(), 0),
                                                                &zip_fclose);
-  if (!file) refuse("a readable array", zip_strerror(archive_->zip.get()), where);
+  if (!file) refuse_npz("a readable array", zip_strerror(archive_->zip.get()), where);
 
   // Reads in parts, so that a false size in the archive takes no memory. libzip checks the CRC at the end.
   std::vector<std::byte> bytes;
   std::vector<std::byte> part(std::size_t{1} << 20);
   while (true) {
     const zip_int64_t count = zip_fread(file.get(), part.data(), part.size());
-    if (count < 0) refuse("an array without damage", zip_file_strerror(file.get()), where);
+    if (count < 0) refuse_npz("an array without damage", zip_file_strerror(file.get()), where);
     if (count == 0) break;
     bytes.insert(bytes.end(), part.begin(), part.begin() + count);
   }
@@ -178,7 +178,7 @@ NpyArray NpzFile::read(const std::string& name) const {
   const Header header = parse_header(bytes, where);
   double elements = 1;
   for (const std::int64_t size : header.shape) elements *= static_cast<double>(size);
-  if (elements > static_cast<double>(bytes.size())) refuse("data for its shape", "too few bytes", where);
+  if (elements > static_cast<double>(bytes.size())) refuse_npz("data for its shape", "too few bytes", where);
   const auto data = std::span<const std::byte>(bytes).subspan(header.data_offset);
   NpyArray array{.element = header.element,
                  .shape = header.shape,

@@ -17,7 +17,7 @@ namespace {
 using hdf5::any;
 using hdf5::Group;
 
-const std::string schema = "anchorage-statistics/1";
+const std::string statistics_schema = "anchorage-statistics/1";
 
 std::string name_of(StatisticsState state) {
   return state == StatisticsState::finished ? "finished" : "collecting";
@@ -63,7 +63,7 @@ constexpr const char* subject_moment_name = "subject_moment";
 // --- Writing
 
 void write_head(Group& root, StatisticsState state, const StatisticsFingerprint& fingerprint, std::int64_t tokens) {
-  root.set_attribute("schema", schema);
+  root.set_attribute("schema", statistics_schema);
   root.set_attribute("state", name_of(state));
   root.set_attribute("model_name", fingerprint.model_name);
   root.set_attribute("model", fingerprint.model);
@@ -85,8 +85,8 @@ Group open_root(const std::filesystem::path& path) {
   const hdf5::File file = hdf5::File::open(path);
   const Group& root = file.root();
   const std::string found = root.has_attribute("schema") ? root.text_attribute("schema") : "none";
-  if (found == schema) return root;
-  throw UserError({.expected = "a statistics file (schema " + schema + ")",
+  if (found == statistics_schema) return root;
+  throw UserError({.expected = "a statistics file (schema " + statistics_schema + ")",
                    .found = "schema " + found,
                    .where = path.string(),
                    .remedy = "collect statistics with `anchorage stats`"});

@@ -26,14 +26,14 @@ constexpr std::array template_fields = {"templates", "prompt_templates", "prompt
 constexpr std::array relation_fields = {"subjects", "samples"};
 
 // Returns the first of the fields that the record has, or "".
-std::string_view field_of(const json& record, std::span<const char* const> fields) {
+std::string_view first_field(const json& record, std::span<const char* const> fields) {
   const auto found = std::ranges::find_if(fields, [&](const char* field) { return record.contains(field); });
   return found == fields.end() ? std::string_view() : *found;
 }
 
 // Reads the templates as they stand in the record; at least one.
 std::vector<std::string> templates_of(const json& record) {
-  const std::string_view field = field_of(record, template_fields);
+  const std::string_view field = first_field(record, template_fields);
   if (field.empty()) throw BadRecord("it has none of the fields 'prompt', 'templates' and 'prompt_templates'");
   std::vector<std::string> templates = prompt_list(record, field);
   if (templates.empty()) throw BadRecord(fmt::format("field '{}' is empty", field));
@@ -58,7 +58,7 @@ std::vector<std::string> subjects_of_relation(const json& record, std::string_vi
   return subjects;
 }
 
-[[noreturn]] void refuse(const std::string& reason, const std::string& where) {
+[[noreturn]] void refuse_line(const std::string& reason, const std::string& where) {
   throw UserError({.expected = "a subject with a prompt, or a relation of templates and subjects",
                    .found = reason,
                    .where = where,
@@ -72,7 +72,7 @@ bool names_subjects(const json& record) {
   const auto subject = record.find("subject");
   const bool has_subject = subject != record.end() && !subject->is_null() &&
                            !(subject->is_string() && subject->get_ref<const std::string&>().empty());
-  return has_subject || !field_of(record, relation_fields).empty();
+  return has_subject || !first_field(record, relation_fields).empty();
 }
 
 std::vector<SubjectPrompt> subject_prompts_of(const json& record, const std::string& where) {
@@ -81,7 +81,7 @@ std::vector<SubjectPrompt> subject_prompts_of(const json& record, const std::str
   const auto add = [&](const std::string& subject, const std::string& text) {
     prompts.push_back({.subject = subject, .prompt = template_of(text, subject), .where = where});
   };
-  const std::string_view relation = field_of(record, relation_fields);
+  const std::string_view relation = first_field(record, relation_fields);
   if (relation.empty()) {
     const std::string subject = required_text(record, "subject");
     for (const std::string& text : templates_of(record)) add(subject, text);
@@ -101,13 +101,14 @@ SubjectList read_subject_list(const std::filesystem::path& path) {
   std::set<std::pair<std::string, std::string>> seen;
   std::vector<SubjectPrompt> prompts;
   for (const Record& record : read_records(path)) {
-    if (const auto* unreadable = std::get_if<Unreadable>(&record.content)) refuse(unreadable->reason, record.where);
+    if (const auto* unreadable = std::get_if<Unreadable>(&record.content))
+      refuse_line(unreadable->reason, record.where);
     try {
       for (SubjectPrompt& one : subject_prompts_of(std::get<json>(record.content), record.where)) {
         if (seen.emplace(one.subject, one.prompt).second) prompts.push_back(std::move(one));
       }
     } catch (const BadRecord& bad) {
-      refuse(bad.what(), record.where);
+      refuse_line(bad.what(), record.where);
     }
   }
   return {.digest = sha256_of_file(path), .prompts = std::move(prompts)};

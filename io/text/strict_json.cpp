@@ -12,7 +12,7 @@ using nlohmann::json;
 
 constexpr std::size_t longest_shown = 300;  // bytes of a value in a message
 
-[[noreturn]] void refuse(Diagnostic diagnostic, std::string found) {
+[[noreturn]] void refuse_json(Diagnostic diagnostic, std::string found) {
   diagnostic.found = std::move(found);
   throw UserError(diagnostic);
 }
@@ -21,8 +21,8 @@ void refuse_zero_byte(std::string_view text, const Diagnostic& diagnostic) {
   const std::size_t place = text.find('\0');
   if (place == text.npos) return;
   const auto line = std::ranges::count(text.substr(0, place), '\n') + 1;
-  refuse(diagnostic,
-         fmt::format("a zero byte at line {} (byte {}): the file is torn, or no text in UTF-8", line, place));
+  refuse_json(diagnostic,
+              fmt::format("a zero byte at line {} (byte {}): the file is torn, or no text in UTF-8", line, place));
 }
 
 // Builds the value while the text is parsed, the only stage at which a repeated name is visible.
@@ -58,7 +58,7 @@ class Builder : public nlohmann::json_sax<json> {
 
   bool parse_error(std::size_t /*place*/, const std::string& /*token*/,
                    const nlohmann::detail::exception& error) override {
-    refuse(diagnostic_, std::string(error.what()).substr(0, longest_shown));
+    refuse_json(diagnostic_, std::string(error.what()).substr(0, longest_shown));
   }
 
  private:

@@ -8,7 +8,7 @@
 namespace anchorage::io {
 namespace {
 
-[[noreturn]] void refuse(Diagnostic diagnostic, std::string found, std::ptrdiff_t line) {
+[[noreturn]] void refuse_yaml(Diagnostic diagnostic, std::string found, std::ptrdiff_t line) {
   diagnostic.found = std::move(found);
   diagnostic.where += fmt::format(", line {}", line);
   throw UserError(diagnostic);
@@ -20,8 +20,9 @@ void refuse_control_characters(std::string_view text, const Diagnostic& diagnost
   };
   const auto* const place = std::ranges::find_if(text, is_control);
   if (place == text.end()) return;
-  refuse(diagnostic, fmt::format("the control character 0x{:02x}: the file is torn, or no text in UTF-8", *place),
-         std::count(text.begin(), place, '\n') + 1);
+  refuse_yaml(diagnostic,
+              fmt::format("the control character 0x{:02x}: the file is torn, or no text in UTF-8", *place),
+              std::count(text.begin(), place, '\n') + 1);
 }
 
 }  // namespace
@@ -33,11 +34,11 @@ YAML::Node parse_strict_yaml(const std::string& text, const Diagnostic& diagnost
   try {
     documents = YAML::LoadAll(text);
   } catch (const YAML::ParserException& error) {
-    refuse(diagnostic, error.msg, error.mark.line + 1);
+    refuse_yaml(diagnostic, error.msg, error.mark.line + 1);
   }
   std::erase_if(documents, [](const YAML::Node& document) { return document.IsNull(); });
   if (documents.empty()) return {};
-  if (documents.size() > 1) refuse(diagnostic, "a second document", documents[1].Mark().line + 1);
+  if (documents.size() > 1) refuse_yaml(diagnostic, "a second document", documents[1].Mark().line + 1);
   return documents.front();
 }
 

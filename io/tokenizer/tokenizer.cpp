@@ -76,7 +76,7 @@ std::vector<std::size_t> characters_by_byte(std::string_view utf8) {
   return characters;
 }
 
-bool is_space(char32_t character) {
+bool is_trimmed_space(char32_t character) {
   return character == U'\u0120' ||
          u_isUWhiteSpace(static_cast<UChar32>(character)) != 0;  // U+0120: ByteLevel's space
 }
@@ -86,9 +86,10 @@ bool is_space(char32_t character) {
 void apply(const OffsetTrim& trim, bool is_first, std::string_view spelling, TextRange& offsets) {
   const std::u32string characters = code_points(spelling);
   const auto leading =
-      static_cast<std::size_t>(std::ranges::find_if_not(characters, is_space) - characters.begin());
+      static_cast<std::size_t>(std::ranges::find_if_not(characters, is_trimmed_space) - characters.begin());
   const auto backwards = std::views::reverse(characters);
-  const auto trailing = static_cast<std::size_t>(std::ranges::find_if_not(backwards, is_space) - backwards.begin());
+  const auto trailing =
+      static_cast<std::size_t>(std::ranges::find_if_not(backwards, is_trimmed_space) - backwards.begin());
   const bool keeps_it = trim.keeps_one_space && leading == 1 && (is_first || offsets.begin == 0);
   if (!keeps_it) offsets.begin = std::min(offsets.begin + leading, offsets.end);
   if (offsets.end >= trailing) offsets.end = std::max(offsets.end - trailing, offsets.begin);

@@ -17,7 +17,7 @@
 namespace anchorage::launch {
 namespace {
 
-struct Options {
+struct ApproveOptions {
   std::filesystem::path edits;
   std::vector<std::string> ids;
   bool all = false;
@@ -27,7 +27,7 @@ struct Options {
 };
 
 // Returns those that are named, in the order of the file.
-std::vector<io::Edit> named_edits(const io::EditsFile& file, const Options& options) {
+std::vector<io::Edit> named_edits(const io::EditsFile& file, const ApproveOptions& options) {
   if (options.all) return file.edits;
   const std::set<std::string> wanted(options.ids.begin(), options.ids.end());
   std::set<std::string> found;
@@ -47,7 +47,7 @@ std::vector<io::Edit> named_edits(const io::EditsFile& file, const Options& opti
   return edits;
 }
 
-int run(const Options& options, Session& session) {
+int run_approve(const ApproveOptions& options, Session& session) {
   if (!session.is_root()) return done;
   if (options.ids.empty() != options.all) {
     throw io::UserError({.expected = "the edits to approve: --edit, or --all",
@@ -91,7 +91,7 @@ int run(const Options& options, Session& session) {
 }  // namespace
 
 void add_approve_command(CommandLine& line) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ApproveOptions>();
   CLI::App* command = line.app.add_subcommand("approve", "Write edits of a file, approved, into a new one");
   command->add_option("edits", options->edits, "a file of edits in any of the known formats")->required();
   command->add_option("--edit", options->ids, "an edit's id; may be given several times");
@@ -102,7 +102,7 @@ void add_approve_command(CommandLine& line) {
   add_session_options(*command, line.session);
   command->callback([&line, options] {
     line.session.computes = false;
-    line.action = [options](Session& session) { return run(*options, session); };
+    line.action = [options](Session& session) { return run_approve(*options, session); };
   });
 }
 

@@ -20,7 +20,7 @@
 namespace anchorage::launch {
 namespace {
 
-struct Options {
+struct GenerateOptions {
   std::string model;
   std::vector<std::string> prompts;
   std::string chat_template;
@@ -63,7 +63,7 @@ void warn_of_last_position(const std::vector<worker::TokenIds>& prompts, std::in
                longest, config.max_positions, possible, asked);
 }
 
-int run(Options options, Session& session) {
+int run_generate(GenerateOptions options, Session& session) {
   const ModelArgument argument = parse_model_argument(options.model);
   const auto texts = options.chat_template.empty()
                          ? options.prompts
@@ -93,7 +93,7 @@ int run(Options options, Session& session) {
 }  // namespace
 
 void add_generate_command(CommandLine& line) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<GenerateOptions>();
   CLI::App* command = line.app.add_subcommand("generate", "Continue prompts");
   command->add_option("model", options->model, "MODEL or RUN[@N]")->required();
   command->add_option("--prompt", options->prompts, "a text to continue; may be given several times")->required();
@@ -107,7 +107,7 @@ void add_generate_command(CommandLine& line) {
   add_session_options(*command, line.session);
   add_stages_option(*command, line.session);
   command->callback(
-      [&line, options] { line.action = [options](Session& session) { return run(*options, session); }; });
+      [&line, options] { line.action = [options](Session& session) { return run_generate(*options, session); }; });
 }
 
 }  // namespace anchorage::launch

@@ -80,11 +80,11 @@ nlohmann::json describe_run(const std::filesystem::path& path) {
           {"threads", directory.record().threads}};
 }
 
-std::string gigabytes(std::int64_t bytes) {
+std::string in_gigabytes(std::int64_t bytes) {
   return fmt::format("{:.2f} GB", static_cast<double>(bytes) / 1e9);
 }
 
-std::string text_of(const nlohmann::json& model) {
+std::string info_text(const nlohmann::json& model) {
   const auto number = [&](const char* key) { return model[key].get<std::int64_t>(); };
   return fmt::format(
       "{}\n  {} with {} layers, d_model {}, d_ff {}, {} heads ({} key-value), {} tokens, {} positions\n"
@@ -92,9 +92,9 @@ std::string text_of(const nlohmann::json& model) {
       "  memory: {} for the weights as stored, and {} for each edited layer; 'anchorage plan' counts all of it\n",
       model["path"].get<std::string>(), model["family"].get<std::string>(), number("layers"), number("d_model"),
       number("d_ff"), number("heads"), number("kv_heads"), number("vocabulary"), number("max_positions"),
-      number("parameters"), gigabytes(number("weight_bytes")), number("layers") - 1,
-      model["editable"]["module"].get<std::string>(), gigabytes(number("weight_bytes")),
-      gigabytes(number("bytes_per_edited_layer")));
+      number("parameters"), in_gigabytes(number("weight_bytes")), number("layers") - 1,
+      model["editable"]["module"].get<std::string>(), in_gigabytes(number("weight_bytes")),
+      in_gigabytes(number("bytes_per_edited_layer")));
 }
 
 std::string text_of_run(const nlohmann::json& run) {
@@ -107,7 +107,7 @@ std::string text_of_run(const nlohmann::json& run) {
       run["edits"]["removed"].get<std::int64_t>(), run["last_commit"].get<std::string>());
 }
 
-int run(const std::string& name, Session& session) {
+int run_info(const std::string& name, Session& session) {
   if (!session.is_root()) return done;
   const ModelArgument argument = parse_model_argument(name);
   if (argument.batch) {
@@ -120,7 +120,7 @@ int run(const std::string& name, Session& session) {
   const auto directory = io::ModelDirectory::open(argument.base);
   warn_of_findings(directory);
   nlohmann::json document = describe_model(directory);
-  std::string text = text_of(document);
+  std::string text = info_text(document);
   if (argument.run) {
     document = {{"run", describe_run(*argument.run)}, {"model", document}};
     text = text_of_run(document["run"]) + text;
@@ -136,7 +136,8 @@ void add_info_command(CommandLine& line) {
   CLI::App* command = line.app.add_subcommand("info", "What a model or a run is");
   command->add_option("model", *model, "MODEL or RUN")->required();
   add_session_options(*command, line.session);
-  command->callback([&line, model] { line.action = [model](Session& session) { return run(*model, session); }; });
+  command->callback(
+      [&line, model] { line.action = [model](Session& session) { return run_info(*model, session); }; });
 }
 
 }  // namespace anchorage::launch

@@ -21,7 +21,7 @@
 namespace anchorage::launch {
 namespace {
 
-struct Options {
+struct PlanOptions {
   std::filesystem::path model;
   std::string hparams;
   std::vector<std::string> assignments;
@@ -53,15 +53,16 @@ io::ModelConfig read_config(const std::filesystem::path& model) {
 
 // Measures blocks in passes of the size of a step, of smaller ones and, as long as these are quick, of larger ones:
 // groups of other sizes are planned too, and passes of other lengths are part of a batch.
-void measure(coordinator::PlanRequest& request, const Session& session) {
+void measure_speeds(coordinator::PlanRequest& request, const Session& session) {
   constexpr double quick = 0.5;  // seconds of what is measured, forward and backward
   const io::ModelConfig& model = request.workload.model;
   const std::int64_t steps = coordinator::group_tokens(request.workload, request.machine).steps;
   std::set<std::int64_t> sizes{steps};
   for (std::int64_t tokens = 16; tokens <= 4096; tokens *= 4) sizes.insert(tokens);
   auto& measured = request.machine.flops_by_tokens;
-  const double entries = std::max(static_cast<double>(coordinator::layer_parameters(model)),
-                                  static_cast<double>(worker::measured_bytes / request.workload.weight_bytes));
+  const double entries =
+      std::max(static_cast<double>(coordinator::layer_parameters(model)),
+               static_cast<double>(worker::measured_bytes) / static_cast<double>(request.workload.weight_bytes));
   for (const std::int64_t tokens : sizes) {
     if (tokens > steps && 4 * static_cast<double>(tokens) * entries / measured.rbegin()->second > quick) break;
     measured[tokens] = worker::measured_block_flops(model, tokens, loaded_dtype(model, session.dtype()));
@@ -69,7 +70,7 @@ void measure(coordinator::PlanRequest& request, const Session& session) {
   request.machine.double_flops = worker::measured_double_flops(model, request.workload.batch);
 }
 
-coordinator::PlanRequest request_of(const Options& options, const Session& session) {
+coordinator::PlanRequest request_of(const PlanOptions& options, const Session& session) {
   const io::ModelConfig model = read_config(options.model);
   const worker::Method method = worker::method_named(options.method);
   const io::Hparams hparams = requested_hparams(options.hparams, options.assignments, method, model, session);
@@ -80,7 +81,7 @@ coordinator::PlanRequest request_of(const Options& options, const Session& sessi
       .ranks = std::max(1, options.ranks),
       .stages = options.stages};
   if (options.memory) request.machine.memory_bytes = 1e9 * *options.memory;
-  if (options.measure) measure(request, session);
+  if (options.measure) measure_speeds(request, session);
   if (options.teraflops) {
     request.machine.flops = 1e12 * *options.teraflops;
     request.machine.flops_by_tokens.clear();
@@ -88,7 +89,7 @@ coordinator::PlanRequest request_of(const Options& options, const Session& sessi
   return request;
 }
 
-const char* speed_of(const Options& options) {
+const char* speed_of(const PlanOptions& options) {
   return options.teraflops ? "as given"
          : options.measure ? "as measured now"
          : options.cpu     ? "as of an AMD EPYC"
@@ -96,7 +97,7 @@ const char* speed_of(const Options& options) {
 }
 
 // One of several things is planned: so many ranks, a table of them, or a night.
-void check_request(const Options& options) {
+void check_request(const PlanOptions& options) {
   const int asked = (options.ranks > 0 ? 1 : 0) + (options.sweep.empty() ? 0 : 1) + (options.hours ? 1 : 0);
   if (asked != 1) {
     throw io::UserError({.expected = "one of --ranks, --sweep, and --hours with --edits",
@@ -112,7 +113,7 @@ void check_request(const Options& options) {
   }
 }
 
-void print_night(const coordinator::PlanRequest& request, const Options& options, Session& session) {
+void print_night(const coordinator::PlanRequest& request, const PlanOptions& options, Session& session) {
   const coordinator::Night night{.hours = *options.hours, .edits = options.edits};
   const auto machine = coordinator::smallest_machine(request, night, options.batches);
   if (!machine) {
@@ -125,7 +126,7 @@ void print_night(const coordinator::PlanRequest& request, const Options& options
   session.json() ? session.print(document_of(*machine, night)) : session.print(text_of(*machine, night));
 }
 
-int run(const Options& options, Session& session) {
+int run_plan(const PlanOptions& options, Session& session) {
   if (!session.is_root()) return done;
   check_request(options);
   const coordinator::PlanRequest request = request_of(options, session);
@@ -149,7 +150,7 @@ int run(const Options& options, Session& session) {
 }  // namespace
 
 void add_plan_command(CommandLine& line) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<PlanOptions>();
   CLI::App* command = line.app.add_subcommand(
       "plan", "Which rank would hold which layers, what it needs of memory, and the time of a batch");
   command->add_option("model", options->model, "MODEL; its config.json is enough")->required();
@@ -197,7 +198,7 @@ void add_plan_command(CommandLine& line) {
   add_session_options(*command, line.session);
   command->callback([&line, options] {
     line.session.computes = options->measure;
-    line.action = [options](Session& session) { return run(*options, session); };
+    line.action = [options](Session& session) { return run_plan(*options, session); };
   });
 }
 

@@ -38,26 +38,26 @@ constexpr Kind kinds[] = {{"weights", "weights", &RankBytes::weights},
                           {"checkpoint", "checkp.", &RankBytes::checkpoint},
                           {"runtime", "runtime", &RankBytes::runtime}};
 
-nlohmann::json document_of(const RankBytes& bytes) {
+nlohmann::json part_document(const RankBytes& bytes) {
   nlohmann::json document{{"total", bytes.total()}};
   for (const Kind& kind : kinds) document[kind.name] = bytes.*kind.bytes;
   return document;
 }
 
-nlohmann::json document_of(const coordinator::ActivitySeconds& seconds, double of = 1) {
+nlohmann::json part_document(const coordinator::ActivitySeconds& seconds, double of = 1) {
   auto document = nlohmann::json::object();
   for (std::size_t i = 0; i < coordinator::activity_names.size(); ++i)
     document[std::string(coordinator::activity_names[i])] = seconds[static_cast<Activity>(i)] / of;
   return document;
 }
 
-nlohmann::json document_of(const sharding::StageLayers& layers) {
+nlohmann::json part_document(const sharding::StageLayers& layers) {
   auto document = nlohmann::json::array();
   for (const sharding::Range& range : layers.ranges()) document.push_back({range.begin, range.end - 1});
   return document;
 }
 
-std::string text_of(const sharding::StageLayers& layers) {
+std::string layers_text(const sharding::StageLayers& layers) {
   std::vector<std::string> ranges;
   for (const sharding::Range& range : layers.ranges()) {
     ranges.push_back(range.size() == 1 ? std::to_string(range.begin)
@@ -80,7 +80,7 @@ std::string memory_table(const Plan& plan) {
   for (std::size_t rank = 0; rank < plan.ranks.size(); ++rank) {
     const RankPlan& own = plan.ranks[rank];
     text += fmt::format("{:>5} {:>6} {:>8} {:>11} {:>6}", rank, own.place.stage, own.place.replica,
-                        text_of(own.layers), own.slabs);
+                        layers_text(own.layers), own.slabs);
     for (const Kind& kind : kinds) text += fmt::format("{:>9.2f}", gigabytes(own.bytes.*kind.bytes));
     text += fmt::format("{:>9.2f}\n", gigabytes(own.bytes.total()));
   }
@@ -116,11 +116,11 @@ nlohmann::json document_of(const Plan& plan, const PlanRequest& request) {
     ranks.push_back({{"rank", rank},
                      {"stage", own.place.stage},
                      {"replica", own.place.replica},
-                     {"layers", document_of(own.layers)},
+                     {"layers", part_document(own.layers)},
                      {"slabs", own.slabs},
-                     {"bytes", document_of(own.bytes)},
+                     {"bytes", part_document(own.bytes)},
                      {"busy", std::min(1.0, own.busy.busy() / plan.seconds.total())},
-                     {"seconds_by_activity", document_of(own.busy)}});
+                     {"seconds_by_activity", part_document(own.busy)}});
   }
   return {{"stages", plan.topology.stages()},
           {"replicas", plan.topology.replicas()},
@@ -135,7 +135,7 @@ nlohmann::json document_of(const Plan& plan, const PlanRequest& request) {
           {"efficiency", coordinator::efficiency_of(plan, coordinator::seconds_of_one_rank(request))},
           {"inverse_seconds", plan.inverse_seconds},
           {"advice", coordinator::advice_for(plan, request)},
-          {"seconds_by_activity", document_of(sum_of(plan), request.ranks)},
+          {"seconds_by_activity", part_document(sum_of(plan), request.ranks)},
           {"seconds_per_batch",
            {{"total", plan.seconds.total()},
             {"values", plan.seconds.values},

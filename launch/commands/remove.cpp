@@ -25,14 +25,14 @@
 namespace anchorage::launch {
 namespace {
 
-struct Options {
+struct RemoveOptions {
   std::filesystem::path run;
   std::vector<std::string> edits;
   bool expired = false;
 };
 
 // Returns each place once, even where several names mean the same edit.
-std::vector<io::RecordedPlace> places_of(const Options& options, const io::Journal& journal) {
+std::vector<io::RecordedPlace> places_of(const RemoveOptions& options, const io::Journal& journal) {
   const auto recorded = coordinator::recorded_edits(journal);
   std::vector<io::RecordedPlace> places;
   for (const std::string& name : std::set(options.edits.begin(), options.edits.end())) {
@@ -88,7 +88,7 @@ io::RemovalRecord take_out(const sharding::Removal& request, const io::RunDirect
   return removal;
 }
 
-int run(const Options& options, Session& session) {
+int run_remove(const RemoveOptions& options, Session& session) {
   if (!session.is_root()) return done;
   if (options.edits.empty() && !options.expired) {
     throw io::UserError({.expected = "what to remove: --edit or --expired",
@@ -132,7 +132,7 @@ int run(const Options& options, Session& session) {
 }  // namespace
 
 void add_remove_command(CommandLine& line) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RemoveOptions>();
   CLI::App* command = line.app.add_subcommand("remove", "Remove single edits, as if they had never been made");
   command->add_option("run", options->run, "the run directory")->required();
   command->add_option("--edit", options->edits,
@@ -140,7 +140,7 @@ void add_remove_command(CommandLine& line) {
   command->add_flag("--expired", options->expired, "all live edits whose 'expires' has come");
   add_session_options(*command, line.session);
   command->callback(
-      [&line, options] { line.action = [options](Session& session) { return run(*options, session); }; });
+      [&line, options] { line.action = [options](Session& session) { return run_remove(*options, session); }; });
 }
 
 }  // namespace anchorage::launch

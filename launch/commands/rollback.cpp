@@ -17,12 +17,12 @@
 namespace anchorage::launch {
 namespace {
 
-struct Options {
+struct RollbackOptions {
   std::filesystem::path run;
   std::int64_t to = 0;
 };
 
-int run(const Options& options, Session& session) {
+int run_rollback(const RollbackOptions& options, Session& session) {
   if (!session.is_root()) return done;
   const auto directory = io::RunDirectory::resume(options.run);
   auto journal = io::Journal::open(directory.journal(), io::JournalAccess::append, directory.journal_index());
@@ -56,14 +56,14 @@ int run(const Options& options, Session& session) {
 }  // namespace
 
 void add_rollback_command(CommandLine& line) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RollbackOptions>();
   CLI::App* command = line.app.add_subcommand("rollback", "Roll a run back to the state after an earlier batch");
   command->add_option("run", options->run, "the run directory")->required();
   command->add_option("--to-batch", options->to, "the batch (or other segment) to go back to; 0 is the base model")
       ->required();
   add_session_options(*command, line.session);
   command->callback(
-      [&line, options] { line.action = [options](Session& session) { return run(*options, session); }; });
+      [&line, options] { line.action = [options](Session& session) { return run_rollback(*options, session); }; });
 }
 
 }  // namespace anchorage::launch

@@ -18,7 +18,7 @@
 namespace anchorage::launch {
 namespace {
 
-struct Options {
+struct ScoreOptions {
   std::string model, requests;
 };
 
@@ -57,7 +57,8 @@ std::vector<Request> read_requests(const std::string& path) {
 
 // Encodes each completion separately, as given, to be appended to the prompt's ids. Throws io::UserError that
 // names the line of one that cannot be scored, before any is scored.
-std::vector<worker::Completion> completions_of(const std::vector<Request>& requests, const OpenedModel& model) {
+std::vector<worker::Completion> requested_completions(const std::vector<Request>& requests,
+                                                      const OpenedModel& model) {
   const worker::PromptBuilder prompts(model.tokenizer, model.transformer.config.vocabulary);
   std::vector<worker::Completion> completions;
   for (const Request& request : requests) {
@@ -68,7 +69,7 @@ std::vector<worker::Completion> completions_of(const std::vector<Request>& reque
   return completions;
 }
 
-int run(const Options& options, Session& session) {
+int run_score(const ScoreOptions& options, Session& session) {
   const auto requests = read_requests(options.requests);
   const ModelArgument argument = parse_model_argument(options.model);
   session.arrange(
@@ -76,7 +77,7 @@ int run(const Options& options, Session& session) {
   const auto opened = open_in_first_replica(argument, session);
   if (!opened) return done;
   const OpenedModel& model = *opened;
-  const auto completions = completions_of(requests, model);
+  const auto completions = requested_completions(requests, model);
   for (std::size_t i = 0; i < requests.size(); ++i) {
     const worker::Completion& completion = completions[i];
     const auto score = worker::score_completions(model.transformer, std::span(&completion, 1)).front();
@@ -96,14 +97,14 @@ int run(const Options& options, Session& session) {
 }  // namespace
 
 void add_score_command(CommandLine& line) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ScoreOptions>();
   CLI::App* command = line.app.add_subcommand("score", "Log-probabilities of completions after prompts");
   command->add_option("model", options->model, "MODEL or RUN[@N]")->required();
   command->add_option("--requests", options->requests, R"(JSON Lines of {"prompt", "completion"})")->required();
   add_session_options(*command, line.session);
   add_stages_option(*command, line.session);
   command->callback(
-      [&line, options] { line.action = [options](Session& session) { return run(*options, session); }; });
+      [&line, options] { line.action = [options](Session& session) { return run_score(*options, session); }; });
 }
 
 }  // namespace anchorage::launch

@@ -10,7 +10,7 @@
 namespace anchorage::launch {
 namespace {
 
-coordinator::PlanRequest request_of(const coordinator::Workload& workload, Session& session) {
+coordinator::PlanRequest request_for(const coordinator::Workload& workload, Session& session) {
   coordinator::PlanRequest request{.workload = workload,
                                    .machine = {},
                                    .ranks = session.host().size(),
@@ -47,7 +47,7 @@ StageChoice choose_stages(const coordinator::Workload& workload, Session& sessio
   auto slabs = nlohmann::json::array();
   std::int64_t kept_groups = 0;
   if (session.is_root()) {
-    const auto plan = coordinator::plan_ranks(request_of(workload, session));
+    const auto plan = coordinator::plan_ranks(request_for(workload, session));
     for (const sharding::StageLayers& stage : plan.stages) {
       auto ranges = nlohmann::json::array();
       for (const sharding::Range& range : stage.ranges())

@@ -26,7 +26,7 @@
 namespace anchorage::launch {
 namespace {
 
-struct Options {
+struct StatsOptions {
   std::string model;
   worker::StatisticsOptions statistics;
   std::optional<std::int64_t> sequence_length;
@@ -74,7 +74,7 @@ std::map<std::int64_t, std::filesystem::path> files_by_layer(const std::vector<s
 
 // Imports statistics that other tools collected and binds them to this model. Where the files differ in their
 // tokens, takes the fewest.
-io::Statistics imported(const Options& options, const io::ModelConfig& config,
+io::Statistics imported(const StatsOptions& options, const io::ModelConfig& config,
                         const io::StatisticsFingerprint& model) {
   io::Statistics statistics{.fingerprint = model, .tokens = 0, .moments = {}, .residual_norm_median = {}};
   for (const auto& [layer, path] : files_by_layer(options.rome)) {
@@ -88,7 +88,7 @@ io::Statistics imported(const Options& options, const io::ModelConfig& config,
   return statistics;
 }
 
-int import_moments(const Options& options, const io::ModelDirectory& directory, Session& session) {
+int import_moments(const StatsOptions& options, const io::ModelDirectory& directory, Session& session) {
   const auto fingerprint = fingerprint_of(directory, session.host());
   if (!session.is_root()) return done;
   const io::Statistics statistics = imported(options, directory.config(), fingerprint);
@@ -199,7 +199,7 @@ void print_summary(const worker::StatisticsOptions& wanted, const worker::Statis
   }
 }
 
-int run(Options options, Session& session) {
+int run_stats(StatsOptions options, Session& session) {
   auto& wanted = options.statistics;
   std::ranges::sort(wanted.layers);
   const auto repeated = std::ranges::unique(wanted.layers);
@@ -242,7 +242,7 @@ int run(Options options, Session& session) {
 }  // namespace
 
 void add_stats_command(CommandLine& line) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<StatsOptions>();
   auto& wanted = options->statistics;
   wanted.tokens = 100000;
   CLI::App* command = line.app.add_subcommand("stats", "Collect the second moments of the keys on general text");
@@ -271,7 +271,7 @@ void add_stats_command(CommandLine& line) {
   add_session_options(*command, line.session);
   add_stages_option(*command, line.session);
   command->callback(
-      [&line, options] { line.action = [options](Session& session) { return run(*options, session); }; });
+      [&line, options] { line.action = [options](Session& session) { return run_stats(*options, session); }; });
 }
 
 }  // namespace anchorage::launch

@@ -14,19 +14,19 @@
 namespace anchorage::launch {
 namespace {
 
-struct Options {
+struct TokenizeOptions {
   std::string model;
   std::optional<std::string> text;
   std::vector<std::int32_t> decode;
   bool special_tokens = false;
 };
 
-nlohmann::json encode(const io::Tokenizer& tokenizer, const std::string& text, const Options& options) {
+nlohmann::json encode(const io::Tokenizer& tokenizer, const std::string& text, const TokenizeOptions& options) {
   return tokenizer.encode(text, {.add_special_tokens = options.special_tokens});
 }
 
 // Reads one JSON string per line and prints one JSON array of ids per line.
-void encode_lines(const io::Tokenizer& tokenizer, const Options& options, const Session& session) {
+void encode_lines(const io::Tokenizer& tokenizer, const TokenizeOptions& options, const Session& session) {
   io::Diagnostic diagnostic{.expected = "one JSON string a line",
                             .found = {},
                             .where = "standard input",
@@ -42,7 +42,7 @@ void encode_lines(const io::Tokenizer& tokenizer, const Options& options, const 
   }
 }
 
-int run(const Options& options, Session& session) {
+int run_tokenize(const TokenizeOptions& options, Session& session) {
   if (!session.is_root()) return done;
   const auto tokenizer = io::Tokenizer::load(options.model);
   if (!options.decode.empty()) {
@@ -66,7 +66,7 @@ int run(const Options& options, Session& session) {
 }  // namespace
 
 void add_tokenize_command(CommandLine& line) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TokenizeOptions>();
   CLI::App* command = line.app.add_subcommand("tokenize", "Text to token ids, and back with --decode");
   command->add_option("model", options->model, "a directory with tokenizer.json, or that file")->required();
   auto* text =
@@ -75,7 +75,7 @@ void add_tokenize_command(CommandLine& line) {
   command->add_flag("--special-tokens", options->special_tokens, "with the tokenizer's start and end tokens");
   add_session_options(*command, line.session);
   command->callback(
-      [&line, options] { line.action = [options](Session& session) { return run(*options, session); }; });
+      [&line, options] { line.action = [options](Session& session) { return run_tokenize(*options, session); }; });
 }
 
 }  // namespace anchorage::launch

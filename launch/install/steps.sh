@@ -109,9 +109,10 @@ compile_jobs() {
     /proc/meminfo
 }
 
+# As a unity build, which takes less than half the time: scripts build once and from nothing.
 configure() { # [PRESET]
   cmake --preset "${1:-release}" -S "$source_dir" -DANCHORAGE_PYTHON="$cache/python" \
-    -DANCHORAGE_WERROR="${ANCHORAGE_WERROR:-OFF}"
+    -DANCHORAGE_WERROR="${ANCHORAGE_WERROR:-OFF}" -DCMAKE_UNITY_BUILD=ON
 }
 
 # build TARGET...

@@ -29,7 +29,7 @@ std::optional<Variable> first_set(const EnvironmentLookup& environment, std::ini
   return std::nullopt;
 }
 
-[[noreturn]] void refuse(const Variable& variable, const std::string& expected) {
+[[noreturn]] void refuse_variable(const Variable& variable, const std::string& expected) {
   throw io::UserError({.expected = expected,
                        .found = fmt::format("'{}'", variable.value),
                        .where = "environment variable " + variable.name,
@@ -54,7 +54,8 @@ bool take(std::string_view& text, std::string_view word) {
 int number_of(const Variable& variable, int min) {
   std::string_view text = variable.value;
   const std::optional<int> number = take_number(text, min);
-  if (!number || !text.empty()) refuse(variable, fmt::format("a whole number from {} to {}", min, max_number));
+  if (!number || !text.empty())
+    refuse_variable(variable, fmt::format("a whole number from {} to {}", min, max_number));
   return *number;
 }
 
@@ -83,7 +84,7 @@ std::optional<std::vector<NodesAlike>> parse_tasks_per_node(std::string_view tex
 
 int tasks_on_node(const Variable& variable, const std::optional<Variable>& node_variable) {
   const auto list = parse_tasks_per_node(variable.value);
-  if (!list) refuse(variable, "tasks per node as Slurm writes them, such as 4(x2),3");
+  if (!list) refuse_variable(variable, "tasks per node as Slurm writes them, such as 4(x2),3");
   if (!node_variable) return std::ranges::max(*list, {}, &NodesAlike::tasks).tasks;
   const int node = number_of(*node_variable, 0);
   int first = 0;
@@ -91,7 +92,7 @@ int tasks_on_node(const Variable& variable, const std::optional<Variable>& node_
     if (node - first < nodes) return tasks;
     first += nodes;
   }
-  refuse(*node_variable, fmt::format("a node of the {} that {} lists", first, variable.name));
+  refuse_variable(*node_variable, fmt::format("a node of the {} that {} lists", first, variable.name));
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ namespace {
 // A rank may still be writing the checkpoint of the layers that it owns, gigabytes of a large model.
 constexpr std::int64_t deadlines_to_end = 10;
 
-void add(nlohmann::json& operations, const sharding::TrafficByOperation& own) {
+void add_operations(nlohmann::json& operations, const sharding::TrafficByOperation& own) {
   for (const auto& [name, traffic] : own) {
     operations[name] = {{"calls", traffic.calls}, {"bytes", traffic.bytes}, {"seconds", traffic.seconds}};
   }
@@ -29,11 +29,11 @@ nlohmann::json own_traffic(Session& session) {
                                  {"replicas", nlohmann::json::object()},
                                  {"stages", nlohmann::json::object()},
                                  {"world", nlohmann::json::object()}};
-  add(document["host"], session.host().traffic());
-  add(document["replicas"], session.peer_host_traffic());
-  add(document["replicas"], session.peer_traffic());
-  add(document["stages"], session.stage_traffic());
-  add(document["world"], session.world_traffic());
+  add_operations(document["host"], session.host().traffic());
+  add_operations(document["replicas"], session.peer_host_traffic());
+  add_operations(document["replicas"], session.peer_traffic());
+  add_operations(document["stages"], session.stage_traffic());
+  add_operations(document["world"], session.world_traffic());
   return document;
 }
 

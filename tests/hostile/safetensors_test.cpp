@@ -36,7 +36,7 @@ std::string tensors_a_and_b(const std::string& a, const std::string& b) {
   return raw_safetensors("{\"a\":" + a + ",\"b\":" + b + "}", eight);
 }
 
-std::string refusal_of(const std::filesystem::path& path) {
+std::string refusal_of_file(const std::filesystem::path& path) {
   return tests::message_of([&] { SafetensorsFile::open(path); });
 }
 
@@ -44,7 +44,7 @@ class HostileSafetensors : public testing::TestWithParam<HostileFile> {};
 
 TEST_P(HostileSafetensors, IsRefusedWithFileAndReason) {
   const tests::TemporaryDirectory directory;
-  const std::string refusal = refusal_of(directory.write("x.safetensors", GetParam().content));
+  const std::string refusal = refusal_of_file(directory.write("x.safetensors", GetParam().content));
   EXPECT_THAT(refusal, HasSubstr(GetParam().reason));
   EXPECT_THAT(refusal, HasSubstr("x.safetensors"));
 }
@@ -140,7 +140,7 @@ TEST(HostileSafetensorsFile, HeaderOfMoreThan100MBIsRefusedUnread) {
   const tests::TemporaryDirectory directory;
   const auto path = directory.write("long", raw_safetensors(100'000'001, "{", ""));
   std::filesystem::resize_file(path, 100'000'100);  // sparse
-  EXPECT_THAT(refusal_of(path), HasSubstr("at most 100000000 bytes, found 100000001"));
+  EXPECT_THAT(refusal_of_file(path), HasSubstr("at most 100000000 bytes, found 100000001"));
 }
 
 constexpr const char* good_tensor = R"({"dtype":"F32","shape":[2],"data_offsets":[0,8]})";
@@ -148,9 +148,9 @@ constexpr const char* good_tensor = R"({"dtype":"F32","shape":[2],"data_offsets"
 TEST(HostileSafetensorsFile, IsRefusedWhereverItIsCutOff) {
   const std::string good = tensor_a(good_tensor);
   const tests::TemporaryDirectory directory;
-  ASSERT_EQ(refusal_of(directory.write("good", good)), "no error");
+  ASSERT_EQ(refusal_of_file(directory.write("good", good)), "no error");
   for (std::size_t size = 0; size < good.size(); ++size) {
-    EXPECT_NE(refusal_of(directory.write("cut", good.substr(0, size))), "no error") << size << " bytes";
+    EXPECT_NE(refusal_of_file(directory.write("cut", good.substr(0, size))), "no error") << size << " bytes";
   }
 }
 

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "tests/process/program_test.hpp"
+#include "tests/support/places.hpp"
 
 namespace anchorage {
 namespace {
@@ -101,9 +102,9 @@ TEST_F(ProgramTest, TellsWhatEachRankOfTwoStagesDidAndWaitedFor) {
 }
 
 TEST_F(ProgramTest, AProfilerSeesActivitiesAndWaitsAsRangesOfNvtx) {
-  const Execution execution = program.shell("NVTX_INJECTION64_PATH='" ANCHORAGE_RANGE_LISTENER
-                                            "' RANGES_FILE=ranges.txt '" ANCHORAGE_PROGRAM "' " +
-                                            edit_arguments("run", ""));
+  const Execution execution =
+      program.shell("NVTX_INJECTION64_PATH='" + tests::build_path() + "/tests/librange_listener.so" +
+                    "' RANGES_FILE=ranges.txt '" + tests::program_path() + "' " + edit_arguments("run", ""));
   ASSERT_EQ(execution.exit_code, 0) << execution.err;
   std::istringstream ranges(tests::content_of(folder.path() / "ranges.txt"));
   std::map<std::string, int> count;
@@ -131,7 +132,7 @@ TEST_F(ProgramTest, ATraceThatCannotBeWrittenIsRefusedBeforeAnythingIsChanged) {
 TEST_F(ProgramTest, ARunThatASignalStopsHasItsTraceToo) {
   // So many steps that the signal comes in time, as soon as the first batch is committed.
   const Execution execution =
-      program.shell("'" ANCHORAGE_PROGRAM "' " +
+      program.shell("'" + tests::program_path() + "' " +
                     edit_arguments("run",
                                    "--trace trace.json --set eac_locate_steps=250 "
                                    "--set eac_compress_steps=250 --set early_stop_loss=0",

@@ -8,6 +8,7 @@
 
 #include "io/model/safetensors.hpp"
 #include "tests/process/program_test.hpp"
+#include "tests/support/places.hpp"
 
 namespace anchorage {
 namespace {
@@ -34,12 +35,11 @@ class AsItComes : public tests::ProgramTest {
 class Llama2 : public AsItComes {
  protected:
   void expect_edited_as_transformers_sees_it(const std::string& tokenizer) {
-    ASSERT_EQ(
-        program
-            .shell("'" ANCHORAGE_PYTHON "' -B '" ANCHORAGE_SOURCE_DIR "/tests/golden/llama2_model.py' llama " +
-                   tokenizer)
-            .exit_code,
-        0);
+    ASSERT_EQ(program
+                  .shell("'" + tests::python_path() + "' -B '" + tests::source_path() +
+                         "/tests/golden/llama2_model.py' llama " + tokenizer)
+                  .exit_code,
+              0);
     folder.write("h.yaml", tests::hparams + "v_loss_layer: 3\n");
     ASSERT_EQ(program("stats llama --corpus '" + tests::corpus +
                       "' --layers 1,2 --tokens 1200 --sequence-length 64 --threads 1 --quiet --out l.h5")
@@ -67,7 +67,7 @@ class Llama2 : public AsItComes {
     }
     folder.write("requests.json", requests.dump());
     const auto theirs = program
-                            .shell("'" ANCHORAGE_PYTHON "' '" ANCHORAGE_SOURCE_DIR
+                            .shell("'" + tests::python_path() + "' '" + tests::source_path() +
                                    "/tests/golden/score_by_transformers.py' edited < requests.json")
                             .json();
     ASSERT_EQ(theirs.size(), prompts.size());
@@ -84,7 +84,7 @@ TEST_F(Llama2, IsEditedWithATokenizerWhoseStartTokenIsNormalized) {
 }
 
 TEST_F(Llama2, IsEditedWithItsPublishedTokenizer) {
-  const std::string published = ANCHORAGE_SOURCE_DIR "/../shared/data/tokenizers/llama2/tokenizer.json";
+  const std::string published = tests::source_path() + "/../shared/data/tokenizers/llama2/tokenizer.json";
   if (!std::filesystem::exists(published)) GTEST_SKIP() << "no " << published;
   expect_edited_as_transformers_sees_it("'" + published + "'");
 }
@@ -108,7 +108,7 @@ TEST_F(AsItComes, LinesOfRequestsAndTextsAreReadWholeOrToldWithTheirNumber) {
                               "{\"prompt\": \"a\", \"completion\": \"b\"}" + '\0' + "{}\n");
   expect_refused("score '" + model + "' --requests r.jsonl", {"zero byte", "r.jsonl, line 2"});
   const Execution texts =
-      program.shell("printf '\"a\"\\n\"b\"\\0\\n' | '" ANCHORAGE_PROGRAM "' tokenize '" + model + "'");
+      program.shell("printf '\"a\"\\n\"b\"\\0\\n' | '" + tests::program_path() + "' tokenize '" + model + "'");
   EXPECT_EQ(texts.exit_code, 2);
   EXPECT_THAT(texts.err, HasSubstr("standard input, line 2"));
 }
@@ -118,7 +118,7 @@ TEST_F(AsItComes, LinesOfRequestsAndTextsAreReadWholeOrToldWithTheirNumber) {
 // A copy of a small model with these changes to its config.json.
 std::string model_with(const nlohmann::json& changes, const std::filesystem::path& copy,
                        const std::string& name = "llama_tied") {
-  std::filesystem::copy(std::filesystem::path(ANCHORAGE_GOLDEN) / "small_models" / name, copy);
+  std::filesystem::copy(std::filesystem::path(tests::golden_path()) / "small_models" / name, copy);
   auto config = nlohmann::json::parse(tests::content_of(copy / "config.json"));
   config.update(changes);
   std::ofstream(copy / "config.json") << config;
@@ -247,7 +247,7 @@ TEST_F(AsItComes, AQuestionThatIsTooLongDoesNotEndTheEvaluation) {
 TEST_F(AsItComes, MorePositionsThanTheModelHasAreRefusedBeforeAnythingIsComputed) {
   const char* positions = "at most the model's 128 positions";
   for (const char* family : {"gpt2", "llama_tied"}) {
-    const std::string path = std::string("'" ANCHORAGE_GOLDEN "/small_models/") + family + "'";
+    const std::string path = "'" + tests::golden_path() + "/small_models/" + family + "'";
     expect_refused("stats " + path + " --corpus '" + tests::corpus +
                        "' --layers 1 --tokens 300 --sequence-length 129 --out t.h5",
                    {positions, "found 129", "--sequence-length"});
@@ -527,7 +527,7 @@ TEST_F(AsItComes, AModelInAnotherFormIsToldWithTheWayToConvertIt) {
 // Prompts, corpora and paths.
 
 TEST_F(AsItComes, RealQuestionsAreEvaluatedAsTheyAre) {
-  const std::string data = ANCHORAGE_SOURCE_DIR "/../shared/data/edits/";
+  const std::string data = tests::source_path() + "/../shared/data/edits/";
   for (const std::string name : {"qaedit_1k.json", "wikibigedit_3k.json"}) {
     if (!std::filesystem::exists(data + name)) GTEST_SKIP() << data + name << " is not there";
     const Execution eval = program("eval '" + model + "' --limit 4 --json --edits '" + data + name + "'");

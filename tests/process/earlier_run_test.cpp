@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "tests/process/program.hpp"
+#include "tests/support/places.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace anchorage::tests {
@@ -16,7 +17,7 @@ using testing::HasSubstr;
 class EarlierRun : public testing::Test {
  protected:
   void unpack(const std::string& archive) {
-    const std::string from = ANCHORAGE_SOURCE_DIR "/tests/earlier_runs/" + archive;
+    const std::string from = tests::source_path() + "/tests/earlier_runs/" + archive;
     ASSERT_EQ(std::system(("tar -xzf '" + from + "' -C '" + folder.path().string() + "'").c_str()), 0);
     std::string record = content_of(folder.path() / "run" / "run.yaml");
     const std::string placeholder = "EARLIER";

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "tests/process/program_test.hpp"
+#include "tests/support/places.hpp"
 
 namespace anchorage {
 namespace {
@@ -25,7 +26,7 @@ using tests::Execution;
 // A run of five edits in three batches, of a small model; made once for all tests.
 class EditedModel {
  public:
-  explicit EditedModel(const std::string& name) : base(ANCHORAGE_GOLDEN "/small_models/" + name) {
+  explicit EditedModel(const std::string& name) : base(tests::golden_path() + "/small_models/" + name) {
     folder.write("h.yaml", tests::hparams);
     folder.write("edits.jsonl", tests::edits);
     const Execution stats = program("stats '" + base + "' --corpus '" + tests::corpus +
@@ -46,8 +47,8 @@ class EditedModel {
 
   // Runs tests/process/compare_exports.py.
   nlohmann::json compared(const std::string& arguments) const {
-    const Execution execution = program.shell(
-        "'" ANCHORAGE_PYTHON "' '" ANCHORAGE_SOURCE_DIR "/tests/process/compare_exports.py' " + arguments);
+    const Execution execution = program.shell("'" + tests::python_path() + "' '" + tests::source_path() +
+                                              "/tests/process/compare_exports.py' " + arguments);
     EXPECT_EQ(execution.exit_code, 0) << execution.err;
     return execution.exit_code == 0 ? execution.json() : nlohmann::json();
   }
@@ -121,9 +122,9 @@ class Gguf : public testing::Test {
   static void SetUpTestSuite() {
     const tests::TemporaryDirectory out;
     const Execution execution = tests::Program(out.path())
-                                    .shell("'" ANCHORAGE_PYTHON "' -B '" ANCHORAGE_SOURCE_DIR
-                                           "/tests/process/gguf_families.py' '" ANCHORAGE_GOLDEN
-                                           "/small_models' '" ANCHORAGE_SOURCE_DIR "/launch' .");
+                                    .shell("'" + tests::python_path() + "' -B '" + tests::source_path() +
+                                           "/tests/process/gguf_families.py' '" + tests::golden_path() +
+                                           "/small_models' '" + tests::source_path() + "/launch' .");
     ASSERT_EQ(execution.exit_code, 0) << execution.err;
     found = execution.json();
   }
@@ -213,8 +214,9 @@ class Export : public ExportOf {
   // Runs `export` on a disk that flips bits in this file, and expects that nothing is left.
   void expect_found_out(const std::string& file, const std::string& format) const {
     const Execution execution = run_.program.shell(
-        "ASAN_OPTIONS=verify_asan_link_order=0 LD_PRELOAD='" ANCHORAGE_FLIPPING_DISK "' ANCHORAGE_FLIPPED=" + file +
-        " '" ANCHORAGE_PROGRAM "' export run --threads 1 --verify --out flipped --format " + format);
+        "ASAN_OPTIONS=verify_asan_link_order=0 LD_PRELOAD='" + tests::build_path() + "/tests/libflipping_disk.so" +
+        "' ANCHORAGE_FLIPPED=" + file + " '" + tests::program_path() +
+        "' export run --threads 1 --verify --out flipped --format " + format);
     EXPECT_EQ(execution.exit_code, 1) << execution.err;
     EXPECT_THAT(execution.err, HasSubstr("what was read back from"));
     EXPECT_FALSE(fs::exists(run_.folder.path() / "flipped"));
@@ -275,7 +277,7 @@ TEST_F(Export, SaysWhichPythonPackageIsMissing) {
   fs::create_directories(bin);
   run_.folder.write("other/bin/python3", "#!/bin/sh\necho 'not installed: no gguf here' >&2\nexit 1\n");
   fs::permissions(bin / "python3", fs::perms::owner_all);
-  const Execution execution = run_.program.shell("ANCHORAGE_PYTHON=\"$PWD/other\" '" ANCHORAGE_PROGRAM
+  const Execution execution = run_.program.shell("ANCHORAGE_PYTHON=\"$PWD/other\" '" + tests::program_path() +
                                                  "' export run --out none --format gguf");
   EXPECT_EQ(execution.exit_code, 2);
   EXPECT_THAT(execution.err, AllOf(HasSubstr("expected the Python package gguf"), HasSubstr("pip install gguf")));
@@ -285,7 +287,7 @@ TEST_F(Export, SharesFilesThatNoEditChanged) {
   // A second shard, which no edit changes.
   const auto base = run_.folder.path() / "sharded";
   const Execution made = run_.program.shell(
-      "'" ANCHORAGE_PYTHON
+      "'" + tests::python_path() +
       "' -c 'import sys; from transformers import AutoModelForCausalLM as Model; "
       "Model.from_pretrained(sys.argv[1]).save_pretrained(sys.argv[2], max_shard_size=\"60KB\")' '" +
       run_.base + "' sharded && cp '" + run_.base + "/tokenizer.json' sharded");

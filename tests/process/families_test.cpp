@@ -11,6 +11,7 @@
 #include "io/model/model_config.hpp"
 #include "tests/process/small_run.hpp"
 #include "tests/support/corpus.hpp"
+#include "tests/support/places.hpp"
 
 namespace anchorage {
 namespace {
@@ -20,7 +21,7 @@ using testing::HasSubstr;
 using tests::corpus;
 using tests::Execution;
 
-const std::filesystem::path models = std::filesystem::path(ANCHORAGE_GOLDEN) / "small_models";
+const std::filesystem::path models = std::filesystem::path(tests::golden_path()) / "small_models";
 
 std::vector<std::string> names_of_models() {
   std::ifstream file(models / "names.json");
@@ -87,8 +88,8 @@ TEST_F(FamiliesByProgram, AllMethodsEditOverTwoStagesAndTransformersSeesOnlyTheE
       expected.emplace_back(run, edited);
     }
   }
-  const Execution seen =
-      program.shell("'" ANCHORAGE_PYTHON "' -B '" ANCHORAGE_SOURCE_DIR "/tests/golden/changed_tensors.py'" + pairs);
+  const Execution seen = program.shell("'" + tests::python_path() + "' -B '" + tests::source_path() +
+                                       "/tests/golden/changed_tensors.py'" + pairs);
   ASSERT_EQ(seen.exit_code, 0) << seen.err;
   const auto changed = seen.json();
   ASSERT_EQ(changed.size(), expected.size());
@@ -99,7 +100,7 @@ TEST_F(FamiliesByProgram, AllMethodsEditOverTwoStagesAndTransformersSeesOnlyTheE
 
 // Every file under shared/data: it plans, or is refused by name.
 TEST_F(FamiliesByProgram, RealConfigurationsPlanOrAreRefusedByName) {
-  const std::filesystem::path real = ANCHORAGE_SOURCE_DIR "/../shared/data/configs";
+  const std::filesystem::path real = tests::source_path() + "/../shared/data/configs";
   if (!std::filesystem::is_directory(real)) GTEST_SKIP() << "no " << real;
   folder.write("plan.yaml", "layers: [4, 5, 6, 7, 8]\n");
   int planned = 0, refused = 0;

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "tests/process/small_run.hpp"
+#include "tests/support/places.hpp"
 #include "tests/support/small_disk.hpp"
 
 namespace anchorage {
@@ -72,7 +73,8 @@ TEST_F(Faults, AClockThatJumpsByYearsChangesNothingButTheTimesThatAreNoted) {
   ASSERT_EQ(runs.program(runs.edit_arguments("steady", "", "edits.jsonl", 1)).exit_code, 0);
   const std::string jumping =
       "ASAN_OPTIONS=verify_asan_link_order=0 mpirun -n 2 --bind-to none --oversubscribe -x ASAN_OPTIONS "
-      "-x LD_PRELOAD='" ANCHORAGE_JUMPING_CLOCK "' '" ANCHORAGE_PROGRAM "' ";
+      "-x LD_PRELOAD='" +
+      tests::build_path() + "/tests/libjumping_clock.so' '" + tests::program_path() + "' ";
   const std::string how = " --checkpoint-every 2 --deadline 60";
   const Execution part =
       runs.program.shell(jumping + runs.edit_arguments("run", "--limit 3" + how, "edits.jsonl", 1));
@@ -91,7 +93,7 @@ TEST_F(Faults, AClockThatJumpsByYearsChangesNothingButTheTimesThatAreNoted) {
 
 // Rank 1 gets the name of another model, which does not exist.
 TEST_F(Faults, AnErrorOfOneRankEndsTheJobWithOneMessageThatNamesIt) {
-  const std::string rank = "-n 1 '" ANCHORAGE_PROGRAM "' edit ";
+  const std::string rank = "-n 1 '" + tests::program_path() + "' edit ";
   const std::string rest = " --edits edits.jsonl --run run --hparams h.yaml --stats s.h5 --threads 1 ";
   const auto begun = std::chrono::steady_clock::now();
   const Execution ended = runs.program.shell("mpirun --bind-to none --oversubscribe " + rank + "'" + tests::model +
@@ -110,7 +112,7 @@ TEST_F(Faults, ABatchThatOutlastsTheGraceTimeBehindASignalIsDropped) {
        {std::pair{"", "TERM"}, {"mpirun -n 2 --bind-to none --oversubscribe ", "USR1"}}) {
     const auto begun = std::chrono::steady_clock::now();
     const Execution dropped = runs.program.shell(
-        std::string("rm -rf run; { ") + launcher + "'" ANCHORAGE_PROGRAM "' " + endless +
+        std::string("rm -rf run; { ") + launcher + "'" + tests::program_path() + "' " + endless +
         " & for i in $(seq 3000); do test -e run/journal/seg-00000000.h5 && break; sleep 0.02; done; sleep 1; "
         "kill -" +
         signal + " $!; wait $!; }");

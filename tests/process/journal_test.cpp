@@ -11,6 +11,7 @@
 
 #include "io/run/journal/journal.hpp"
 #include "tests/process/small_run.hpp"
+#include "tests/support/places.hpp"
 
 namespace anchorage {
 namespace {
@@ -386,10 +387,11 @@ TEST_F(JournalOfARun, ASecondJobIsToldWhoHasTheRunAndAKilledJobLeavesNoLockBehin
   const std::string slow = runs.edit_arguments(
       "run", "--set eac_locate_steps=5000 --set eac_compress_steps=5000 --set early_stop_loss=0");
   const Execution second = runs.program.shell(
-      "{ '" ANCHORAGE_PROGRAM "' " + slow +
+      "{ '" + tests::program_path() + "' " + slow +
       " > /dev/null 2>&1 & for i in $(seq 3000); do test -e run/journal/seg-00000000.h5 && break; sleep 0.02; "
       "done; "
-      "echo $!; '" ANCHORAGE_PROGRAM "' edit --run run --resume; code=$?; kill -KILL $!; wait $!; exit $code; }");
+      "echo $!; '" +
+      tests::program_path() + "' edit --run run --resume; code=$?; kill -KILL $!; wait $!; exit $code; }");
   EXPECT_EQ(second.exit_code, 2);
   const std::string pid = second.out.substr(0, second.out.find('\n'));
   EXPECT_THAT(second.err, HasSubstr("in use by host "));
@@ -419,8 +421,8 @@ TEST(GuardOfTheDemoModel, CatchesAnEditAtAnAttentionSinkAndKeepsTheOthers) {
   const std::string text = " --corpus '" + corpus.string() + "' --layers 10,12,14 --tokens 4000";
   ASSERT_EQ(program("stats '" + model.string() + "'" + text + " --out s.h5").exit_code, 0);
   const auto begin = [&](const std::string& run, const std::string& edits) {
-    return program("edit '" + model.string() + "' --edits " + edits + " --run " + run +
-                   " --hparams '" ANCHORAGE_SOURCE_DIR
+    return program("edit '" + model.string() + "' --edits " + edits + " --run " + run + " --hparams '" +
+                   tests::source_path() +
                    "/launch/hparams/smollm2-135m.yaml' --stats s.h5 --batch 1 "
                    "--set layers=10,12,14 --set sink_ratio=1000000 --set contexts=1 --json");
   };

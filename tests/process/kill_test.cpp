@@ -19,6 +19,7 @@
 
 #include "io/run/journal/journal.hpp"
 #include "tests/process/small_run.hpp"
+#include "tests/support/places.hpp"
 
 namespace anchorage {
 namespace {
@@ -111,7 +112,7 @@ class Kill : public testing::Test {
     const bool begun = std::filesystem::exists(runs.folder.path() / run / "run.yaml");
     // Every fourth of 30: none is begun with the last batch, when the job may be over before the kill reaches it.
     const std::string options = " --checkpoint-every 4 --deadline " + std::to_string(deadline);
-    return "mpirun -n 2 --bind-to none --oversubscribe '" ANCHORAGE_PROGRAM "' " +
+    return "mpirun -n 2 --bind-to none --oversubscribe '" + tests::program_path() + "' " +
            (begun ? "edit --run " + run + " --resume --json" + options
                   : runs.edit_arguments(run, options + " --protect suite.jsonl"));
   }

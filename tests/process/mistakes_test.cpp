@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "tests/process/program_test.hpp"
+#include "tests/support/places.hpp"
 
 namespace anchorage {
 namespace {
@@ -111,7 +112,7 @@ TEST_F(Mistakes, RanksThatCannotBePartedIntoStagesAndModelsThatDoNotFit) {
 }
 
 TEST_F(Mistakes, StatisticsOfAnotherModel) {
-  const std::string other = ANCHORAGE_GOLDEN "/small_models/llama_untied_bias";
+  const std::string other = tests::golden_path() + "/small_models/llama_untied_bias";
   std::filesystem::remove(folder.path() / "s.h5");
   ASSERT_EQ(
       program("stats '" + other + "' --corpus '" + corpus + "' --layers 1,2 --tokens 600 --out s.h5").exit_code, 0);

@@ -12,6 +12,7 @@
 #include <string>
 #include <utility>
 
+#include "tests/support/places.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace anchorage::tests {
@@ -32,7 +33,7 @@ class Program {
       : scratch_(scratch), gpus_(std::move(gpus)) {}
 
   Execution operator()(const std::string& arguments, int ranks = 0) const {
-    const std::string program = "'" ANCHORAGE_PROGRAM "' ";
+    const std::string program = "'" + tests::program_path() + "' ";
     const std::string launcher =
         ranks == 0 ? "" : "mpirun -n " + std::to_string(ranks) + " --bind-to none --oversubscribe ";
     return shell(launcher + program + arguments);

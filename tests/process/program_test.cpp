@@ -1,5 +1,6 @@
 // The program from statistics to an exported model, on a small random model.
 #include "tests/process/program_test.hpp"
+#include "tests/support/places.hpp"
 
 #include <gmock/gmock.h>
 
@@ -215,17 +216,17 @@ TEST_F(ProgramTest, PlannedWeightsAreTheMeasuredOnes) {
 
 // Checks what ranks report that they hold, with a cut by the planner for a requested number of stages.
 TEST_F(ProgramTest, ARankOfTwoStagesHoldsAtMostTwoThirdsOfTheDemoModel) {
-  std::ifstream file(std::string(ANCHORAGE_GOLDEN) + "/demo_model/reference.json");
+  std::ifstream file(tests::golden_path() + "/demo_model/reference.json");
   if (!file) GTEST_SKIP() << "the demo model is not here: launch/quickstart gets it";
   const auto demo = "'" + nlohmann::json::parse(file)["model"].get<std::string>() + "'";
-  const Execution statistics =
-      program("stats " + demo +
-              " --corpus '" ANCHORAGE_SOURCE_DIR "/docs/method.md' --layers 4 --tokens 2500 --out demo.h5");
+  const Execution statistics = program("stats " + demo + " --corpus '" + tests::source_path() +
+                                       "/docs/method.md' --layers 4 --tokens 2500 --out demo.h5");
   ASSERT_EQ(statistics.exit_code, 0) << statistics.err;
   const Execution edited =
       program("edit " + demo +
                   " --edits edits.jsonl --run demo --stats demo.h5 --stages 2 --limit 1 --json "
-                  "--hparams '" ANCHORAGE_SOURCE_DIR
+                  "--hparams '" +
+                  tests::source_path() +
                   "/launch/hparams/smollm2-135m.yaml' --set layers=4 --set contexts=1 "
                   "--set eac_locate_steps=1 --set eac_compress_steps=1 --set guard=off",
               2);
@@ -322,7 +323,7 @@ with h5py.File("s.h5") as file:
         moment = file["layers"][layer]["moment"][:].astype(numpy.float64)
         numpy.savez(f"mom2-{layer}.npz", **{"mom2.mom2": moment * 1500, "mom2.count": numpy.array(1500)})
 )");
-  ASSERT_EQ(program.shell("'" ANCHORAGE_PYTHON "' to_npz.py").exit_code, 0);
+  ASSERT_EQ(program.shell("'" + tests::python_path() + "' to_npz.py").exit_code, 0);
   const std::string stats = "stats '" + model + "' --out rome.h5 ";
   const Execution imported = program(stats + "--rome 1=mom2-1.npz,2=mom2-2.npz --json", 2);
   ASSERT_EQ(imported.exit_code, 0) << imported.err;
@@ -365,7 +366,7 @@ TEST_F(ProgramTest, ARunGoesOnInTheDtypeThatItBeganWith) {
 TEST_F(ProgramTest, ASignalEndsTheRunBehindABatchAndResumeGoesOn) {
   // Signalled as soon as the first batch is committed.
   const Execution stopped = program.shell(
-      "'" ANCHORAGE_PROGRAM "' " + edit_arguments("stopped", slow, 1) +
+      "'" + tests::program_path() + "' " + edit_arguments("stopped", slow, 1) +
       " & for i in $(seq 3000); do test -e stopped/journal/seg-00000001.h5 && break; sleep 0.02; done; "
       "kill -TERM $!; wait $!");
   ASSERT_EQ(stopped.exit_code, 75) << stopped.err;
@@ -377,7 +378,8 @@ TEST_F(ProgramTest, ASignalEndsTheRunBehindABatchAndResumeGoesOn) {
 
 TEST_F(ProgramTest, ASignalToMpirunEndsTheRunOfTwoRanksBehindABatch) {
   const Execution stopped = program.shell(
-      "mpirun -n 2 --bind-to none --oversubscribe '" ANCHORAGE_PROGRAM "' " + edit_arguments("stopped", slow, 1) +
+      "mpirun -n 2 --bind-to none --oversubscribe '" + tests::program_path() + "' " +
+      edit_arguments("stopped", slow, 1) +
       " & for i in $(seq 3000); do test -e stopped/journal/seg-00000001.h5 && break; sleep 0.02; done; "
       "kill -USR1 $!; wait $!");
   EXPECT_EQ(stopped.exit_code, 75) << stopped.err;
@@ -548,7 +550,8 @@ TEST_F(ProgramTest, TokenizeGoesThereAndBack) {
   std::string decode = "tokenize '" + model + "' --decode";
   for (const auto& id : ids) decode += " " + std::to_string(id.get<int>());
   EXPECT_EQ(program(decode).out, "a word\n");
-  EXPECT_EQ(program.shell("echo '\"a word\"' | '" ANCHORAGE_PROGRAM "' tokenize '" + model + "'").json(), ids);
+  EXPECT_EQ(program.shell("echo '\"a word\"' | '" + tests::program_path() + "' tokenize '" + model + "'").json(),
+            ids);
 }
 
 TEST_F(ProgramTest, ScoresOneObjectALine) {

@@ -10,6 +10,7 @@
 #include "tests/process/program.hpp"
 #include "tests/process/small_edit.hpp"
 #include "tests/support/corpus.hpp"
+#include "tests/support/places.hpp"
 
 namespace anchorage::tests {
 
@@ -39,7 +40,7 @@ class ProgramTest : public testing::Test {
   ProgramTest() {
     folder.write("h.yaml", hparams);
     folder.write("edits.jsonl", edits);
-    std::filesystem::copy_file(ANCHORAGE_SMALL_STATISTICS, folder.path() / "s.h5");
+    std::filesystem::copy_file(tests::golden_path() + "/small_statistics.h5", folder.path() / "s.h5");
   }
 
   Execution collect(int ranks, const std::string& out, const std::string& more = "") {

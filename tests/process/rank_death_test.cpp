@@ -8,6 +8,8 @@
 #include <cstdio>
 #include <string>
 
+#include "tests/support/places.hpp"
+
 namespace {
 
 using testing::AllOf;
@@ -45,14 +47,14 @@ std::string mpirun(int ranks) {
          std::to_string(ranks) + " --bind-to none --oversubscribe ";
 }
 
-const std::string failing_tests = ANCHORAGE_FAILING_TESTS " --gtest_color=no";
-const std::string failing_mpi_test = ANCHORAGE_FAILING_MPI_TEST " --gtest_color=no";
+const std::string failing_tests = anchorage::tests::build_path() + "/failing_tests --gtest_color=no";
+const std::string failing_mpi_test = anchorage::tests::build_path() + "/failing_mpi_test --gtest_color=no";
 
 // The communicators' own deadline is 120 s.
 constexpr double soon = 30;
 
 TEST(RankDeath, RankThatThrowsEndsTheJobWithItsExitCodeAndOneMessage) {
-  const Ended ended = run(mpirun(3) + ANCHORAGE_FAILING_RANK " throws");
+  const Ended ended = run(mpirun(3) + anchorage::tests::build_path() + "/failing_rank throws");
   EXPECT_EQ(ended.exit_code, 2) << ended.output;
   EXPECT_EQ(ended.count("error: the last rank fails"), 1) << ended.output;
   EXPECT_EQ(ended.count("error: "), 1) << ended.output;
@@ -60,26 +62,26 @@ TEST(RankDeath, RankThatThrowsEndsTheJobWithItsExitCodeAndOneMessage) {
 }
 
 TEST(RankDeath, ExceptionThatLeavesTheSessionEndsTheJob) {
-  const Ended ended = run(mpirun(3) + ANCHORAGE_FAILING_RANK " 'leaves the session'");
+  const Ended ended = run(mpirun(3) + anchorage::tests::build_path() + "/failing_rank 'leaves the session'");
   EXPECT_EQ(ended.exit_code, 1) << ended.output;
   EXPECT_EQ(ended.count("rank 2 is left by an exception: ending the job"), 1) << ended.output;
   EXPECT_LT(ended.seconds, soon);
 }
 
 TEST(RankDeath, RankThatCrashesEndsTheJob) {
-  const Ended ended = run(mpirun(3) + ANCHORAGE_FAILING_RANK " crashes");
+  const Ended ended = run(mpirun(3) + anchorage::tests::build_path() + "/failing_rank crashes");
   EXPECT_NE(ended.exit_code, 0) << ended.output;
   EXPECT_LT(ended.seconds, soon);
 }
 
 TEST(RankDeath, JobWithoutAFailureExitsWithZero) {
-  const Ended ended = run(mpirun(3) + ANCHORAGE_FAILING_RANK " never");
+  const Ended ended = run(mpirun(3) + anchorage::tests::build_path() + "/failing_rank never");
   EXPECT_EQ(ended.exit_code, 0) << ended.output;
   EXPECT_EQ(ended.output, "");
 }
 
 TEST(RankDeath, WithoutMpirunOneRankExitsWithItsCodeAndItsMessageAlone) {
-  const Ended ended = run(ANCHORAGE_FAILING_RANK " throws");
+  const Ended ended = run(anchorage::tests::build_path() + "/failing_rank throws");
   EXPECT_EQ(ended.exit_code, 2);
   EXPECT_EQ(ended.output, "error: the last rank fails\n");
 }

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "tests/process/small_run.hpp"
+#include "tests/support/places.hpp"
 
 namespace anchorage {
 namespace {
@@ -78,7 +79,7 @@ TEST_F(Report, ShowsARunItsEvaluationAndATableAndIsTheSameBytesEachTime) {
 }
 
 TEST_F(Report, OfTheCommittedResultsIsTheCommittedPage) {
-  const std::string results = ANCHORAGE_SOURCE_DIR "/docs/results/";
+  const std::string results = tests::source_path() + "/docs/results/";
   std::string arguments = "report";
   for (const char* name : {"counterfact-batches-of-25", "counterfact-batches-of-100",
                            "counterfact-batches-of-25-parts-ngd", "counterfact-other-records"})

@@ -3,15 +3,16 @@
 
 #include <string>
 
+#include "tests/support/places.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace anchorage::tests {
 
-inline const std::string model = ANCHORAGE_GOLDEN "/small_models/llama_tied";
+inline const std::string model = tests::golden_path() + "/small_models/llama_tied";
 
 // To which a test adds how many steps are taken and what the guard lets pass.
 inline const std::string small_hparams =
-    content_of(ANCHORAGE_SOURCE_DIR "/tests/small_hparams.yaml") + "v_lr: 0.2\ngroup: 2\n";
+    content_of(tests::source_path() + "/tests/small_hparams.yaml") + "v_lr: 0.2\ngroup: 2\n";
 
 // Arguments of the program in a folder with h.yaml and s.h5.
 inline std::string small_edit(const std::string& run, const std::string& more, const std::string& edits,

@@ -7,6 +7,7 @@
 
 #include "tests/process/program.hpp"
 #include "tests/process/small_edit.hpp"
+#include "tests/support/places.hpp"
 
 namespace anchorage::tests {
 
@@ -26,7 +27,7 @@ guard_success: 0
   explicit SmallRun(int edits) {
     folder.write("h.yaml", hparams);
     write_edits("edits.jsonl", edits);
-    std::filesystem::copy_file(ANCHORAGE_SMALL_STATISTICS, folder.path() / "s.h5");
+    std::filesystem::copy_file(tests::golden_path() + "/small_statistics.h5", folder.path() / "s.h5");
   }
 
   // Edits e0 to e<count - 1>; `target` is put after each one's own.

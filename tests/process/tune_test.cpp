@@ -4,6 +4,7 @@
 #include <map>
 
 #include "tests/process/program_test.hpp"
+#include "tests/support/places.hpp"
 
 namespace anchorage {
 namespace {
@@ -98,7 +99,7 @@ TEST_F(Tune, FindsTheSameOnStagesAndPrintsATable) {
 
 TEST_F(Tune, KilledBetweenTrialsItRepeatsNone) {
   const Execution killed =
-      program.shell("{ '" ANCHORAGE_PROGRAM "' " + arguments("tuned.yaml", "--work w") +
+      program.shell("{ '" + tests::program_path() + "' " + arguments("tuned.yaml", "--work w") +
                     " & } ; job=$!; until [ \"$(ls w/trials 2>/dev/null | grep -c json$)\" -ge 2 ] "
                     "|| ! kill -0 $job; do sleep 0.01; done; kill -KILL $job; wait $job");
   EXPECT_EQ(killed.exit_code, 128 + 9) << killed.err;

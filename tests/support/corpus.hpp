@@ -4,8 +4,10 @@
 
 #include <string>
 
+#include "tests/support/places.hpp"
+
 namespace anchorage::tests {
 
-inline const std::string corpus = ANCHORAGE_SOURCE_DIR "/tests/support/general_text.txt";
+inline const std::string corpus = tests::source_path() + "/tests/support/general_text.txt";
 
 }  // namespace anchorage::tests

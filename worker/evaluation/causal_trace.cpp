@@ -174,7 +174,7 @@ class TracedGroup {
   torch::Tensor clean_probabilities_, corrupted_probabilities_;  // [facts] and [rows] f64
 };
 
-CausalTrace mean_of(const torch::Tensor& probabilities) {
+CausalTrace mean_probability(const torch::Tensor& probabilities) {
   CausalTrace trace{.facts = probabilities.size(0)};
   const auto rows = probabilities.accessor<double, 2>();
   std::vector<double> sums(static_cast<std::size_t>(probabilities.size(1)));
@@ -251,7 +251,7 @@ CausalTrace trace_facts(const Transformer& model, std::span<const TracedFact> fa
   // Replicas wait for the busiest one, which has a group more.
   const auto all = ranks.device.all_gather(at::cat(own).to(model.device()), "gather trace",
                                            sharding::Timeout::steps(std::ssize(groups) + 1));
-  return mean_of(all.cpu());
+  return mean_probability(all.cpu());
 }
 
 }  // namespace anchorage::worker

@@ -11,12 +11,12 @@
 namespace anchorage::worker {
 namespace {
 
-constexpr std::int64_t questions_per_pass = 8;  // the unit of work: independent of the number of ranks
+constexpr std::int64_t choices_per_pass = 8;  // the unit of work: independent of the number of ranks
 
 // Returns [questions, 1 + 2 * choices] f64: whether each could be asked, and of each choice the log-probability and
 // whether greedy decoding writes it.
-torch::Tensor ask_at_once(const Transformer& model, const PromptBuilder& prompts,
-                          std::span<const io::ChoiceQuestion> questions) {
+torch::Tensor ask_choices_at_once(const Transformer& model, const PromptBuilder& prompts,
+                                  std::span<const io::ChoiceQuestion> questions) {
   std::vector<Completion> completions;
   for (const io::ChoiceQuestion& question : questions) {
     for (const std::string& choice : question.choices)
@@ -125,8 +125,8 @@ ChoiceAnswers ask(const Transformer& model, const PromptBuilder& prompts,
   if (!questions.empty()) answers.choices = questions.front().choices.size();
   const auto columns = static_cast<std::int64_t>(1 + 2 * answers.choices);
   std::vector<torch::Tensor> own = {torch::empty({0, columns}, torch::kDouble)};
-  for (const auto& group : own_groups(ranks, std::ssize(questions), questions_per_pass))
-    own.push_back(ask_at_once(model, prompts, part_of(questions, group)));
+  for (const auto& group : own_groups(ranks, std::ssize(questions), choices_per_pass))
+    own.push_back(ask_choices_at_once(model, prompts, part_of(questions, group)));
   model.stages.deliver();
   const auto rows = ranks.device.all_gather(at::cat(own).to(model.device()), "gather choices").cpu();
   for (std::size_t i = 0; i < questions.size(); ++i) {

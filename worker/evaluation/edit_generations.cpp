@@ -50,9 +50,9 @@ std::vector<TextsOfEdit> by_edit(std::span<const io::Edit> edits, std::vector<Op
   return result;
 }
 
-std::optional<LeftOutPrompt> first_left_out(const Transformer& model, const PromptBuilder& prompts,
-                                            std::span<const io::Edit> edits,
-                                            const std::vector<TextsOfEdit>& texts) {
+std::optional<LeftOutPrompt> first_without_text(const Transformer& model, const PromptBuilder& prompts,
+                                                std::span<const io::Edit> edits,
+                                                const std::vector<TextsOfEdit>& texts) {
   const auto has_all = [](const std::vector<OptionalText>& some) {
     return std::ranges::all_of(some, &OptionalText::has_value);
   };
@@ -80,7 +80,7 @@ EditGenerations generate_for_edits(const Transformer& model, const PromptBuilder
   for (const auto& continuation : continue_greedily(model, prompts, prompts_of(edits), options, ranks))
     all.push_back(counted(continuation));
   EditGenerations generations{.texts = by_edit(edits, std::move(all)), .max_new_tokens = max_new_tokens};
-  generations.first_left_out = first_left_out(model, prompts, edits, generations.texts);
+  generations.first_left_out = first_without_text(model, prompts, edits, generations.texts);
   return generations;
 }
 

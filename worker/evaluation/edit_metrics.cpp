@@ -17,13 +17,13 @@ struct Tally {
   double prompts = 0, left_out = 0, compared = 0, success = 0, accuracy = 0, magnitude = 0;
 };
 
-enum Kind : std::size_t { efficacy, paraphrase, neighborhood, portability, kinds };
+enum PromptKind : std::size_t { efficacy, paraphrase, neighborhood, portability, kinds };
 constexpr std::size_t tally_fields = sizeof(Tally) / sizeof(double);
 
 // A prompt with the wanted answer and the one to compare with (empty: nothing to compare).
 struct Question {
   std::int64_t edit;
-  Kind kind;
+  PromptKind kind;
   std::string prompt, wanted, other;
   std::optional<std::string> prefix{};  // between prompt and answer
 };
@@ -53,7 +53,8 @@ std::vector<std::string> answers_to(const Question& question) {
 }
 
 // Scores every question with its answers, in the order of `questions_of`.
-PendingScores ask(const Transformer& model, const PromptBuilder& prompts, const std::vector<Question>& questions) {
+PendingScores ask_questions(const Transformer& model, const PromptBuilder& prompts,
+                            const std::vector<Question>& questions) {
   std::vector<Completion> completions;
   for (const Question& question : questions) {
     for (const std::string& answer : answers_to(question))
@@ -87,13 +88,13 @@ torch::Tensor tally(std::span<const io::Edit> edits, const std::vector<Question>
       .clone();
 }
 
-Tally tally_of(const torch::Tensor& tallies, std::int64_t edit, Kind kind) {
+Tally tally_of(const torch::Tensor& tallies, std::int64_t edit, PromptKind kind) {
   Tally sum;
   std::copy_n(&tallies.accessor<double, 2>()[edit][kind * tally_fields], tally_fields, &sum.prompts);
   return sum;
 }
 
-std::optional<double> mean(double sum, double count) {
+std::optional<double> mean_of_some(double sum, double count) {
   if (count == 0) return std::nullopt;
   return sum / count;
 }
@@ -103,19 +104,19 @@ struct KindValues {
   ValuesOfEdits success, accuracy, magnitude;
 };
 
-KindValues values_of(const torch::Tensor& tallies, Kind kind) {
+KindValues values_of_edits(const torch::Tensor& tallies, PromptKind kind) {
   KindValues values;
   for (std::int64_t edit = 0; edit < tallies.size(0); ++edit) {
     const Tally sum = tally_of(tallies, edit, kind);
-    values.success.push_back(mean(sum.success, sum.compared));
-    values.accuracy.push_back(mean(sum.accuracy, sum.prompts));
-    values.magnitude.push_back(mean(sum.magnitude, sum.compared));
+    values.success.push_back(mean_of_some(sum.success, sum.compared));
+    values.accuracy.push_back(mean_of_some(sum.accuracy, sum.prompts));
+    values.magnitude.push_back(mean_of_some(sum.magnitude, sum.compared));
   }
   return values;
 }
 
-Metric metric_of(const torch::Tensor& tallies, Kind kind) {
-  const KindValues values = values_of(tallies, kind);
+Metric metric_of(const torch::Tensor& tallies, PromptKind kind) {
+  const KindValues values = values_of_edits(tallies, kind);
   const EditFigure success = figure_of(values.success), accuracy = figure_of(values.accuracy),
                    magnitude = figure_of(values.magnitude);
   Metric metric{.success = success.mean,
@@ -149,7 +150,7 @@ std::optional<double> score_of_sample(const std::vector<ValuesOfEdits>& successe
       sum += *values[edit];
       count += 1;
     }
-    const auto success = mean(sum, count);
+    const auto success = mean_of_some(sum, count);
     if (!success) return std::nullopt;
     means.push_back(*success);
   }
@@ -166,7 +167,7 @@ void add_score(EditMetrics& metrics, const torch::Tensor& tallies) {
     if (!metric->success) continue;
     metrics.score_of.emplace_back(name);
     means.push_back(*metric->success);
-    successes.push_back(values_of(tallies, kind).success);
+    successes.push_back(values_of_edits(tallies, kind).success);
   }
   if (means.empty()) return;
   metrics.score = harmonic_mean(means);
@@ -175,10 +176,10 @@ void add_score(EditMetrics& metrics, const torch::Tensor& tallies) {
                 [&](std::span<const std::size_t> sample) { return score_of_sample(successes, sample); });
 }
 
-std::optional<LeftOutPrompt> first_left_out(const torch::Tensor& tallies, const Transformer& model,
-                                            const PromptBuilder& prompts, std::span<const io::Edit> edits) {
+std::optional<LeftOutPrompt> first_without_score(const torch::Tensor& tallies, const Transformer& model,
+                                                 const PromptBuilder& prompts, std::span<const io::Edit> edits) {
   for (std::int64_t edit = 0; edit < tallies.size(0); ++edit) {
-    const auto has_some = [&](Kind kind) { return tally_of(tallies, edit, kind).left_out > 0; };
+    const auto has_some = [&](PromptKind kind) { return tally_of(tallies, edit, kind).left_out > 0; };
     if (!has_some(efficacy) && !has_some(paraphrase) && !has_some(neighborhood) && !has_some(portability)) continue;
     const auto place = static_cast<std::size_t>(edit);
     for (const Question& question : questions_of(edits.subspan(place, 1))) {
@@ -198,7 +199,8 @@ EditMetrics evaluate_edits(const Transformer& model, const PromptBuilder& prompt
   std::vector<torch::Tensor> own = {torch::empty({0, kinds * tally_fields}, torch::kDouble)};
   const auto groups = own_groups(ranks, std::ssize(edits), edits_per_pass);
   std::vector<PendingScores> pending;
-  for (const auto& group : groups) pending.push_back(ask(model, prompts, questions_of(part_of(edits, group))));
+  for (const auto& group : groups)
+    pending.push_back(ask_questions(model, prompts, questions_of(part_of(edits, group))));
   for (PendingScores& pass : pending) pass.finish();
   for (std::size_t i = 0; i < groups.size(); ++i) {
     const auto members = part_of(edits, groups[i]);
@@ -212,7 +214,7 @@ EditMetrics evaluate_edits(const Transformer& model, const PromptBuilder& prompt
                       .neighborhood = metric_of(tallies, neighborhood),
                       .portability = metric_of(tallies, portability)};
   add_score(metrics, tallies);
-  metrics.first_left_out = first_left_out(tallies, model, prompts, edits);
+  metrics.first_left_out = first_without_score(tallies, model, prompts, edits);
   return metrics;
 }
 

@@ -33,15 +33,15 @@ torch::Tensor activated_backward(io::Activation activation, const torch::Tensor&
   throw io::InternalError("an activation without a gradient");
 }
 
-const RowKernel<GateRows> forward{simd::gate_rows, cuda::gate_rows, cuda::blocks_over_rows};
-const RowKernel<GateRows> backward{simd::gate_rows_back, cuda::gate_rows_back, cuda::blocks_over_rows};
+const RowKernel<GateRows> gate_forward{simd::gate_rows, cuda::gate_rows, cuda::blocks_over_rows};
+const RowKernel<GateRows> gate_backward{simd::gate_rows_back, cuda::gate_rows_back, cuda::blocks_over_rows};
 
 // One activation alone is one operation of torch's already; Highway has no error function for the exact GELU.
 bool is_fused(const GateArguments& arguments, const torch::Tensor& up) {
   return arguments.gated && arguments.activation != io::Activation::gelu && are_fused_on(up, cuda::gate_family);
 }
 
-GateRows rows_of(const GateArguments& arguments, const torch::Tensor& up) {
+GateRows rows_of_gate(const GateArguments& arguments, const torch::Tensor& up) {
   return {.element = element_of(up),
           .gate = arguments.activation == io::Activation::silu ? Gate::silu : Gate::gelu_tanh,
           .width = up.size(-1) / 2,
@@ -56,10 +56,10 @@ torch::Tensor activate(const GateArguments& arguments, const torch::Tensor& up, 
     const auto halves = up.chunk(2, -1);
     return activated(arguments.activation, halves[0]) * halves[1];
   }
-  auto rows = rows_of(arguments, up);
+  auto rows = rows_of_gate(arguments, up);
   auto key = torch::empty({up.size(0), rows.width}, up.options());
   rows.output = key.data_ptr();
-  run(forward, rows, up.device(), up.size(0), rows.width);
+  run(gate_forward, rows, up.device(), up.size(0), rows.width);
   return key;
 }
 
@@ -72,11 +72,11 @@ torch::Tensor activate_backward(const GateArguments& arguments, const torch::Ten
                     gradient * activated(arguments.activation, halves[0])},
                    -1);
   }
-  auto rows = rows_of(arguments, up);
+  auto rows = rows_of_gate(arguments, up);
   auto by_up = torch::empty_like(up);
   rows.gradient = gradient.const_data_ptr();
   rows.up_gradient = by_up.data_ptr();
-  run(backward, rows, up.device(), up.size(0), rows.width);
+  run(gate_backward, rows, up.device(), up.size(0), rows.width);
   return by_up;
 }
 

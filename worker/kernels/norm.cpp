@@ -7,10 +7,10 @@
 namespace anchorage::worker::kernels {
 namespace {
 
-const RowKernel<NormRows> forward{simd::norm_rows, cuda::norm_rows, cuda::block_per_row};
-const RowKernel<NormRows> backward{simd::norm_rows_back, cuda::norm_rows_back, cuda::block_per_row};
+const RowKernel<NormRows> norm_forward{simd::norm_rows, cuda::norm_rows, cuda::block_per_row};
+const RowKernel<NormRows> norm_backward{simd::norm_rows_back, cuda::norm_rows_back, cuda::block_per_row};
 
-NormRows rows_of(const NormArguments& norm, const torch::Tensor& input, const torch::Tensor& inverse) {
+NormRows rows_of_norm(const NormArguments& norm, const torch::Tensor& input, const torch::Tensor& inverse) {
   return {.element = element_of(input),
           .width = input.size(-1),
           .epsilon = norm.epsilon,
@@ -38,9 +38,9 @@ Normed normalize(const NormArguments& norm, const torch::Tensor& input, bool fus
     auto shape = input.sizes().vec();
     shape.back() = 1;
     Normed normed{torch::empty_like(input), {}, torch::empty(shape, input.options().dtype(wide_of(dtype)))};
-    auto rows = rows_of(norm, input, normed.inverse);
+    auto rows = rows_of_norm(norm, input, normed.inverse);
     rows.output = normed.output.data_ptr();
-    run(forward, rows, input.device(), normed.inverse.numel(), rows.width);
+    run(norm_forward, rows, input.device(), normed.inverse.numel(), rows.width);
     return normed;
   }
   const auto wide = input.to(wide_of(dtype));
@@ -61,11 +61,11 @@ torch::Tensor normalize_backward(const NormArguments& norm, const torch::Tensor&
   }
   if (fused && are_fused_on(input, cuda::norm_family)) {
     auto result = torch::empty_like(input);
-    auto rows = rows_of(norm, input, normed.inverse);
+    auto rows = rows_of_norm(norm, input, normed.inverse);
     rows.gradient = gradient.const_data_ptr();
     if (residual.defined()) rows.residual = residual.const_data_ptr();
     rows.input_gradient = result.data_ptr();
-    run(backward, rows, input.device(), normed.inverse.numel(), rows.width);
+    run(norm_backward, rows, input.device(), normed.inverse.numel(), rows.width);
     return result;
   }
   const auto wide = input.to(wide_of(input.scalar_type()));

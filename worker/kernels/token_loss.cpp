@@ -10,10 +10,11 @@ namespace {
 
 using torch::autograd::variable_list;
 
-const RowKernel<LossRows> forward{simd::loss_rows, cuda::loss_rows, cuda::block_per_row};
-const RowKernel<LossRows> backward{simd::loss_rows_back, cuda::loss_rows_back, cuda::blocks_over_rows};
+const RowKernel<LossRows> loss_forward{simd::loss_rows, cuda::loss_rows, cuda::block_per_row};
+const RowKernel<LossRows> loss_backward{simd::loss_rows_back, cuda::loss_rows_back, cuda::blocks_over_rows};
 
-LossRows rows_of(const TokenLossArguments& arguments, const torch::Tensor& logits, const torch::Tensor& totals) {
+LossRows rows_of_loss(const TokenLossArguments& arguments, const torch::Tensor& logits,
+                      const torch::Tensor& totals) {
   return {.element = element_of(logits),
           .width = logits.size(1),
           .predicted = arguments.target_ids.size(0),
@@ -36,10 +37,10 @@ class TokenLossNode : public torch::autograd::Node {
     };
     const auto all = at::cat({of_rows(gradients[0], predicted), of_rows(gradients[1], others)});
     auto by_logits = torch::empty_like(logits_);
-    auto rows = rows_of(arguments_, logits_, totals_);
+    auto rows = rows_of_loss(arguments_, logits_, totals_);
     rows.gradient = all.const_data_ptr();
     rows.logits_gradient = by_logits.data_ptr();
-    run(backward, rows, logits_.device(), logits_.size(0), rows.width);
+    run(loss_backward, rows, logits_.device(), logits_.size(0), rows.width);
     return {by_logits};
   }
   void release_variables() override {
@@ -59,10 +60,10 @@ TokenLosses fused_losses(const TokenLossArguments& arguments, const torch::Tenso
   const auto totals = torch::empty({rows}, wide), losses = torch::empty({rows}, wide);
   TokenLosses found{.nll = {}, .kl = {}, .missed = torch::empty({predicted}, wide.dtype(torch::kBool))};
   const auto plain = logits.detach().contiguous();
-  auto of_rows = rows_of(arguments, plain, totals);
+  auto of_rows = rows_of_loss(arguments, plain, totals);
   of_rows.losses = losses.data_ptr();
   of_rows.missed = found.missed.data_ptr<bool>();
-  run(forward, of_rows, plain.device(), rows, of_rows.width);
+  run(loss_forward, of_rows, plain.device(), rows, of_rows.width);
   found.nll = losses.narrow(0, 0, predicted).clone();
   found.kl = losses.narrow(0, predicted, rows - predicted).clone();
   if (!torch::autograd::compute_requires_grad(logits)) return found;

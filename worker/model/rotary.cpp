@@ -7,7 +7,7 @@
 namespace anchorage::worker {
 namespace {
 
-using Kind = io::RopeScaling::Kind;
+using ScalingKind = io::RopeScaling::Kind;
 
 // Whole turns of a frequency within the context that the model was trained on.
 double turns(double frequency, const io::RopeScaling& scaling) {
@@ -52,25 +52,25 @@ double yarn(double frequency, std::int64_t pair, const YarnRange& range, const i
 torch::Tensor scaled_frequencies(const io::ModelConfig& config, const std::vector<double>& factors) {
   const std::int64_t half = config.rotary_dim / 2;
   const io::RopeScaling& scaling = config.rope_scaling;
-  const YarnRange range = scaling.kind == Kind::yarn ? yarn_range(config) : YarnRange{0, 1};
+  const YarnRange range = scaling.kind == ScalingKind::yarn ? yarn_range(config) : YarnRange{0, 1};
   auto frequencies = torch::empty({half}, torch::kDouble);
   auto entry = frequencies.accessor<double, 1>();
   for (std::int64_t i = 0; i < half; ++i) {
     const double frequency = std::pow(config.rope_theta, -static_cast<double>(i) / static_cast<double>(half));
     switch (scaling.kind) {
-      case Kind::none:
+      case ScalingKind::none:
         entry[i] = frequency;
         break;
-      case Kind::linear:
+      case ScalingKind::linear:
         entry[i] = frequency / scaling.factor;
         break;
-      case Kind::llama3:
+      case ScalingKind::llama3:
         entry[i] = llama3(frequency, scaling);
         break;
-      case Kind::yarn:
+      case ScalingKind::yarn:
         entry[i] = yarn(frequency, i, range, scaling);
         break;
-      case Kind::longrope:
+      case ScalingKind::longrope:
         entry[i] = frequency / factors[static_cast<std::size_t>(i)];
         break;
     }
@@ -84,7 +84,7 @@ RotaryFrequencies rotary_frequencies(const io::ModelConfig& config, torch::Devic
   const io::RopeScaling& scaling = config.rope_scaling;
   RotaryFrequencies rotary{.frequencies = scaled_frequencies(config, scaling.short_factors).to(device),
                            .of_long_texts = {}};
-  if (scaling.kind == Kind::longrope)
+  if (scaling.kind == ScalingKind::longrope)
     rotary.of_long_texts = scaled_frequencies(config, scaling.long_factors).to(device);
   if (config.local_rope_theta > 0) {
     io::ModelConfig local = config;

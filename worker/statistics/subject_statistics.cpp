@@ -40,8 +40,8 @@ void add_rows(KeySums& sums, const Transformer& model, std::span<const TokenIds>
   });
 }
 
-void write(const KeySums& sums, std::int64_t rows, const std::string& list, const std::filesystem::path& statistics,
-           const Communicators& ranks) {
+void write_moments(const KeySums& sums, std::int64_t rows, const std::string& list,
+                   const std::filesystem::path& statistics, const Communicators& ranks) {
   std::optional<io::SubjectMomentsWriter> file;
   if (ranks.is_root()) file.emplace(statistics, io::SubjectRows{.list = list, .rows = rows});
   // Rank 0 has read the file, layer by layer, for its digest.
@@ -91,7 +91,7 @@ SubjectSummary collect_subject_moments(const Transformer& model, const PromptBui
     }
     KeySums sums(model, io::StatisticsFile::load(statistics).layers(), ranks);
     add_rows(sums, model, tokens.rows, ranks, progress);
-    write(sums, std::ssize(tokens.rows), list.digest, statistics, ranks);
+    write_moments(sums, std::ssize(tokens.rows), list.digest, statistics, ranks);
     summary.rows = std::ssize(tokens.rows);
     summary.left_out = tokens.left_out;
   }

@@ -17,7 +17,7 @@ const std::string schema_line = "{\"schema\":\"anchorage-journal-index/1\"}\n";
 const std::string seal_begin = "anchorage sha256 ";
 constexpr std::size_t write_size = std::size_t{1} << 20;  // bytes
 
-std::string line_of(const Json& json) {
+std::string index_line(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
@@ -32,9 +32,10 @@ Enum named(const Json& name, std::initializer_list<Enum> values) {
 // Arrays, since names would take more room than what they name.
 std::string header_line(const IndexedSegment& segment, bool has_anchors) {
   const SegmentHeader& header = segment.header;
-  return line_of(Json::array({segment.seal.bytes, segment.seal.digest, segment.digest, name_of(header.kind),
-                              header.batch, header.previous, header.utc, header.version, header.world, header.seed,
-                              header.rollback_to ? Json(*header.rollback_to) : Json(), has_anchors}));
+  return index_line(
+      Json::array({segment.seal.bytes, segment.seal.digest, segment.digest, name_of(header.kind), header.batch,
+                   header.previous, header.utc, header.version, header.world, header.seed,
+                   header.rollback_to ? Json(*header.rollback_to) : Json(), has_anchors}));
 }
 
 constexpr std::size_t place_of_anchors = 11;
@@ -62,7 +63,7 @@ std::string content_line(const SegmentSummary& summary) {
   }
   for (const RecordedPlace& place : summary.removed)
     content[1].push_back(Json::array({place.id, place.segment, place.edit}));
-  return line_of(content);
+  return index_line(content);
 }
 
 SegmentSummary content_in(std::string_view line) {

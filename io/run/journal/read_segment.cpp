@@ -11,7 +11,7 @@ namespace {
 using hdf5::any;
 using hdf5::Group;
 
-[[noreturn]] void refuse(const std::string& expected, const std::string& found, const std::string& where) {
+[[noreturn]] void refuse_segment(const std::string& expected, const std::string& found, const std::string& where) {
   throw UserError({.expected = expected,
                    .found = found,
                    .where = where,
@@ -24,7 +24,7 @@ Enum from_name(const std::string& name, std::initializer_list<Enum> values, cons
   for (const Enum value : values) {
     if (name_of(value) == name) return value;
   }
-  refuse("a kind of segment or a state of an edit", "'" + name + "'", where);
+  refuse_segment("a kind of segment or a state of an edit", "'" + name + "'", where);
 }
 
 // Segments of the earlier schema have only low-rank updates and no attribute that says so.
@@ -32,13 +32,14 @@ UpdateKind kind_of_update(const Group& update, const std::string& where) {
   if (!update.has_attribute("kind")) return UpdateKind::low_rank;
   const std::string kind = update.text_attribute("kind");
   if (kind != name_of(UpdateKind::low_rank))
-    refuse(fmt::format("an update of a known kind, {}", name_of(UpdateKind::low_rank)), "'" + kind + "'", where);
+    refuse_segment(fmt::format("an update of a known kind, {}", name_of(UpdateKind::low_rank)), "'" + kind + "'",
+                   where);
   return UpdateKind::low_rank;
 }
 
 void require_sound(const SparseRows& sparse, std::size_t rows, const std::string& where) {
   const std::string diagnostic = layout::diagnostic_of(sparse, rows);
-  if (!diagnostic.empty()) refuse("sparse rows that fit together", diagnostic, where);
+  if (!diagnostic.empty()) refuse_segment("sparse rows that fit together", diagnostic, where);
 }
 
 SparseRows read_sparse(const Group& group, const std::string& values) {
@@ -50,7 +51,8 @@ SparseRows read_sparse(const Group& group, const std::string& values) {
 SegmentHeader read_header(const Group& root, const std::string& where) {
   const std::string schema = root.text_attribute("schema");
   if (schema != layout::schema && schema != layout::schema_without_update_kinds)
-    refuse(fmt::format("schema {} or {}", layout::schema, layout::schema_without_update_kinds), schema, where);
+    refuse_segment(fmt::format("schema {} or {}", layout::schema, layout::schema_without_update_kinds), schema,
+                   where);
   return {.kind = from_name(root.text_attribute("kind"),
                             {SegmentKind::base, SegmentKind::batch, SegmentKind::removal, SegmentKind::rollback},
                             where),
@@ -64,7 +66,7 @@ SegmentHeader read_header(const Group& root, const std::string& where) {
                                                            : std::nullopt};
 }
 
-std::vector<EditRecord> read_edits(const Group& group, const std::string& where) {
+std::vector<EditRecord> read_edit_records(const Group& group, const std::string& where) {
   const std::vector<std::string> ids = group.read_texts("id");
   const auto count = static_cast<std::int64_t>(ids.size());
   const auto requests = group.read_texts("request", count), states = group.read_texts("state", count),
@@ -133,7 +135,7 @@ const SegmentHeader& SegmentReader::header() const {
 }
 
 std::vector<EditRecord> SegmentReader::edits() const {
-  return read_edits(content_->file.root().group("edits"), content_->name);
+  return read_edit_records(content_->file.root().group("edits"), content_->name);
 }
 
 std::vector<std::int64_t> SegmentReader::layers() const {
@@ -182,7 +184,7 @@ std::vector<LayerNorms> SegmentReader::norms() const {
   std::vector<LayerNorms> norms;
   for (const std::int64_t layer : wanted) {
     const auto place = static_cast<std::size_t>(std::ranges::find(numbers, layer) - numbers.begin());
-    if (place == numbers.size()) refuse(fmt::format("norms of layer {}", layer), "none", content_->name);
+    if (place == numbers.size()) refuse_segment(fmt::format("norms of layer {}", layer), "none", content_->name);
     norms.push_back({.update = update[place], .total = total[place], .base = base[place]});
   }
   return norms;

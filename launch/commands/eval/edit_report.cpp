@@ -10,7 +10,7 @@
 namespace anchorage::launch {
 namespace {
 
-nlohmann::json document_of(const worker::Metric& metric) {
+nlohmann::json metric_document(const worker::Metric& metric) {
   return {{"success", number_or_null(metric.success)},
           {"success_interval", interval_or_null(metric.success_interval)},
           {"accuracy", number_or_null(metric.accuracy)},
@@ -55,9 +55,9 @@ std::string table_of(const worker::EditMetrics& metrics) {
 void add_edit_metrics(Report& report, const worker::EditMetrics& metrics, std::size_t rejected) {
   report.document.update({{"n", metrics.edits},
                           {"rejected", rejected},
-                          {"efficacy", document_of(metrics.efficacy)},
-                          {"paraphrase", document_of(metrics.paraphrase)},
-                          {"neighborhood", document_of(metrics.neighborhood)},
+                          {"efficacy", metric_document(metrics.efficacy)},
+                          {"paraphrase", metric_document(metrics.paraphrase)},
+                          {"neighborhood", metric_document(metrics.neighborhood)},
                           {"portability", accuracy_of(metrics.portability)},
                           {"score", number_or_null(metrics.score)},
                           {"score_interval", interval_or_null(metrics.score_interval)},

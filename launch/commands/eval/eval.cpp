@@ -21,7 +21,7 @@
 namespace anchorage::launch {
 namespace {
 
-struct Options {
+struct EvalOptions {
   std::string model;
   std::optional<std::string> edits, format, heldout;
   std::string chat_template;
@@ -39,7 +39,7 @@ void log_findings(const io::EditsFile& file) {
   for (const io::Remark& remark : file.remarks) spdlog::warn("{}: {}", remark.where, remark.text);
 }
 
-int run(const Options& options, Session& session) {
+int run_eval(const EvalOptions& options, Session& session) {
   if (!options.edits && !options.heldout && options.tasks.empty()) {
     throw io::UserError({.expected = "--edits, --tasks or --heldout",
                          .found = "none of them",
@@ -100,7 +100,7 @@ int run(const Options& options, Session& session) {
 }  // namespace
 
 void add_eval_command(CommandLine& line) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<EvalOptions>();
   CLI::App* command = line.app.add_subcommand(
       "eval", "Measure how well a model holds edits, and what they did to their neighborhood");
   command->add_option("model", options->model, "MODEL or RUN[@N]")->required();
@@ -139,7 +139,7 @@ void add_eval_command(CommandLine& line) {
   add_session_options(*command, line.session);
   add_stages_option(*command, line.session);
   command->callback(
-      [&line, options] { line.action = [options](Session& session) { return run(*options, session); }; });
+      [&line, options] { line.action = [options](Session& session) { return run_eval(*options, session); }; });
 }
 
 }  // namespace anchorage::launch

@@ -8,20 +8,20 @@
 namespace anchorage::launch {
 namespace {
 
-void add(nlohmann::json& document, const std::string& name, const worker::EditFigure& figure) {
+void add_figure(nlohmann::json& document, const std::string& name, const worker::EditFigure& figure) {
   document[name] = number_or_null(figure.mean);
   document[name + "_interval"] = interval_or_null(figure.interval);
 }
 
-nlohmann::json document_of(const worker::GenerationMetric& metric) {
+nlohmann::json generation_document(const worker::GenerationMetric& metric) {
   nlohmann::json document = {{"edits", metric.exact.edits}, {"left_out", metric.left_out}};
-  add(document, "exact", metric.exact);
-  add(document, "contained", metric.contained);
-  add(document, "naturally_ended", metric.naturally_ended);
+  add_figure(document, "exact", metric.exact);
+  add_figure(document, "contained", metric.contained);
+  add_figure(document, "naturally_ended", metric.naturally_ended);
   return document;
 }
 
-nlohmann::json document_of(const std::vector<worker::OptionalText>& texts) {
+nlohmann::json generation_document(const std::vector<worker::OptionalText>& texts) {
   auto list = nlohmann::json::array();
   for (const worker::OptionalText& text : texts)
     list.push_back(text ? nlohmann::json(text->text) : nlohmann::json());
@@ -34,9 +34,9 @@ nlohmann::json texts_of(std::span<const io::Edit> edits, const worker::EditGener
     const auto& [prompt, paraphrases, neighborhood, portability] = generations.texts[i];
     list.push_back({{"id", edits[i].id},
                     {"prompt", prompt ? nlohmann::json(prompt->text) : nlohmann::json()},
-                    {"paraphrases", document_of(paraphrases)},
-                    {"neighborhood", document_of(neighborhood)},
-                    {"portability", document_of(portability)}});
+                    {"paraphrases", generation_document(paraphrases)},
+                    {"neighborhood", generation_document(neighborhood)},
+                    {"portability", generation_document(portability)}});
   }
   return list;
 }
@@ -77,15 +77,15 @@ std::size_t left_out_of(const worker::EditGenerations& generations) {
 void add_generations(Report& report, std::span<const io::Edit> edits, const worker::EditGenerations& generations,
                      const worker::GenerationBaseline* baseline) {
   const auto metrics = worker::measure(edits, generations, baseline);
-  nlohmann::json document = {{"prompts", document_of(metrics.prompts)},
-                             {"paraphrases", document_of(metrics.paraphrases)},
-                             {"neighborhood", document_of(metrics.neighborhood)},
-                             {"portability", document_of(metrics.portability)},
+  nlohmann::json document = {{"prompts", generation_document(metrics.prompts)},
+                             {"paraphrases", generation_document(metrics.paraphrases)},
+                             {"neighborhood", generation_document(metrics.neighborhood)},
+                             {"portability", generation_document(metrics.portability)},
                              {"naturally_ended", number_or_null(metrics.naturally_ended)},
                              {"max_new_tokens", generations.max_new_tokens},
                              {"prompts_digest", worker::digest_of_prompts(edits)},
                              {"texts", texts_of(edits, generations)}};
-  if (baseline != nullptr) add(document["neighborhood"], "same", metrics.neighborhood.same);
+  if (baseline != nullptr) add_figure(document["neighborhood"], "same", metrics.neighborhood.same);
   report.document["generation"] = std::move(document);
   report.table += table_of(metrics, generations.max_new_tokens, baseline != nullptr);
 }

@@ -45,7 +45,7 @@ std::string details_of(const worker::GeneratedAnswers&) {
   return "";
 }
 
-std::string text_of(const worker::Figure& figure) {
+std::string figure_text(const worker::Figure& figure) {
   if (!figure.estimate) return fmt::format("{} -", figure.name);
   const std::string text =
       fmt::format("{} {}", figure.name, with_interval(figure.estimate->value, figure.interval));
@@ -97,7 +97,7 @@ void add_task(Report& report, const worker::EvaluationTask& task, const worker::
     document[figure.name + "_interval"] = interval_or_null(figure.interval);
     document[figure.name + "_error"] = number_or_null(estimate ? std::optional(estimate->error) : std::nullopt);
     if (figure.chance) document[figure.name + "_chance"] = *figure.chance;
-    texts.push_back(text_of(figure));
+    texts.push_back(figure_text(figure));
   }
   report.table +=
       fmt::format("{:<14}{}, over {} questions", task.name, fmt::join(texts, ", "), task.size() - left_out);

@@ -22,7 +22,7 @@
 namespace anchorage::launch {
 namespace {
 
-struct Options {
+struct ExportOptions {
   std::string run;
   std::filesystem::path out;
   std::string format = "hf";
@@ -52,7 +52,8 @@ constexpr std::array forms = {
 };
 
 // Throws io::UserError for an option that has no effect with the format.
-void require_format(const Options& options, bool given, const std::string& option, const std::string& format) {
+void require_format(const ExportOptions& options, bool given, const std::string& option,
+                    const std::string& format) {
   if (!given || options.format == format) return;
   throw io::UserError({.expected = fmt::format("--format {} with {}", format, option),
                        .found = fmt::format("--format {}", options.format),
@@ -61,7 +62,7 @@ void require_format(const Options& options, bool given, const std::string& optio
 }
 
 // Of a text that `check_rank` has let pass.
-std::optional<std::int64_t> rank_of(const std::string& text) {
+std::optional<std::int64_t> given_rank(const std::string& text) {
   return text == "auto" ? std::nullopt : std::optional(std::stol(text));
 }
 
@@ -73,9 +74,9 @@ std::string check_rank(const std::string& text) {
 }
 
 void write(ExportReport& report, const ExportedRun& run, const std::filesystem::path& directory,
-           const Options& options, const Session& session) {
+           const ExportOptions& options, const Session& session) {
   if (options.format == "peft") {
-    write_adapter_export(report, run, directory, {.rank = rank_of(options.rank), .verify = options.verify},
+    write_adapter_export(report, run, directory, {.rank = given_rank(options.rank), .verify = options.verify},
                          session);
   } else if (options.format == "gguf") {
     write_gguf_export(report, run, directory, {.type = options.gguf_type, .verify = options.verify});
@@ -86,7 +87,7 @@ void write(ExportReport& report, const ExportedRun& run, const std::filesystem::
   }
 }
 
-int run(const Options& options, Session& session) {
+int run_export(const ExportOptions& options, Session& session) {
   if (!session.is_root()) return done;
   require_format(options, options.rank != "auto", "--rank", "peft");
   require_format(options, options.gguf_type != "auto", "--gguf-type", "gguf");
@@ -111,7 +112,7 @@ int run(const Options& options, Session& session) {
 }  // namespace
 
 void add_export_command(CommandLine& line) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ExportOptions>();
   CLI::App* command = line.app.add_subcommand(
       "export", "Write a run's edited model as a Hugging Face directory, a LoRA adapter or a GGUF file");
   command->add_option("run", options->run, "RUN[@N]")->required();
@@ -136,7 +137,7 @@ void add_export_command(CommandLine& line) {
                     "read back what was written and compare it with the run's weights");
   add_session_options(*command, line.session);
   command->callback(
-      [&line, options] { line.action = [options](Session& session) { return run(*options, session); }; });
+      [&line, options] { line.action = [options](Session& session) { return run_export(*options, session); }; });
 }
 
 }  // namespace anchorage::launch

@@ -11,8 +11,8 @@ namespace anchorage::launch {
 namespace {
 
 // Reads the requests of live edits and their scores, a segment at a time.
-void add_edits(ExportedRun& run, const std::vector<coordinator::RecordedEdit>& recorded,
-               const io::Journal& journal) {
+void add_recorded_edits(ExportedRun& run, const std::vector<coordinator::RecordedEdit>& recorded,
+                        const io::Journal& journal) {
   double matched = 0, nll = 0;
   for (auto edit = recorded.begin(); edit != recorded.end();) {
     const std::int64_t batch = edit->batch;
@@ -62,7 +62,7 @@ ExportedRun open_exported_run(const std::string& name) {
                   .scores = {},
                   .probes = last_probes(live),
                   .segment = live.empty() ? 0 : live.back().header.batch};
-  if (!live.empty()) add_edits(run, coordinator::recorded_edits(journal, number), journal);
+  if (!live.empty()) add_recorded_edits(run, coordinator::recorded_edits(journal, number), journal);
   return run;
 }
 

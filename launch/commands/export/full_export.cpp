@@ -13,11 +13,11 @@ io::ExportReport write_full_export(const ExportedRun& run, const std::filesystem
                                    io::Unchanged unchanged) {
   auto weights = rebuilt_weights(run.base, run.updates);
   const bool transposed = run.base.config().traits().transposed_weights;
-  std::map<std::string, io::Replacement> edited;
+  std::map<std::string, io::EditedTensor> edited;
   for (auto& [layer, weight] : weights) {
     weight = (transposed ? weight.t() : weight).contiguous();
     const std::span values(weight.data_ptr<float>(), static_cast<std::size_t>(weight.numel()));
-    edited.emplace(worker::down_projection_name(run.base, layer), io::Replacement{weight.sizes().vec(), values});
+    edited.emplace(worker::down_projection_name(run.base, layer), io::EditedTensor{weight.sizes().vec(), values});
   }
   return io::export_model(run.base, directory, edited, unchanged);
 }

@@ -50,8 +50,8 @@ std::vector<worker::CompletionScore> scores_of(const worker::Transformer& model,
 }
 
 // Log-probabilities that are the same infinity do not differ; a NaN differs from everything.
-void add(double& largest, std::int64_t& compared, const std::vector<worker::CompletionScore>& left,
-         const std::vector<worker::CompletionScore>& right) {
+void add_differences(double& largest, std::int64_t& compared, const std::vector<worker::CompletionScore>& left,
+                     const std::vector<worker::CompletionScore>& right) {
   io::check(left.size() == right.size(), "two measures of the same texts");
   for (std::size_t i = 0; i < left.size(); ++i) {
     const auto &a = left[i].log_probabilities, &b = right[i].log_probabilities;
@@ -108,8 +108,8 @@ Measures measure(const io::ModelDirectory& directory, const std::map<std::int64_
 
 Difference difference_of(const Measures& left, const Measures& right) {
   Difference difference;
-  add(difference.edits, difference.compared, left.edits, right.edits);
-  add(difference.sentences, difference.compared, left.sentences, right.sentences);
+  add_differences(difference.edits, difference.compared, left.edits, right.edits);
+  add_differences(difference.sentences, difference.compared, left.sentences, right.sentences);
   return difference;
 }
 

@@ -15,7 +15,7 @@
 namespace anchorage::launch {
 namespace {
 
-nlohmann::json document_of(const AnchorHistory& history) {
+nlohmann::json anchors_document(const AnchorHistory& history) {
   auto layers = nlohmann::json::array();
   for (const auto& [layer, batches] : history) {
     auto counts = nlohmann::json::array();
@@ -49,7 +49,8 @@ int show_anchors(const JournalOptions& options, Session& session) {
   const auto directory = io::RunDirectory::view(options.run);
   const AnchorHistory history = anchor_history(io::Journal::open(directory.journal()));
   const std::string& method = directory.record().method;
-  nlohmann::json document = {{"run", options.run.string()}, {"method", method}, {"layers", document_of(history)}};
+  nlohmann::json document = {
+      {"run", options.run.string()}, {"method", method}, {"layers", anchors_document(history)}};
   std::string text = table_of(history);
   if (history.empty()) {
     document["reason"] = fmt::format("no live batch of this run has anchors (method {})", method);

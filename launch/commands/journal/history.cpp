@@ -46,7 +46,7 @@ bool matches(const io::Edit& edit, const HistoryFilter& filter) {
          is(filter.approved_by, edit.approved_by) && (!filter.expired_on || edit.has_expired(*filter.expired_on));
 }
 
-nlohmann::json document_of(const Told& one, const io::Journal& journal) {
+nlohmann::json told_document(const Told& one, const io::Journal& journal) {
   const io::Edit& edit = one.edit;
   nlohmann::json document{{"id", edit.id},
                           {"batch", one.recorded->batch},
@@ -118,7 +118,7 @@ std::map<std::int64_t, double> drifts_after(const io::Journal& journal, std::int
 
 nlohmann::json documents_of(const std::vector<const RecordedEdit*>& edits, const io::Journal& journal) {
   auto documents = nlohmann::json::array();
-  for (const Told& one : told(journal, edits)) documents.push_back(document_of(one, journal));
+  for (const Told& one : told(journal, edits)) documents.push_back(told_document(one, journal));
   return documents;
 }
 
@@ -138,7 +138,7 @@ int show_history(const JournalOptions& options, Session& session) {
   std::string text;
   for (const Told& one : told(journal, asked)) {
     if (!matches(one.edit, options.filter)) continue;
-    edits.push_back(document_of(one, journal));
+    edits.push_back(told_document(one, journal));
     text += line_of(edits.back());
   }
   if (session.json()) {

@@ -77,18 +77,18 @@ std::string what_it_did(const nlohmann::json& entry) {
 }
 
 // A segment has a match for every edit; where the likelihood was not measured, the match was not either.
-nlohmann::json measured(bool match, double nll) {
+nlohmann::json measured_match(bool match, double nll) {
   return std::isnan(nll) ? nlohmann::json() : nlohmann::json(match);
 }
 
-void add_measures(nlohmann::json& document, const io::SegmentReader& segment) {
+void add_segment_measures(nlohmann::json& document, const io::SegmentReader& segment) {
   std::size_t row = 0;
   for (const io::EditRecord& edit : segment.edits()) {
     auto& one = document["edits"][row++];
     one["request"] = nlohmann::json::parse(edit.request, nullptr, false);
     one["nll"] = {{"before", edit.nll_before}, {"after", edit.nll_after}};
-    one["match"] = {{"before", measured(edit.match_before, edit.nll_before)},
-                    {"after", measured(edit.match_after, edit.nll_after)}};
+    one["match"] = {{"before", measured_match(edit.match_before, edit.nll_before)},
+                    {"after", measured_match(edit.match_after, edit.nll_after)}};
   }
   auto layers = nlohmann::json::array();
   const auto add = [&](std::int64_t layer, const char* what, const io::LayerNorms& norms) {
@@ -108,7 +108,7 @@ void add_measures(nlohmann::json& document, const io::SegmentReader& segment) {
   document["guard"] = {{"decision", guard.decision}, {"probes", probes}};
 }
 
-std::string text_of(const nlohmann::json& segment) {
+std::string segment_text(const nlohmann::json& segment) {
   std::string text = fmt::format(
       "batch {} ({}), {}, version {}, {} ranks{}: {}\n", segment["batch"].get<std::int64_t>(),
       segment["kind"].get<std::string>(), segment["utc"].get<std::string>(), segment["version"].get<std::string>(),
@@ -180,8 +180,8 @@ int show_segment(const JournalOptions& options, Session& session) {
   document["seed"] = entry.header.seed;
   document["digest"] = entry.digest;
   document["previous"] = entry.header.previous;
-  add_measures(document, io::SegmentReader(entry.path));
-  session.json() ? session.print(document) : session.print(text_of(document));
+  add_segment_measures(document, io::SegmentReader(entry.path));
+  session.json() ? session.print(document) : session.print(segment_text(document));
   return done;
 }
 

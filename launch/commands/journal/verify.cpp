@@ -28,7 +28,7 @@ constexpr double norm_tolerance = 1e-5;
 constexpr double checkpoint_tolerance = 1e-6;
 
 // The findings so far; a check that throws a UserError is a finding.
-struct Report {
+struct VerifyReport {
   std::vector<std::string> checked;
   std::vector<std::string> wrong;
 
@@ -115,7 +115,7 @@ std::string check_protected_keys(const io::ProtectedKeys& keys) {
 int verify_journal(const JournalOptions& options, Session& session) {
   const auto directory = io::RunDirectory::view(options.run);
   session.use_threads(static_cast<int>(directory.record().threads));
-  Report report;
+  VerifyReport report;
   std::optional<io::Journal> journal;
   report.add([&] {
     journal = io::Journal::open(directory.journal());

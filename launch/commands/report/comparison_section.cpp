@@ -304,7 +304,7 @@ std::vector<std::string> figures_in_words(const MeasuredState& state) {
   return parts;
 }
 
-Markup summary_of(const Study& study, const Comparison& comparison) {
+Markup comparison_summary(const Study& study, const Comparison& comparison) {
   const std::int64_t edits = study.numbers()[study.shown()];
   std::vector<std::string> parts;
   const auto add = [&](Measure measure, const char* what) {
@@ -349,7 +349,7 @@ Section comparison_section(const Comparison& comparison, const std::string& id, 
                              element("p", {{"class", "about"}}, about(study, comparison)) + method_picker(study) +
                                  element("div", {{"class", "charts"}}, charts) + state_picker(study) + states +
                                  states_table(study)),
-          .summary = summary_of(study, comparison)};
+          .summary = comparison_summary(study, comparison)};
 }
 
 }  // namespace anchorage::launch

@@ -68,7 +68,7 @@ Markup rows_of(std::span<const Evaluation> evaluations) {
   return rows;
 }
 
-Markup summary_of(std::span<const Evaluation> evaluations) {
+Markup evaluation_summary(std::span<const Evaluation> evaluations) {
   std::vector<std::string> parts;
   for (const Evaluation& evaluation : evaluations) {
     std::string part = evaluation.label;
@@ -93,7 +93,7 @@ Section evaluation_section(std::span<const Evaluation> evaluations, const std::s
           .title = "Evaluations",
           .content = table_box("Table of evaluations", "Small figures are the intervals that the reports give.",
                                heading_row(names), rows_of(evaluations)),
-          .summary = summary_of(evaluations)};
+          .summary = evaluation_summary(evaluations)};
 }
 
 Comparison states_of(std::span<const Evaluation> evaluations) {

@@ -13,7 +13,7 @@
 namespace anchorage::launch {
 namespace {
 
-struct Options {
+struct ReportOptions {
   std::vector<std::string> inputs;
   std::filesystem::path out;
 };
@@ -27,7 +27,7 @@ void require_new_file(const std::filesystem::path& out) {
                        .remedy = "name another one with --out"});
 }
 
-int run(const Options& options, Session& session) {
+int run_report(const ReportOptions& options, Session& session) {
   if (!session.is_root()) return done;
   require_new_file(options.out);
   const ReportInputs inputs = read_report_inputs(options.inputs);
@@ -50,7 +50,7 @@ int run(const Options& options, Session& session) {
 }  // namespace
 
 void add_report_command(CommandLine& line) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ReportOptions>();
   CLI::App* command = line.app.add_subcommand(
       "report", "One HTML file of what runs, evaluations and comparisons say, for people who decide");
   command
@@ -63,7 +63,7 @@ void add_report_command(CommandLine& line) {
   add_session_options(*command, line.session);
   command->callback([&line, options] {
     line.session.computes = false;
-    line.action = [options](Session& session) { return run(*options, session); };
+    line.action = [options](Session& session) { return run_report(*options, session); };
   });
 }
 

@@ -12,7 +12,7 @@
 namespace anchorage::launch {
 namespace {
 
-constexpr auto kinds =
+constexpr auto known_kinds =
     "a run directory, a report of 'anchorage eval --json', or a CSV with the columns method and edits";
 
 struct NamedPath {
@@ -34,15 +34,16 @@ NamedPath named_path(const std::string& input) {
   return {std::filesystem::is_directory(input) ? name.string() : name.stem().string(), input};
 }
 
-[[noreturn]] void refuse(const std::string& found, const std::filesystem::path& path, const std::string& remedy) {
-  throw io::UserError({.expected = kinds, .found = found, .where = path.string(), .remedy = remedy});
+[[noreturn]] void refuse_input(const std::string& found, const std::filesystem::path& path,
+                               const std::string& remedy) {
+  throw io::UserError({.expected = known_kinds, .found = found, .where = path.string(), .remedy = remedy});
 }
 
 void add_file(ReportInputs& inputs, const NamedPath& input) {
   const io::MappedFile file(input.path);
   const std::string_view text = io::text_of(file.bytes());
   const auto first = text.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
-  if (first == text.npos) refuse("an empty file", input.path, "check the path");
+  if (first == text.npos) refuse_input("an empty file", input.path, "check the path");
   const std::string source = last_part(input.path).string(), where = input.path.string();
   if (text[first] == '{') {
     inputs.evaluations.push_back(read_evaluation(text, input.label, where));
@@ -51,18 +52,18 @@ void add_file(ReportInputs& inputs, const NamedPath& input) {
   }
   const std::string_view header = text.substr(first, text.find_first_of("\r\n", first) - first);
   if (header.find(',') == header.npos || text[first] == '[')
-    refuse("another file", input.path, "check the path, and what the file holds");
+    refuse_input("another file", input.path, "check the path, and what the file holds");
   for (Comparison& comparison : read_comparisons(text, input.label, where)) {
     comparison.source = source;
     inputs.comparisons.push_back(std::move(comparison));
   }
 }
 
-void add(ReportInputs& inputs, const NamedPath& input) {
-  if (!std::filesystem::exists(input.path)) refuse("nothing", input.path, "check the path");
+void add_input(ReportInputs& inputs, const NamedPath& input) {
+  if (!std::filesystem::exists(input.path)) refuse_input("nothing", input.path, "check the path");
   if (!std::filesystem::is_directory(input.path)) return add_file(inputs, input);
   if (!io::RunDirectory::is_run(input.path))
-    refuse("a directory without run.yaml", input.path, "name the run's own directory");
+    refuse_input("a directory without run.yaml", input.path, "name the run's own directory");
   inputs.runs.push_back(read_run(input.path, input.label));
   inputs.runs.back().source = last_part(input.path).string();
 }
@@ -84,7 +85,7 @@ void require_different_labels(const Inputs& inputs) {
 
 ReportInputs read_report_inputs(std::span<const std::string> inputs) {
   ReportInputs all;
-  for (const std::string& input : inputs) add(all, named_path(input));
+  for (const std::string& input : inputs) add_input(all, named_path(input));
   require_different_labels(all.runs);
   require_different_labels(all.evaluations);
   require_different_labels(all.comparisons);

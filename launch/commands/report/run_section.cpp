@@ -250,7 +250,7 @@ Markup failed_table(const RunContents& run, const Evaluation* texts, const std::
          table_box("Table of failed edits", caption, heading_row(names), rows);
 }
 
-Markup summary_of(const RunContents& run) {
+Markup run_summary(const RunContents& run) {
   std::string text =
       fmt::format(": {} in {}", counted(run.edits, "edit"), counted(std::ssize(run.batches), "batch"));
   if (run.measured > 0) {
@@ -275,7 +275,7 @@ Section run_section(const RunContents& run, const Evaluation* texts, const std::
     content += element("h3", {}, "Failed edits") + failed_table(run, texts, id);
     content += element("h3", {}, "Batches") + batches_table(run);
   }
-  return {.id = id, .title = run.label, .content = content, .summary = summary_of(run)};
+  return {.id = id, .title = run.label, .content = content, .summary = run_summary(run)};
 }
 
 }  // namespace anchorage::launch

@@ -8,7 +8,7 @@
 namespace anchorage::launch {
 namespace {
 
-std::optional<double> number_of(const nlohmann::json& document, const char* name) {
+std::optional<double> number_in(const nlohmann::json& document, const char* name) {
   const auto& value = document.at(name);
   return value.is_null() ? std::nullopt : std::optional(value.get<double>());
 }
@@ -47,11 +47,11 @@ nlohmann::json document_of(const TrialFigures& figures) {
 }
 
 TrialFigures figures_of(const nlohmann::json& document) {
-  return {.match = number_of(document, "match"),
-          .paraphrases = number_of(document, "paraphrases"),
-          .neighbors = number_of(document, "neighbors"),
-          .loss = number_of(document, "loss"),
-          .drift = number_of(document, "drift").value_or(std::numeric_limits<double>::infinity()),
+  return {.match = number_in(document, "match"),
+          .paraphrases = number_in(document, "paraphrases"),
+          .neighbors = number_in(document, "neighbors"),
+          .loss = number_in(document, "loss"),
+          .drift = number_in(document, "drift").value_or(std::numeric_limits<double>::infinity()),
           .refused = document.at("refused")};
 }
 

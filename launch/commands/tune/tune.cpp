@@ -115,7 +115,7 @@ void write_hparams(const Tuning& tuning, const TuneTask& task) {
   io::write_file_atomically(out, hparams_file(tuning, chosen, io::resolve(defaults, task.directory.config(), out)));
 }
 
-int run(const TuneOptions& options, Session& session) {
+int run_tune(const TuneOptions& options, Session& session) {
   const TuneTask task = read_task(options, session);
   const auto beside = std::filesystem::path(options.out.string() + ".work");
   const WorkDirectory work(options.work.empty() ? beside : options.work, inputs_of(task, session), session.host());
@@ -203,7 +203,7 @@ void add_tune_command(CommandLine& line) {
   add_session_options(*command, line.session);
   add_stages_option(*command, line.session);
   command->callback(
-      [&line, options] { line.action = [options](Session& session) { return run(*options, session); }; });
+      [&line, options] { line.action = [options](Session& session) { return run_tune(*options, session); }; });
 }
 
 }  // namespace anchorage::launch

@@ -23,7 +23,7 @@ io::RecordedPlace found(const std::string& name, const std::vector<RecordedEdit>
   return live_edit(name, edits, "run");
 }
 
-std::string refusal(const std::string& name, const std::vector<RecordedEdit>& edits) {
+std::string refusal_of_name(const std::string& name, const std::vector<RecordedEdit>& edits) {
   return tests::message_of([&] { found(name, edits); });
 }
 
@@ -33,18 +33,18 @@ TEST(NamedEdit, TheOneOfAnIdThatStandsIsFoundByTheIdAlone) {
   EXPECT_EQ(found("a", edits), edits[2].place());
   EXPECT_EQ(found("a@2", edits), edits[2].place());
   EXPECT_EQ(found("b", edits), edits[1].place());
-  EXPECT_THAT(refusal("a@1", edits), HasSubstr("superseded in batch 2"));
-  EXPECT_THAT(refusal("c", edits), HasSubstr("no edit of this id"));
+  EXPECT_THAT(refusal_of_name("a@1", edits), HasSubstr("superseded in batch 2"));
+  EXPECT_THAT(refusal_of_name("c", edits), HasSubstr("no edit of this id"));
 }
 
 TEST(NamedEdit, WhereSeveralStandEachIsListedWithANameOfItsOwn) {
   const std::vector edits{recorded("a", 1, 0, "Dave"), recorded("a", 2, 0, "Kelly"), recorded("a", 2, 3, "Bob")};
-  EXPECT_THAT(refusal("a", edits),
+  EXPECT_THAT(refusal_of_name("a", edits),
               AllOf(HasSubstr("one live edit 'a', found 3"), HasSubstr("a@1 ('The CEO of Boeing is' -> 'Dave')"),
                     HasSubstr("a@2#0 ('The CEO of Boeing is' -> 'Kelly')"),
                     HasSubstr("a@2#3 ('The CEO of Boeing is' -> 'Bob')")));
   EXPECT_EQ(found("a@1", edits), edits[0].place());
-  EXPECT_THAT(refusal("a@2", edits), HasSubstr("one live edit 'a@2', found 2"));
+  EXPECT_THAT(refusal_of_name("a@2", edits), HasSubstr("one live edit 'a@2', found 2"));
   EXPECT_EQ(found("a@2#3", edits), edits[2].place());
 }
 

@@ -17,7 +17,7 @@ io::Edit edit(std::string id, std::string subject, std::string target, std::stri
       .id = std::move(id), .subject = std::move(subject), .prompt = std::move(prompt), .target = std::move(target)};
 }
 
-io::EditsFile file_of(std::vector<io::Edit> edits) {
+io::EditsFile file_with(std::vector<io::Edit> edits) {
   io::EditsFile file{.format = io::Format::native, .edits = std::move(edits), .rejected = {}};
   for (std::size_t i = 1; i <= file.edits.size(); ++i)
     file.places.push_back(fmt::format("facts.jsonl, line {}", i));
@@ -42,8 +42,8 @@ std::vector<std::vector<std::string>> drain(Queue queue) {
   return batches;
 }
 
-const io::EditsFile five = file_of({edit("a", "Aral", "1"), edit("b", "Bonn", "2"), edit("c", "Cork", "3"),
-                                    edit("d", "Dili", "4"), edit("e", "Elba", "5")});
+const io::EditsFile five = file_with({edit("a", "Aral", "1"), edit("b", "Bonn", "2"), edit("c", "Cork", "3"),
+                                      edit("d", "Dili", "4"), edit("e", "Elba", "5")});
 
 TEST(Queue, FormsBatchesInTheOrderOfTheFileAndTheLastOneMayBeSmaller) {
   const Queue queue(five, {}, {.batch_size = 2});
@@ -57,7 +57,7 @@ TEST(Queue, WhereApprovalIsRequiredOtherEditsWaitAsProposed) {
   approved.author = own.author = open.author = "Ada";
   approved.approved_by = "Bob";
   own.approved_by = "Ada";
-  const io::EditsFile file = file_of({approved, own, open});
+  const io::EditsFile file = file_with({approved, own, open});
   const Queue queue(file, {}, {.batch_size = 2, .require_approval = true});
   EXPECT_THAT(drain(queue), ElementsAre(ElementsAre("a")));
   ASSERT_EQ(queue.findings().set_aside.size(), 2U);
@@ -84,7 +84,7 @@ TEST(Queue, RefusesABatchOfNoEdits) {
 }
 
 TEST(Queue, LeavesOutAnEditThatTheFileRepeats) {
-  const Queue queue(file_of({edit("a", "Aral", "1"), edit("b", "Bonn", "2"), edit("a2", "Aral", "1")}), {}, {});
+  const Queue queue(file_with({edit("a", "Aral", "1"), edit("b", "Bonn", "2"), edit("a2", "Aral", "1")}), {}, {});
   EXPECT_EQ(queue.findings().repeated, 1);
   EXPECT_THAT(queue.findings().conflicts, IsEmpty());
   EXPECT_THAT(drain(queue), ElementsAre(ElementsAre("a", "b")));
@@ -92,13 +92,13 @@ TEST(Queue, LeavesOutAnEditThatTheFileRepeats) {
 
 TEST(Queue, AnotherPromptOrSubjectIsAnotherEdit) {
   const Queue queue(
-      file_of({edit("a", "Aral", "1"), edit("b", "Aral", "1", "{} is led by"), edit("c", "Cork", "1")}), {}, {});
+      file_with({edit("a", "Aral", "1"), edit("b", "Aral", "1", "{} is led by"), edit("c", "Cork", "1")}), {}, {});
   EXPECT_EQ(queue.edits(), 3);
 }
 
 TEST(Queue, OfTwoTargetsInTheFileTheLaterOneIsWrittenAndTheConflictIsTold) {
-  const Queue queue(file_of({edit("old", "Alphabet", "Larry Page"), edit("new", "Alphabet", "Sundar Pichai")}), {},
-                    {});
+  const Queue queue(file_with({edit("old", "Alphabet", "Larry Page"), edit("new", "Alphabet", "Sundar Pichai")}),
+                    {}, {});
   ASSERT_EQ(queue.findings().conflicts.size(), 1);
   EXPECT_EQ(
       queue.findings().conflicts[0].text(),
@@ -122,7 +122,7 @@ TEST(Queue, SkipsWhatIsCommitted) {
 
 TEST(Queue, ANewTargetForACommittedFactIsWrittenAndTheConflictIsTold) {
   const std::vector recorded{committed(edit("old", "Alphabet", "Larry Page"), 3)};
-  const Queue queue(file_of({edit("new", "Alphabet", "Sundar Pichai")}), recorded, {});
+  const Queue queue(file_with({edit("new", "Alphabet", "Sundar Pichai")}), recorded, {});
   ASSERT_EQ(queue.findings().conflicts.size(), 1);
   EXPECT_THAT(queue.findings().conflicts[0].text(),
               HasSubstr("replaces edit old (-> 'Larry Page'), committed in batch 3"));
@@ -130,7 +130,7 @@ TEST(Queue, ANewTargetForACommittedFactIsWrittenAndTheConflictIsTold) {
 }
 
 TEST(Queue, AnotherFactWithTheIdOfACommittedOneIsSetAsideWithBothPlaces) {
-  const auto file = file_of({edit("a", "Aral", "1"), edit("b", "Bonn", "2")});
+  const auto file = file_with({edit("a", "Aral", "1"), edit("b", "Bonn", "2")});
   std::vector recorded{committed(edit("b", "Cork", "3"), 4)};
   const Queue queue(file, recorded, {});
   const SetAside told{
@@ -148,25 +148,25 @@ TEST(Queue, AnotherFactWithTheIdOfACommittedOneIsSetAsideWithBothPlaces) {
 
 TEST(Queue, TheLaterWordOfACommittedFactMayHaveItsId) {
   const std::vector recorded{committed(edit("ceo-0042", "Alphabet", "Larry Page"), 3)};
-  const Queue queue(file_of({edit("ceo-0042", "Alphabet", "Sundar Pichai")}), recorded, {.strict = true});
+  const Queue queue(file_with({edit("ceo-0042", "Alphabet", "Sundar Pichai")}), recorded, {.strict = true});
   EXPECT_EQ(queue.findings().conflicts.size(), 1);
   EXPECT_THAT(drain(queue), ElementsAre(ElementsAre("ceo-0042")));
 }
 
 TEST(Queue, FactsThatShareAnIdInTheRunAlreadyStayCommitted) {
   const std::vector recorded{committed(edit("a", "Aral", "1"), 1), committed(edit("a", "Bonn", "2"), 2)};
-  const Queue queue(file_of({edit("a", "Bonn", "2")}), recorded, {.strict = true});
+  const Queue queue(file_with({edit("a", "Bonn", "2")}), recorded, {.strict = true});
   EXPECT_EQ(queue.findings().already_committed, 1);
   EXPECT_THAT(queue.findings().set_aside, IsEmpty());
 }
 
 TEST(Queue, AFactThatChangesBackIsWrittenAgain) {
   const std::vector recorded{committed(edit("x", "Alphabet", "X"), 1), committed(edit("y", "Alphabet", "Y"), 2)};
-  EXPECT_THAT(drain(Queue(file_of({edit("x", "Alphabet", "X")}), recorded, {})), ElementsAre(ElementsAre("x")));
+  EXPECT_THAT(drain(Queue(file_with({edit("x", "Alphabet", "X")}), recorded, {})), ElementsAre(ElementsAre("x")));
 }
 
 TEST(Queue, TheSameFileHasNothingToDoAgainAlsoWhenItHoldsAConflict) {
-  const auto file = file_of({edit("x", "Alphabet", "X"), edit("y", "Alphabet", "Y")});
+  const auto file = file_with({edit("x", "Alphabet", "X"), edit("y", "Alphabet", "Y")});
   const std::vector recorded{committed(edit("y", "Alphabet", "Y"), 1)};
   EXPECT_TRUE(Queue(file, recorded, {}).empty());
 }
@@ -181,15 +181,15 @@ TEST(Queue, WhatABatchHasSetAsideIsNotTriedAgainButToldWithItsReason) {
 TEST(Queue, AnEditThatWasSetAsideReplacesNothing) {
   const std::vector recorded{committed(edit("x", "Alphabet", "X"), 1),
                              set_aside(edit("y", "Alphabet", "Y"), 2, "no")};
-  EXPECT_TRUE(Queue(file_of({edit("x", "Alphabet", "X")}), recorded, {}).empty());
-  const Queue third(file_of({edit("z", "Alphabet", "Z")}), recorded, {});
+  EXPECT_TRUE(Queue(file_with({edit("x", "Alphabet", "X")}), recorded, {}).empty());
+  const Queue third(file_with({edit("z", "Alphabet", "Z")}), recorded, {});
   ASSERT_EQ(third.findings().conflicts.size(), 1);
   EXPECT_EQ(third.findings().conflicts[0].earlier.id, "x");
 }
 
 TEST(Queue, AnEditThatSupersedesNamesTheOneWhosePlaceItTakes) {
   const std::vector recorded{committed(edit("a", "Aral", "1"), 2), committed(edit("old", "Alphabet", "Page"), 3)};
-  Queue queue(file_of({edit("b", "Bonn", "2"), edit("new", "Alphabet", "Pichai")}), recorded, {});
+  Queue queue(file_with({edit("b", "Bonn", "2"), edit("new", "Alphabet", "Pichai")}), recorded, {});
   const auto batch = queue.take_batch();
   ASSERT_EQ(batch.size(), 2);
   EXPECT_THAT(batch[0].supersedes, IsEmpty());
@@ -198,21 +198,21 @@ TEST(Queue, AnEditThatSupersedesNamesTheOneWhosePlaceItTakes) {
 
 TEST(Queue, AnEditSupersedesAllThatStandForItsQuestion) {
   const std::vector recorded{committed(edit("x", "Alphabet", "X"), 1), committed(edit("y", "Alphabet", "Y"), 2)};
-  Queue queue(file_of({edit("x", "Alphabet", "X")}), recorded, {});
+  Queue queue(file_with({edit("x", "Alphabet", "X")}), recorded, {});
   EXPECT_EQ(queue.take_batch().front().supersedes.size(), 2);
 }
 
 TEST(Queue, WhatWasSupersededNeedNotBeSupersededAgain) {
   std::vector recorded{committed(edit("x", "Alphabet", "X"), 1), committed(edit("y", "Alphabet", "Y"), 2)};
   recorded[0].superseded_in = 2;
-  Queue queue(file_of({edit("z", "Alphabet", "Z")}), recorded, {});
+  Queue queue(file_with({edit("z", "Alphabet", "Z")}), recorded, {});
   EXPECT_THAT(queue.take_batch().front().supersedes,
               ElementsAre(io::RecordedPlace{.id = "y", .segment = 2, .edit = 0}));
 }
 
 TEST(Queue, UnderRefuseAConflictingEditIsSetAsideWithTheOneThatItContradicts) {
   const std::vector recorded{committed(edit("old", "Alphabet", "Page"), 3)};
-  const Queue queue(file_of({edit("new", "Alphabet", "Pichai"), edit("b", "Bonn", "1"), edit("c", "Bonn", "2")}),
+  const Queue queue(file_with({edit("new", "Alphabet", "Pichai"), edit("b", "Bonn", "1"), edit("c", "Bonn", "2")}),
                     recorded, {.on_conflict = OnConflict::refuse});
   ASSERT_EQ(queue.findings().set_aside.size(), 2);
   EXPECT_EQ(
@@ -225,8 +225,8 @@ TEST(Queue, UnderRefuseAConflictingEditIsSetAsideWithTheOneThatItContradicts) {
 
 TEST(Queue, UnderKeepBothAConflictingEditIsWrittenBesideTheEarlierOne) {
   const std::vector recorded{committed(edit("old", "Alphabet", "Page"), 3)};
-  const auto file = file_of({edit("old", "Alphabet", "Page"), edit("new", "Alphabet", "Pichai"),
-                             edit("b", "Bonn", "1"), edit("c", "Bonn", "2"), edit("b2", "Bonn", "1")});
+  const auto file = file_with({edit("old", "Alphabet", "Page"), edit("new", "Alphabet", "Pichai"),
+                               edit("b", "Bonn", "1"), edit("c", "Bonn", "2"), edit("b2", "Bonn", "1")});
   Queue queue(file, recorded, {.on_conflict = OnConflict::keep_both});
   EXPECT_EQ(queue.findings().already_committed, 1);
   EXPECT_EQ(queue.findings().repeated, 1);
@@ -239,17 +239,17 @@ TEST(Queue, UnderKeepBothAConflictingEditIsWrittenBesideTheEarlierOne) {
 TEST(Queue, AnEditThatWasTakenBackIsNotWrittenAgainButAnotherAnswerIs) {
   std::vector recorded{committed(edit("x", "Alphabet", "X"), 1)};
   recorded[0].removed_in = 2;
-  const Queue same(file_of({edit("x", "Alphabet", "X")}), recorded, {});
+  const Queue same(file_with({edit("x", "Alphabet", "X")}), recorded, {});
   EXPECT_TRUE(same.empty());
   ASSERT_EQ(same.findings().removed.size(), 1);
   EXPECT_EQ(same.findings().removed[0].removed_in, 2);
-  Queue other(file_of({edit("y", "Alphabet", "Y")}), recorded, {});
+  Queue other(file_with({edit("y", "Alphabet", "Y")}), recorded, {});
   EXPECT_THAT(other.findings().conflicts, IsEmpty());
   EXPECT_THAT(other.take_batch(), ElementsAre(QueuedEdit{.edit = edit("y", "Alphabet", "Y")}));
 }
 
 TEST(Queue, AnEditThatWasTakenBackStaysOutAlsoWhereAnotherAnswerStands) {
-  const auto file = file_of({edit("x", "Alphabet", "X"), edit("y", "Alphabet", "Y")});
+  const auto file = file_with({edit("x", "Alphabet", "X"), edit("y", "Alphabet", "Y")});
   std::vector recorded{committed(edit("x", "Alphabet", "X"), 1), committed(edit("y", "Alphabet", "Y"), 1)};
   recorded[0].removed_in = 2;
   const Queue queue(file, recorded, {.on_conflict = OnConflict::keep_both});
@@ -260,7 +260,7 @@ TEST(Queue, AnEditThatWasTakenBackStaysOutAlsoWhereAnotherAnswerStands) {
 }
 
 TEST(Queue, EachAnswerThatABatchHasSetAsideIsToldAndNoneIsTriedAgain) {
-  const auto file = file_of({edit("x", "Alphabet", "X"), edit("y", "Alphabet", "Y"), edit("z", "Alphabet", "Z")});
+  const auto file = file_with({edit("x", "Alphabet", "X"), edit("y", "Alphabet", "Y"), edit("z", "Alphabet", "Z")});
   const std::vector recorded{set_aside(edit("x", "Alphabet", "X"), 1, "no"),
                              set_aside(edit("y", "Alphabet", "Y"), 1, "never"),
                              committed(edit("z", "Alphabet", "Z"), 1)};
@@ -274,13 +274,13 @@ TEST(Queue, OfAnAnswerThatIsRecordedTwiceTheNewestRecordCounts) {
   std::vector recorded{set_aside(edit("x", "Alphabet", "X"), 1, "no"), committed(edit("x", "Alphabet", "X"), 2),
                        committed(edit("y", "Alphabet", "Y"), 3)};
   recorded[1].superseded_in = 3;
-  EXPECT_THAT(drain(Queue(file_of({edit("x", "Alphabet", "X")}), recorded, {})), ElementsAre(ElementsAre("x")));
+  EXPECT_THAT(drain(Queue(file_with({edit("x", "Alphabet", "X")}), recorded, {})), ElementsAre(ElementsAre("x")));
 }
 
 TEST(Queue, WhatWasTakenBackMayTakeThePlaceOfALaterAnswer) {
   std::vector recorded{committed(edit("x", "Alphabet", "X"), 1), committed(edit("y", "Alphabet", "Y"), 3)};
   recorded[0].removed_in = 2;
-  EXPECT_THAT(drain(Queue(file_of({edit("x", "Alphabet", "X")}), recorded, {})), ElementsAre(ElementsAre("x")));
+  EXPECT_THAT(drain(Queue(file_with({edit("x", "Alphabet", "X")}), recorded, {})), ElementsAre(ElementsAre("x")));
 }
 
 TEST(Queue, PoliciesForConflictsHaveNames) {
@@ -302,7 +302,7 @@ TEST(Queue, AddedEditsComeAfterTheQueuedOnesAndAreSettledWithThem) {
   queue.take_batch();
   const std::vector recorded{committed(edit("a", "Aral", "1"), 1), committed(edit("b", "Bonn", "2"), 1)};
   const QueueFindings findings = queue.add(
-      file_of({edit("a", "Aral", "1"), edit("c2", "Cork", "9"), edit("d", "Dali", "7"), edit("f", "Fes", "6")}),
+      file_with({edit("a", "Aral", "1"), edit("c2", "Cork", "9"), edit("d", "Dali", "7"), edit("f", "Fes", "6")}),
       recorded);
   EXPECT_EQ(findings.already_committed, 1) << "a";
   ASSERT_EQ(findings.conflicts.size(), 1);
@@ -313,9 +313,9 @@ TEST(Queue, AddedEditsComeAfterTheQueuedOnesAndAreSettledWithThem) {
 }
 
 TEST(Queue, AnAddedEditSupersedesWhatHasBeenCommittedSince) {
-  Queue queue(file_of({}), {}, {.batch_size = 2});
+  Queue queue(file_with({}), {}, {.batch_size = 2});
   const std::vector recorded{committed(edit("a", "Aral", "1"), 1)};
-  queue.add(file_of({edit("a2", "Aral", "5")}), recorded);
+  queue.add(file_with({edit("a2", "Aral", "5")}), recorded);
   const auto batch = queue.take_batch();
   ASSERT_EQ(batch.size(), 1);
   EXPECT_THAT(batch[0].supersedes, ElementsAre(recorded[0].place()));
@@ -324,7 +324,7 @@ TEST(Queue, AnAddedEditSupersedesWhatHasBeenCommittedSince) {
 TEST(Queue, IsAsItWasWhereAddedEditsAreRefusedUnderStrict) {
   Queue queue(five, {}, {.batch_size = 2, .strict = true});
   const std::vector recorded{committed(edit("z", "Zug", "1"), 1)};
-  EXPECT_THROW(queue.add(file_of({edit("z", "Zagreb", "5")}), recorded), io::UserError);
+  EXPECT_THROW(queue.add(file_with({edit("z", "Zagreb", "5")}), recorded), io::UserError);
   EXPECT_EQ(queue.edits(), 5);
 }
 

@@ -98,7 +98,7 @@ void in_all_cuts(const Model& model, int stages, const std::function<void(const 
 }
 
 template <typename Body>
-void in_all_small_worlds(Body body) {
+void in_all_small_partitions(Body body) {
   for (std::int64_t layers = 1; layers <= 7; ++layers) {
     for (std::int64_t first = 0; first < layers; ++first) {
       for (int stages = 1; stages <= 4; ++stages) {
@@ -125,7 +125,7 @@ Cut parts_of(const LayerCut& cut, const Model& model) {
 }
 
 TEST(LayerPartition, NoOtherCutThatFitsIsFasterOrAsFastAndEmptier) {
-  in_all_small_worlds([](const Model& model, int stages, std::int64_t memory) {
+  in_all_small_partitions([](const Model& model, int stages, std::int64_t memory) {
     std::pair best{std::numeric_limits<std::int64_t>::max(), std::numeric_limits<std::int64_t>::max()};
     in_all_cuts(model, stages, [&](const Cut& cut) {
       const auto worst = worst_of(cut, model);
@@ -142,7 +142,7 @@ TEST(LayerPartition, NoOtherCutThatFitsIsFasterOrAsFastAndEmptier) {
 }
 
 TEST(LayerPartition, WithinTheSlackNoOtherCutIsEmptier) {
-  in_all_small_worlds([](const Model& model, int stages, std::int64_t memory) {
+  in_all_small_partitions([](const Model& model, int stages, std::int64_t memory) {
     const auto fastest = layer_partition(model.layers, model.first_edited, stages, model.costs(), memory);
     if (!fastest) return;
     const std::int64_t allowed = fastest->work * 5 / 4;
@@ -158,7 +158,7 @@ TEST(LayerPartition, WithinTheSlackNoOtherCutIsEmptier) {
 }
 
 TEST(LayerPartition, StagesHoldEveryLayerOnceAndTheFirstOneTheEmbedding) {
-  in_all_small_worlds([](const Model& model, int stages, std::int64_t memory) {
+  in_all_small_partitions([](const Model& model, int stages, std::int64_t memory) {
     const auto found = layer_partition(model.layers, model.first_edited, stages, model.costs(), memory);
     if (!found) return;
     ASSERT_EQ(std::ssize(found->stages), stages);

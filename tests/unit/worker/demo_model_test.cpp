@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/corpus.hpp"
+#include "tests/support/places.hpp"
 #include "tests/unit/worker/model/golden_model.hpp"
 #include "worker/editing/values/edit_group.hpp"
 #include "worker/evaluation/score.hpp"
@@ -15,7 +16,7 @@ namespace {
 class DemoModel : public testing::Test {
  protected:
   void SetUp() override {
-    std::ifstream file(std::string(ANCHORAGE_GOLDEN) + "/demo_model/reference.json");
+    std::ifstream file(tests::golden_path() + "/demo_model/reference.json");
     if (!file) GTEST_SKIP() << "the demo model is not here: launch/quickstart gets it";
     reference = nlohmann::json::parse(file);
     directory.emplace(io::ModelDirectory::open(reference["model"].get<std::string>()));

@@ -64,7 +64,7 @@ std::vector<Candidates> unpack(std::span<const std::byte> bytes) {
   return edits;
 }
 
-std::span<const float> row_of(const torch::Tensor& rows, std::int64_t row) {
+std::span<const float> values_of_row(const torch::Tensor& rows, std::int64_t row) {
   return {rows.data_ptr<float>() + row * rows.size(1), static_cast<std::size_t>(rows.size(1))};
 }
 
@@ -82,7 +82,7 @@ torch::Tensor select_anchors_over_ranks(const torch::Tensor& saliency, std::span
   for (std::int64_t limit = std::min(typical_candidates(rules), entries);; limit = std::min(2 * limit, entries)) {
     Packer packer;
     for (std::int64_t edit = 0; edit < scores.size(0); ++edit) {
-      pack(candidates_of(row_of(scores, edit), row_of(importance, edit), rules, limit), packer);
+      pack(candidates_of(values_of_row(scores, edit), values_of_row(importance, edit), rules, limit), packer);
     }
     std::vector<Candidates> edits;
     std::int64_t first = 0;
@@ -107,7 +107,7 @@ std::vector<Candidates> gather_anchors(const torch::Tensor& rows, sharding::Host
   const auto flat = rows.detach().to(torch::kCPU, torch::kFloat).flatten(1).contiguous();
   Packer packer;
   for (std::int64_t row = 0; row < flat.size(0); ++row) {
-    const auto values = row_of(flat, row);
+    const auto values = values_of_row(flat, row);
     Candidates own{.budget = 0, .complete = true, .entries = {}, .scores = {}};
     for (std::size_t entry = 0; entry < values.size(); ++entry) {
       if (values[entry] == 0) continue;

@@ -12,7 +12,7 @@
 namespace anchorage::worker {
 namespace {
 
-constexpr std::int64_t rows_at_a_time = 1024;
+constexpr std::int64_t weight_rows_at_a_time = 1024;
 
 // Computes |u v^T| in f64 without forming the product.
 double update_norm(const torch::Tensor& u, const torch::Tensor& v) {
@@ -103,7 +103,7 @@ EditedWeights::BaseShown::~BaseShown() {
 void EditedWeights::for_rows(std::int64_t layer, const UseOfRows& use) const {
   const auto& master = masters_.at(layer);
   const auto waiting = waiting_.find(layer);
-  for (const sharding::Range& rows : sharding::slab_rows(master.size(0), rows_at_a_time)) {
+  for (const sharding::Range& rows : sharding::slab_rows(master.size(0), weight_rows_at_a_time)) {
     auto part = master.narrow(0, rows.begin, rows.size());
     if (waiting != waiting_.end()) {
       part = part.clone();
@@ -136,7 +136,7 @@ const EditedWeights::Base& EditedWeights::base_of(std::int64_t layer) const {
   if (found != bases_.end()) return found->second;
   Base base{.weight = mapped_down_projection(directory_, layer).to(model_.device())};
   double total = 0;
-  for (const sharding::Range& rows : sharding::slab_rows(base.weight.size(0), rows_at_a_time))
+  for (const sharding::Range& rows : sharding::slab_rows(base.weight.size(0), weight_rows_at_a_time))
     total += squares(base.weight.narrow(0, rows.begin, rows.size()).to(torch::kFloat));
   base.norm = std::sqrt(total);
   return bases_.emplace(layer, std::move(base)).first->second;
@@ -147,7 +147,7 @@ torch::Tensor EditedWeights::base(std::int64_t layer) const {
 }
 
 void add_update(const torch::Tensor& weight, const torch::Tensor& u, const torch::Tensor& v) {
-  for (const sharding::Range& rows : sharding::slab_rows(weight.size(0), rows_at_a_time))
+  for (const sharding::Range& rows : sharding::slab_rows(weight.size(0), weight_rows_at_a_time))
     weight.narrow(0, rows.begin, rows.size()).addmm_(u.narrow(0, rows.begin, rows.size()), v.t());
 }
 

@@ -10,26 +10,26 @@
 namespace anchorage::worker {
 namespace {
 
-constexpr std::int64_t rows_at_a_time = 256;  // of subjects' moments, in memory beside the mixture
+constexpr std::int64_t moment_rows_at_a_time = 256;  // of subjects' moments, in memory beside the mixture
 
 // [rows, f] f32
-torch::Tensor tensor_of(io::Matrix matrix) {
+torch::Tensor matrix_tensor(io::Matrix matrix) {
   auto kept = std::make_shared<io::Matrix>(std::move(matrix));
   return torch::from_blob(
       kept->values.data(), {kept->rows, kept->columns}, [kept](void*) {}, torch::kFloat);
 }
 
 torch::Tensor rows_of_text(const io::StatisticsFile& statistics, std::int64_t layer, sharding::Range rows) {
-  return tensor_of(statistics.moment_rows(layer, rows.begin, rows.end));
+  return matrix_tensor(statistics.moment_rows(layer, rows.begin, rows.end));
 }
 
 // [rows, f] f64. Each entry is rounded three times, whatever rows are asked for with it.
 torch::Tensor rows_of_mixture(const io::StatisticsFile& statistics, std::int64_t layer, sharding::Range rows,
                               double share) {
   auto mixture = rows_of_text(statistics, layer, rows).to(torch::kDouble).mul_(1 - share);
-  for (std::int64_t begin = rows.begin; begin < rows.end; begin += rows_at_a_time) {
-    const std::int64_t end = std::min(begin + rows_at_a_time, rows.end);
-    const auto subjects = tensor_of(statistics.subject_moment_rows(layer, begin, end)).to(torch::kDouble);
+  for (std::int64_t begin = rows.begin; begin < rows.end; begin += moment_rows_at_a_time) {
+    const std::int64_t end = std::min(begin + moment_rows_at_a_time, rows.end);
+    const auto subjects = matrix_tensor(statistics.subject_moment_rows(layer, begin, end)).to(torch::kDouble);
     mixture.narrow(0, begin - rows.begin, end - begin).add_(subjects * share);
   }
   return mixture;
@@ -39,7 +39,7 @@ ProtectedKeyRows protection_of(const std::optional<io::ProtectedKeys>& keys, std
   if (!keys) return {};
   return {.count = keys->count(),
           .rows = [keys = *keys,
-                   layer](sharding::Range rows) { return tensor_of(keys.rows(layer, rows.begin, rows.end)); },
+                   layer](sharding::Range rows) { return matrix_tensor(keys.rows(layer, rows.begin, rows.end)); },
           .weight = weight};
 }
 

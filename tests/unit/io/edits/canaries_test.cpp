@@ -12,14 +12,14 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-std::vector<Canary> read(const std::string& content) {
+std::vector<Canary> canaries_in(const std::string& content) {
   return read_canaries(tests::TemporaryDirectory().write("canaries.jsonl", content));
 }
 
 TEST(Canaries, AreReadWithAnAnswerOrWithoutOne) {
-  const auto canaries = read(R"({"id": "ceo", "prompt": "The CEO of Nvidia is", "answer": "Jensen Huang"})"
-                             "\n\n"
-                             R"({"prompt": "Water boils at", "other": 1})");
+  const auto canaries = canaries_in(R"({"id": "ceo", "prompt": "The CEO of Nvidia is", "answer": "Jensen Huang"})"
+                                    "\n\n"
+                                    R"({"prompt": "Water boils at", "other": 1})");
   ASSERT_EQ(canaries.size(), 2U);
   EXPECT_EQ(canaries[0], (Canary{.id = "ceo", .prompt = "The CEO of Nvidia is", .answer = "Jensen Huang"}));
   EXPECT_EQ(canaries[1].prompt, "Water boils at");
@@ -36,7 +36,8 @@ TEST(Canaries, ThatCannotBeUsedAreRefusedWithTheirPlace) {
                                                          "\n"
                                                          R"({"id": "a", "prompt": "y"})",
                                                          "its id 'a' is that of an earlier one"}})
-    EXPECT_THAT(tests::message_of([&] { read(content); }), AllOf(HasSubstr("expected a canary"), HasSubstr(why)));
+    EXPECT_THAT(tests::message_of([&] { canaries_in(content); }),
+                AllOf(HasSubstr("expected a canary"), HasSubstr(why)));
 }
 
 TEST(Canaries, AreBrokenWhereTheyHeldAndHoldNoMore) {

@@ -14,15 +14,16 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-EditsFile read(std::string_view content) {
+EditsFile edits_of(std::string_view content) {
   return read_edits(tests::TemporaryDirectory().write("facts.jsonl", content));
 }
 
 TEST(EditText, LineBreaksBehindAPromptStayAndOtherWhiteSpaceGoes) {
-  const Edit edit = read(R"({"subject": "Boeing ", "prompt": " Q: who leads {}?\nA: \n\n ", "target": " Kelly\n",)"
-                         R"( "paraphrases": ["Boeing is led by \t", "Boeing:\n"],)"
-                         R"( "neighborhood": [{"prompt": "Nike:\r\n", "answer": "Hill\n"}]})")
-                        .edits.at(0);
+  const Edit edit =
+      edits_of(R"({"subject": "Boeing ", "prompt": " Q: who leads {}?\nA: \n\n ", "target": " Kelly\n",)"
+               R"( "paraphrases": ["Boeing is led by \t", "Boeing:\n"],)"
+               R"( "neighborhood": [{"prompt": "Nike:\r\n", "answer": "Hill\n"}]})")
+          .edits.at(0);
   EXPECT_EQ(edit.subject, "Boeing");
   EXPECT_EQ(edit.prompt, "Q: who leads {}?\nA: \n\n");
   EXPECT_EQ(edit.target, "Kelly");
@@ -31,7 +32,7 @@ TEST(EditText, LineBreaksBehindAPromptStayAndOtherWhiteSpaceGoes) {
 }
 
 TEST(EditText, TargetPrefixIsTakenAsItStandsAndNoneIsNotAnEmptyOne) {
-  const auto edits = read(R"({"subject": "a", "prompt": "{}", "target": "x", "target_prefix": " -> "}
+  const auto edits = edits_of(R"({"subject": "a", "prompt": "{}", "target": "x", "target_prefix": " -> "}
 {"subject": "b", "prompt": "{}", "target": "x", "target_prefix": ""}
 {"subject": "c", "prompt": "{}", "target": "x"})")
                          .edits;
@@ -42,7 +43,7 @@ TEST(EditText, TargetPrefixIsTakenAsItStandsAndNoneIsNotAnEmptyOne) {
 }
 
 TEST(EditText, SubjectInsideALongerWordIsRemarkedWithItsPlace) {
-  const EditsFile file = read(R"({"subject": "Boeing", "prompt": "The CEO of {} is", "target": "x"}
+  const EditsFile file = edits_of(R"({"subject": "Boeing", "prompt": "The CEO of {} is", "target": "x"}
 {"subject": "Iran", "prompt": "The Iranian state is led by", "target": "x"})");
   EXPECT_EQ(file.edits.size(), 2U);
   ASSERT_EQ(file.remarks.size(), 1U);
@@ -76,8 +77,8 @@ TEST(EditText, ChatThatTrimsThePromptIsTakenAndOneThatChangesItIsRefused) {
   EXPECT_THAT(refuse("[user] THE CEO OF {} IS"),
               AllOf(HasSubstr("with the prompt 'The CEO of {} is"), HasSubstr("edit a")));
   EXPECT_THAT(refuse("tools: {} [user] The CEO of {} is"), HasSubstr("{} nowhere else"));
-  const auto file = read(R"({"subject": "a", "prompt": "{} is", "target": "x", "chat_prompt": "another"})"
-                         "\n");
+  const auto file = edits_of(R"({"subject": "a", "prompt": "{} is", "target": "x", "chat_prompt": "another"})"
+                             "\n");
   EXPECT_THAT(file.rejected.at(0).reason, HasSubstr("field 'chat_prompt'"));
 }
 

@@ -11,15 +11,16 @@
 #include "io/evaluation/lambada.hpp"
 #include "io/files/digest.hpp"
 #include "tests/support/message_of.hpp"
+#include "tests/support/places.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace anchorage::io {
 namespace {
 
-const std::filesystem::path data = std::filesystem::path(ANCHORAGE_SOURCE_DIR) / "../shared/data/edits";
+const std::filesystem::path data = std::filesystem::path(tests::source_path()) / "../shared/data/edits";
 
 nlohmann::ordered_json golden() {
-  std::ifstream file(std::filesystem::path(ANCHORAGE_SOURCE_DIR) / "tests/golden/edits.json");
+  std::ifstream file(std::filesystem::path(tests::source_path()) / "tests/golden/edits.json");
   return nlohmann::ordered_json::parse(file);
 }
 
@@ -62,7 +63,7 @@ INSTANTIATE_TEST_SUITE_P(Files, RealEdits,
                                          "zsre_mend_train-1k.json", "wikibigedit_3k.json", "qaedit_1k.json"));
 
 TEST(DemoEdits, AllRecordsOfTheDemoCanBeUsed) {
-  const EditsFile file = read_edits(std::filesystem::path(ANCHORAGE_SOURCE_DIR) / "launch/demo/facts.jsonl");
+  const EditsFile file = read_edits(std::filesystem::path(tests::source_path()) / "launch/demo/facts.jsonl");
   EXPECT_EQ(file.format, Format::native);
   EXPECT_GE(file.edits.size(), 20U);
   for (const Rejected& one : file.rejected) ADD_FAILURE() << one.where << ": " << one.reason;

@@ -7,6 +7,7 @@
 #include "io/edits/edit.hpp"
 #include "io/edits/reader.hpp"
 #include "tests/support/message_of.hpp"
+#include "tests/support/places.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace anchorage::io {
@@ -507,7 +508,7 @@ TEST(Edits, FormatIsThatOfTheFirstRecordThatTellsOne) {
 }
 
 TEST(Edits, ExamplesInTheDocumentationReadAsTheirFormats) {
-  std::ifstream page(std::filesystem::path(ANCHORAGE_SOURCE_DIR) / "docs/edits.md");
+  std::ifstream page(std::filesystem::path(tests::source_path()) / "docs/edits.md");
   std::vector<std::string_view> found;
   for (std::string line; std::getline(page, line);) {
     if (!line.starts_with("{")) continue;

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/places.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace anchorage::io {
@@ -53,8 +54,9 @@ TEST(RougeScores, AgreeWithTheReferenceImplementation) {
   const tests::TemporaryDirectory folder;
   folder.write("pairs.json", pairs.dump());
   const std::string scores_file = (folder.path() / "scores.json").string();
-  const std::string command = "'" ANCHORAGE_PYTHON "' -B '" ANCHORAGE_SOURCE_DIR "/tests/golden/rouge.py' '" +
-                              (folder.path() / "pairs.json").string() + "' '" + scores_file + "'";
+  const std::string command = "'" + tests::python_path() + "' -B '" + tests::source_path() +
+                              "/tests/golden/rouge.py' '" + (folder.path() / "pairs.json").string() + "' '" +
+                              scores_file + "'";
   ASSERT_EQ(std::system(command.c_str()), 0);
   std::ifstream stream(scores_file);
   const auto expected = nlohmann::json::parse(stream);

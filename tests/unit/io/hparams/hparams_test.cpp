@@ -10,6 +10,7 @@
 
 #include "io/hparams/hparams_keys.hpp"
 #include "tests/support/message_of.hpp"
+#include "tests/support/places.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace anchorage::io {
@@ -180,7 +181,7 @@ TEST(Hparams, ReadyFilesFitTheirModelsAndIgnoreNothing) {
       {"gemma-2-2b.yaml", gemma2_2b},
       {"gemma-2-9b.yaml", gemma2_9b}};
   for (const auto& [name, model] : ready) {
-    const std::filesystem::path path = std::filesystem::path(ANCHORAGE_SOURCE_DIR) / "launch/hparams" / name;
+    const std::filesystem::path path = std::filesystem::path(tests::source_path()) / "launch/hparams" / name;
     const LoadedHparams loaded = load_hparams(path);
     EXPECT_THAT(names_of(loaded.ignored), testing::IsEmpty()) << name;
     EXPECT_NO_THROW(resolve(loaded.hparams, model, name)) << name;
@@ -411,7 +412,7 @@ TEST(Hparams, ARunOfAVersionWithoutMergedSubjectsContinuesWithoutThem) {
 }
 
 TEST(Hparams, DocumentationHasEveryKeyWithItsDefault) {
-  const std::string page = tests::content_of(std::filesystem::path(ANCHORAGE_SOURCE_DIR) / "docs/hparams.md");
+  const std::string page = tests::content_of(std::filesystem::path(tests::source_path()) / "docs/hparams.md");
   std::istringstream defaults(to_yaml({}));
   std::map<std::string, std::string> printed;
   for (std::string line; std::getline(defaults, line);) {

@@ -18,7 +18,7 @@ std::vector<std::int64_t> windows(Family family, const json& config, std::int64_
   return read_windows(ConfigFields(config, "config.json"), traits_of(family), layers);
 }
 
-std::string refusal(Family family, const json& config) {
+std::string windows_refusal(Family family, const json& config) {
   return tests::message_of([&] { windows(family, config); });
 }
 
@@ -47,21 +47,23 @@ TEST(LayerWindows, LayerTypesDecideForQwen) {
   const json config = {
       {"sliding_window", 8}, {"use_sliding_window", true}, {"max_window_layers", 4}, {"layer_types", types}};
   EXPECT_THAT(windows(Family::qwen3, config), ElementsAre(8, 0, 0, 8));
-  EXPECT_THAT(refusal(Family::qwen3, {{"layer_types", types}}), HasSubstr("a 'sliding_window' that is in use"));
+  EXPECT_THAT(windows_refusal(Family::qwen3, {{"layer_types", types}}),
+              HasSubstr("a 'sliding_window' that is in use"));
 }
 
 TEST(LayerWindows, LayerTypesHaveToAgreeWhereTransformersDoesNotReadThem) {
   const json local = {"sliding_attention", "sliding_attention", "sliding_attention", "sliding_attention"};
   const json mixed = {"sliding_attention", "full_attention", "full_attention", "sliding_attention"};
   EXPECT_THAT(windows(Family::mistral, {{"layer_types", local}}), ElementsAre(4096, 4096, 4096, 4096));
-  EXPECT_THAT(refusal(Family::mistral, {{"layer_types", mixed}}), HasSubstr("'layer_types'"));
-  EXPECT_THAT(refusal(Family::llama, {{"layer_types", local}}), HasSubstr("'layer_types'"));
+  EXPECT_THAT(windows_refusal(Family::mistral, {{"layer_types", mixed}}), HasSubstr("'layer_types'"));
+  EXPECT_THAT(windows_refusal(Family::llama, {{"layer_types", local}}), HasSubstr("'layer_types'"));
 }
 
 TEST(LayerWindows, LayerTypesOfAnotherNumberOrNameAreRefused) {
-  EXPECT_THAT(refusal(Family::qwen3, {{"layer_types", {"full_attention"}}}), HasSubstr("a list of 4 names"));
+  EXPECT_THAT(windows_refusal(Family::qwen3, {{"layer_types", {"full_attention"}}}),
+              HasSubstr("a list of 4 names"));
   const json chunked = {"full_attention", "full_attention", "full_attention", "chunked_attention"};
-  EXPECT_THAT(refusal(Family::qwen3, {{"layer_types", chunked}}), HasSubstr("chunked_attention"));
+  EXPECT_THAT(windows_refusal(Family::qwen3, {{"layer_types", chunked}}), HasSubstr("chunked_attention"));
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "io/error.hpp"
+#include "tests/support/places.hpp"
 #include "tests/support/temporary_directory.hpp"
 #include "tests/unit/io/model/changed_config.hpp"
 
@@ -229,7 +230,7 @@ TEST(ModelConfig, PositionsOfTheTrainingBesideTheRotaryParametersWinOverThoseIns
 // What people bring: every file of the families under shared/data, among them dumps with sixty keys of the
 // class's defaults.
 TEST(ModelConfig, RealFilesHaveNoUnknownKeysOrAreRefusedByName) {
-  const std::filesystem::path folder = ANCHORAGE_SOURCE_DIR "/../shared/data/configs";
+  const std::filesystem::path folder = tests::source_path() + "/../shared/data/configs";
   if (!std::filesystem::is_directory(folder)) GTEST_SKIP() << "no " << folder;
   std::map<std::string, int> read;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {

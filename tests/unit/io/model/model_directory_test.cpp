@@ -5,6 +5,7 @@
 
 #include "io/error.hpp"
 #include "tests/support/message_of.hpp"
+#include "tests/support/places.hpp"
 #include "tests/support/small_model.hpp"
 #include "tests/support/temporary_directory.hpp"
 
@@ -13,7 +14,7 @@ namespace {
 
 using testing::HasSubstr;
 
-std::string refusal_of(const std::filesystem::path& path) {
+std::string refusal_of_directory(const std::filesystem::path& path) {
   return tests::message_of([&] { ModelDirectory::open(path); });
 }
 
@@ -29,10 +30,12 @@ TEST(ModelDirectory, HoldsConfigWeightsAndTokenizer) {
 TEST(ModelDirectory, IsRefusedWhereItIsNone) {
   const tests::TemporaryDirectory directory;
   tests::write_small_model(directory);
-  EXPECT_THAT(refusal_of(directory.path() / "none"), HasSubstr("expected a model directory, found nothing"));
-  EXPECT_THAT(refusal_of(directory.path() / "config.json"), HasSubstr("expected a model directory, found a file"));
+  EXPECT_THAT(refusal_of_directory(directory.path() / "none"),
+              HasSubstr("expected a model directory, found nothing"));
+  EXPECT_THAT(refusal_of_directory(directory.path() / "config.json"),
+              HasSubstr("expected a model directory, found a file"));
   std::filesystem::remove(directory.path() / "config.json");
-  EXPECT_THAT(refusal_of(directory.path()), HasSubstr("the file config.json"));
+  EXPECT_THAT(refusal_of_directory(directory.path()), HasSubstr("the file config.json"));
 }
 
 TEST(ModelDirectory, MissingTokenizerIsRefusedOnlyWhenItIsAskedFor) {
@@ -71,7 +74,7 @@ TEST(ModelFingerprint, DoesNotChangeWithTheDivisionIntoShards) {
 }
 
 TEST(ModelFingerprint, IsTheSameEachTimeForRealWeights) {
-  const std::filesystem::path path = ANCHORAGE_SOURCE_DIR "/../shared/data/models/stories260K-hf";
+  const std::filesystem::path path = tests::source_path() + "/../shared/data/models/stories260K-hf";
   if (!std::filesystem::exists(path)) GTEST_SKIP() << "the shared data are not here: " << path;
   const ModelDirectory model = ModelDirectory::open(path);
   EXPECT_EQ(model.config().d_ff, 172);

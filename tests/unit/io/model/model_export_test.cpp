@@ -13,6 +13,7 @@
 #include "io/files/staging_directory.hpp"
 #include "io/model/float_conversion.hpp"
 #include "tests/support/message_of.hpp"
+#include "tests/support/places.hpp"
 #include "tests/support/small_model.hpp"
 #include "tests/support/temporary_directory.hpp"
 
@@ -40,7 +41,7 @@ void expect_same_files(const fs::path& left, const fs::path& right) {
   for (const fs::path& file : files_in(left)) EXPECT_EQ(content_of(left / file), content_of(right / file)) << file;
 }
 
-std::vector<float> values_of(const fs::path& directory, const char* name) {
+std::vector<float> exported_values(const fs::path& directory, const char* name) {
   const WeightFiles weights = WeightFiles::open(directory);
   return decode(weights.at(name).bytes, weights.at(name).dtype);
 }
@@ -49,7 +50,7 @@ class ModelExport : public testing::Test {
  protected:
   ModelExport() { tests::write_small_model(base_); }
 
-  ExportReport export_with(const std::map<std::string, Replacement>& edited,
+  ExportReport export_with(const std::map<std::string, EditedTensor>& edited,
                            Unchanged unchanged = Unchanged::copy) const {
     StagingDirectory staging(out_, base_.path());
     ExportReport report = export_model(ModelDirectory::open(base_.path()), staging.path(), edited, unchanged);
@@ -57,7 +58,7 @@ class ModelExport : public testing::Test {
     return report;
   }
 
-  std::string refusal_of(const std::map<std::string, Replacement>& edited) const {
+  std::string refusal_of(const std::map<std::string, EditedTensor>& edited) const {
     return tests::message_of([&] { export_with(edited); });
   }
 
@@ -102,7 +103,7 @@ TEST_F(ModelExport, RoundsToTheDtypeOfTheBaseAndTellsWhatWasLost) {
   // Of bf16's neighbors of 1, 2 and 3 the nearest are 2^-7, 2^-6 and 2^-6 away.
   const std::vector<float> b = {1.0F + 0x1p-9F, 2.0F + 0x1.8p-7F, 3.0F};
   const ExportReport report = export_with({{"b", {{3}, b}}});
-  EXPECT_THAT(values_of(out_, "b"), ElementsAre(1.0F, 2.0F + 0x1p-6F, 3.0F));
+  EXPECT_THAT(exported_values(out_, "b"), ElementsAre(1.0F, 2.0F + 0x1p-6F, 3.0F));
   EXPECT_EQ(report.tensors.at("b").values, 3);
   EXPECT_EQ(report.tensors.at("b").edited, 2);
   EXPECT_EQ(report.tensors.at("b").kept, 1);
@@ -138,7 +139,7 @@ class SharingExport : public ModelExport {
   static constexpr auto edited_shard = "model-00001-of-00002.safetensors";
   static constexpr auto other_shard = "model-00002-of-00002.safetensors";
   const std::vector<float> a_ = {9.0F, 2.0F, 3.0F, 4.0F};
-  const std::map<std::string, Replacement> edited_ = {{"a", {{2, 2}, a_}}};
+  const std::map<std::string, EditedTensor> edited_ = {{"a", {{2, 2}, a_}}};
 };
 
 TEST_F(SharingExport, WritesTheEditedShardAloneAndSharesTheOther) {
@@ -240,7 +241,7 @@ TEST_F(ModelExport, RefusesValuesThatTheDtypeCannotHoldAndLeavesNothing) {
 }
 
 TEST_F(ModelExport, OfRealWeightsIsACopy) {
-  const fs::path path = ANCHORAGE_SOURCE_DIR "/../shared/data/models/stories260K-hf";
+  const fs::path path = tests::source_path() + "/../shared/data/models/stories260K-hf";
   if (!fs::exists(path)) GTEST_SKIP() << "the shared data are not here: " << path;
   StagingDirectory staging(out_, path);
   export_model(ModelDirectory::open(path), staging.path(), {});

@@ -6,6 +6,7 @@
 
 #include "io/model/float_conversion.hpp"
 #include "io/model/safetensors.hpp"
+#include "tests/support/places.hpp"
 #include "tests/support/safetensors_writer.hpp"
 #include "tests/support/temporary_directory.hpp"
 
@@ -17,7 +18,7 @@ using testing::IsEmpty;
 
 // Exit status of tests/golden/safetensors_interop.py.
 int run_python(const std::string& action, const std::filesystem::path& file) {
-  const std::string command = std::string(ANCHORAGE_PYTHON) + " " + ANCHORAGE_SOURCE_DIR +
+  const std::string command = tests::python_path() + " " + tests::source_path() +
                               "/tests/golden/safetensors_interop.py " + action + " '" + file.string() + "'";
   return std::system(command.c_str());
 }

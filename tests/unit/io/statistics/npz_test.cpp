@@ -9,6 +9,7 @@
 
 #include "io/statistics/rome_statistics.hpp"
 #include "tests/support/message_of.hpp"
+#include "tests/support/places.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace anchorage::io {
@@ -24,7 +25,7 @@ class Npz : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     directory_ = std::make_unique<tests::TemporaryDirectory>();
-    const std::string command = std::string(ANCHORAGE_PYTHON) + " " + ANCHORAGE_SOURCE_DIR +
+    const std::string command = tests::python_path() + " " + tests::source_path() +
                                 "/tests/golden/hdf5_interop.py write-npz '" + directory_->path().string() + "'";
     status_ = std::system(command.c_str());
   }

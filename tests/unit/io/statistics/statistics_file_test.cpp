@@ -12,6 +12,7 @@
 #include "io/hdf5/file.hpp"
 #include "io/layer_numbers.hpp"
 #include "tests/support/message_of.hpp"
+#include "tests/support/places.hpp"
 #include "tests/support/small_disk.hpp"
 #include "tests/support/temporary_directory.hpp"
 
@@ -232,7 +233,7 @@ TEST_F(StatisticsOnDisk, AreRefusedWhenTheFileIsSomethingElse) {
 
 TEST_F(StatisticsOnDisk, AreReadByH5py) {
   save_statistics(path(), sample_statistics());
-  const std::string command = std::string(ANCHORAGE_PYTHON) + " " + ANCHORAGE_SOURCE_DIR +
+  const std::string command = tests::python_path() + " " + tests::source_path() +
                               "/tests/golden/hdf5_interop.py check-statistics '" + path().string() + "'";
   EXPECT_EQ(std::system(command.c_str()), 0);
 }
@@ -240,7 +241,7 @@ TEST_F(StatisticsOnDisk, AreReadByH5py) {
 TEST_F(StatisticsOnDisk, WithSubjectsAreReadByH5py) {
   save_statistics(path(), sample_statistics());
   add_subjects(path());
-  const std::string command = std::string(ANCHORAGE_PYTHON) + " " + ANCHORAGE_SOURCE_DIR +
+  const std::string command = tests::python_path() + " " + tests::source_path() +
                               "/tests/golden/hdf5_interop.py check-subjects '" + path().string() + "'";
   EXPECT_EQ(std::system(command.c_str()), 0);
 }

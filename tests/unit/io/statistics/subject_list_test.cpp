@@ -13,6 +13,7 @@
 #include "io/error.hpp"
 #include "io/files/digest.hpp"
 #include "tests/support/message_of.hpp"
+#include "tests/support/places.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace anchorage::io {
@@ -102,7 +103,7 @@ TEST_F(SubjectListFile, WithARecordThatCannotBeUsedIsRefusedWithItsPlace) {
 
 // --- The list that comes with the program
 
-const std::filesystem::path source = ANCHORAGE_SOURCE_DIR;
+const std::filesystem::path source = tests::source_path();
 
 // Without case, with one space where there is white space.
 std::string spelling(const std::string& subject) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "io/tokenizer/tokenizer.hpp"
+#include "tests/support/places.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace anchorage::io {
@@ -16,8 +17,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path golden_script = fs::path(ANCHORAGE_SOURCE_DIR) / "tests/golden/tokenizer_golden.py";
-const fs::path shared_tokenizers = fs::path(ANCHORAGE_SOURCE_DIR) / "../shared/data/tokenizers";
+const fs::path golden_script = fs::path(tests::source_path()) / "tests/golden/tokenizer_golden.py";
+const fs::path shared_tokenizers = fs::path(tests::source_path()) / "../shared/data/tokenizers";
 
 fs::path demo_model() {
   const char* cache = std::getenv("ANCHORAGE_CACHE");
@@ -42,8 +43,9 @@ void run(const std::string& command) {
 fs::path unpacked(const fs::path& file, const fs::path& folder) {
   if (file.extension() != ".xz") return file;
   fs::path plain = folder / file.stem();
-  run(ANCHORAGE_PYTHON " -c 'import lzma, sys; open(sys.argv[2], \"wb\").write(lzma.open(sys.argv[1]).read())' '" +
-      file.string() + "' '" + plain.string() + "'");
+  run(tests::python_path() +
+      " -c 'import lzma, sys; open(sys.argv[2], \"wb\").write(lzma.open(sys.argv[1]).read())' '" + file.string() +
+      "' '" + plain.string() + "'");
   return plain;
 }
 
@@ -51,7 +53,7 @@ fs::path unpacked(const fs::path& file, const fs::path& folder) {
 class Golden {
  public:
   Golden(const std::string& name, const fs::path& source) {
-    std::string command = std::string(ANCHORAGE_PYTHON) + " -B '" + golden_script.string() + "' " + name + " '" +
+    std::string command = tests::python_path() + " -B '" + golden_script.string() + "' " + name + " '" +
                           folder_.path().string() + "'";
     if (!source.empty()) command += " '" + source.string() + "'";
     run(command);

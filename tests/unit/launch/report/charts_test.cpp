@@ -51,7 +51,7 @@ struct Place {
   double x, y;
 };
 
-std::vector<Place> markers(const std::string& svg) {
+std::vector<Place> markers_in(const std::string& svg) {
   std::vector<Place> found;
   const std::regex use(R"re(<use href="#k\d" x="([-\d.]+)" y="([-\d.]+)")re");
   for (auto at = std::sregex_iterator(svg.begin(), svg.end(), use); at != std::sregex_iterator(); ++at)
@@ -80,7 +80,7 @@ TEST(LineChart, APointIsWhereTheTicksOfBothAxesPutIt) {
   const std::vector<ChartPoint> points{{.x = 100, .y = 0.875}, {.x = 430, .y = 0.61}, {.x = 1000, .y = 0.07}};
   const std::string svg = line_chart(chart_of(points)).str();
   const auto x = ticks(svg, "x"), y = ticks(svg, "y");
-  const auto found = markers(svg), path = corners(svg, "line");
+  const auto found = markers_in(svg), path = corners(svg, "line");
   ASSERT_GE(x.size(), 3U);
   ASSERT_GE(y.size(), 3U);
   ASSERT_EQ(found.size(), points.size());
@@ -99,7 +99,7 @@ TEST(LineChart, OnALogarithmicAxisEqualFactorsAreEqualDistances) {
   chart.y_spacing = Spacing::logarithmic;
   const std::string svg = line_chart(chart).str();
   const auto y = ticks(svg, "y");
-  const auto found = markers(svg);
+  const auto found = markers_in(svg);
   ASSERT_EQ(found.size(), 3U);
   for (std::size_t i = 0; i < 3; ++i)
     EXPECT_NEAR(found[i].y, place(y, chart.series[0].points[i].y, logarithm), pixel);
@@ -185,7 +185,7 @@ TEST(Frontier, EachStateHasItsMarkerWhereTheTicksPutItAndItsMethodsName) {
       {.name = "eac", .style = 1, .points = {{.x = 0.7, .y = 0.6, .y_interval = Interval{0.5, 0.7}, .state = 1}}});
   const std::string svg = frontier_chart(chart).str();
   const auto x = ticks(svg, "x"), y = ticks(svg, "y");
-  const auto found = markers(svg);
+  const auto found = markers_in(svg);
   ASSERT_EQ(found.size(), 3U);
   const std::vector<Place> expected{{0.9, 0.8}, {0.3, 0.2}, {0.7, 0.6}};
   for (std::size_t i = 0; i < 3; ++i) {

@@ -1,4 +1,5 @@
 #include "worker/editing/method.hpp"
+#include "tests/support/places.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -33,7 +34,7 @@ TEST(Method, IsListedByWhatHolds) {
 }
 
 TEST(Method, IsInTheDocuments) {
-  const std::string document = tests::content_of(ANCHORAGE_SOURCE_DIR "/docs/method.md");
+  const std::string document = tests::content_of(tests::source_path() + "/docs/method.md");
   for (const Method& method : methods()) {
     EXPECT_THAT(document, HasSubstr(fmt::format("| `{}` |", method.name)));
   }

@@ -13,6 +13,7 @@
 #include "io/edits/reader.hpp"
 #include "io/model/safetensors.hpp"
 #include "io/statistics/statistics_file.hpp"
+#include "tests/support/places.hpp"
 #include "tests/support/temporary_directory.hpp"
 #include "tests/support/thread_communicator.hpp"
 #include "tests/unit/worker/model/stage_world.hpp"
@@ -61,7 +62,7 @@ class ParityTest : public testing::TestWithParam<FamilyAndMethod> {
   }
 
   const std::string family_ = std::get<0>(GetParam()), method_ = std::get<1>(GetParam());
-  const std::filesystem::path folder_ = std::filesystem::path(ANCHORAGE_GOLDEN) / "parity" / family_;
+  const std::filesystem::path folder_ = std::filesystem::path(tests::golden_path()) / "parity" / family_;
   const io::SafetensorsFile golden_ = io::SafetensorsFile::open(folder_ / "golden.safetensors");
   const io::ModelDirectory directory_ = io::ModelDirectory::open(folder_ / "model");
   const io::Hparams hparams_ = io::load_hparams(folder_ / "hparams.yaml").hparams;

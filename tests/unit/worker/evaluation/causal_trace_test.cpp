@@ -14,7 +14,7 @@ namespace {
 
 using testing::HasSubstr;
 
-Transformer model_in_f64(const std::string& name, const Stages& stages = {}) {
+Transformer staged_model_in_f64(const std::string& name, const Stages& stages = {}) {
   auto model = load_transformer(tests::golden_model(name).directory,
                                 {.device = torch::kCPU, .dtype = torch::kDouble, .stages = stages});
   for (std::int64_t& window : model.config.windows) window = std::min<std::int64_t>(window, 3);
@@ -121,7 +121,7 @@ class CausalTraceOfFamily : public testing::TestWithParam<std::string> {
 };
 
 TEST_P(CausalTraceOfFamily, SuffixesGiveTheEffectsOfWholeRows) {
-  const Transformer model = model_in_f64(GetParam());
+  const Transformer model = staged_model_in_f64(GetParam());
   const TraceOptions options{.noises = 2, .strength = 3, .seed = 5};
   const CausalTrace expected = slow_trace(model, three_facts(), options);
   const CausalTrace found = trace_of(model, three_facts(), options);

@@ -19,7 +19,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 using tests::message_of;
 
-io::Edit edit_of(const std::string& subject) {
+io::Edit edit_about(const std::string& subject) {
   return {.id = subject,
           .subject = subject,
           .prompt = "The CEO of {} is",
@@ -61,7 +61,7 @@ class EditGenerationsTest : public tests::AskedModel {
 TEST_F(EditGenerationsTest, EveryPromptIsContinuedAsIfItWereAlone) {
   std::vector<io::Edit> edits;
   for (const char* subject : {"Boeing", "Nike", "Intel", "Starbucks", "Unilever", "A company of a longer name"})
-    edits.push_back(edit_of(subject));
+    edits.push_back(edit_about(subject));
   // Ends at the last position, after fewer tokens than the others.
   std::string close = "It is";
   while (std::ssize(prompts.prompt_ids(close)) < model.config.max_positions - 5) close += " x";
@@ -80,7 +80,7 @@ TEST_F(EditGenerationsTest, EveryPromptIsContinuedAsIfItWereAlone) {
 }
 
 TEST_F(EditGenerationsTest, ATextEndsBeforeTheModelsEndOfText) {
-  const std::vector<io::Edit> edits{edit_of("Boeing")};
+  const std::vector<io::Edit> edits{edit_about("Boeing")};
   const TokenIds ids = prompts.prompt_ids(edits[0].model_prompt());
   const TokenIds said = generate(model, std::span(&ids, 1), {.max_new_tokens = 4}).front();
   Transformer ending = load_transformer(directory);
@@ -95,7 +95,7 @@ TEST_F(EditGenerationsTest, ATextEndsBeforeTheModelsEndOfText) {
 
 TEST_F(EditGenerationsTest, AnyNumberOfRanksGivesTheSame) {
   std::vector<io::Edit> edits;
-  for (int i = 0; i < 9; ++i) edits.push_back(edit_of("Company " + std::to_string(i)));
+  for (int i = 0; i < 9; ++i) edits.push_back(edit_about("Company " + std::to_string(i)));
   edits[4].paraphrases = {};
   edits[5].neighborhood = {{"led \xff by", "x"}};
   const EditGenerations one = generations_on(1, edits, 6);
@@ -111,7 +111,7 @@ TEST_F(EditGenerationsTest, AnyNumberOfRanksGivesTheSame) {
 TEST_F(EditGenerationsTest, APromptThatCannotBeContinuedIsLeftOutAndTheFirstIsNamed) {
   std::string longer = "It is";
   while (std::ssize(prompts.prompt_ids(longer)) <= model.config.max_positions) longer += " x";
-  std::vector<io::Edit> edits{edit_of("Boeing"), edit_of("Nike")};
+  std::vector<io::Edit> edits{edit_about("Boeing"), edit_about("Nike")};
   edits[1].paraphrases = {longer, "Nike is led by"};
   edits[1].neighborhood = {{"led \xff by", "x"}};
   const EditGenerations found = generations_on(1, edits, 6);
@@ -133,7 +133,7 @@ OptionalText text(const std::string& said, bool ended = true) {
 }
 
 TEST(GenerationMetricsTest, AreMeansOverPromptsFirstAndEditsThen) {
-  const std::vector<io::Edit> edits{edit_of("Boeing"), edit_of("Nike")};
+  const std::vector<io::Edit> edits{edit_about("Boeing"), edit_about("Nike")};
   const EditGenerations generations{.texts = {{.prompt = text(" Kelly Ortberg"),
                                                .paraphrases = {text(" the Kelly Ortberg!"), text(" a man", false)},
                                                .neighborhood = {text(" Jensen Huang, who")},
@@ -178,7 +178,7 @@ class GenerationBaselineTest : public testing::Test {
   }
 
   const tests::TemporaryDirectory folder;
-  const std::vector<io::Edit> edits{edit_of("Boeing"), edit_of("Nike")};
+  const std::vector<io::Edit> edits{edit_about("Boeing"), edit_about("Nike")};
 };
 
 TEST_F(GenerationBaselineTest, ComparesTheNeighborhoodsTextsOnceNormalized) {

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/message_of.hpp"
+#include "tests/support/places.hpp"
 #include "tests/unit/worker/model/golden_model.hpp"
 #include "worker/model/forward.hpp"
 #include "worker/model/tensor_names.hpp"
@@ -17,7 +18,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-const std::filesystem::path folder = std::filesystem::path(ANCHORAGE_GOLDEN) / "disagreeing_models";
+const std::filesystem::path folder = std::filesystem::path(tests::golden_path()) / "disagreeing_models";
 
 io::ModelDirectory model_of(const std::string& name) {
   return io::ModelDirectory::open(folder / name);

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "tests/support/places.hpp"
 #include "worker/model/load.hpp"
 
 namespace anchorage::tests {
@@ -15,14 +16,14 @@ struct GoldenModel {
 };
 
 inline GoldenModel golden_model(const std::string& name) {
-  const std::filesystem::path folder = std::filesystem::path(ANCHORAGE_GOLDEN) / "small_models";
+  const std::filesystem::path folder = std::filesystem::path(tests::golden_path()) / "small_models";
   std::ifstream file(folder / (name + ".json"));
   return {io::ModelDirectory::open(folder / name), nlohmann::json::parse(file)};
 }
 
 // The names of all of them, as the script lists them.
 inline std::vector<std::string> names_of_golden_models() {
-  std::ifstream file(std::filesystem::path(ANCHORAGE_GOLDEN) / "small_models" / "names.json");
+  std::ifstream file(std::filesystem::path(tests::golden_path()) / "small_models" / "names.json");
   return nlohmann::json::parse(file).get<std::vector<std::string>>();
 }
 inline const std::vector<std::string> golden_model_names = names_of_golden_models();

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
 
+#include "tests/support/places.hpp"
 #include "tests/unit/worker/model/golden_model.hpp"
 #include "worker/evaluation/score.hpp"
 #include "worker/model/forward.hpp"
@@ -14,7 +15,7 @@ namespace {
 using tests::expect_close;
 
 const std::filesystem::path models =
-    std::filesystem::path(ANCHORAGE_SOURCE_DIR) / ".." / "shared" / "data" / "models";
+    std::filesystem::path(tests::source_path()) / ".." / "shared" / "data" / "models";
 
 nlohmann::json read_json(const std::filesystem::path& path) {
   std::ifstream file(path);

@@ -1,5 +1,6 @@
 // A model that is cut into stages against the same model whole: the same bits, and each stage with its own weights.
 #include "worker/model/stages.hpp"
+#include "tests/support/places.hpp"
 
 #include <gtest/gtest.h>
 #include <torch/utils.h>
@@ -65,7 +66,7 @@ TEST_P(StagesOfFamily, GenerateTheSameTokensGreedilyAndDrawn) {
   }
 }
 
-std::vector<EditPrompts> two_edits() {
+std::vector<EditPrompts> two_prompts_to_edit() {
   EditPrompts first, second;
   first.rewrites = {{{5, 6, 7, 8, 9}, 2, 4}, {{20, 21, 22, 5, 6, 7, 8, 9}, 5, 7}};
   first.kl_prompt = {{6, 7, 30, 31}, 1, 3};
@@ -85,7 +86,7 @@ TEST_P(StagesOfFamily, KeysWithVectorsInjectedAreTheSameBitsOnEveryStage) {
     std::vector<torch::Tensor> whole;
     const auto keys = [&](const Stages& stages) {
       const Transformer model = load(stages);
-      return InjectedForward(model, two_edits(), options).subject_keys(injected);
+      return InjectedForward(model, two_prompts_to_edit(), options).subject_keys(injected);
     };
     on_stages(4, 1, [&](const Stages& stages) { whole = keys(stages); });
     for (const int count : {2, 3, 4}) {
@@ -180,7 +181,7 @@ TEST(Stages, StatisticsOfStagesAndReplicasAreTheSameNumbers) {
 
 // The demo model in two stages: what a rank holds, measured on the tensors that are there.
 TEST(Stages, ARankOfTwoHoldsAtMostTwoThirdsOfTheDemoModel) {
-  std::ifstream file(std::string(ANCHORAGE_GOLDEN) + "/demo_model/reference.json");
+  std::ifstream file(tests::golden_path() + "/demo_model/reference.json");
   if (!file) GTEST_SKIP() << "the demo model is not here: launch/quickstart gets it";
   const auto directory = io::ModelDirectory::open(nlohmann::json::parse(file)["model"].get<std::string>());
   std::int64_t whole = 0;

@@ -10,6 +10,7 @@
 #include "io/error.hpp"
 #include "io/files/digest.hpp"
 #include "tests/support/message_of.hpp"
+#include "tests/support/places.hpp"
 #include "tests/support/sample_segment.hpp"
 #include "tests/support/small_disk.hpp"
 #include "tests/support/temporary_directory.hpp"
@@ -205,7 +206,7 @@ TEST(Segment, IsReadByH5pyAsTheFormatSays) {
   const tests::TemporaryDirectory directory;
   write_segment(directory.path(), sample_batch(1));
   write_segment(directory.path(), sample_base());
-  const std::string command = std::string(ANCHORAGE_PYTHON) + " " + ANCHORAGE_SOURCE_DIR +
+  const std::string command = tests::python_path() + " " + tests::source_path() +
                               "/tests/golden/hdf5_interop.py check-segments '" + directory.path().string() + "'";
   EXPECT_EQ(std::system(command.c_str()), 0);
 }
@@ -217,7 +218,7 @@ TEST(Segment, WithAnUpdateOfAnUnknownKindIsRefusedByItsName) {
   segment.removal = sample_removal(2).removal;
   write_segment(directory.path(), segment);
   const auto path = directory.path() / "seg-00000002.h5";
-  const std::string command = std::string(ANCHORAGE_PYTHON) + " " + ANCHORAGE_SOURCE_DIR +
+  const std::string command = tests::python_path() + " " + tests::source_path() +
                               "/tests/golden/hdf5_interop.py make-dense '" + path.string() + "'";
   ASSERT_EQ(std::system(command.c_str()), 0);
   const SegmentReader reader(path);

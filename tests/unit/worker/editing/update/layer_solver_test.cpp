@@ -13,9 +13,9 @@
 namespace anchorage::worker {
 namespace {
 
-const std::vector<std::int64_t> layers = {0, 1, 2, 3};
+const std::vector<std::int64_t> solver_layers = {0, 1, 2, 3};
 
-torch::Tensor drawn(std::int64_t seed, std::vector<std::int64_t> shape) {
+torch::Tensor drawn_f32(std::int64_t seed, std::vector<std::int64_t> shape) {
   auto generator = at::detail::createCPUGenerator(static_cast<std::uint64_t>(seed));
   return torch::randn(shape, generator);
 }
@@ -25,8 +25,8 @@ io::StatisticsFile statistics_in(const std::filesystem::path& path, std::int64_t
   statistics.fingerprint = {
       .model_name = "m", .model = "m", .tokenizer = "t", .corpus = "c", .sequence_length = 20};
   statistics.tokens = 1000;
-  for (const std::int64_t layer : layers) {
-    const auto keys = drawn(layer, {4 * width, width});
+  for (const std::int64_t layer : solver_layers) {
+    const auto keys = drawn_f32(layer, {4 * width, width});
     statistics.moments.push_back({layer, to_matrix(at::mm(keys.t(), keys) / (4 * width))});
   }
   io::save_statistics(path, statistics);
@@ -35,10 +35,10 @@ io::StatisticsFile statistics_in(const std::filesystem::path& path, std::int64_t
 
 std::vector<LayerUpdate> updates(const io::ModelConfig& model, std::int64_t batch) {
   std::vector<LayerUpdate> updates;
-  for (const std::int64_t layer : layers) {
+  for (const std::int64_t layer : solver_layers) {
     updates.push_back({.layer = layer,
-                       .keys = drawn(100 * batch + layer, {5, model.d_ff}),
-                       .residuals = drawn(100 * batch + layer + 50, {5, model.d_model}),
+                       .keys = drawn_f32(100 * batch + layer, {5, model.d_ff}),
+                       .residuals = drawn_f32(100 * batch + layer + 50, {5, model.d_model}),
                        .u = {},
                        .v = {},
                        .products = {}});
@@ -55,7 +55,7 @@ TEST(LayerSolver, SlabsThatMoveToAnotherOwnerAreSolvedToTheSameBits) {
     torch::set_num_threads(1);
     const auto device = sharding::make_device_communicator(world, torch::kCPU);
     Transformer model = load_transformer(directory);
-    EditedWeights weights(model, directory, layers);
+    EditedWeights weights(model, directory, solver_layers);
     LayerSolver solver(weights, {}, method_named("memit_seq"), statistics, {world, *device}, model.stages,
                        {.capacities = {}, .most_rows = (width + 1) / 2});
     sharding::BatchSeconds seconds;
@@ -73,7 +73,7 @@ TEST(LayerSolver, SlabsThatMoveToAnotherOwnerAreSolvedToTheSameBits) {
     EXPECT_THAT(solver.owners(), testing::ElementsAre(0, 1, 0, 1, 0, 1, 0, 1)) << "the load is even";
     solver.redeal(std::vector<std::int64_t>{60, 21, 22, 23});
     const auto after = solved(2);
-    for (std::size_t i = 0; i < layers.size(); ++i) {
+    for (std::size_t i = 0; i < solver_layers.size(); ++i) {
       EXPECT_TRUE(at::equal(after[i].u, before[i].u)) << "layer " << i;
       EXPECT_TRUE(at::equal(after[i].v, before[i].v)) << "layer " << i;
     }
@@ -89,7 +89,7 @@ TEST(LayerSolver, ARankHoldsNoMoreSlabsThanItHasPlacesFor) {
     torch::set_num_threads(1);
     const auto device = sharding::make_device_communicator(world, torch::kCPU);
     Transformer model = load_transformer(directory);
-    EditedWeights weights(model, directory, layers);
+    EditedWeights weights(model, directory, solver_layers);
     LayerSolver solver(weights, {}, method_named("memit_seq"), statistics, {world, *device}, model.stages,
                        {.capacities = {1, 0, 3}});
     EXPECT_THAT(solver.owners(), testing::UnorderedElementsAre(0, 2, 2, 2));
@@ -111,14 +111,14 @@ TEST(LayerSolver, EveryRankKnowsTheFreeDimensionsOfAllLayers) {
     torch::set_num_threads(1);
     const auto device = sharding::make_device_communicator(world, torch::kCPU);
     Transformer model = load_transformer(directory);
-    EditedWeights weights(model, directory, layers);
+    EditedWeights weights(model, directory, solver_layers);
     for (const double threshold : {1.0, 1e6}) {
       io::Hparams hparams;
       hparams.nullspace_threshold = threshold;
       const LayerSolver solver(weights, hparams, method_named("alphaedit"), statistics, {world, *device},
                                model.stages);
       for (const auto& [layer, free] : solver.free_dimensions()) EXPECT_EQ(free, below(layer, threshold)) << layer;
-      EXPECT_EQ(solver.free_dimensions().size(), layers.size());
+      EXPECT_EQ(solver.free_dimensions().size(), solver_layers.size());
       EXPECT_EQ(solver.free_dimensions().at(0) == width, threshold == 1e6);
     }
   });

@@ -18,18 +18,18 @@ using testing::Gt;
 using testing::Lt;
 using tests::expect_close;
 
-constexpr std::int64_t d = 7, f = 24;
+constexpr std::int64_t d_model = 7, d_ff = 24;
 
-torch::Tensor random(std::initializer_list<std::int64_t> shape) {
+torch::Tensor random_matrix(std::initializer_list<std::int64_t> shape) {
   return torch::randn(shape, torch::kDouble);
 }
 
 torch::Tensor second_moment() {
-  const auto keys = random({f, 5 * f});
-  return at::mm(keys, keys.t()) / (5 * f);
+  const auto keys = random_matrix({d_ff, 5 * d_ff});
+  return at::mm(keys, keys.t()) / (5 * d_ff);
 }
 
-torch::Tensor dense(const LowRankUpdate& update) {
+torch::Tensor dense_update(const LowRankUpdate& update) {
   return at::mm(update.u, update.v.t());
 }
 
@@ -45,7 +45,7 @@ class Local {
       : covariance_(std::move(prior), SlabPlace::alone(width, most_rows)) {}
 
   torch::Tensor solve(const torch::Tensor& keys, const torch::Tensor& residuals) const {
-    return dense(KeyCovariance::solve(keys, residuals, covariance_.products(keys)));
+    return dense_update(KeyCovariance::solve(keys, residuals, covariance_.products(keys)));
   }
   void absorb(const torch::Tensor& keys) {
     covariance_.absorb(keys, covariance_.products(keys));
@@ -91,7 +91,7 @@ KeyPrior with_protection(KeyPrior prior, const torch::Tensor& keys, double weigh
 
 torch::Tensor protected_sum(const torch::Tensor& keys, double weight) {
   const auto k = keys.to(torch::kFloat).to(torch::kDouble);
-  auto sum = torch::zeros({f, f}, torch::kDouble);
+  auto sum = torch::zeros({d_ff, d_ff}, torch::kDouble);
   for (std::int64_t i = 0; i < k.size(1); ++i) sum += weight * at::outer(k.select(1, i), k.select(1, i));
   return sum;
 }
@@ -105,7 +105,7 @@ class LeastSquares : public testing::TestWithParam<std::int64_t> {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(RowsOfASlab, LeastSquares, testing::Values(f, 13, 5));
+INSTANTIATE_TEST_SUITE_P(RowsOfASlab, LeastSquares, testing::Values(d_ff, 13, 5));
 
 TEST_P(LeastSquares, TheSlabsTogetherAreTheInverse) {
   const auto c = second_moment();
@@ -115,12 +115,12 @@ TEST_P(LeastSquares, TheSlabsTogetherAreTheInverse) {
 }
 
 TEST_P(LeastSquares, WoodburyFormEqualsTheDenseSolve) {
-  const auto c = second_moment(), keys = random({f, 5}), residuals = random({d, 5});
+  const auto c = second_moment(), keys = random_matrix({d_ff, 5}), residuals = random_matrix({d_model, 5});
   expect_close(covariance(c, 30.0).solve(keys, residuals), dense_solution(30.0 * c, keys, residuals), 1e-12);
 }
 
 TEST_P(LeastSquares, AbsorbedKeysStandInTheInverse) {
-  const auto c = second_moment(), first = random({f, 4}), second = random({f, 3});
+  const auto c = second_moment(), first = random_matrix({d_ff, 4}), second = random_matrix({d_ff, 3});
   auto found = covariance(c, 10.0);
   found.absorb(first);
   found.absorb(second);
@@ -131,7 +131,7 @@ TEST_P(LeastSquares, AbsorbedKeysStandInTheInverse) {
 // The equivalence of sequential and one-time editing (arXiv 2605.26670): a second batch solved after the absorbed
 // keys of the first, for what the first has left of the targets, ends where one batch of all edits ends.
 TEST_P(LeastSquares, TwoBatchesBehindEachOtherEqualOneBigBatch) {
-  const auto c = second_moment(), keys = random({f, 9}), targets = random({d, 9});
+  const auto c = second_moment(), keys = random_matrix({d_ff, 9}), targets = random_matrix({d_model, 9});
   const auto whole = covariance(c, 20.0).solve(keys, targets);
   auto found = covariance(c, 20.0);
   const auto first_keys = keys.narrow(1, 0, 4), second_keys = keys.narrow(1, 4, 5);
@@ -144,7 +144,8 @@ TEST_P(LeastSquares, TwoBatchesBehindEachOtherEqualOneBigBatch) {
 // A removal and the write after it, as where an edit takes another's place: products see what waits, the slabs do
 // not, and accepting it gives the bits of a replay, which accepts one after the other.
 TEST_P(LeastSquares, WhatWaitsIsSeenByProductsAndByNothingElse) {
-  const auto c = second_moment(), old = random({f, 4}), fresh = random({f, 3}), asked = random({f, 2});
+  const auto c = second_moment(), old = random_matrix({d_ff, 4}), fresh = random_matrix({d_ff, 3}),
+             asked = random_matrix({d_ff, 2});
   auto found = covariance(c, 10.0), one_by_one = covariance(c, 10.0);
   for (Local* each : {&found, &one_by_one}) each->absorb(old);
   const auto before = found.inverse();
@@ -171,14 +172,14 @@ TEST_P(LeastSquares, TheInverseStaysAccurateOverFiveHundredBatches) {
     testing::Matcher<int> refreshes;
   };
   for (const Case& one : {Case{20, 1, 1, 1e-11, 0}, Case{1e-2, 50, 1e-3, 1e-7, AllOf(Gt(0), Lt(400))}}) {
-    const auto c = second_moment(), direction = random({f, 1});
+    const auto c = second_moment(), direction = random_matrix({d_ff, 1});
     auto found = covariance(c, one.weight);
     found->refreshed_at(found.drift());
     auto a = one.weight * c;
     std::vector<KeyChange> changes;
     int refreshes = 0;
     for (int batch = 0; batch < 500; ++batch) {
-      const auto keys = one.length * (direction + one.spread * random({f, 3}));
+      const auto keys = one.length * (direction + one.spread * random_matrix({d_ff, 3}));
       found.absorb(keys);
       changes.push_back({.keys = keys.t(), .sign = 1});
       a = a + at::mm(keys, keys.t());
@@ -196,7 +197,7 @@ TEST_P(LeastSquares, TheInverseStaysAccurateOverFiveHundredBatches) {
 }
 
 TEST_P(LeastSquares, ARefreshTakesOutWhatWasReleased) {
-  const auto c = second_moment(), first = random({f, 4}), second = random({f, 3});
+  const auto c = second_moment(), first = random_matrix({d_ff, 4}), second = random_matrix({d_ff, 3});
   auto found = covariance(c, 10.0);
   found->refresh(std::vector<KeyChange>{{first.t(), 1}, {second.t(), 1}, {first.t(), -1}});
   expect_close(found.inverse(), at::linalg_inv(10.0 * c + at::mm(second, second.t())), 1e-11);
@@ -205,7 +206,7 @@ TEST_P(LeastSquares, ARefreshTakesOutWhatWasReleased) {
 
 // What a checkpoint holds.
 TEST_P(LeastSquares, ACopyOfItsSlabsGoesOnWithTheSameBits) {
-  const auto c = second_moment(), first = random({f, 3}), second = random({f, 2});
+  const auto c = second_moment(), first = random_matrix({d_ff, 3}), second = random_matrix({d_ff, 2});
   auto found = covariance(c, 1.0), copy = covariance(c, 1.0);
   found.absorb(first);
   for (const auto& [slab, rows] : found->slabs()) copy->restore(slab, rows.clone());
@@ -221,8 +222,8 @@ TEST_P(LeastSquares, ACopyOfItsSlabsGoesOnWithTheSameBits) {
 // More keys than are in memory at a time, and few.
 TEST_P(LeastSquares, ProtectedKeysStandInTheInverseWithTheirWeightAlsoWhenItIsMadeAnew) {
   for (const std::int64_t count : {5, 700}) {
-    const auto c = second_moment(), keys = random({f, count}), absorbed = random({f, 3});
-    Local found(with_protection(second_moment_prior(c, 10.0), keys, 30.0), f, GetParam());
+    const auto c = second_moment(), keys = random_matrix({d_ff, count}), absorbed = random_matrix({d_ff, 3});
+    Local found(with_protection(second_moment_prior(c, 10.0), keys, 30.0), d_ff, GetParam());
     const auto a = 10.0 * c + protected_sum(keys, 30.0);
     expect_close(found.inverse(), at::linalg_inv(a), 1e-11);
     EXPECT_LT(found.drift(), 1e-12);
@@ -240,8 +241,8 @@ TEST_P(LeastSquares, ProtectedKeysStandInTheInverseWithTheirWeightAlsoWhenItIsMa
 // In the null space N: P = N (l2 I + N^T (weight sum of k k^T) N)^-1 N^T.
 TEST_P(LeastSquares, ProtectedKeysStandInTheInverseOnANullSpace) {
   for (const std::int64_t count : {3, 300}) {
-    const auto c = second_moment(), keys = random({f, count});
-    Local found(with_protection(null_space_prior(c, 1.0, 3.0), keys, 30.0), f, GetParam());
+    const auto c = second_moment(), keys = random_matrix({d_ff, count});
+    Local found(with_protection(null_space_prior(c, 1.0, 3.0), keys, 30.0), d_ff, GetParam());
     const auto [values, vectors] = at::linalg_eigh(c);
     const auto free = values.lt(1.0).sum().item<std::int64_t>();
     ASSERT_EQ(found->free_dimensions(), free);
@@ -257,11 +258,12 @@ TEST_P(LeastSquares, ProtectedKeysStandInTheInverseOnANullSpace) {
 }
 
 TEST_P(LeastSquares, AnUpdateLeavesProtectedKeysAloneTheMoreTheLargerTheirWeight) {
-  const auto c = second_moment(), kept = random({f, 4}), keys = random({f, 3}), residuals = random({d, 3});
+  const auto c = second_moment(), kept = random_matrix({d_ff, 4}), keys = random_matrix({d_ff, 3}),
+             residuals = random_matrix({d_model, 3});
   for (const bool null_space : {false, true}) {
     const auto prior = [&] { return null_space ? null_space_prior(c, 1.0, 3.0) : second_moment_prior(c, 5.0); };
     const auto effect = [&](KeyPrior of) {
-      const auto update = Local(std::move(of), f, GetParam()).solve(keys, residuals);
+      const auto update = Local(std::move(of), d_ff, GetParam()).solve(keys, residuals);
       EXPECT_GT(at::mm(update, keys).norm().item<double>(), 0.1 * residuals.norm().item<double>());
       return at::mm(update, kept.to(torch::kFloat).to(torch::kDouble)).norm().item<double>();
     };
@@ -274,13 +276,14 @@ TEST_P(LeastSquares, AnUpdateLeavesProtectedKeysAloneTheMoreTheLargerTheirWeight
 
 // Slabs on two and three ranks, some of which hold none: the bits of one rank, also after slabs have moved.
 TEST_P(LeastSquares, AreTheSameBitsOnAnyNumberOfRanks) {
-  const auto c = second_moment(), first = random({f, 3}), second = random({f, 2}), asked = random({f, 2});
-  const auto kept = random({f, 260});  // more than are in memory at a time
+  const auto c = second_moment(), first = random_matrix({d_ff, 3}), second = random_matrix({d_ff, 2}),
+             asked = random_matrix({d_ff, 2});
+  const auto kept = random_matrix({d_ff, 260});  // more than are in memory at a time
   for (const bool null_space : {false, true}) {
     const auto prior = [&] {
       return with_protection(null_space ? null_space_prior(c, 1.0, 3.0) : second_moment_prior(c, 5.0), kept, 0.2);
     };
-    Local alone(prior(), f, GetParam());
+    Local alone(prior(), d_ff, GetParam());
     alone.absorb(first);
     alone.absorb(second);
     alone.release(first);
@@ -289,7 +292,7 @@ TEST_P(LeastSquares, AreTheSameBitsOnAnyNumberOfRanks) {
       tests::run_thread_world(ranks, [&](sharding::HostCommunicator& world) {
         torch::set_num_threads(1);
         const auto device = sharding::make_device_communicator(world, torch::kCPU);
-        SlabPlace place = SlabPlace::alone(f, GetParam());
+        SlabPlace place = SlabPlace::alone(d_ff, GetParam());
         place.world = device.get();
         for (std::size_t slab = 0; slab < place.owners.size(); ++slab)
           place.owners[slab] = static_cast<int>(slab) % ranks;
@@ -316,18 +319,19 @@ TEST_P(LeastSquares, AreTheSameBitsOnAnyNumberOfRanks) {
 
 TEST_P(LeastSquares, NullSpaceUpdateLeavesTheKeptDirectionsAlone) {
   // A second moment with four directions that carry nothing.
-  const auto basis = std::get<0>(at::linalg_qr(random({f, f})));
-  auto values = torch::linspace(1, 2, f, torch::kDouble);
+  const auto basis = std::get<0>(at::linalg_qr(random_matrix({d_ff, d_ff})));
+  auto values = torch::linspace(1, 2, d_ff, torch::kDouble);
   values.narrow(0, 0, 4).fill_(1e-5);
   const auto c = at::mm(basis * values, basis.t());
-  Local found(null_space_prior(c, 0.02, 10.0), f, GetParam());
-  const auto keys = random({f, 3}), residuals = random({d, 3});
+  Local found(null_space_prior(c, 0.02, 10.0), d_ff, GetParam());
+  const auto keys = random_matrix({d_ff, 3}), residuals = random_matrix({d_model, 3});
   const auto update = found.solve(keys, residuals);
-  expect_close(at::mm(update, basis.narrow(1, 4, f - 4)), torch::zeros({d, f - 4}, torch::kDouble), 1e-12);
+  expect_close(at::mm(update, basis.narrow(1, 4, d_ff - 4)), torch::zeros({d_model, d_ff - 4}, torch::kDouble),
+               1e-12);
 
   // AlphaEdit's own form: R K^T P (K K^T P + L2 I)^-1.
   const auto p = at::mm(basis.narrow(1, 0, 4), basis.narrow(1, 0, 4).t());
-  const auto system = at::mm(p, at::mm(keys, keys.t())) + 10.0 * torch::eye(f, torch::kDouble);
+  const auto system = at::mm(p, at::mm(keys, keys.t())) + 10.0 * torch::eye(d_ff, torch::kDouble);
   expect_close(update, at::linalg_solve(system, at::mm(p, at::mm(keys, residuals.t()))).t(), 1e-11);
 
   found.absorb(keys);
@@ -338,13 +342,13 @@ TEST_P(LeastSquares, NullSpaceUpdateLeavesTheKeptDirectionsAlone) {
 }
 
 TEST_P(LeastSquares, SingularSecondMomentIsRefusedWithTheTokensItNeeds) {
-  const auto keys = random({f, f / 2});
+  const auto keys = random_matrix({d_ff, d_ff / 2});
   EXPECT_THAT(tests::message_of([&] { covariance(at::mm(keys, keys.t()), 1.0); }),
               testing::HasSubstr("more tokens, at least 240"));
 }
 
 TEST_P(LeastSquares, ThresholdBelowEveryEigenvalueIsRefused) {
-  EXPECT_THROW(Local(null_space_prior(second_moment(), 1e-9, 10.0), f, GetParam()), io::UserError);
+  EXPECT_THROW(Local(null_space_prior(second_moment(), 1e-9, 10.0), d_ff, GetParam()), io::UserError);
 }
 
 }  // namespace

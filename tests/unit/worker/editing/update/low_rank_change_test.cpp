@@ -6,7 +6,7 @@
 namespace anchorage::worker {
 namespace {
 
-constexpr std::int64_t d = 12, f = 31;
+constexpr std::int64_t tall = 12, wide = 31;
 
 struct Update {
   torch::Tensor u, v;
@@ -15,13 +15,13 @@ struct Update {
 std::vector<Update> random_updates(std::initializer_list<std::int64_t> ranks) {
   torch::manual_seed(1);
   std::vector<Update> updates;
-  for (const std::int64_t rank : ranks) updates.push_back({torch::randn({d, rank}), torch::randn({f, rank})});
+  for (const std::int64_t rank : ranks) updates.push_back({torch::randn({tall, rank}), torch::randn({wide, rank})});
   return updates;
 }
 
 // The sum, multiplied out in f64.
-torch::Tensor dense(const std::vector<Update>& updates) {
-  auto sum = torch::zeros({d, f}, torch::kDouble);
+torch::Tensor multiplied_out(const std::vector<Update>& updates) {
+  auto sum = torch::zeros({tall, wide}, torch::kDouble);
   for (const Update& update : updates) sum.addmm_(update.u.to(torch::kDouble), update.v.t().to(torch::kDouble));
   return sum;
 }
@@ -41,17 +41,17 @@ class LowRankChangeTest : public testing::TestWithParam<std::vector<Update>> {};
 
 TEST_P(LowRankChangeTest, MultipliesToTheDenseChange) {
   const auto factors = factors_of(GetParam());
-  const auto whole = dense(GetParam());
+  const auto whole = multiplied_out(GetParam());
   EXPECT_LT((multiplied(factors.product(16)) - whole).norm().item<double>(), 1e-6 * whole.norm().item<double>());
   EXPECT_NEAR(factors.norm(), whole.norm().item<double>(), 1e-12 * factors.norm());
 }
 
 TEST_P(LowRankChangeTest, LosesByTruncationWhatTheDenseDecompositionDoes) {
   const auto factors = factors_of(GetParam());
-  const auto whole = dense(GetParam());
+  const auto whole = multiplied_out(GetParam());
   const auto values = at::linalg_svdvals(whole);
   for (const std::int64_t rank : {1, 2, 5}) {
-    const double lost = values.narrow(0, rank, d - rank).norm().item<double>();
+    const double lost = values.narrow(0, rank, tall - rank).norm().item<double>();
     EXPECT_NEAR(factors.norm_beyond(rank), lost, 1e-12 * factors.norm());
     EXPECT_NEAR((multiplied(factors.product(rank)) - whole).norm().item<double>(), lost, 1e-6 * factors.norm());
   }
@@ -63,7 +63,7 @@ INSTANTIATE_TEST_SUITE_P(Columns, LowRankChangeTest,
 
 TEST(LowRankChange, HasTheRankOfItsColumnsOrOfTheWeight) {
   EXPECT_EQ(factors_of(random_updates({1, 2})).rank, 3);
-  EXPECT_EQ(factors_of(random_updates({10, 10})).rank, d);
+  EXPECT_EQ(factors_of(random_updates({10, 10})).rank, tall);
 }
 
 TEST(LowRankChange, OfAnEditThatWasRemovedHasTheRankOfTheOthers) {
@@ -74,8 +74,8 @@ TEST(LowRankChange, OfAnEditThatWasRemovedHasTheRankOfTheOthers) {
 
 TEST(LowRankChange, PadsWithZerosWhatIsNotNeeded) {
   const auto product = factors_of(random_updates({2})).product(8);
-  EXPECT_EQ(product.b.sizes(), torch::IntArrayRef({d, 8}));
-  EXPECT_EQ(product.a.sizes(), torch::IntArrayRef({8, f}));
+  EXPECT_EQ(product.b.sizes(), torch::IntArrayRef({tall, 8}));
+  EXPECT_EQ(product.a.sizes(), torch::IntArrayRef({8, wide}));
   EXPECT_EQ(product.b.narrow(1, 2, 6).abs().max().item<float>(), 0);
   EXPECT_EQ(product.a.narrow(0, 2, 6).abs().max().item<float>(), 0);
 }

@@ -17,9 +17,9 @@
 namespace anchorage::worker {
 namespace {
 
-constexpr std::int64_t d = 9, f = 40, layer = 4;
+constexpr std::int64_t outputs = 9, inputs = 40, edited_layer = 4;
 
-torch::Tensor random(std::initializer_list<std::int64_t> shape) {
+torch::Tensor random_f64(std::initializer_list<std::int64_t> shape) {
   return torch::randn(shape, torch::kDouble);
 }
 
@@ -46,7 +46,7 @@ class FixedRun {
     io::BatchSegment segment;
     segment.header.kind = io::SegmentKind::batch;
     segment.header.batch = next();
-    io::LayerRecord record{.layer = layer,
+    io::LayerRecord record{.layer = edited_layer,
                            .keys = to_matrix(k.t()),
                            .residuals = {},
                            .u = to_matrix(update.u),
@@ -58,7 +58,7 @@ class FixedRun {
       places_[number] = {.id = std::to_string(number), .segment = next(), .edit = row};
       segment.edits.push_back({.id = std::to_string(number), .request = "{}", .reason = {}});
       record.edit_of_column.push_back(row);
-      for (std::int32_t i = 0; i < d; ++i) {
+      for (std::int32_t i = 0; i < outputs; ++i) {
         record.residuals.indices.push_back(i);
         record.residuals.values.push_back(residuals[i][row].item<float>());
       }
@@ -76,13 +76,13 @@ class FixedRun {
   void remove(const std::vector<std::int64_t>& numbers) {
     sharding::Removal request{.edits = {}, .live = live()};
     for (const std::int64_t number : numbers) request.edits.push_back(places_.at(number));
-    const RemovalTerms terms = removal_terms(request, layer);
+    const RemovalTerms terms = removal_terms(request, edited_layer);
     const LowRankUpdate update = removal_update(covariance_, terms);
     io::BatchSegment segment;
     segment.header.kind = io::SegmentKind::removal;
     segment.header.batch = next();
     segment.removal.edits = request.edits;
-    segment.removal.layers.push_back({.layer = layer,
+    segment.removal.layers.push_back({.layer = edited_layer,
                                       .keys = to_matrix(terms.keys),
                                       .u = to_matrix(update.u),
                                       .v = to_matrix(update.v),
@@ -111,7 +111,7 @@ class FixedRun {
 
   io::Journal journal_;
   KeyCovariance covariance_;
-  torch::Tensor change_ = torch::zeros({d, f}, torch::kDouble);
+  torch::Tensor change_ = torch::zeros({outputs, inputs}, torch::kDouble);
   std::map<std::int64_t, io::RecordedPlace> places_;
 };
 
@@ -120,18 +120,18 @@ auto rows_of(const torch::Tensor& moment) {
 }
 
 KeyCovariance covariance_of(KeyPrior prior) {
-  return {std::move(prior), SlabPlace::alone(f, 15)};
+  return {std::move(prior), SlabPlace::alone(inputs, 15)};
 }
 
 class Removal : public testing::Test {
  protected:
   void SetUp() override {
     torch::manual_seed(3);
-    const auto text = random({f, 5 * f});
-    moment = at::mm(text, text.t()) / (5 * f);
-    keys = random({f, 12}).to(torch::kFloat).to(torch::kDouble);
+    const auto text = random_f64({inputs, 5 * inputs});
+    moment = at::mm(text, text.t()) / (5 * inputs);
+    keys = random_f64({inputs, 12}).to(torch::kFloat).to(torch::kDouble);
     keys.select(1, 7) = keys.select(1, 2) + 0.3 * keys.select(1, 7);  // one that leans on another batch's
-    targets = random({d, 12});
+    targets = random_f64({outputs, 12});
   }
 
   FixedRun run(const char* name) const {
@@ -228,7 +228,7 @@ TEST_F(Removal, IsExactInANullSpaceToo) {
 
 // The run that never had the edit has protected the same keys.
 TEST_F(Removal, IsExactBesideProtectedKeys) {
-  const auto kept = random({5, f}).to(torch::kFloat);
+  const auto kept = random_f64({5, inputs}).to(torch::kFloat);
   const ProtectedKeyRows protection{
       .count = 5,
       .rows = [kept](sharding::Range rows) { return kept.narrow(0, rows.begin, rows.size()); },
@@ -258,19 +258,19 @@ TEST_F(Removal, LeastSquaresReplayedFromTheJournalHaveTheSameBits) {
   io::Statistics statistics;
   statistics.fingerprint = {.model_name = "m", .model = "m", .tokenizer = "t", .corpus = "c", .sequence_length = 8};
   statistics.tokens = 200;
-  statistics.moments.push_back({layer, to_matrix(moment)});
+  statistics.moments.push_back({edited_layer, to_matrix(moment)});
   io::save_statistics(folder.path() / "s.h5", statistics);
   const auto file = io::StatisticsFile::load(folder.path() / "s.h5");
   io::Hparams hparams;
   hparams.mom2_update_weight = weight;
   const Method method = method_named("b-eac");
   FixedRun edits(folder.path() / "edits",
-                 KeyCovariance(key_prior_of(method, hparams, file, layer), SlabPlace::alone(f)));
+                 KeyCovariance(key_prior_of(method, hparams, file, edited_layer), SlabPlace::alone(inputs)));
   edits.edit({0, 1, 2, 3}, keys, targets);
   edits.remove({2});
   edits.edit({4, 5}, keys, targets);
   const auto live = edits.live();
-  const KeyCovariance replayed = replayed_key_covariance(method, hparams, file, layer, live);
+  const KeyCovariance replayed = replayed_key_covariance(method, hparams, file, edited_layer, live);
   EXPECT_TRUE(at::equal(tests::whole_inverse(replayed), tests::whole_inverse(edits.covariance())));
   EXPECT_TRUE(at::equal(replayed.carried().image, edits.covariance().carried().image));
 }

@@ -8,11 +8,11 @@
 namespace anchorage::worker {
 namespace {
 
-constexpr std::int64_t f = 29;
+constexpr std::int64_t inverse_rows = 29;
 
 torch::Tensor positive_definite() {
-  const auto root = torch::randn({f, 2 * f}, torch::kDouble);
-  return at::mm(root, root.t()) / (2 * f);
+  const auto root = torch::randn({inverse_rows, 2 * inverse_rows}, torch::kDouble);
+  return at::mm(root, root.t()) / (2 * inverse_rows);
 }
 
 std::map<std::size_t, torch::Tensor> slabs_of(const torch::Tensor& matrix, const SlabPlace& place) {
@@ -24,7 +24,7 @@ std::map<std::size_t, torch::Tensor> slabs_of(const torch::Tensor& matrix, const
 }
 
 torch::Tensor inverse_of(const torch::Tensor& matrix, std::int64_t most_rows) {
-  const auto place = SlabPlace::alone(f, most_rows);
+  const auto place = SlabPlace::alone(inverse_rows, most_rows);
   auto slabs = slabs_of(matrix, place);
   invert(slabs, place);
   std::vector<torch::Tensor> rows;
@@ -37,7 +37,7 @@ class SlabInverse : public testing::TestWithParam<std::int64_t> {
  protected:
   void SetUp() override { torch::manual_seed(7); }
 };
-INSTANTIATE_TEST_SUITE_P(RowsOfASlab, SlabInverse, testing::Values(f, 15, 10, 4));
+INSTANTIATE_TEST_SUITE_P(RowsOfASlab, SlabInverse, testing::Values(inverse_rows, 15, 10, 4));
 
 TEST_P(SlabInverse, IsTheInverse) {
   const auto matrix = positive_definite();
@@ -46,7 +46,7 @@ TEST_P(SlabInverse, IsTheInverse) {
 
 // So half of the operations are enough.
 TEST_P(SlabInverse, ReadsOneOfTwoBlocksThatMirrorEachOther) {
-  const auto place = SlabPlace::alone(f, GetParam());
+  const auto place = SlabPlace::alone(inverse_rows, GetParam());
   const auto matrix = positive_definite(), expected = inverse_of(matrix, GetParam());
   std::int64_t unread = 0;
   for (std::size_t row = 0; row < place.rows.size(); ++row) {
@@ -62,7 +62,7 @@ TEST_P(SlabInverse, ReadsOneOfTwoBlocksThatMirrorEachOther) {
 }
 
 TEST_P(SlabInverse, BlocksThatMirrorEachOtherHaveTheSameBits) {
-  const auto place = SlabPlace::alone(f, GetParam());
+  const auto place = SlabPlace::alone(inverse_rows, GetParam());
   const auto inverse = inverse_of(positive_definite(), GetParam());
   for (std::size_t row = 0; row < place.rows.size(); ++row) {
     for (std::size_t of = 0; of < row; ++of) {
@@ -78,7 +78,7 @@ TEST_P(SlabInverse, IsTheSameBitsWhereverTheSlabsLie) {
     tests::run_thread_world(ranks, [&](sharding::HostCommunicator& world) {
       torch::set_num_threads(1);
       const auto device = sharding::make_device_communicator(world, torch::kCPU);
-      SlabPlace place = SlabPlace::alone(f, GetParam());
+      SlabPlace place = SlabPlace::alone(inverse_rows, GetParam());
       place.world = device.get();
       for (std::size_t slab = 0; slab < place.owners.size(); ++slab)  // some next to each other, some apart
         place.owners[slab] = static_cast<int>(slab * slab % 7) % ranks;

@@ -9,7 +9,7 @@
 namespace anchorage::worker {
 namespace {
 
-constexpr std::int64_t width = 32;
+constexpr std::int64_t norm_width = 32;
 
 class PostNorm : public testing::Test {
  protected:
@@ -17,8 +17,8 @@ class PostNorm : public testing::Test {
     torch::manual_seed(5);
     config.family = io::Family::gemma2;
     config.norm_epsilon = 1e-6;
-    norm.weight = 0.2 * torch::randn({width}, torch::kDouble);
-    down = 3 * torch::randn({2, width}, torch::kDouble);
+    norm.weight = 0.2 * torch::randn({norm_width}, torch::kDouble);
+    down = 3 * torch::randn({2, norm_width}, torch::kDouble);
   }
 
   torch::Tensor normed(const torch::Tensor& output) const { return normalize(norm, config, output); }
@@ -30,7 +30,7 @@ class PostNorm : public testing::Test {
 
 TEST_F(PostNorm, AChangeTakenBackGivesTheDirectionOfTheChangedStream) {
   const auto slopes = slopes_of(norm, config, down).to(torch::kDouble);
-  const auto wanted = normed(down) + 0.5 * torch::randn({2, width}, torch::kDouble);
+  const auto wanted = normed(down) + 0.5 * torch::randn({2, norm_width}, torch::kDouble);
   const auto reached = normed(down + (wanted - normed(down)) * slopes.select(1, 1));
   const auto cosine = (wanted * reached).sum(1) / (wanted.norm(2, 1) * reached.norm(2, 1));
   EXPECT_GT(cosine.min().item<double>(), 0.9999) << "but for the damping";
@@ -38,7 +38,7 @@ TEST_F(PostNorm, AChangeTakenBackGivesTheDirectionOfTheChangedStream) {
 
 TEST_F(PostNorm, ASmallChangeThatKeepsTheLengthGoesThroughAsTheSlopeSays) {
   const auto slopes = slopes_of(norm, config, down).to(torch::kDouble);
-  auto change = torch::randn({2, width}, torch::kDouble);
+  auto change = torch::randn({2, norm_width}, torch::kDouble);
   change -= (change * down).sum(1, true) / down.square().sum(1, true) * down;
   const auto through = (normed(down + 1e-5 * change) - normed(down)) / 1e-5;
   tests::expect_close(through, change * slopes.select(1, 0), 1e-3);

@@ -11,7 +11,7 @@ namespace {
 
 using tests::expect_close;
 
-std::vector<EditPrompts> three_edits() {
+std::vector<EditPrompts> three_unlike_edits() {
   EditPrompts first, second, third;
   first.rewrites = {{{5, 6, 7, 8, 9}, 2, 4}, {{20, 21, 22, 5, 6, 7, 8, 9}, 5, 7}};
   first.kl_prompt = {{6, 7, 30, 31}, 1, 3};
@@ -85,7 +85,7 @@ torch::Tensor by_torch_adam(const InjectedForward& forward, const io::Hparams& h
 }
 
 TEST_F(ValueOptimizer, TakesTheStepsOfTorchsAdam) {
-  for (const auto& edit : three_edits()) {
+  for (const auto& edit : three_unlike_edits()) {
     const auto values = values_of(optimize_values, {edit}, hparams());
     expect_close(values, by_torch_adam(filled({edit}), hparams()), 2e-4);
   }
@@ -95,9 +95,10 @@ TEST_F(ValueOptimizer, ABatchGivesWhatEachOfItsEditsGivesAlone) {
   for (const auto optimizer : {io::ValueOptimizer::adam, io::ValueOptimizer::ngd}) {
     auto options = hparams();
     options.v_optimizer = optimizer;
-    const auto together = values_of(optimize_values, three_edits(), options);
+    const auto together = values_of(optimize_values, three_unlike_edits(), options);
     for (std::int64_t edit = 0; edit < 3; ++edit) {
-      const auto alone = values_of(optimize_values, {three_edits()[static_cast<std::size_t>(edit)]}, options);
+      const auto alone =
+          values_of(optimize_values, {three_unlike_edits()[static_cast<std::size_t>(edit)]}, options);
       expect_close(together[edit], alone[0], 1e-3);
     }
   }
@@ -107,9 +108,9 @@ TEST_F(ValueOptimizer, LowersTheLossOfEveryEdit) {
   for (const auto optimizer : {io::ValueOptimizer::adam, io::ValueOptimizer::ngd}) {
     auto options = hparams();
     options.v_optimizer = optimizer;
-    const auto values = values_of(optimize_values, three_edits(), options);
+    const auto values = values_of(optimize_values, three_unlike_edits(), options);
     const torch::NoGradGuard no_gradients;
-    const auto nll = [&](const torch::Tensor& injected) { return filled(three_edits()).loss(injected).nll; };
+    const auto nll = [&](const torch::Tensor& injected) { return filled(three_unlike_edits()).loss(injected).nll; };
     EXPECT_TRUE(nll(values).lt(nll(torch::zeros_like(values))).all().item<bool>());
   }
 }
@@ -117,8 +118,8 @@ TEST_F(ValueOptimizer, LowersTheLossOfEveryEdit) {
 TEST_F(ValueOptimizer, StaysInTheBall) {
   auto options = hparams();
   options.clamp_norm_factor = 0.05;
-  const auto limits = options.clamp_norm_factor * filled(three_edits()).norms();
-  const auto lengths = values_of(optimize_values, three_edits(), options).flatten(1).norm(2, 1);
+  const auto limits = options.clamp_norm_factor * filled(three_unlike_edits()).norms();
+  const auto lengths = values_of(optimize_values, three_unlike_edits(), options).flatten(1).norm(2, 1);
   EXPECT_TRUE(lengths.le(limits * 1.00001).all().item<bool>());
   EXPECT_TRUE(lengths.ge(limits * 0.99).any().item<bool>())
       << "the limit was never reached: the test proves nothing";
@@ -132,7 +133,7 @@ TEST_F(ValueOptimizer, StopsAnEditAsSoonAsItsTargetIsTheArgmaxWhenAskedTo) {
   options.early_stop_loss = 0;
   options.early_stop = io::EarlyStop::argmax;
   // Injected where the prediction is made, so that any target is in reach.
-  auto edits = three_edits();
+  auto edits = three_unlike_edits();
   for (EditPrompts& edit : edits) {
     for (PromptRow& row : edit.rewrites) row.subject_last = row.predicts_from;
   }
@@ -156,7 +157,7 @@ TEST_F(ValueOptimizer, StopsAnEditAsSoonAsItsTargetIsTheArgmaxWhenAskedTo) {
 }
 
 TEST_F(ValueOptimizer, AnchoredValuesLieOnAsManyAnchorsAsTheRatioSays) {
-  const auto values = values_of(optimize_anchored_values, three_edits(), hparams());
+  const auto values = values_of(optimize_anchored_values, three_unlike_edits(), hparams());
   const auto anchors = values.flatten(1).ne(0).sum(1);
   EXPECT_TRUE(anchors.eq(model.config.d_model / 4).all().item<bool>()) << anchors;
 }
@@ -164,11 +165,11 @@ TEST_F(ValueOptimizer, AnchoredValuesLieOnAsManyAnchorsAsTheRatioSays) {
 TEST_F(ValueOptimizer, AnchorsAreTheEntriesOfHighestSaliency) {
   auto options = hparams();
   options.eac_compress_steps = 1;  // the anchors of the dense vector, before any step on them
-  const auto anchored = values_of(optimize_anchored_values, {three_edits()[0]}, options).flatten();
+  const auto anchored = values_of(optimize_anchored_values, {three_unlike_edits()[0]}, options).flatten();
   // The dense steps again, with the gradient by torch's own backward pass.
   auto delta = torch::zeros({1, 1, model.config.d_model});
   auto gradient = torch::zeros_like(delta), first = torch::zeros_like(delta), second = torch::zeros_like(delta);
-  const InjectedForward group = filled({three_edits()[0]});
+  const InjectedForward group = filled({three_unlike_edits()[0]});
   const double norm = group.norms().item<double>();
   for (int step = 1; step <= options.eac_locate_steps; ++step) {
     auto point = delta.clone().requires_grad_(true);
@@ -192,9 +193,9 @@ TEST_F(ValueOptimizer, AnchorsAreTheEntriesOfHighestSaliency) {
 TEST_F(ValueOptimizer, TheScoredElasticNetChangesTheResult) {
   auto options = hparams();
   options.eac_l1 = 0;
-  const auto without = values_of(optimize_anchored_values, three_edits(), options);
+  const auto without = values_of(optimize_anchored_values, three_unlike_edits(), options);
   options.eac_l1 = 1e-3;
-  const auto with = values_of(optimize_anchored_values, three_edits(), options);
+  const auto with = values_of(optimize_anchored_values, three_unlike_edits(), options);
   EXPECT_LT(with.abs().sum().item<double>(), 0.9 * without.abs().sum().item<double>());
 }
 

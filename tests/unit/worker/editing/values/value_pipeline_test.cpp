@@ -17,7 +17,7 @@ using tests::cut_stages;
 using tests::golden_model;
 using tests::on_cut_stages;
 
-EditPrompts edit_of(std::int32_t subject, TokenIds target) {
+EditPrompts edit_on(std::int32_t subject, TokenIds target) {
   EditPrompts edit;
   TokenIds bare = {subject, 7, 8}, after = {20, 21, 22, subject, 7, 8};
   bare.insert(bare.end(), target.begin(), target.end());
@@ -36,24 +36,24 @@ std::vector<std::vector<EditPrompts>> seven_groups() {
     for (std::int32_t edit = 0; edit <= group % 3; ++edit) {
       TokenIds target = {50 + group};
       if (group % 2 == 1) target.push_back(60 + edit);
-      groups.back().push_back(edit_of(9 + 3 * group + edit, target));
+      groups.back().push_back(edit_on(9 + 3 * group + edit, target));
     }
   }
   return groups;
 }
 
-io::Hparams hparams() {
-  io::Hparams hparams;
-  hparams.v_num_grad_steps = 12;
-  hparams.v_lr = 0.5;
-  hparams.clamp_norm_factor = 20;
-  hparams.v_weight_decay = 1e-3;
-  hparams.early_stop = io::EarlyStop::loss;
-  hparams.early_stop_loss = 9;  // some edits get there early, some late, some not at all
-  hparams.eac_locate_steps = 4;
-  hparams.eac_compress_steps = 6;
-  hparams.eac_anchor_ratio = 0.25;
-  return hparams;
+io::Hparams pipeline_hparams() {
+  io::Hparams pipeline_hparams;
+  pipeline_hparams.v_num_grad_steps = 12;
+  pipeline_hparams.v_lr = 0.5;
+  pipeline_hparams.clamp_norm_factor = 20;
+  pipeline_hparams.v_weight_decay = 1e-3;
+  pipeline_hparams.early_stop = io::EarlyStop::loss;
+  pipeline_hparams.early_stop_loss = 9;  // some edits get there early, some late, some not at all
+  pipeline_hparams.eac_locate_steps = 4;
+  pipeline_hparams.eac_compress_steps = 6;
+  pipeline_hparams.eac_anchor_ratio = 0.25;
+  return pipeline_hparams;
 }
 
 class ValuePipeline : public testing::Test {
@@ -85,9 +85,9 @@ class ValuePipeline : public testing::Test {
                                    std::int64_t kept = 0) const {
     const torch::NoGradGuard no_gradients;
     const Transformer model = load(stages);
-    std::vector<torch::Tensor> all = optimize_values(forwards(model, options, groups), hparams());
+    std::vector<torch::Tensor> all = optimize_values(forwards(model, options, groups), pipeline_hparams());
     std::vector<torch::Tensor> anchors;
-    const auto located = locate_anchors(forwards(model, options, groups), hparams(), kept);
+    const auto located = locate_anchors(forwards(model, options, groups), pipeline_hparams(), kept);
     std::vector<InjectedForward> again, of_keys;
     for (std::size_t i = 0; i < groups.size(); ++i) {
       const LocatedValues& values = located[i];
@@ -98,9 +98,9 @@ class ValuePipeline : public testing::Test {
       of_keys.push_back(again.back());
       if (values.forward) of_keys.back().drop_what_only_the_loss_needs();
     }
-    for (const auto& values : compress_to_anchors(std::move(again), hparams(), located, anchors))
+    for (const auto& values : compress_to_anchors(std::move(again), pipeline_hparams(), located, anchors))
       all.push_back(values);
-    for (const auto& values : optimize_anchored_values(forwards(model, options, groups), hparams()))
+    for (const auto& values : optimize_anchored_values(forwards(model, options, groups), pipeline_hparams()))
       all.push_back(values);
     for (std::size_t i = 0; i < groups.size(); ++i) {
       for (const auto& keys : of_keys[i].subject_keys(located[i].dense)) all.push_back(keys);
@@ -141,7 +141,7 @@ TEST_F(ValuePipeline, SomeEditsOfTheTestConvergeEarlyAndSomeNever) {
   const Transformer model = load({});
   const auto after = [&](int evaluations) {
     const torch::NoGradGuard no_gradients;
-    auto options = hparams();
+    auto options = pipeline_hparams();
     options.v_num_grad_steps = evaluations;
     return at::cat(optimize_values(forwards(model, {{1, 2}, 3}, seven_groups()), options));
   };
@@ -186,7 +186,7 @@ TEST_F(ValuePipeline, FindsOneValueForEditsOfASubjectWithTheSameBitsOnStagesOfEv
 // The stages from the first injected layer on send each other a message up and one down for each evaluation; those
 // before wait for the values.
 TEST_F(ValuePipeline, StagesBeforeTheFirstInjectedLayerHaveNoPartInTheSteps) {
-  auto options = hparams();
+  auto options = pipeline_hparams();
   options.early_stop_loss = -1;
   const std::vector<sharding::StageLayers> cut = {{0, 2}, {2, 3}, {3, 4}};
   tests::run_thread_world(3, [&](sharding::HostCommunicator& world) {
@@ -222,7 +222,7 @@ TEST_F(ValuePipeline, ALostStageEndsTheOthersWaitsAtTheDeadlineByTheOperationsNa
           const Transformer model = load(stages);
           const StageNeighbors neighbors(stages, 0);
           GroupSearch search(
-              InjectedForward(model, seven_groups()[2], {{1, 2}, 3}), hparams(),
+              InjectedForward(model, seven_groups()[2], {{1, 2}, 3}), pipeline_hparams(),
               {{.evaluations = 5, .until_converged = true, .anchored = false, .start = [&](const PointSearch*) {
                   return SearchStart{
                       .point = torch::zeros({3, 2, model.config.d_model}), .mask = {}, .l1_weights = {}};
