@@ -7,7 +7,7 @@
 namespace anchorage::coordinator {
 namespace {
 
-constexpr std::string_view names[edit_stages] = {"proposed",  "accepted", "queued",     "committed",
+constexpr std::string_view stage_names[edit_stages] = {"proposed",  "accepted", "queued",     "committed",
                                                  "set_aside", "removed",  "superseded", "withdrawn"};
 
 EditStage stage_of(const RecordedEdit& edit) {
@@ -19,13 +19,13 @@ EditStage stage_of(const RecordedEdit& edit) {
 }  // namespace
 
 std::string_view name_of(EditStage stage) {
-  return names[static_cast<std::size_t>(stage)];
+  return stage_names[static_cast<std::size_t>(stage)];
 }
 
 std::optional<EditStage> edit_stage_named(std::string_view name) {
-  const auto found = std::ranges::find(names, name);
-  if (found == std::end(names)) return std::nullopt;
-  return static_cast<EditStage>(found - std::begin(names));
+  const auto found = std::ranges::find(stage_names, name);
+  if (found == std::end(stage_names)) return std::nullopt;
+  return static_cast<EditStage>(found - std::begin(stage_names));
 }
 
 void EditLedger::take(std::span<const RecordedEdit> recorded) {

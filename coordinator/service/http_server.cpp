@@ -57,7 +57,7 @@ HttpResponse refusal(unsigned status, std::string_view detail) {
 }
 
 // What is said of a request that cannot be read; nothing where the client has gone or was too slow.
-std::optional<HttpResponse> refusal_of(const error_code& error, const HttpLimits& limits) {
+std::optional<HttpResponse> answer_to(const error_code& error, const HttpLimits& limits) {
   if (error == http::error::body_limit)
     return refusal(413, fmt::format("expected a body of at most {} bytes, found more; send several requests", limits.body));
   if (error == http::error::header_limit)
@@ -158,7 +158,7 @@ class HttpServer::Connection : public std::enable_shared_from_this<Connection> {
 
   void could_not_read(const error_code& error) {
     is_reading_ = false;
-    const auto said = refusal_of(error, state_->limits);
+    const auto said = answer_to(error, state_->limits);
     if (!said) return drop();
     is_last_ = true;
     answer(*said);

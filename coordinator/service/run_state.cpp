@@ -9,19 +9,15 @@
 namespace anchorage::coordinator {
 namespace {
 
-constexpr std::string_view names[run_stages] = {"starting", "replaying", "waiting",  "editing",
+constexpr std::string_view run_stage_names[run_stages] = {"starting", "replaying", "waiting",  "editing",
                                                 "paused",   "stopping",  "finished"};
 constexpr std::size_t batches_kept = 1000;   // in memory, for those who ask
 constexpr std::int64_t batches_read = 200;   // of the journal, when a service begins
 
-nlohmann::ordered_json text_or_null(const std::string& text) {
-  return text.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(text);
-}
-
 }  // namespace
 
 std::string_view name_of(RunStage stage) {
-  return names[static_cast<std::size_t>(stage)];
+  return run_stage_names[static_cast<std::size_t>(stage)];
 }
 
 std::string utc_now() {
@@ -116,6 +112,10 @@ nlohmann::ordered_json RunState::batches_after(std::int64_t after, std::size_t m
     list.push_back(document);
   }
   return {{"batches", list}};
+}
+
+nlohmann::ordered_json text_or_null(const std::string& text) {
+  return text.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(text);
 }
 
 nlohmann::ordered_json document_of(const LedgerEntry& entry) {

@@ -69,6 +69,7 @@ struct RunState {
 };
 
 nlohmann::ordered_json document_of(const LedgerEntry& entry);
+nlohmann::ordered_json text_or_null(const std::string& text);  // null where it is empty
 
 // Now, as "2026-11-29T23:00:00Z".
 std::string utc_now();

@@ -14,8 +14,6 @@
 namespace anchorage::coordinator {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 Access access_of(const ServiceOptions& options) {
   return options.token_file.empty() ? Access() : Access::read(options.token_file);
 }
@@ -119,9 +117,9 @@ void Service::flush() {
   if (run_ == nullptr || !idle_ || paused_ || !options_.takes_edits) return;
   const auto oldest = state_.ledger.oldest_accepted();
   if (!oldest) return;
-  const auto until = *oldest + std::chrono::duration_cast<Clock::duration>(
+  const auto until = *oldest + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
                                    std::chrono::duration<double>(state_.facts.linger));
-  if (state_.ledger.count(EditStage::accepted) >= state_.facts.batch_size || Clock::now() >= until)
+  if (state_.ledger.count(EditStage::accepted) >= state_.facts.batch_size || std::chrono::steady_clock::now() >= until)
     return hand_over(state_.facts.batch_size);
   linger_.expires_at(until);
   linger_.async_wait([this](const boost::system::error_code& cancelled) {

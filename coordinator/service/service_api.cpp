@@ -114,10 +114,6 @@ sharding::ScoreTexts scores_in(const json& body) {
   return question;
 }
 
-ordered_json text_or_null(const std::string& text) {
-  return text.empty() ? ordered_json() : ordered_json(text);
-}
-
 HttpResponse response_of(const sharding::PromptsContinued& continued, bool also_base) {
   auto texts = ordered_json::array();
   for (const auto& [edited, base, obstacle] : continued.texts) {
