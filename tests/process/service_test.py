@@ -1,0 +1,191 @@
+"""A night with `anchorage serve`, as a person lives it, over HTTP.
+
+    service_test.py PROGRAM SOURCE_DIR MODEL STATISTICS
+
+Edits arrive, one is approved, a canary stops a bad one, the page shows it, one is taken back, and the run is gone on
+with, on another number of ranks, and exported. Beside it: who may do what, requests that are repeated, questions to the
+model, events, metrics and the interface's description. Exit code 0; 77 is not used: what is not installed of the
+browser and Prometheus is said in a line.
+"""
+
+import http.client
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from service_run import TOKENS, Service, edit, require
+
+
+class Events:
+    """What a service says by events, from a connection of its own."""
+
+    def __init__(self, base: str) -> None:
+        place = urlsplit(base)
+        self.connection = http.client.HTTPConnection(place.hostname, place.port, timeout=120)
+        self.connection.request("GET", f"/events?token={TOKENS['read']}")
+        self.answer = self.connection.getresponse()
+        require(self.answer.status == 200, f"events are answered with {self.answer.status}")
+        self.seen: list[tuple[str, dict]] = []
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        name = ""
+        try:
+            for line in iter(self.answer.readline, b""):
+                text = line.decode().rstrip("\n")
+                if text.startswith("event: "):
+                    name = text[7:]
+                elif text.startswith("data: "):
+                    self.seen.append((name, json.loads(text[6:])))
+        except (OSError, http.client.HTTPException):
+            pass
+
+    def of(self, name: str) -> list[dict]:
+        return [data for one, data in list(self.seen) if one == name]
+
+
+def check_who_may_do_what(service: Service) -> None:
+    require(service.status("/livez", role="") == 200, "/livez wants a token")
+    require(service.refusal("GET", "/v1/run", role="").status == 401, "a run is shown without a token")
+    refused = service.refusal("POST", "/v1/edits", edit(0), role="read")
+    require(refused.status == 403, f"a reader may give edits: {refused}")
+    require({"expected", "found", "where", "remedy"} <= refused.problem.keys(), f"what to do is not said: {refused}")
+    require(service.refusal("POST", "/v1/edits/e0/approve", {"by": "kim"}, "write").status == 403, "a writer approves")
+    require(service.refusal("GET", "/v1/nothing").status == 404, "a path that there is not")
+    require(service.refusal("PUT", "/v1/edits", edit(0)).status == 405, "a method that there is not")
+
+
+def check_what_is_refused(service: Service) -> None:
+    for body, what in ((b"", "nothing"), (b"{", "half"), (b"[1]", "a number"), (b"\xff\xfe", "no UTF-8"),
+                       (b"[" * 100000, "depth"), ({"subject": "x"}, "half an edit")):  # fmt: skip
+        status = service.refusal("POST", "/v1/edits", body).status
+        require(status == 400, f"{what} is answered with {status}")
+    require(service.refusal("POST", "/v1/generate", {"prompts": "x"}).status == 400, "prompts that are no list")
+    require(service.refusal("GET", "/v1/batches?after=x").status == 400, "a number that is none")
+    require(service.refusal("GET", "/v1/edits/unknown").status == 404, "an edit that there is not")
+
+
+def check_approval(service: Service) -> None:
+    forged = edit(0, author="feed", approved_by="kim")
+    first = service.request("POST", "/v1/edits", forged, role="write")
+    require([one["state"] for one in first["edits"]] == ["proposed"], f"a writer approves by itself: {first}")
+    require(service.request("POST", "/v1/edits", forged, role="write") == first, "the same request, another answer")
+    more = service.request("POST", "/v1/edits", [edit(1, author="feed"), edit(2, author="feed"), {"id": "broken"}])
+    require(len(more["edits"]) == 2 and len(more["rejected"]) == 1, f"a broken record spoils others: {more}")
+    require(service.refusal("POST", "/v1/edits/e0/approve", {"by": "feed"}).status == 409, "its author approves")
+    require(service.refusal("POST", "/v1/edits/e0/approve", {}).status == 400, "nobody approves")
+    for number in (0, 1):
+        service.request("POST", f"/v1/edits/e{number}/approve", {"by": "kim"})
+    for number in (0, 1):
+        service.wait_until(f"e{number}", "committed")
+    require(service.state_of("e2") == "proposed", "an edit that nobody approved")
+    other = service.refusal("POST", "/v1/edits", edit(9, id="e0"))
+    require(other.status == 409, f"an id of another fact: {other}")
+
+
+def check_canary(service: Service) -> None:
+    service.request("POST", "/v1/edits/e2/approve", {"by": "kim"})
+    stopped = service.wait_until("e2", "set_aside")
+    require("canary 'third' broke" in stopped["reason"], f"the canary is not named: {stopped}")
+
+
+def check_questions(service: Service) -> None:
+    prompt = "Ask for Acorp 0"
+    text = service.request("POST", "/v1/generate", {"prompts": [prompt, ""], "max_new_tokens": 2}, "read")["texts"]
+    require(text[0]["edited"] != text[0]["base"] and text[0]["edited"].startswith("AA"), f"nothing learned: {text}")
+    again = service.request("POST", "/v1/generate", {"prompts": [prompt], "max_new_tokens": 2}, "read")["texts"]
+    require(again[0] == text[0], f"the base was left in the model: {again}, before {text}")
+    requests = [{"prompt": prompt, "completion": "AA"}]
+    score = service.request("POST", "/v1/score", {"requests": requests}, "read")["scores"][0]
+    require(score["argmax"] and all(value <= 0 for value in score["logprobs"]), f"a score: {score}")
+
+
+def check_taking_back(service: Service) -> None:
+    service.request("POST", "/v1/pause", {})
+    require(service.request("GET", "/v1/run")["state"] == "paused", "it is not paused")
+    service.request("POST", "/v1/edits", edit(3, approved_by="kim"))
+    time.sleep(0.6)  # three times as long as an edit lingers
+    require(service.state_of("e3") == "accepted", "an edit is written while the service is paused")
+    service.request("DELETE", "/v1/edits/e3")
+    require(service.state_of("e3") == "withdrawn", "an edit that was taken back in time")
+    service.request("POST", "/v1/resume", {})
+    service.request("DELETE", "/v1/edits/e0")
+    service.wait_until("e0", "removed")
+    said = service.request("POST", "/v1/generate", {"prompts": ["Ask for Acorp 0"], "max_new_tokens": 2})["texts"][0]
+    require(said["edited"] == said["base"], f"a removed edit is still known: {said}")
+    repeated = service.request("DELETE", "/v1/edits/e0")
+    require(repeated["state"] == "removed", f"taken back twice: {repeated}")
+    repeated = service.request("POST", "/v1/edits", edit(0))
+    require(repeated["edits"][0]["state"] == "removed", f"a repeated request writes it again: {repeated}")
+
+
+def check_other_tests(service: Service, source: Path, folder: Path) -> None:
+    python, tests = sys.executable, source / "tests" / "process"
+    token = TOKENS["approve"]
+    metrics = ["--base", service.base, "--token", token, source / "launch/observe/grafana.json", source / "docs/operations.md"]
+    subprocess.run([python, tests / "service_metrics_test.py", *metrics], check=True)
+    browser = shutil.which("chromium")
+    if browser is None:
+        print("skipped: the page, for there is no chromium")
+        return
+    shown = ["Ask for Bcorp 1", "canary 'third' broke"]
+    page = f"{service.base}/?token={token}"
+    subprocess.run([python, tests / "service_page_check.py", browser, page, folder / "pages", *shown], check=True)
+
+
+def main() -> None:
+    program, source, model, statistics = sys.argv[1:5]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "canaries.jsonl").write_text('{"id": "third", "prompt": "Ask for Ccorp 2"}\n')
+        service = Service(program, model, statistics, folder)
+        service.start("--require-approval", "--canaries", "canaries.jsonl")
+        events = Events(service.base)
+        check_who_may_do_what(service)
+        check_what_is_refused(service)
+        check_approval(service)
+        check_canary(service)
+        check_questions(service)
+        check_taking_back(service)
+        require({one["batch"] for one in events.of("batch")} >= {1, 2}, f"events: {events.seen}")
+        require(events.of("reverted") or events.of("run"), "no event of the run")
+        service.request("POST", "/v1/checkpoint", {})
+        check_other_tests(service, Path(source), folder)
+        require(service.stop() == 0, f"the service, told to stop, fails: {''.join(service.said[-20:])}")
+
+        # The same command goes on, here with two ranks; what was decided stays decided.
+        service.start("--require-approval", "--canaries", "canaries.jsonl", ranks=2)
+        states = {f"e{i}": service.state_of(f"e{i}") for i in range(3)}
+        require(states == {"e0": "removed", "e1": "committed", "e2": "set_aside"}, f"after a restart: {states}")
+        service.request("POST", "/v1/edits", edit(4, author="feed", approved_by="kim"))
+        service.wait_until("e4", "committed")
+        require(service.request("GET", "/v1/run")["ranks"][1]["rank"] == 1, "the second rank is not described")
+        require(service.stop() == 0, f"the service, told to stop, fails: {''.join(service.said[-20:])}")
+
+        for arguments in (["journal", "verify", "run"], ["export", "run", "--adapter", "--out", "adapter"]):
+            done = service.run(*arguments)
+            require(done.returncode == 0, f"{' '.join(arguments)}: {done.stderr}")
+        history = service.run("journal", "history", "run", "--subject", "Bcorp 1").stdout
+        require("kim" in history, f"who approved it is not in the journal: {history}")
+
+        # On an address that others reach, or for writing, tokens are needed.
+        listening = ["serve", model, "--run", "other", "--hparams", "h.yaml", "--stats", "s.h5", "--listen"]
+        refused = service.run(*listening, "0.0.0.0:0")
+        require(refused.returncode == 2 and "--token-file" in refused.stderr, f"it is open to all: {refused.stderr}")
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            refused = service.run(*listening, f"127.0.0.1:{taken.getsockname()[1]}")
+        require(refused.returncode == 2 and "another port" in refused.stderr, f"a port in use: {refused.stderr}")
+        require(not (folder / "other").exists(), "a service that never began leaves a run")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,316 @@
+// The service over a run of scripted workers: requests over real sockets, restarts, and many clients during a batch.
+#include "coordinator/service/service.hpp"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include <atomic>
+#include <thread>
+
+#include "coordinator/hosted_run.hpp"
+#include "coordinator/service/texts.hpp"
+#include "tests/support/message_of.hpp"
+#include "tests/unit/coordinator/service/http_client.hpp"
+#include "tests/unit/coordinator/stored_run.hpp"
+
+namespace anchorage::coordinator {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using nlohmann::json;
+
+const std::string writer = "writer-0123456789", approver = "approver-0123456789";
+const io::BaseRecord served_base{
+    .model = "m", .tokenizer = "t", .statistics = "s", .hparams = "layers: [4]\n", .layers = {}};
+
+json given(int number) {
+  return {{"id", fmt::format("e{}", number)},
+          {"subject", fmt::format("City {}", number)},
+          {"prompt", "The mayor of {} is"},
+          {"target", "Ada"}};
+}
+
+// A service and its run on threads of their own, until they are told to stop.
+class ServedRun {
+ public:
+  ServedRun(const std::filesystem::path& run, bool resume, ScriptedWorkers::Script script, RunFacts facts,
+            bool can_remove)
+      : inputs_(RunInputs::open(run, resume, {.format = io::Format::native, .edits = {}, .rejected = {}})),
+        workers_(std::move(script)) {
+    const auto tokens = run.parent_path() / "tokens";
+    if (!resume) {
+      RunPlan plan;
+      plan.record.method = "memit";
+      inputs_.begin(plan, 2, {});
+      std::ofstream(tokens) << writer << " write\n" << approver << " approve\n";
+      std::filesystem::permissions(tokens, std::filesystem::perms(0600));
+    }
+    const io::Inbox inbox(io::inbox_of(run));
+    service_ = std::make_unique<Service>(
+        inputs_.directory, facts,
+        ServiceOptions{.listen = "127.0.0.1:0", .token_file = tokens, .can_remove = can_remove}, inbox.edits());
+    hosted_ = std::make_unique<HostedRun>(inputs_, served_base,
+                                          HostedRunOptions{.queue = {.batch_size = facts.batch_size},
+                                                           .run = {.waits = true},
+                                                           .provenance = StoredRun::provenance()},
+                                          workers_);
+    hosted_->observe(*service_);
+    service_->attach(*hosted_);
+    thread_ = std::jthread([this] {
+      hosted_->run([&] { workers_.stopped(std::chrono::seconds(120)); }, [](const GraceIsOver&) {});
+      service_->end();
+    });
+  }
+  ~ServedRun() { stop(); }
+  ServedRun(const ServedRun&) = delete;
+  ServedRun& operator=(const ServedRun&) = delete;
+
+  void stop() {
+    if (!thread_.joinable()) return;
+    ask("POST", "/v1/stop");
+    thread_.join();
+  }
+
+  ClientAnswer ask(const std::string& method, const std::string& path, const json& body = nullptr,
+                   const std::string& token = writer) {
+    return HttpClient(service_->address()).ask(method, path, body.is_null() ? "" : body.dump(), token);
+  }
+
+  std::string state_of(const std::string& id) { return ask("GET", "/v1/edits/" + id).json().value("state", "none"); }
+
+  void wait_until(const std::string& id, const std::string& state) {
+    for (int attempt = 0; attempt < 3000 && state_of(id) != state; ++attempt)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    EXPECT_EQ(state_of(id), state) << id;
+  }
+
+  const std::string& address() {
+    address_ = service_->address();
+    return address_;
+  }
+  ScriptedWorkers& workers() { return workers_; }
+
+ private:
+  RunInputs inputs_;
+  ScriptedWorkers workers_;
+  std::unique_ptr<Service> service_;
+  std::unique_ptr<HostedRun> hosted_;
+  std::string address_;
+  std::jthread thread_;
+};
+
+// Answers removals and questions too.
+sharding::Reply answering(const sharding::Command& command) {
+  if (const auto* batch = std::get_if<sharding::ApplyBatch>(&command); batch != nullptr && batch->edits.empty()) {
+    sharding::BatchApplied applied;
+    applied.removal.edits = batch->superseded.edits;
+    const auto count = std::ssize(applied.removal.edits);
+    const auto filled = [](std::int64_t rows, std::int64_t columns) {
+      return io::Matrix{rows, columns, std::vector<float>(static_cast<std::size_t>(rows * columns), 0.5F)};
+    };
+    applied.removal.layers.push_back({.layer = 4,
+                                      .keys = filled(count, 2),
+                                      .u = filled(3, count),
+                                      .v = filled(2, count),
+                                      .norms = {.update = 1, .total = 1, .base = 8}});
+    return applied;
+  }
+  if (const auto* question = std::get_if<sharding::ContinuePrompts>(&command)) {
+    sharding::PromptsContinued continued;
+    for (const std::string& prompt : question->prompts) continued.texts.push_back({.edited = prompt + "!"});
+    return continued;
+  }
+  return ScriptedWorkers::answer(command);
+}
+
+class ServiceTest : public testing::Test {
+ protected:
+  std::unique_ptr<ServedRun> serve(RunFacts facts = {.batch_size = 2, .linger = 0.05},
+                                   ScriptedWorkers::Script script = answering, bool can_remove = true) {
+    const auto run = folder_.path() / "run";
+    return std::make_unique<ServedRun>(run, std::filesystem::exists(run / "run.yaml"), std::move(script), facts,
+                                       can_remove);
+  }
+  io::Journal journal() { return io::Journal::open(folder_.path() / "run" / "journal"); }
+
+  tests::TemporaryDirectory folder_;
+};
+
+TEST_F(ServiceTest, WritesEditsInBatchesAndKnowsThemAfterARestart) {
+  auto served = serve();
+  const auto answer = served->ask("POST", "/v1/edits", json::array({given(0), given(1), given(2)}));
+  ASSERT_EQ(answer.status, 202) << answer.body;
+  EXPECT_EQ(answer.json()["edits"][2]["location"], "/v1/edits/e2");
+  served->wait_until("e2", "committed");
+  EXPECT_EQ(served->ask("GET", "/v1/edits/e0").json()["batch"], 1);
+  EXPECT_EQ(served->ask("GET", "/v1/edits/e2").json()["batch"], 2) << "the third waited for a fourth, but not long";
+  const json batches = served->ask("GET", "/v1/batches").json()["batches"];
+  ASSERT_EQ(batches.size(), 2);
+  EXPECT_EQ(batches[0]["edits"][0]["subject"], "City 0");
+  EXPECT_EQ(served->ask("GET", "/v1/batches?after=1").json()["batches"].size(), 1);
+  served.reset();
+
+  served = serve();
+  EXPECT_EQ(served->state_of("e1"), "committed");
+  // The target's norm is not in the journal, and of the seconds it has none.
+  const auto from_the_journal = [](json list) {
+    for (json& batch : list) {
+      batch.erase("target_norm");
+      batch.erase("seconds");
+    }
+    return list;
+  };
+  EXPECT_EQ(from_the_journal(served->ask("GET", "/v1/batches").json()["batches"]), from_the_journal(batches));
+  const auto repeated = served->ask("POST", "/v1/edits", given(1));
+  EXPECT_EQ(repeated.json()["edits"][0]["state"], "committed");
+  served.reset();
+  EXPECT_EQ(journal().list().size(), 3) << "what is repeated is not written again";
+}
+
+TEST_F(ServiceTest, TakesEditsOutOfTheInboxAndOutOfTheWeights) {
+  auto served = serve();
+  served->ask("POST", "/v1/edits", json::array({given(0), given(1)}));
+  served->wait_until("e1", "committed");
+  EXPECT_EQ(served->ask("POST", "/v1/pause").json()["state"], "paused");
+  served->ask("POST", "/v1/edits", given(2));
+  EXPECT_EQ(served->ask("DELETE", "/v1/edits/e2").json()["state"], "withdrawn");
+  EXPECT_EQ(served->ask("DELETE", "/v1/edits/e0").status, 202);
+  served->wait_until("e0", "removed");
+  EXPECT_EQ(served->ask("DELETE", "/v1/edits/e0").status, 200) << "said twice";
+  EXPECT_EQ(served->ask("DELETE", "/v1/edits/none").status, 404);
+  served.reset();
+  EXPECT_EQ(journal().last().header.kind, io::SegmentKind::removal);
+  served = serve();
+  EXPECT_EQ(served->state_of("e0"), "removed");
+  EXPECT_EQ(served->state_of("e1"), "committed");
+  EXPECT_EQ(served->state_of("e2"), "none") << "it was never written";
+}
+
+TEST_F(ServiceTest, RefusesToTakeBackWhatTheMethodCannotRemove) {
+  auto served = serve({.batch_size = 1, .linger = 0.05}, answering, false);
+  served->ask("POST", "/v1/edits", given(0));
+  served->wait_until("e0", "committed");
+  const auto refused = served->ask("DELETE", "/v1/edits/e0");
+  EXPECT_EQ(refused.status, 409);
+  EXPECT_THAT(refused.body, HasSubstr("anchorage rollback"));
+}
+
+TEST_F(ServiceTest, AnEditTakenBackWhileItIsWrittenIsRemovedAfterwards) {
+  std::atomic<bool> begun = false, may_end = false;
+  auto served = serve({.batch_size = 1, .linger = 0}, [&](const sharding::Command& command) {
+    if (const auto* batch = std::get_if<sharding::ApplyBatch>(&command); batch != nullptr && !batch->edits.empty()) {
+      begun = true;
+      while (!may_end) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return answering(command);
+  });
+  served->ask("POST", "/v1/edits", given(0));
+  while (!begun) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_EQ(served->state_of("e0"), "queued");
+  EXPECT_EQ(served->ask("DELETE", "/v1/edits/e0").status, 202);
+  may_end = true;
+  served->wait_until("e0", "removed");
+}
+
+TEST_F(ServiceTest, ProposedEditsWaitForAnotherThanTheirAuthor) {
+  auto served = serve({.batch_size = 2, .linger = 0, .require_approval = true});
+  json edit = given(0);
+  edit["author"] = "feed";
+  edit["approved_by"] = "kim";
+  EXPECT_EQ(served->ask("POST", "/v1/edits", edit).json()["edits"][0]["state"], "proposed") << "said by a writer";
+  EXPECT_EQ(served->ask("POST", "/v1/edits/e0/approve", {{"by", "kim"}}).status, 403);
+  EXPECT_EQ(served->ask("POST", "/v1/edits/e0/approve", {{"by", "feed"}}, approver).status, 409);
+  EXPECT_EQ(served->ask("POST", "/v1/edits/e0/approve", {{"by", "kim"}}, approver).status, 200);
+  served->wait_until("e0", "committed");
+  EXPECT_EQ(served->ask("POST", "/v1/edits/e0/approve", {{"by", "kim"}}, approver).status, 409) << "too late";
+  EXPECT_EQ(served->ask("GET", "/v1/edits/e0").json()["approved_by"], "kim");
+}
+
+TEST_F(ServiceTest, NothingIsAcceptedThatTheDiskDoesNotHave) {
+  auto served = serve();
+  std::filesystem::create_directory(folder_.path() / "run" / "inbox.jsonl");  // no file can be written there
+  const auto refused = served->ask("POST", "/v1/edits", given(0));
+  EXPECT_EQ(refused.status, 503) << refused.body;
+  EXPECT_EQ(served->state_of("e0"), "none");
+}
+
+// No rank waits for the network, and no client for a batch.
+TEST_F(ServiceTest, AThousandClientsAreAnsweredWhileABatchIsWritten) {
+  std::atomic<bool> begun = false, may_end = false;
+  auto served = serve({.batch_size = 1, .linger = 0}, [&](const sharding::Command& command) {
+    if (std::holds_alternative<sharding::ApplyBatch>(command)) {
+      begun = true;
+      while (!may_end) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return answering(command);
+  });
+  served->ask("POST", "/v1/edits", given(0));
+  while (!begun) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  std::vector<std::unique_ptr<HttpClient>> clients;
+  for (int i = 0; i < 1000; ++i) clients.push_back(std::make_unique<HttpClient>(served->address()));
+  for (int i = 0; i < 1000; ++i) {
+    const auto answer = clients[static_cast<std::size_t>(i)]->ask(
+        i % 2 == 0 ? "GET" : "POST", i % 2 == 0 ? "/v1/run" : "/v1/edits", i % 2 == 0 ? "" : given(i).dump(), writer);
+    ASSERT_EQ(answer.status, i % 2 == 0 ? 200U : 202U) << answer.body;
+  }
+  EXPECT_EQ(served->ask("GET", "/v1/run").json()["edits"]["accepted"], 500);
+  EXPECT_EQ(served->state_of("e0"), "queued") << "the batch is still being written";
+  may_end = true;
+  served->wait_until("e999", "committed");
+}
+
+TEST_F(ServiceTest, QuestionsAreAnsweredBetweenBatchesAndRefusedAfterTheEnd) {
+  auto served = serve();
+  const auto answer = served->ask("POST", "/v1/generate", {{"prompts", {"a", "b"}}});
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  EXPECT_EQ(answer.json()["texts"][1]["edited"], "b!");
+  for (const json& body : {json(), json({{"prompts", json::array()}}), json({{"prompts", {1}}}),
+                           json({{"prompts", {"a"}}, {"max_new_tokens", 0}}), json({{"prompts", "a"}})})
+    EXPECT_EQ(served->ask("POST", "/v1/generate", body).status, 400) << body;
+}
+
+TEST_F(ServiceTest, WithoutTokensItReadsAloneAndOnLoopbackAlone) {
+  const auto run = io::RunDirectory::create(folder_.path() / "bare");
+  const auto service_on = [&](const std::string& address) {
+    return std::make_unique<Service>(run, RunFacts{}, ServiceOptions{.listen = address}, std::vector<io::Edit>());
+  };
+  EXPECT_THAT(tests::message_of([&] { service_on("0.0.0.0:0"); }), HasSubstr("give --token-file"));
+  const auto service = service_on("127.0.0.1:0");
+  const auto ask = [&](const std::string& method, const std::string& path) {
+    return HttpClient(service->address()).ask(method, path);
+  };
+  EXPECT_EQ(ask("GET", "/v1/run").status, 200);
+  EXPECT_EQ(ask("GET", "/readyz").status, 503) << "there is no run yet";
+  const auto refused = ask("POST", "/v1/edits");
+  EXPECT_EQ(refused.status, 403);
+  EXPECT_THAT(refused.body, AllOf(HasSubstr("--token-file"), HasSubstr("\"expected\"")));
+  EXPECT_EQ(refused.type, "application/problem+json");
+  EXPECT_EQ(ask("BREW", "/v1/run").status, 405);
+  EXPECT_EQ(ask("GET", "/v1/").status, 404);
+}
+
+TEST(ServiceDescription, NamesEveryRouteWithItsRoleAndNoOther) {
+  const json document = json::parse(openapi_text());
+  std::map<std::pair<std::string, std::string>, std::string> described, routes;
+  for (const auto& [path, methods] : document["paths"].items()) {
+    for (const auto& [method, operation] : methods.items()) {
+      if (!operation.is_object() || !operation.contains("x-role")) continue;
+      std::string upper = method;
+      std::ranges::transform(upper, upper.begin(), [](unsigned char c) { return std::toupper(c); });
+      described[{path, upper}] = operation["x-role"];
+    }
+  }
+  for (const Route& route : service_routes()) routes[{route.path, route.method}] = name_of(route.role);
+  EXPECT_EQ(described, routes);
+}
+
+TEST(ServicePage, HasItsPartsAndCannotBeLeftByData) {
+  EXPECT_THAT(page_text(), AllOf(HasSubstr("<style>"), HasSubstr("EventSource"), HasSubstr(R"(id="data">null)")));
+  const std::string page = page_text(R"({"run": "</script><b>"})");
+  EXPECT_THAT(page, HasSubstr(R"({"run": "\u003c/script>\u003cb>"})"));
+}
+
+}  // namespace
+}  // namespace anchorage::coordinator
