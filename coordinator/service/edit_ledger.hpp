@@ -25,7 +25,7 @@ enum class EditStage {
   set_aside,   // is not, for a reason
   removed,     // was, until a removal
   superseded,  // was, until another edit took its place
-  withdrawn    // was taken back before it was written
+  withdrawn    // was withdrawn before it was written
 };
 
 inline constexpr std::size_t edit_stages = 8;

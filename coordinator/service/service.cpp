@@ -74,7 +74,7 @@ void Service::attach(HostedRun& run) {
   on_network([this, &run] {
     run_ = &run;
     has_begun_ = true;
-    for (const std::string& id : inbox_.taken_back()) {
+    for (const std::string& id : inbox_.withdrawn()) {
       const LedgerEntry* entry = state_.ledger.find(id);
       if (entry != nullptr && entry->stage == EditStage::committed) run.remove({id});
     }
@@ -212,7 +212,7 @@ void Service::committed(const BatchReport& report) {
     state_.take(report);
     for (const io::EditRecord& edit : report.edits) {
       const bool is_committed = edit.state == io::EditState::committed;
-      if (is_committed && inbox_.taken_back().contains(edit.id) && run_ != nullptr) run_->remove({edit.id});
+      if (is_committed && inbox_.withdrawn().contains(edit.id) && run_ != nullptr) run_->remove({edit.id});
     }
     server_->publish("batch", state_.last_document().dump());
     publish_run();

@@ -1,4 +1,4 @@
-// The service of a run: watches it, tells who asks over HTTP, takes edits and hands them to the run batch by batch.
+// The service of a run: watches it, reports it over HTTP, takes edits and hands them to the run batch by batch.
 //
 // It has a thread of its own for the network, so that neither a client makes the coordinator wait nor a commit, which
 // waits for the disk, a client. All of its state belongs to that thread: what the coordinator's thread reports is
@@ -34,7 +34,7 @@ namespace anchorage::coordinator {
 struct ServiceOptions {
   std::string listen = "127.0.0.1:8470";
   std::filesystem::path token_file{};  // empty: reading alone, on a loopback address
-  bool takes_edits = true;             // false: it only tells of a run that has its edits
+  bool takes_edits = true;             // false: it only reports a run that has its edits
   bool can_remove = true;              // whether the run's method can take an edit out of the weights
   // Completes edits that have come over the network, before they are written (chat prompts). May throw io::UserError.
   std::function<void(io::EditsFile&)> complete = [](io::EditsFile&) {};

@@ -133,7 +133,7 @@ HttpResponse response_of(const sharding::TextsScored& scored) {
 }
 
 io::Diagnostic run_has_ended(const std::string& what) {
-  return {.expected = "a run that goes on",
+  return {.expected = "a run that continues",
           .found = "one that has not begun or has ended",
           .where = what,
           .remedy = "try again when /readyz answers 200"};
@@ -155,7 +155,7 @@ const std::vector<ServiceApi::Entry>& ServiceApi::entries() {
       {"GET", "/v1/edits", Role::read, &Api::list_edits},
       {"POST", "/v1/edits", Role::write, &Api::give_edits},
       {"GET", "/v1/edits/{id}", Role::read, &Api::one_edit},
-      {"DELETE", "/v1/edits/{id}", Role::write, &Api::take_back},
+      {"DELETE", "/v1/edits/{id}", Role::write, &Api::withdraw},
       {"POST", "/v1/edits/{id}/approve", Role::approve, &Api::approve},
       {"POST", "/v1/generate", Role::read, &Api::generate},
       {"POST", "/v1/score", Role::read, &Api::score},
@@ -374,7 +374,7 @@ void ServiceApi::give_edits(const HttpRequest& request, const Words&, const Resp
   service_.flush();
 }
 
-void ServiceApi::take_back(const HttpRequest&, const Words& words, const Responder& respond) {
+void ServiceApi::withdraw(const HttpRequest&, const Words& words, const Responder& respond) {
   require_run("DELETE /v1/edits/{id}");
   const LedgerEntry& entry = known(words[0]);
   const std::string id = entry.edit.id;
@@ -387,7 +387,7 @@ void ServiceApi::take_back(const HttpRequest&, const Words& words, const Respond
                              .where = "DELETE /v1/edits/" + id,
                              .remedy = "'anchorage rollback' goes back to an earlier batch"});
   }
-  service_.inbox_.take_back(id);
+  service_.inbox_.withdraw(id);
   if (is_open) service_.state_.ledger.move(id, EditStage::withdrawn);
   if (entry.stage == EditStage::committed && service_.run_ != nullptr) service_.run_->remove({id});
   respond(json_response(document_of(entry), is_open ? 200 : 202));

@@ -45,7 +45,7 @@ class ServiceApi {
   void list_edits(const HttpRequest& request, const Words&, const Responder& respond);
   void one_edit(const HttpRequest&, const Words& words, const Responder& respond);
   void give_edits(const HttpRequest& request, const Words&, const Responder& respond);
-  void take_back(const HttpRequest&, const Words& words, const Responder& respond);
+  void withdraw(const HttpRequest&, const Words& words, const Responder& respond);
   void approve(const HttpRequest& request, const Words& words, const Responder& respond);
   void generate(const HttpRequest& request, const Words&, const Responder& respond);
   void score(const HttpRequest& request, const Words&, const Responder& respond);

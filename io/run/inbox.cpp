@@ -39,7 +39,7 @@ void Inbox::take(const std::string& line, const std::string& where) {
     if (entry.contains("edit")) {
       put(edit_from_json(entry.at("edit").dump(), where));
     } else {
-      taken_back_.insert(entry.at("take_back").get<std::string>());
+      withdrawn_.insert(entry.at("withdraw").get<std::string>());
     }
   } catch (const std::exception& error) {
     throw UserError({.expected = "a line of a run's inbox",
@@ -61,7 +61,7 @@ void Inbox::put(const Edit& edit) {
 std::vector<Edit> Inbox::edits() const {
   std::vector<Edit> kept;
   for (const Edit& edit : edits_) {
-    if (!taken_back_.contains(edit.id)) kept.push_back(edit);
+    if (!withdrawn_.contains(edit.id)) kept.push_back(edit);
   }
   return kept;
 }
@@ -77,9 +77,9 @@ void Inbox::add(std::span<const Edit> edits) {
   for (const Edit& edit : edits) put(edit);
 }
 
-void Inbox::take_back(const std::string& id) {
-  write(nlohmann::json{{"take_back", id}}.dump() + "\n");
-  taken_back_.insert(id);
+void Inbox::withdraw(const std::string& id) {
+  write(nlohmann::json{{"withdraw", id}}.dump() + "\n");
+  withdrawn_.insert(id);
 }
 
 }  // namespace anchorage::io

@@ -2,7 +2,7 @@
 //
 // A line is one of
 //   {"edit": {...}}           an edit, in the native form; again where it was approved, or has another target
-//   {"take_back": "ID"}       it is not to be in the weights: not written, or removed again
+//   {"withdraw": "ID"}       it is not to be in the weights: not written, or removed again
 // and later lines count. A killed process may leave half a line at the end, which nobody was answered for.
 #pragma once
 
@@ -27,13 +27,13 @@ class Inbox {
   enum class Access { read, append };
   explicit Inbox(std::filesystem::path path, Access access = Access::read);
 
-  // The edits in the order in which they came, without those that were taken back.
+  // The edits in the order in which they came, without those that were withdrawn.
   std::vector<Edit> edits() const;
-  const std::set<std::string>& taken_back() const { return taken_back_; }  // ids
+  const std::set<std::string>& withdrawn() const { return withdrawn_; }  // ids
 
   // Write durably. Throw SystemError where the disk refuses; the inbox is then as it was.
   void add(std::span<const Edit> edits);
-  void take_back(const std::string& id);
+  void withdraw(const std::string& id);
 
  private:
   void take(const std::string& line, const std::string& where);
@@ -41,9 +41,9 @@ class Inbox {
   void write(const std::string& lines);
 
   std::filesystem::path path_;
-  std::vector<Edit> edits_;  // also those that were taken back
+  std::vector<Edit> edits_;  // also those that were withdrawn
   std::map<std::string, std::size_t> place_of_;
-  std::set<std::string> taken_back_;
+  std::set<std::string> withdrawn_;
 };
 
 }  // namespace anchorage::io

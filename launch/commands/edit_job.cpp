@@ -87,7 +87,7 @@ void print_result(const coordinator::RunResult& result, const EditOptions& optio
     auto set_aside = nlohmann::json::array();
     for (const auto& edit : result.set_aside) set_aside.push_back({{"id", edit.edit}, {"reason", edit.reason}});
     auto weight_bytes = nlohmann::json::array();
-    for (const auto& rank : ranks) weight_bytes.push_back(rank.at("weight_bytes"));
+    for (const auto& rank : ranks) weight_bytes.push_back(rank.at("weight_bytes").get<std::int64_t>());
     const nlohmann::json protected_facts{{"prompts", protection ? protection->prompts() : 0},
                                          {"keys", protection ? protection->count() : 0}};
     session.print(

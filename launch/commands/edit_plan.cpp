@@ -51,11 +51,11 @@ std::map<std::string, std::string> checked_fingerprints(const std::filesystem::p
 }
 
 // Leaves out edits that the run is not to have any more.
-void drop_taken_back(io::EditsFile& file, const io::Inbox& inbox) {
-  if (inbox.taken_back().empty()) return;
+void drop_withdrawn(io::EditsFile& file, const io::Inbox& inbox) {
+  if (inbox.withdrawn().empty()) return;
   io::EditsFile kept{.format = file.format, .edits = {}, .rejected = file.rejected, .remarks = file.remarks};
   for (std::size_t i = 0; i < file.edits.size(); ++i) {
-    if (inbox.taken_back().contains(file.edits[i].id)) continue;
+    if (inbox.withdrawn().contains(file.edits[i].id)) continue;
     kept.edits.push_back(std::move(file.edits[i]));
     kept.places.push_back(std::move(file.places[i]));
   }
@@ -136,7 +136,7 @@ io::EditsFile read_all_edits(const io::RunRecord& record, const std::filesystem:
     all.edits.push_back(edit);
     all.places.emplace_back("the inbox");
   }
-  drop_taken_back(all, inbox);
+  drop_withdrawn(all, inbox);
   io::set_aside_shared_ids(all);
   render_prompts(all, record.model, record.chat_template);
   if (strict && !all.rejected.empty()) {

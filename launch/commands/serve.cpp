@@ -1,6 +1,6 @@
 // `anchorage serve`: holds a model loaded, waits for edits over HTTP, and writes them into a run directory, which it
-// makes or goes on with (docs/service.md). Prints what was committed, as `edit` does. Exit codes: 0 when it was told to
-// stop; 75 where a signal stopped it; 2 for bad input; 1 for any other failure. The same command goes on.
+// creates or resumes (docs/service.md). Prints what was committed, as `edit` does. Exit codes: 0 when it was told to
+// stop; 75 where a signal stopped it; 2 for bad input; 1 for any other failure. The same command resumes.
 #include "launch/commands/edit_job.hpp"
 #include "launch/commands/edit_options.hpp"
 #include "launch/program/command_line.hpp"

@@ -2,9 +2,9 @@
 
     service_kill_test.py PROGRAM MODEL STATISTICS [KILLS]
 
-Two clients give edits and take some back, one request after another, while the service is killed (SIGKILL, all of its
+Two clients give edits and withdraw some, one request after another, while the service is killed (SIGKILL, all of its
 processes) after a time that grows from kill to kill through a whole batch, KILLS times (20). The clients say a request
-again that was not answered. In the end every edit that was accepted is in the weights, or was taken back and is not,
+again that was not answered. In the end every edit that was accepted is in the weights, or was withdrawn and is not,
 and the journal proves whole.
 """
 
@@ -23,7 +23,7 @@ class Client:
     def __init__(self, service: Service, first: int) -> None:
         self.service, self.next = service, first
         self.accepted: set[str] = set()
-        self.taken_back: set[str] = set()
+        self.withdrawn: set[str] = set()
         self.going = True
         self.thread = threading.Thread(target=self._give, daemon=True)
         self.thread.start()
@@ -48,7 +48,7 @@ class Client:
             require([each["id"] for each in answer["edits"]] == [one["id"]], f"another answer: {answer}")
             self.accepted.add(one["id"])
             if self.next % 5 == 0 and self._say("DELETE", f"/v1/edits/{one['id']}") is not None:
-                self.taken_back.add(one["id"])
+                self.withdrawn.add(one["id"])
             self.next += 2
             time.sleep(0.3)
 
@@ -73,17 +73,17 @@ def main() -> None:
             client.stop()
         service.wait_for(lambda: service.status("/readyz") == 200, "the service to be ready")
         accepted = set.union(*(client.accepted for client in clients))
-        taken_back = set.union(*(client.taken_back for client in clients))
+        withdrawn = set.union(*(client.withdrawn for client in clients))
         final = {"committed", "removed", "withdrawn", "set_aside"}
         service.wait_for(lambda: all(service.state_of(one) in final for one in accepted), "every edit to be settled")
         states = {one: service.state_of(one) for one in accepted}
-        service.wait_for(lambda: all(service.state_of(one) != "committed" for one in taken_back), "what was taken back")
-        lost = {one: state for one, state in states.items() if one not in taken_back and state != "committed"}
+        service.wait_for(lambda: all(service.state_of(one) != "committed" for one in withdrawn), "what was withdrawn")
+        lost = {one: state for one, state in states.items() if one not in withdrawn and state != "committed"}
         require(not lost, f"{len(lost)} accepted edits are not in the weights: {dict(list(lost.items())[:5])}")
         require(service.stop() == 0, "the service, told to stop, fails")
         verified = service.run("journal", "verify", "run")
         require(verified.returncode == 0, f"journal verify: {verified.stderr}")
-        print(f"{kills} kills, {len(accepted)} edits accepted, {len(taken_back)} of them taken back, none lost")
+        print(f"{kills} kills, {len(accepted)} edits accepted, {len(withdrawn)} of them withdrawn, none lost")
 
 
 if __name__ == "__main__":

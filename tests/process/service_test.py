@@ -2,8 +2,8 @@
 
     service_test.py PROGRAM SOURCE_DIR MODEL STATISTICS
 
-Edits arrive, one is approved, a canary stops a bad one, the page shows it, one is taken back, and the run is gone on
-with, on another number of ranks, and exported. Beside it: who may do what, requests that are repeated, questions to the
+Edits arrive, one is approved, a canary stops a bad one, the page shows it, one is withdrawn, and the run is resumed
+on another number of ranks, and exported. Beside it: who may do what, requests that are repeated, questions to the
 model, events, metrics and the interface's description. Exit code 0; 77 is not used: what is not installed of the
 browser and Prometheus is said in a line.
 """
@@ -107,21 +107,21 @@ def check_questions(service: Service) -> None:
     require(score["argmax"] and all(value <= 0 for value in score["logprobs"]), f"a score: {score}")
 
 
-def check_taking_back(service: Service) -> None:
+def check_withdrawing(service: Service) -> None:
     service.request("POST", "/v1/pause", {})
     require(service.request("GET", "/v1/run")["state"] == "paused", "it is not paused")
     service.request("POST", "/v1/edits", edit(3, approved_by="kim"))
     time.sleep(0.6)  # three times as long as an edit lingers
     require(service.state_of("e3") == "accepted", "an edit is written while the service is paused")
     service.request("DELETE", "/v1/edits/e3")
-    require(service.state_of("e3") == "withdrawn", "an edit that was taken back in time")
+    require(service.state_of("e3") == "withdrawn", "an edit that was withdrawn in time")
     service.request("POST", "/v1/resume", {})
     service.request("DELETE", "/v1/edits/e0")
     service.wait_until("e0", "removed")
     said = service.request("POST", "/v1/generate", {"prompts": ["Ask for Acorp 0"], "max_new_tokens": 2})["texts"][0]
     require(said["edited"] == said["base"], f"a removed edit is still known: {said}")
     repeated = service.request("DELETE", "/v1/edits/e0")
-    require(repeated["state"] == "removed", f"taken back twice: {repeated}")
+    require(repeated["state"] == "removed", f"withdrawn twice: {repeated}")
     repeated = service.request("POST", "/v1/edits", edit(0))
     require(repeated["edits"][0]["state"] == "removed", f"a repeated request writes it again: {repeated}")
 
@@ -153,14 +153,14 @@ def main() -> None:
         check_approval(service)
         check_canary(service)
         check_questions(service)
-        check_taking_back(service)
+        check_withdrawing(service)
         require({one["batch"] for one in events.of("batch")} >= {1, 2}, f"events: {events.seen}")
         require(events.of("reverted") or events.of("run"), "no event of the run")
         service.request("POST", "/v1/checkpoint", {})
         check_other_tests(service, Path(source), folder)
         require(service.stop() == 0, f"the service, told to stop, fails: {''.join(service.said[-20:])}")
 
-        # The same command goes on, here with two ranks; what was decided stays decided.
+        # The same command resumes, here with two ranks; what was decided stays decided.
         service.start("--require-approval", "--canaries", "canaries.jsonl", ranks=2)
         states = {f"e{i}": service.state_of(f"e{i}") for i in range(3)}
         require(states == {"e0": "removed", "e1": "committed", "e2": "set_aside"}, f"after a restart: {states}")

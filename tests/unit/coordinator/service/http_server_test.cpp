@@ -79,7 +79,7 @@ TEST_F(HttpServerTest, RefusesWhatIsTooLongOrNoRequest) {
     client.send(text);
     EXPECT_THAT(client.read_until("}"), StartsWith("HTTP/1.1 400")) << text;
   }
-  EXPECT_EQ(HttpClient(address).ask("GET", "/").status, 200) << "the server goes on";
+  EXPECT_EQ(HttpClient(address).ask("GET", "/").status, 200) << "the server continues";
 }
 
 TEST_F(HttpServerTest, ClosesConnectionsOfClientsThatDoNotGoOn) {

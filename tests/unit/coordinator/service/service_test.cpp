@@ -197,7 +197,7 @@ TEST_F(ServiceTest, RefusesToTakeBackWhatTheMethodCannotRemove) {
   EXPECT_THAT(refused.body, HasSubstr("anchorage rollback"));
 }
 
-TEST_F(ServiceTest, AnEditTakenBackWhileItIsWrittenIsRemovedAfterwards) {
+TEST_F(ServiceTest, AnEditWithdrawnWhileItIsWrittenIsRemovedAfterwards) {
   std::atomic<bool> begun = false, may_end = false;
   auto served = serve({.batch_size = 1, .linger = 0}, [&](const sharding::Command& command) {
     if (const auto* batch = std::get_if<sharding::ApplyBatch>(&command); batch != nullptr && !batch->edits.empty()) {

@@ -34,14 +34,14 @@ TEST_F(InboxTest, IsReadAsItWasWrittenAndLaterLinesCount) {
     Edit approved = inbox_edit("a");
     approved.approved_by = "kim";
     inbox.add(std::vector{approved});
-    inbox.take_back("b");
-    inbox.take_back("never there");
+    inbox.withdraw("b");
+    inbox.withdraw("never there");
   }
   const Inbox inbox(path_);
   const auto edits = inbox.edits();
   ASSERT_THAT(edits, ElementsAre(Field(&Edit::id, "a"), Field(&Edit::id, "c\n\"\u00e9")));
   EXPECT_EQ(edits[0].approved_by, "kim");
-  EXPECT_THAT(inbox.taken_back(), ElementsAre("b", "never there"));
+  EXPECT_THAT(inbox.withdrawn(), ElementsAre("b", "never there"));
 }
 
 TEST_F(InboxTest, ForgetsHalfALineOfAKilledProcess) {
@@ -60,7 +60,7 @@ TEST_F(InboxTest, ForgetsHalfALineOfAKilledProcess) {
 TEST_F(InboxTest, NamesALineThatIsNoneOfIt) {
   Inbox(path_, Inbox::Access::append).add(std::vector{inbox_edit("a")});
   for (const std::string& line : {std::string("{}"), std::string("[]"), std::string(R"({"edit": {"id": "x"}})"),
-                                  std::string(R"({"take_back": 3})"), std::string("\xff")}) {
+                                  std::string(R"({"withdraw": 3})"), std::string("\xff")}) {
     folder_.write("inbox.jsonl", text().substr(0, text().find('\n') + 1) + line + "\n");
     EXPECT_THAT(tests::message_of([&] { Inbox inbox(path_); }), HasSubstr("inbox.jsonl, line 2")) << line;
   }
