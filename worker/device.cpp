@@ -1,6 +1,7 @@
 #include "worker/device.hpp"
 
 #include <ATen/Context.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <cuda_runtime_api.h>
 #include <torch/cuda.h>
 
@@ -44,6 +45,11 @@ std::optional<std::int64_t> memory_of(const torch::Device& device) {
   std::size_t free = 0, total = 0;
   if (!device.is_cuda() || cudaMemGetInfo(&free, &total) != cudaSuccess) return std::nullopt;
   return static_cast<std::int64_t>(total);
+}
+
+void wait_until_idle(const torch::Device& device) {
+  if (device.is_cpu()) return;
+  c10::impl::VirtualGuardImpl(device.type()).synchronizeDevice(device.index());
 }
 
 std::string address_of(const torch::Device& device) {

@@ -1,6 +1,5 @@
 #include "worker/gpu_kernels.hpp"
 
-#include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/csrc/autograd/profiler_kineto.h>
 
 #include <algorithm>
@@ -8,14 +7,12 @@
 #include <utility>
 #include <vector>
 
+#include "worker/device.hpp"
+
 namespace anchorage::worker {
 namespace {
 
 using torch::profiler::impl::ActivityType;
-
-void wait_for(torch::Device device) {
-  c10::impl::VirtualGuardImpl(device.type()).synchronizeDevice(device.index());
-}
 
 // The share of the time from the first begin to the last end that no interval covers.
 double uncovered(std::vector<std::pair<std::uint64_t, std::uint64_t>> intervals) {
@@ -33,7 +30,7 @@ double uncovered(std::vector<std::pair<std::uint64_t, std::uint64_t>> intervals)
 
 GpuKernelCount::GpuKernelCount(torch::Device device) : device_(device), is_counting_(device.is_cuda()) {
   if (!is_counting_) return;
-  wait_for(device_);
+  wait_until_idle(device_);
   const torch::profiler::impl::ProfilerConfig config(torch::profiler::impl::ProfilerState::KINETO);
   torch::autograd::profiler::prepareProfiler(config, {ActivityType::CUDA});
   torch::autograd::profiler::enableProfiler(config, {ActivityType::CUDA});
@@ -45,7 +42,7 @@ GpuKernelCount::~GpuKernelCount() {
 
 GpuKernels GpuKernelCount::finish() {
   if (!is_counting_) return {};
-  wait_for(device_);
+  wait_until_idle(device_);
   is_counting_ = false;
   std::vector<std::pair<std::uint64_t, std::uint64_t>> intervals;
   for (const auto& event : torch::autograd::profiler::disableProfiler()->events()) {

@@ -75,9 +75,7 @@ int run_generate(GenerateOptions options, Session& session) {
   const OpenedModel& model = *opened;
   const auto prompts = prompts_of(texts, model);
   if (session.is_root()) warn_of_last_position(prompts, options.generate.max_new_tokens, model.transformer.config);
-  for (const std::int64_t id : model.transformer.config.eos_ids) {
-    options.generate.stop_ids.push_back(static_cast<std::int32_t>(id));
-  }
+  options.generate.stop_ids = worker::end_of_text_ids(model.transformer.config);
   const auto rows = worker::generate(model.transformer, prompts, options.generate);
   auto answers = nlohmann::json::array();
   for (std::size_t i = 0; i < rows.size(); ++i) {

@@ -17,7 +17,6 @@
 // nothing is run one at a time either, also the kernels that the GPU runs a step and the share of the search in
 // which it has none, by torch's profiler.
 
-#include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/utils.h>
 #include <chrono>
@@ -102,11 +101,6 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-void wait_for(torch::Device device) {
-  if (device.is_cpu()) return;
-  c10::impl::VirtualGuardImpl(device.type()).synchronizeDevice(device.index());
-}
-
 struct Task {
   const Transformer& model;
   const std::vector<EditPrompts>& prompts;
@@ -176,12 +170,12 @@ double product_flops(const Task& task, std::int64_t tokens) {
     for (std::size_t i = weights.size(); i-- > 0;) (void)at::mm(inputs[i].second, weights[i]);
   };
   step();
-  wait_for(task.model.device());
+  wait_until_idle(task.model.device());
   const auto start = std::chrono::steady_clock::now();
   int steps = 0;
   while (steps < 3 || seconds_since(start) < 0.5) {
     step();
-    wait_for(task.model.device());
+    wait_until_idle(task.model.device());
     ++steps;
   }
   return flops * steps / seconds_since(start);
@@ -208,7 +202,7 @@ void measure(const Task& task, const char* form, std::size_t size, const std::ve
   const double limit = product_flops(task, first.tokens());
   const auto start = std::chrono::steady_clock::now();
   search_in_groups(task, size, [](const torch::Tensor&, std::size_t) {});
-  wait_for(task.model.device());
+  wait_until_idle(task.model.device());
   const double seconds = seconds_since(start), edits = static_cast<double>(task.prompts.size());
   std::printf("| %s | %zu | %lld | %lld + %lld | %.1f | %.3f | %.3f | %.3f | %.2f |", form, size,
               static_cast<long long>(first.tokens()), static_cast<long long>(operations.forward),

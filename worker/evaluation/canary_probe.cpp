@@ -46,12 +46,11 @@ std::vector<CanaryAnswer> ask_canaries(const Transformer& model, const io::Token
                                        std::span<const ExpectedAnswer> expected) {
   if (expected.empty()) return {};
   std::vector<TokenIds> rows;
-  GenerateOptions options{.max_new_tokens = 0};
+  GenerateOptions options{.max_new_tokens = 0, .stop_ids = end_of_text_ids(model.config)};
   for (const ExpectedAnswer& one : expected) {
     rows.push_back(one.prompt);
     options.max_new_tokens = std::max(options.max_new_tokens, one.tokens);
   }
-  for (const std::int64_t id : model.config.eos_ids) options.stop_ids.push_back(static_cast<std::int32_t>(id));
   const auto generated = generate(model, rows, options);
   std::vector<CanaryAnswer> answers;
   for (std::size_t i = 0; i < expected.size(); ++i) {

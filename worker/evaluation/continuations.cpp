@@ -44,7 +44,7 @@ class Generator {
  public:
   Generator(const Transformer& model, const PromptBuilder& prompts, const ContinuationOptions& options)
       : model_(model), prompts_(prompts), max_new_tokens_(options.max_new_tokens) {
-    for (const std::int64_t id : model.config.eos_ids) options_.stop_ids.push_back(static_cast<std::int32_t>(id));
+    options_.stop_ids = end_of_text_ids(model.config);
     if (!options.is_complete) return;
     options_.is_complete = [&prompts, is_complete = options.is_complete](std::span<const std::int32_t> produced) {
       return is_complete(prompts.tokenizer().decode(produced));

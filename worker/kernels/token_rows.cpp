@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "io/error.hpp"
+#include "worker/index_tensor.hpp"
 #include "worker/kernels/recorded_node.hpp"
 #include "worker/kernels/rows.hpp"
 
@@ -15,10 +16,6 @@ namespace anchorage::worker::kernels {
 namespace {
 
 using torch::autograd::variable_list;
-
-torch::Tensor index_on(const std::vector<std::int64_t>& values, torch::Device device) {
-  return torch::tensor(values, torch::kInt64).to(device);
-}
 
 // A node of one output: what takes its gradient to those by the inputs.
 class RowsNode : public torch::autograd::Node {
@@ -67,7 +64,7 @@ TokenRows token_rows(const std::vector<std::int64_t>& taken, std::int64_t tokens
     inverse[static_cast<std::size_t>(taken[i])] = static_cast<std::int64_t>(i);
     is_taken[static_cast<std::size_t>(taken[i])] = 1;
   }
-  return {index_on(taken, device), index_on(inverse, device), index_on(is_taken, device).eq(1).unsqueeze(1)};
+  return {index_tensor(taken, device), index_tensor(inverse, device), index_tensor(is_taken, device).eq(1).unsqueeze(1)};
 }
 
 torch::Tensor take_rows(const TokenRows& index, const torch::Tensor& hidden) {
@@ -107,8 +104,8 @@ RowRepeats row_repeats(const std::vector<std::int64_t>& of_row, std::int64_t vec
       is_row.push_back(i < of_vector.size() ? 1 : 0);
     }
   }
-  return {index_on(of_row, device), index_on(padded, device),
-          index_on(is_row, device).eq(1).view({vectors, static_cast<std::int64_t>(most), 1})};
+  return {index_tensor(of_row, device), index_tensor(padded, device),
+          index_tensor(is_row, device).eq(1).view({vectors, static_cast<std::int64_t>(most), 1})};
 }
 
 torch::Tensor repeat_rows(const RowRepeats& repeats, const torch::Tensor& vectors) {

@@ -89,6 +89,12 @@ torch::Tensor advance(const Transformer& model, const TokenLayout& layout, Cache
 
 }  // namespace
 
+std::vector<std::int32_t> end_of_text_ids(const io::ModelConfig& config) {
+  std::vector<std::int32_t> ids;
+  for (const std::int64_t id : config.eos_ids) ids.push_back(static_cast<std::int32_t>(id));
+  return ids;
+}
+
 std::vector<TokenIds> generate(const Transformer& model, std::span<const TokenIds> prompts,
                                const GenerateOptions& options) {
   const torch::NoGradGuard no_gradients;

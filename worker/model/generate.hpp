@@ -22,6 +22,9 @@ struct GenerateOptions {
   std::function<bool(std::span<const std::int32_t> produced)> is_complete = {};
 };
 
+// Returns the ids of the end of text, of the model's config.
+std::vector<std::int32_t> end_of_text_ids(const io::ModelConfig& config);
+
 // Returns the new tokens of each row, without the prompts, which must have at least one token and at most as
 // many as the model's positions. All rows end when the longest one takes the last position. The same prompt
 // in the same row gives the same tokens for the same seed. Collective over the model's stages.

@@ -31,10 +31,6 @@ torch::Tensor causal_mask(const TokenLayout& layout) {
 
 }  // namespace
 
-torch::Tensor index_tensor(const std::vector<std::int64_t>& values, torch::Device device) {
-  return torch::tensor(values, torch::kInt64).to(device);
-}
-
 TokenLayout lay_out(std::span<const TokenIds> rows, std::span<const std::int64_t> first_position,
                     torch::Device device) {
   io::check(first_position.empty() || first_position.size() == rows.size(), "one first position a row");

@@ -10,6 +10,8 @@
 #include <span>
 #include <vector>
 
+#include "worker/index_tensor.hpp"
+
 namespace anchorage::worker {
 
 using TokenIds = std::vector<std::int32_t>;
@@ -41,9 +43,6 @@ struct TokenLayout {
     return row_begin[static_cast<std::size_t>(row)] + position - first_position[static_cast<std::size_t>(row)];
   }
 };
-
-// Indices, of packed tokens for one: [n] i64 on the device.
-torch::Tensor index_tensor(const std::vector<std::int64_t>& values, torch::Device device);
 
 // Lays out the rows from `first_position[r]` (all zero when empty) to their ends.
 TokenLayout lay_out(std::span<const TokenIds> rows, std::span<const std::int64_t> first_position,
