@@ -23,7 +23,7 @@ std::string_view name_of(RunStage stage);
 
 // What does not change while a service runs.
 struct RunFacts {
-  std::string run, model, method, version;
+  std::string run{}, model{}, method{}, version{};
   std::int64_t batch_size = 32;
   double linger = 5;  // seconds
   bool require_approval = false;

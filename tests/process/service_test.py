@@ -169,7 +169,7 @@ def main() -> None:
         require(service.request("GET", "/v1/run")["ranks"][1]["rank"] == 1, "the second rank is not described")
         require(service.stop() == 0, f"the service, told to stop, fails: {''.join(service.said[-20:])}")
 
-        for arguments in (["journal", "verify", "run"], ["export", "run", "--adapter", "--out", "adapter"]):
+        for arguments in (["journal", "verify", "run"], ["export", "run", "--format", "peft", "--out", "adapter"]):
             done = service.run(*arguments)
             require(done.returncode == 0, f"{' '.join(arguments)}: {done.stderr}")
         history = service.run("journal", "history", "run", "--subject", "Bcorp 1").stdout
