@@ -139,8 +139,13 @@ BatchReport report_of(const io::BatchSegment& segment, const Seconds& seconds) {
 }
 
 BatchReport report_of(const io::SegmentReader& segment, const Seconds& seconds) {
-  io::BatchSegment outline{.header = segment.header(), .edits = segment.edits(), .layers = {}, .anchors = {},
-                           .guard = segment.guard(), .removal = {.edits = segment.removed(), .layers = {}}, .base = {}};
+  io::BatchSegment outline{.header = segment.header(),
+                           .edits = segment.edits(),
+                           .layers = {},
+                           .anchors = {},
+                           .guard = segment.guard(),
+                           .removal = {.edits = segment.removed(), .layers = {}},
+                           .base = {}};
   for (const std::int64_t layer : segment.anchor_layers()) outline.anchors.push_back(segment.anchors(layer));
   BatchReport report = report_of(outline, seconds);
   report.drift = drift_after(segment);
@@ -203,10 +208,8 @@ nlohmann::ordered_json document_of(const BatchReport& report) {
 }
 
 RemovalReport removal_report_of(const io::BatchSegment& segment) {
-  RemovalReport report{.segment = segment.header.batch,
-                       .utc = segment.header.utc,
-                       .removed = segment.removal.edits,
-                       .drift = {}};
+  RemovalReport report{
+      .segment = segment.header.batch, .utc = segment.header.utc, .removed = segment.removal.edits, .drift = {}};
   for (const io::RemovedLayer& layer : segment.removal.layers) report.drift[layer.layer] = layer.norms.drift();
   return report;
 }

@@ -61,7 +61,7 @@ struct BatchReport {
   double match_after = io::not_measured;
   double target_norm = io::not_measured;  // mean over the edits, as found; of methods whose edits have one target
   Seconds seconds;
-  Drift drift;  // after the batch; empty when it wrote nothing
+  Drift drift;                                  // after the batch; empty when it wrote nothing
   std::vector<io::EditRecord> edits{};          // as recorded
   std::vector<io::RecordedPlace> superseded{};  // whose place they took
   io::GuardRecord guard{};

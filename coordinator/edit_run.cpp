@@ -155,7 +155,8 @@ void EditRun::run_errand(std::function<void()> errand) {
 void EditRun::take_out(const std::vector<std::string>& ids) {
   sharding::ApplyBatch command{.batch = std::ssize(journal_.list())};
   for (const RecordedEdit& edit : recorded_.at_end_of(journal_)) {
-    if (edit.is_live() && std::ranges::count(ids, edit.edit.id) > 0) command.superseded.edits.push_back(edit.place());
+    if (edit.is_live() && std::ranges::count(ids, edit.edit.id) > 0)
+      command.superseded.edits.push_back(edit.place());
   }
   if (command.superseded.edits.empty()) {
     observer_.cannot_remove(ids, "no live edit has this id");
@@ -307,7 +308,8 @@ void EditRun::checkpoint() {
 }
 
 void EditRun::save_checkpoint() {
-  if (io::last_live_segment(journal_, std::ssize(journal_.list()) - 1) == 0) return edit();  // the weights are the base
+  if (io::last_live_segment(journal_, std::ssize(journal_.list()) - 1) == 0)
+    return edit();  // the weights are the base
   since_checkpoint_ = 0;
   save_index();
   io::remove_old_checkpoints(directory_.checkpoint(), io::edited_layers(journal_), checkpoints_kept);

@@ -76,8 +76,8 @@ class EditRun {
   // the run has ended, as a run that does not wait does by itself. Call on the context's thread.
   void add(io::EditsFile file);
 
-  // Between two batches, as soon as none is in flight, and in the order of the calls; ignored after the run has ended.
-  // Call on the context's thread.
+  // Between two batches, as soon as none is in flight, and in the order of the calls; ignored after the run has
+  // ended. Call on the context's thread.
   //
   // Removes the live edits of these ids as if they had never been made, as one segment.
   void remove(std::vector<std::string> ids);

@@ -47,7 +47,9 @@ Judgment judge(const sharding::BatchApplied& applied, const GuardLimits& limits)
       if (removed.layer == layer.layer) change += removed.norms.update;
     }
     change /= layer.norms.base;
-    look({.name = fmt::format("{}{}", sharding::change_of_layer, layer.layer), .before = io::not_measured, .after = change},
+    look({.name = fmt::format("{}{}", sharding::change_of_layer, layer.layer),
+          .before = io::not_measured,
+          .after = change},
          change <= limits.drift,
          fmt::format("layer {} changed by {:.3f} of its weight's norm (limit {:g})", layer.layer, change,
                      limits.drift));

@@ -112,7 +112,8 @@ class Worker {
     if (ranks_.rank() != 0) return sharding::BatchApplied{};
     sharding::BatchApplied applied = batch_record(command.edits, result);
     applied.removal = removal_record(command.superseded.edits, removals);
-    applied.heldout_loss = {.name = std::string(sharding::held_out_loss), .before = before_->loss, .after = after.loss};
+    applied.heldout_loss = {
+        .name = std::string(sharding::held_out_loss), .before = before_->loss, .after = after.loss};
     applied.canaries = probes_.canaries.looks(before_->answers, after.answers);
     applied.seconds.solve += seconds.solve;
     applied.seconds.communicate += seconds.communicate;
@@ -153,9 +154,8 @@ class Worker {
 
 // The activity that each command is.
 constexpr std::array command_names = {
-    "apply batch",    "accept batch",    "revert batch",    "refresh least squares",
-    "replay segment", "save checkpoint", "load checkpoint", "continue prompts",
-    "score texts", "stop"};
+    "apply batch",     "accept batch",    "revert batch",     "refresh least squares", "replay segment",
+    "save checkpoint", "load checkpoint", "continue prompts", "score texts",           "stop"};
 static_assert(command_names.size() == std::variant_size_v<sharding::Command>);
 
 }  // namespace

@@ -25,7 +25,7 @@ bool are_equal(std::string_view a, std::string_view b) {
 }
 
 void require_private(const std::filesystem::path& path) {
-  struct stat status{};
+  struct stat status {};
   if (stat(path.c_str(), &status) != 0 || (status.st_mode & (S_IRGRP | S_IROTH)) == 0) return;
   throw io::UserError({.expected = "a file of tokens that its owner alone may read",
                        .found = fmt::format("mode {:03o}", status.st_mode & 0777U),
@@ -68,8 +68,8 @@ Access Access::read(const std::filesystem::path& path) {
                               .where = fmt::format("{}, line {}", path.string(), number),
                               .remedy = "docs/service.md says what each role may do"};
     if (!known || known == Role::none || words >> more) {
-      diagnostic.found = fmt::format("{} and '{}'", role.empty() ? "a token alone" : "a token, the role '" + role + "'",
-                                     more);
+      diagnostic.found =
+          fmt::format("{} and '{}'", role.empty() ? "a token alone" : "a token, the role '" + role + "'", more);
       if (more.empty()) diagnostic.found.resize(diagnostic.found.size() - std::string_view(" and ''").size());
     } else if (token.size() < shortest_token) {
       diagnostic.expected = fmt::format("a token of at least {} characters", shortest_token);

@@ -21,8 +21,8 @@ class Access {
   Access() = default;
 
   // Reads a file with a line "TOKEN ROLE" each; empty lines and those that begin with # do not count. Throws
-  // io::UserError for a file that is missing, has another line, has a token twice, or one shorter than 16 characters;
-  // and where others than its owner may read it.
+  // io::UserError for a file that is missing, has another line, has a token twice, or one shorter than 16
+  // characters; and where others than its owner may read it.
   static Access read(const std::filesystem::path& path);
 
   bool has_tokens() const { return !tokens_.empty(); }

@@ -8,7 +8,7 @@ namespace anchorage::coordinator {
 namespace {
 
 constexpr std::string_view stage_names[edit_stages] = {"proposed",  "accepted", "queued",     "committed",
-                                                 "set_aside", "removed",  "superseded", "withdrawn"};
+                                                       "set_aside", "removed",  "superseded", "withdrawn"};
 
 EditStage stage_of(const RecordedEdit& edit) {
   if (edit.state == io::EditState::set_aside) return EditStage::set_aside;

@@ -26,9 +26,8 @@ constexpr std::string_view bearer = "Bearer ";
 HttpRequest request_of(const http::request<http::string_body>& message) {
   const std::string target(message.target());
   const std::size_t mark = target.find('?');
-  HttpRequest request{.method = std::string(message.method_string()),
-                      .path = target.substr(0, mark),
-                      .body = message.body()};
+  HttpRequest request{
+      .method = std::string(message.method_string()), .path = target.substr(0, mark), .body = message.body()};
   std::string_view rest = mark == std::string::npos ? "" : std::string_view(target).substr(mark + 1);
   while (!rest.empty()) {
     const std::string_view field = rest.substr(0, rest.find('&'));
@@ -49,17 +48,19 @@ HttpRequest request_of(const http::request<http::string_body>& message) {
 }
 
 HttpResponse refusal(unsigned status, std::string_view detail) {
-  return {.status = status,
-          .content_type = "application/problem+json",
-          .body = fmt::format(R"({{"type":"about:blank","title":"{}","status":{},"detail":"{}"}})",
-                              std::string_view(http::obsolete_reason(static_cast<http::status>(status)).to_string()),
-                              status, detail)};
+  return {
+      .status = status,
+      .content_type = "application/problem+json",
+      .body = fmt::format(R"({{"type":"about:blank","title":"{}","status":{},"detail":"{}"}})",
+                          std::string_view(http::obsolete_reason(static_cast<http::status>(status)).to_string()),
+                          status, detail)};
 }
 
 // What is said of a request that cannot be read; nothing where the client has gone or was too slow.
 std::optional<HttpResponse> answer_to(const error_code& error, const HttpLimits& limits) {
   if (error == http::error::body_limit)
-    return refusal(413, fmt::format("expected a body of at most {} bytes, found more; send several requests", limits.body));
+    return refusal(
+        413, fmt::format("expected a body of at most {} bytes, found more; send several requests", limits.body));
   if (error == http::error::header_limit)
     return refusal(431, fmt::format("expected a header of at most {} bytes, found more", limits.header));
   if (error.category() == http::make_error_code(http::error::bad_method).category() &&
@@ -127,19 +128,22 @@ class HttpServer::Connection : public std::enable_shared_from_this<Connection> {
     parser_->header_limit(state_->limits.header);
     stream_.expires_after(state_->limits.idle);
     is_reading_ = true;
-    http::async_read_header(stream_, buffer_, *parser_, [self = shared_from_this()](const error_code& error, std::size_t) {
-      if (error) return self->could_not_read(error);
-      if (self->parser_->get()[http::field::expect] == "100-continue") return self->say_continue();
-      self->read_body();
-    });
+    http::async_read_header(stream_, buffer_, *parser_,
+                            [self = shared_from_this()](const error_code& error, std::size_t) {
+                              if (error) return self->could_not_read(error);
+                              if (self->parser_->get()[http::field::expect] == "100-continue")
+                                return self->say_continue();
+                              self->read_body();
+                            });
   }
 
   void say_continue() {
     static constexpr std::string_view line = "HTTP/1.1 100 Continue\r\n\r\n";
     stream_.expires_after(state_->limits.transfer);
-    asio::async_write(stream_, asio::buffer(line), [self = shared_from_this()](const error_code& error, std::size_t) {
-      if (!error) self->read_body();
-    });
+    asio::async_write(stream_, asio::buffer(line),
+                      [self = shared_from_this()](const error_code& error, std::size_t) {
+                        if (!error) self->read_body();
+                      });
   }
 
   void read_body() {
@@ -152,7 +156,8 @@ class HttpServer::Connection : public std::enable_shared_from_this<Connection> {
       self->is_last_ = self->is_last_ || !message.keep_alive();
       self->version_ = message.version();
       self->is_head_ = message.method() == http::verb::head;
-      self->state_->handler(request_of(message), [self](HttpResponse response) { self->answer(std::move(response)); });
+      self->state_->handler(request_of(message),
+                            [self](HttpResponse response) { self->answer(std::move(response)); });
     });
   }
 
@@ -186,7 +191,8 @@ class HttpServer::Connection : public std::enable_shared_from_this<Connection> {
 
   void begin_events(const HttpResponse& response) {
     to_write_.push_back(
-        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n" +
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\nConnection: "
+        "close\r\n\r\n" +
         response.body);
     unread_ += to_write_.back().size();
     state_->events.insert(this);
@@ -209,7 +215,8 @@ class HttpServer::Connection : public std::enable_shared_from_this<Connection> {
 
   // A client of events sends nothing more: what arrives is its end.
   void watch_for_the_end() {
-    stream_.socket().async_wait(tcp::socket::wait_read, [self = shared_from_this()](const error_code&) { self->drop(); });
+    stream_.socket().async_wait(tcp::socket::wait_read,
+                                [self = shared_from_this()](const error_code&) { self->drop(); });
   }
 
   void stay_alive() {
@@ -260,7 +267,8 @@ void HttpServer::State::accept(const std::shared_ptr<State>& state) {
   });
 }
 
-HttpServer::HttpServer(asio::io_context& context, const std::string& address, HttpHandler handler, HttpLimits limits)
+HttpServer::HttpServer(asio::io_context& context, const std::string& address, HttpHandler handler,
+                       HttpLimits limits)
     : state_(std::make_shared<State>(context, std::move(handler), limits)) {
   const tcp::endpoint endpoint = endpoint_of(address);
   try {
@@ -333,7 +341,8 @@ tcp::endpoint endpoint_of(const std::string& address) {
   error_code error;
   const auto ip = asio::ip::make_address(host, error);
   const std::string port = colon == std::string::npos ? "" : address.substr(colon + 1);
-  const bool is_number = !port.empty() && port.size() <= 5 && port.find_first_not_of("0123456789") == std::string::npos;
+  const bool is_number =
+      !port.empty() && port.size() <= 5 && port.find_first_not_of("0123456789") == std::string::npos;
   if (error || !is_number || std::stoi(port) > 65535) {
     throw io::UserError({.expected = "an address and a port, as 127.0.0.1:8470 or [::1]:8470",
                          .found = fmt::format("'{}'", address),
@@ -352,7 +361,8 @@ std::string percent_decoded(std::string_view text, bool is_query) {
   };
   std::string decoded;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool has_two = text[i] == '%' && i + 2 < text.size() && digit(text[i + 1]) >= 0 && digit(text[i + 2]) >= 0;
+    const bool has_two =
+        text[i] == '%' && i + 2 < text.size() && digit(text[i + 1]) >= 0 && digit(text[i + 2]) >= 0;
     if (has_two) {
       decoded += static_cast<char>(digit(text[i + 1]) * 16 + digit(text[i + 2]));
       i += 2;

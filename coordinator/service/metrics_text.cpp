@@ -47,9 +47,11 @@ double seconds_since(std::chrono::steady_clock::time_point time) {
 void add_limits(Exposition& out, const GuardLimits& guard) {
   out.metric("anchorage_guard_enabled", "gauge", "Whether the guard reverts batches.");
   out.sample(guard.on ? 1.0 : 0.0);
-  out.metric("anchorage_guard_success_min_ratio", "gauge", "Smallest share of edits whose target became more probable.");
+  out.metric("anchorage_guard_success_min_ratio", "gauge",
+             "Smallest share of edits whose target became more probable.");
   out.sample(guard.success);
-  out.metric("anchorage_guard_loss_rise_max_nats", "gauge", "Largest rise of the held-out loss in one batch, per token.");
+  out.metric("anchorage_guard_loss_rise_max_nats", "gauge",
+             "Largest rise of the held-out loss in one batch, per token.");
   out.sample(guard.loss_rise);
   out.metric("anchorage_guard_layer_change_max_ratio", "gauge",
              "Largest change of a weight by one batch, over the norm of its base.");
@@ -93,13 +95,15 @@ std::string metrics_text(const RunState& state, const ServerFigures& server) {
     out.sample(state.ledger.count(stage), label("state", name_of(stage)));
   }
   const auto oldest = state.ledger.oldest_accepted();
-  out.metric("anchorage_oldest_accepted_edit_age_seconds", "gauge", "How long the oldest edit has waited for its batch.");
+  out.metric("anchorage_oldest_accepted_edit_age_seconds", "gauge",
+             "How long the oldest edit has waited for its batch.");
   out.sample(oldest ? seconds_since(*oldest) : 0.0);
   out.metric("anchorage_segments", "gauge", "Segments of the journal after the base.");
   out.sample(state.segments);
   out.metric("anchorage_batches_committed_total", "counter", "Batches committed since the service began.");
   out.sample(state.batches);
-  out.metric("anchorage_batches_reverted_total", "counter", "Attempts that the guard undid since the service began.");
+  out.metric("anchorage_batches_reverted_total", "counter",
+             "Attempts that the guard undid since the service began.");
   out.sample(state.reverted);
   out.metric("anchorage_edits_committed_total", "counter", "Edits committed since the service began.");
   out.sample(state.committed);
@@ -109,13 +113,15 @@ std::string metrics_text(const RunState& state, const ServerFigures& server) {
   out.sample(state.removals);
   out.metric("anchorage_last_commit_timestamp_seconds", "gauge", "When a batch was last committed; 0: not yet.");
   out.sample(state.last_commit.value_or(0));
-  out.metric("anchorage_batch_seconds_total", "counter", "Seconds of batches by activity, since the service began.");
+  out.metric("anchorage_batch_seconds_total", "counter",
+             "Seconds of batches by activity, since the service began.");
   const sharding::BatchSeconds& activities = state.seconds.activities;
   out.sample(activities.values, label("activity", "values"));
   out.sample(activities.solve, label("activity", "solve"));
   out.sample(activities.communicate, label("activity", "communicate"));
   out.sample(activities.evaluate, label("activity", "evaluate"));
-  out.metric("anchorage_weight_drift_ratio", "gauge", "Norm of a layer's whole change over that of its base weight.");
+  out.metric("anchorage_weight_drift_ratio", "gauge",
+             "Norm of a layer's whole change over that of its base weight.");
   for (const auto& [layer, drift] : state.drift) out.sample(drift, label("layer", std::to_string(layer)));
   add_limits(out, state.facts.guard);
   add_last_batch(out, state.last_batch());

@@ -9,10 +9,8 @@
 namespace anchorage::coordinator {
 namespace {
 
-constexpr std::string_view run_stage_names[run_stages] = {"starting", "replaying", "waiting",  "editing",
-                                                "paused",   "stopping",  "finished"};
-constexpr std::size_t batches_kept = 1000;   // in memory, for those who ask
-constexpr std::int64_t batches_read = 200;   // of the journal, when a service begins
+constexpr std::string_view run_stage_names[run_stages] = {"starting", "replaying", "waiting", "editing",
+                                                          "paused",   "stopping",  "finished"};
 
 }  // namespace
 
@@ -26,12 +24,15 @@ std::string utc_now() {
 
 RunState::RunState(RunFacts known) : facts(std::move(known)), since(utc_now()) {}
 
-void RunState::open(const io::Journal& journal, const std::map<std::int64_t, double>& seconds_of) {
+void RunState::open(const io::Journal& journal, const std::map<std::int64_t, double>& seconds_of,
+                    std::int64_t most_batches) {
+  documents_.clear();
   if (journal.empty()) return;
   ledger.take(recorded_edits(journal));
   segments = std::ssize(journal.list()) - 1;
   drift = drift_of(journal);
-  for (const io::JournalEntry& entry : io::live_segments_from(journal, std::max<std::int64_t>(1, segments - batches_read))) {
+  const auto first = std::max<std::int64_t>(1, segments - most_batches + 1);
+  for (const io::JournalEntry& entry : io::live_segments_from(journal, first)) {
     if (entry.header.kind != io::SegmentKind::batch) continue;
     const auto found = seconds_of.find(entry.header.batch);
     keep(report_of(io::SegmentReader(entry.path), {.total = found == seconds_of.end() ? 0 : found->second}));
@@ -40,7 +41,7 @@ void RunState::open(const io::Journal& journal, const std::map<std::int64_t, dou
 
 void RunState::keep(const BatchReport& report) {
   documents_.emplace_back(report.batch, document_of(report));
-  if (documents_.size() > batches_kept) documents_.pop_front();
+  if (std::ssize(documents_) > batches_kept) documents_.pop_front();
 }
 
 void RunState::take(const BatchReport& report) {

@@ -21,6 +21,8 @@ enum class RunStage { starting, replaying, waiting, editing, paused, stopping, f
 inline constexpr std::size_t run_stages = 7;
 std::string_view name_of(RunStage stage);
 
+inline constexpr std::int64_t batches_kept = 1000;  // in memory, for those who ask
+
 // What does not change while a service runs.
 struct RunFacts {
   std::string run{}, model{}, method{}, version{};
@@ -45,13 +47,14 @@ struct RunState {
   // Since the service began.
   std::int64_t batches = 0, reverted = 0, removals = 0;
   Seconds seconds{};
-  std::optional<std::int64_t> last_commit;  // seconds since 1970
+  std::optional<std::int64_t> last_commit;    // seconds since 1970
   std::int64_t committed = 0, set_aside = 0;  // edits
   // Requests by method, route and the status of their answer.
   std::map<std::tuple<std::string, std::string, unsigned>, std::int64_t> answers;
 
   // Takes over what the journal of a run to continue has: its edits, its last batches with their seconds.
-  void open(const io::Journal& journal, const std::map<std::int64_t, double>& seconds);
+  void open(const io::Journal& journal, const std::map<std::int64_t, double>& seconds,
+            std::int64_t most_batches = 200);
   void take(const BatchReport& report);
   void put_aside(const std::string& id, const std::string& reason);  // an edit that came into no batch
   void take(const RemovalReport& report);

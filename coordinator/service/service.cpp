@@ -9,6 +9,7 @@
 #include "coordinator/service/service_api.hpp"
 #include "io/error.hpp"
 #include "io/log.hpp"
+#include "io/run/journal/live_segments.hpp"
 #include "io/run/recorded_run.hpp"
 
 namespace anchorage::coordinator {
@@ -19,7 +20,8 @@ Access access_of(const ServiceOptions& options) {
 }
 
 io::Inbox opened_inbox(const io::RunDirectory& run, const ServiceOptions& options) {
-  return io::Inbox(io::inbox_of(run.path()), options.takes_edits ? io::Inbox::Access::append : io::Inbox::Access::read);
+  return io::Inbox(io::inbox_of(run.path()),
+                   options.takes_edits ? io::Inbox::Access::append : io::Inbox::Access::read);
 }
 
 }  // namespace
@@ -32,11 +34,9 @@ Service::Service(const io::RunDirectory& run, RunFacts facts, ServiceOptions opt
       access_(access_of(options_)),
       inbox_(opened_inbox(run, options_)),
       state_(std::move(facts)),
+      given_(edits),
       api_(std::make_unique<ServiceApi>(*this)) {
-  if (std::filesystem::exists(run.journal())) state_.open(io::journal_of(run), io::seconds_of_batches(run));
-  if (options_.takes_edits) {
-    for (const io::Edit& edit : edits) admit(edit);
-  }
+  take_journal(run);
   server_.emplace(context_, options_.listen,
                   [this](const HttpRequest& request, const Responder& respond) { api_->answer(request, respond); });
   if (!access_.has_tokens() && !server_->is_loopback()) {
@@ -70,10 +70,54 @@ void Service::admit(const io::Edit& edit) {
   state_.ledger.put(edit, waits ? EditStage::proposed : EditStage::accepted);
 }
 
+void Service::take_journal(const io::RunDirectory& run) {
+  if (std::filesystem::exists(run.journal())) state_.open(io::journal_of(run), io::seconds_of_batches(run));
+  if (!options_.takes_edits) return;
+  for (const io::Edit& edit : given_) {
+    if (!inbox_.withdrawn().contains(edit.id)) admit(edit);
+  }
+  for (const io::Edit& edit : inbox_.edits()) admit(edit);
+}
+
+bool Service::roll_back(const io::RunDirectory& run, const Provenance& provenance) {
+  std::promise<bool> done;
+  on_network([&] {
+    try {
+      const bool was_asked = rollback_.has_value();
+      if (was_asked) carry_out_rollback(run, provenance);
+      done.set_value(was_asked);
+    } catch (...) {
+      done.set_exception(std::current_exception());
+    }
+  });
+  return done.get_future().get();
+}
+
+// Withdrawn first: a process that is killed in between removes these edits when it begins again.
+void Service::carry_out_rollback(const io::RunDirectory& run, const Provenance& provenance) {
+  const std::int64_t to = *std::exchange(rollback_, std::nullopt);
+  auto journal = io::Journal::open(run.journal(), io::JournalAccess::append, run.journal_index());
+  std::vector<io::Edit> later;
+  for (const RecordedEdit& edit : recorded_edits(journal)) {
+    if (edit.batch > to) later.push_back(edit.edit);
+  }
+  for (const io::Edit& edit : later) inbox_.withdraw(edit.id);
+  const std::int64_t last = std::ssize(journal.list()) - 1;
+  if (io::last_live_segment(journal, to) != io::last_live_segment(journal, last))
+    journal.append(rollback_segment(to, last + 1, provenance));
+  state_.ledger = {};
+  take_journal(run);
+  for (const io::Edit& edit : later) {
+    if (state_.ledger.find(edit.id) == nullptr) state_.ledger.put(edit, EditStage::withdrawn);
+  }
+  enter(RunStage::replaying);
+}
+
 void Service::attach(HostedRun& run) {
   on_network([this, &run] {
     run_ = &run;
     has_begun_ = true;
+    additions_under_way_ = 0;
     for (const std::string& id : inbox_.withdrawn()) {
       const LedgerEntry* entry = state_.ledger.find(id);
       if (entry != nullptr && entry->stage == EditStage::committed) run.remove({id});
@@ -88,16 +132,23 @@ void Service::describe_ranks(nlohmann::ordered_json ranks) {
   });
 }
 
-void Service::end(const std::string& failure) {
-  std::promise<void> ended;
+void Service::detach() {
+  std::promise<void> detached;
   on_network([&] {
     run_ = nullptr;
-    state_.failure = failure;
-    enter(RunStage::finished);
+    idle_ = false;
     forget_questions();
-    ended.set_value();
+    detached.set_value();
   });
-  ended.get_future().wait();
+  detached.get_future().wait();
+}
+
+void Service::end(const std::string& failure) {
+  detach();
+  on_network([this, failure] {
+    if (!failure.empty()) state_.failure = failure;
+    enter(RunStage::finished);
+  });
 }
 
 void Service::enter(RunStage stage) {
@@ -119,7 +170,8 @@ void Service::flush() {
   if (!oldest) return;
   const auto until = *oldest + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
                                    std::chrono::duration<double>(state_.facts.linger));
-  if (state_.ledger.count(EditStage::accepted) >= state_.facts.batch_size || std::chrono::steady_clock::now() >= until)
+  if (state_.ledger.count(EditStage::accepted) >= state_.facts.batch_size ||
+      std::chrono::steady_clock::now() >= until)
     return hand_over(state_.facts.batch_size);
   linger_.expires_at(until);
   linger_.async_wait([this](const boost::system::error_code& cancelled) {
@@ -236,7 +288,10 @@ void Service::stopping(int) {
 }
 
 void Service::finished(const RunResult&) {
-  on_network([this] { run_ = nullptr; });
+  on_network([this] {
+    run_ = nullptr;
+    idle_ = false;
+  });
 }
 
 }  // namespace anchorage::coordinator

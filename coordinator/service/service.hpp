@@ -1,12 +1,12 @@
 // The service of a run: watches it, reports it over HTTP, takes edits and hands them to the run batch by batch.
 //
-// It has a thread of its own for the network, so that neither a client makes the coordinator wait nor a commit, which
-// waits for the disk, a client. All of its state belongs to that thread: what the coordinator's thread reports is
-// posted there, what a request asks of the run is posted to the run.
+// It has a thread of its own for the network, so that neither a client makes the coordinator wait nor a commit,
+// which waits for the disk, a client. All of its state belongs to that thread: what the coordinator's thread
+// reports is posted there, what a request asks of the run is posted to the run.
 //
 // An edit is in the run's inbox, on the disk, before its request is answered. From there it goes to the run when a
-// batch is full or its oldest edit has waited long enough, one batch at a time; a killed service finds in journal and
-// inbox what is written and what is not.
+// batch is full or its oldest edit has waited long enough, one batch at a time; a killed service finds in journal
+// and inbox what is written and what is not.
 #pragma once
 
 #include <atomic>
@@ -36,7 +36,8 @@ struct ServiceOptions {
   std::filesystem::path token_file{};  // empty: reading alone, on a loopback address
   bool takes_edits = true;             // false: it only reports a run that has its edits
   bool can_remove = true;              // whether the run's method can take an edit out of the weights
-  // Completes edits that have come over the network, before they are written (chat prompts). May throw io::UserError.
+  // Completes edits that have come over the network, before they are written (chat prompts). May throw
+  // io::UserError.
   std::function<void(io::EditsFile&)> complete = [](io::EditsFile&) {};
 };
 
@@ -50,8 +51,8 @@ std::vector<Route> service_routes();
 class Service final : public Observer {
  public:
   // Listens from now on. `run` is the run's directory, whose lock the caller holds; its journal and inbox are read.
-  // `edits` are those of the run's files and of its inbox. Throws io::UserError for an address, a file of tokens or an
-  // inbox that cannot be used, and where more than this machine would be served without tokens.
+  // `edits` are those of the run's files and of its inbox. Throws io::UserError for an address, a file of tokens or
+  // an inbox that cannot be used, and where more than this machine would be served without tokens.
   Service(const io::RunDirectory& run, RunFacts facts, ServiceOptions options, const std::vector<io::Edit>& edits);
   // Ends connections and the thread.
   ~Service() override;
@@ -60,12 +61,18 @@ class Service final : public Observer {
 
   std::string address() const { return server_->address(); }
 
-  // The run that is served from now on, which waits for edits where the service takes any; it must outlive `end`.
-  // Call it before HostedRun::run.
+  // The run that is served from now on, which waits for edits where the service takes any; it must outlive
+  // `detach`. Call it before HostedRun::run.
   void attach(HostedRun& run);
+  // From now on there is none: answers what is still asked of it.
+  void detach();
   // Says what the ranks are. Any thread.
   void describe_ranks(nlohmann::ordered_json ranks);
-  // Answers what is still asked of the run, and takes nothing more to it. Call it when HostedRun::run has returned.
+  // Carries out a rollback that was asked for: call it when HostedRun::run has returned, with the journal closed.
+  // The edits of later batches are withdrawn, then the segment is appended. Returns whether there was one: the run
+  // is then to be opened anew, and attached. Throws what journal and inbox throw.
+  bool roll_back(const io::RunDirectory& run, const Provenance& provenance);
+  // Says that the run has ended, and why where it failed.
   void end(const std::string& failure = "");
 
   // Whether a signal has told the run to stop.
@@ -88,6 +95,8 @@ class Service final : public Observer {
 
   void on_network(std::function<void()> action);
   void admit(const io::Edit& edit);
+  void take_journal(const io::RunDirectory& run);
+  void carry_out_rollback(const io::RunDirectory& run, const Provenance& provenance);
   void enter(RunStage stage);
   void publish_run();
   void flush();
@@ -104,11 +113,13 @@ class Service final : public Observer {
   Access access_;
   io::Inbox inbox_;
   RunState state_;
-  HostedRun* run_ = nullptr;               // while there is one to ask
-  bool has_begun_ = false;                 // there was one: its directory stays
-  bool idle_ = false, paused_ = false;     // the run waits for edits; no batch is to begin
-  std::int64_t additions_under_way_ = 0;   // handed over and not yet queued
-  std::vector<std::string> handed_over_;   // ids of the last batch
+  HostedRun* run_ = nullptr;              // while there is one to ask
+  bool has_begun_ = false;                // there was one: its directory stays
+  bool idle_ = false, paused_ = false;    // the run waits for edits; no batch is to begin
+  std::int64_t additions_under_way_ = 0;  // handed over and not yet queued
+  std::vector<std::string> handed_over_;  // ids of the last batch
+  std::vector<io::Edit> given_;           // of the run's files
+  std::optional<std::int64_t> rollback_;  // to the state after this segment, asked for
   std::uint64_t last_question_ = 0;
   std::map<std::uint64_t, std::function<void(std::optional<sharding::Reply>)>> questions_;
   std::unique_ptr<class ServiceApi> api_;

@@ -22,7 +22,7 @@ using nlohmann::json;
 using nlohmann::ordered_json;
 
 constexpr std::size_t most_listed = 1000;
-constexpr std::size_t most_prompts = 64;       // of one question, which a batch has to wait for
+constexpr std::size_t most_prompts = 64;  // of one question, which a batch has to wait for
 constexpr std::int64_t most_new_tokens = 256;
 
 HttpResponse json_response(const ordered_json& document, unsigned status = 200) {
@@ -57,7 +57,8 @@ std::optional<std::vector<std::string>> words_of(const std::string& pattern, con
 }
 
 // Reads a whole number of the query.
-std::int64_t number_in(const HttpRequest& request, const std::string& name, std::int64_t otherwise, std::int64_t most) {
+std::int64_t number_in(const HttpRequest& request, const std::string& name, std::int64_t otherwise,
+                       std::int64_t most) {
   const auto found = request.query.find(name);
   if (found == request.query.end()) return otherwise;
   std::int64_t value = -1;
@@ -75,7 +76,9 @@ json body_of(const HttpRequest& request) {
 }
 
 [[noreturn]] void refuse_body(const std::string& expected) {
-  throw RequestError(400, {.expected = expected, .found = "another body", .where = "request", .remedy = "docs/service.md shows one"});
+  throw RequestError(
+      400,
+      {.expected = expected, .found = "another body", .where = "request", .remedy = "docs/service.md shows one"});
 }
 
 std::string text_in(const json& object, const std::string& name) {
@@ -162,6 +165,7 @@ const std::vector<ServiceApi::Entry>& ServiceApi::entries() {
       {"POST", "/v1/pause", Role::write, &Api::pause},
       {"POST", "/v1/resume", Role::write, &Api::resume},
       {"POST", "/v1/checkpoint", Role::write, &Api::checkpoint},
+      {"POST", "/v1/rollback", Role::write, &Api::roll_back},
       {"POST", "/v1/stop", Role::write, &Api::stop}};
   return all;
 }
@@ -246,7 +250,8 @@ void ServiceApi::require_run(const std::string& what) const {
                              .where = what,
                              .remedy = "'anchorage serve' starts one"});
   }
-  if (!service_.has_begun_ || service_.state_.stage == RunStage::finished) throw RequestError(503, run_has_ended(what));
+  if (!service_.has_begun_ || service_.state_.stage == RunStage::finished)
+    throw RequestError(503, run_has_ended(what));
 }
 
 void ServiceApi::livez(const HttpRequest&, const Words&, const Responder& respond) {
@@ -256,9 +261,8 @@ void ServiceApi::livez(const HttpRequest&, const Words&, const Responder& respon
 void ServiceApi::readyz(const HttpRequest&, const Words&, const Responder& respond) {
   const RunStage stage = service_.state_.stage;
   const bool ready = stage == RunStage::waiting || stage == RunStage::editing || stage == RunStage::paused;
-  respond({.status = ready ? 200U : 503U,
-           .content_type = "text/plain",
-           .body = fmt::format("{}\n", name_of(stage))});
+  respond(
+      {.status = ready ? 200U : 503U, .content_type = "text/plain", .body = fmt::format("{}\n", name_of(stage))});
 }
 
 void ServiceApi::openapi(const HttpRequest&, const Words&, const Responder& respond) {
@@ -268,16 +272,18 @@ void ServiceApi::openapi(const HttpRequest&, const Words&, const Responder& resp
 void ServiceApi::page(const HttpRequest&, const Words&, const Responder& respond) {
   respond({.content_type = "text/html; charset=utf-8",
            .body = page_text(),
-           .headers = {{"Content-Security-Policy",
-                        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
-                        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
-                       {"Referrer-Policy", "no-referrer"}}});
+           .headers = {
+               {"Content-Security-Policy",
+                "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
+                "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
+               {"Referrer-Policy", "no-referrer"}}});
 }
 
 void ServiceApi::metrics(const HttpRequest&, const Words&, const Responder& respond) {
   const ServerFigures figures{.connections = service_.server_->connections(),
                               .event_clients = service_.server_->event_clients()};
-  respond({.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics_text(service_.state_, figures)});
+  respond(
+      {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics_text(service_.state_, figures)});
 }
 
 void ServiceApi::events(const HttpRequest&, const Words&, const Responder& respond) {
@@ -350,7 +356,8 @@ void ServiceApi::give_edits(const HttpRequest& request, const Words&, const Resp
       continue;
     }
     ids.push_back(edit.id);
-    const bool repeats = std::ranges::any_of(fresh, [&](const io::Edit& one) { return one.id == edit.id && one.target == edit.target; });
+    const bool repeats = std::ranges::any_of(
+        fresh, [&](const io::Edit& one) { return one.id == edit.id && one.target == edit.target; });
     if ((known == nullptr || known->edit.target != edit.target) && !repeats) fresh.push_back(edit);
   }
   if (!fresh.empty()) service_.inbox_.add(fresh);
@@ -358,7 +365,8 @@ void ServiceApi::give_edits(const HttpRequest& request, const Words&, const Resp
 
   auto edits = ordered_json::array(), rejected = ordered_json::array();
   for (const std::string& id : ids) {
-    edits.push_back({{"id", id}, {"state", name_of(known(id).stage)}, {"location", "/v1/edits/" + percent_encoded(id)}});
+    edits.push_back(
+        {{"id", id}, {"state", name_of(known(id).stage)}, {"location", "/v1/edits/" + percent_encoded(id)}});
   }
   for (const io::Rejected& one : file.rejected) rejected.push_back({{"where", one.where}, {"reason", one.reason}});
   if (ids.empty()) {
@@ -456,6 +464,20 @@ void ServiceApi::checkpoint(const HttpRequest&, const Words&, const Responder& r
   require_run("POST /v1/checkpoint");
   if (service_.run_ == nullptr) throw RequestError(503, run_has_ended("POST /v1/checkpoint"));
   service_.run_->save();
+  respond(run_document(202));
+}
+
+void ServiceApi::roll_back(const HttpRequest& request, const Words&, const Responder& respond) {
+  require_run("POST /v1/rollback");
+  const json body = body_of(request);
+  const std::int64_t last = service_.state_.segments;
+  const bool has_number = body.is_object() && body.contains("to_batch") && body["to_batch"].is_number_integer();
+  if (!has_number || body["to_batch"] < 0 || body["to_batch"] > last)
+    refuse_body(fmt::format("a field 'to_batch' from 0, the base model, to {}, the last segment", last));
+  if (service_.run_ == nullptr) throw RequestError(503, run_has_ended("POST /v1/rollback"));
+  service_.rollback_ = body["to_batch"].get<std::int64_t>();
+  service_.idle_ = false;
+  service_.run_->close();
   respond(run_document(202));
 }
 

@@ -52,6 +52,7 @@ class ServiceApi {
   void pause(const HttpRequest&, const Words&, const Responder& respond);
   void resume(const HttpRequest&, const Words&, const Responder& respond);
   void checkpoint(const HttpRequest&, const Words&, const Responder& respond);
+  void roll_back(const HttpRequest& request, const Words&, const Responder& respond);
   void stop(const HttpRequest&, const Words&, const Responder& respond);
 
   const LedgerEntry& known(const std::string& id) const;

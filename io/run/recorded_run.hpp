@@ -12,8 +12,9 @@ namespace anchorage::io {
 // Opens the run's journal for reading, with its index where there is one. Throws as Journal::open does.
 Journal journal_of(const RunDirectory& run);
 
-// Returns the seconds that batches took, of metrics.jsonl, which alone has them; nothing where there is no such file.
-// Throws UserError for a line that is none of it; half a line at the end, of a killed process, does not count.
+// Returns the seconds that batches took, of metrics.jsonl, which alone has them; nothing where there is no such
+// file. Throws UserError for a line that is none of it; half a line at the end, of a killed process, does not
+// count.
 std::map<std::int64_t, double> seconds_of_batches(const RunDirectory& run);
 
 }  // namespace anchorage::io

@@ -20,6 +20,7 @@
 #include "launch/commands/edit_plan.hpp"
 #include "launch/commands/null_spaces.hpp"
 #include "launch/commands/protection.hpp"
+#include "launch/commands/run_facts.hpp"
 #include "launch/commands/stage_choice.hpp"
 #include "launch/program/activity_report.hpp"
 #include "launch/program/canaries.hpp"
@@ -63,13 +64,11 @@ nlohmann::ordered_json described_ranks(const worker::Transformer& model, Session
     bounds.push_back(range.begin);
     bounds.push_back(range.end - 1);
   }
-  const std::string own = nlohmann::ordered_json{{"rank", session.host().rank()},
-                                                 {"host", io::host_name()},
-                                                 {"stage", place.stage},
-                                                 {"replica", place.replica},
-                                                 {"layers", bounds},
-                                                 {"weight_bytes", model.bytes()}}
-                              .dump();
+  const std::string own =
+      nlohmann::ordered_json{
+          {"rank", session.host().rank()}, {"host", io::host_name()}, {"stage", place.stage},
+          {"replica", place.replica},      {"layers", bounds},        {"weight_bytes", model.bytes()}}
+          .dump();
   auto all = nlohmann::ordered_json::array();
   for (const auto& bytes : session.host().gather(std::as_bytes(std::span(own)), 0, "gather ranks"))
     all.push_back(nlohmann::ordered_json::parse(io::text_of(bytes)));
@@ -143,6 +142,10 @@ std::filesystem::path base_to_edit(const std::string& model) {
                                  "it"});
 }
 
+coordinator::Provenance hosted_provenance(const coordinator::RunPlan& plan, Session& session) {
+  return {.version = ANCHORAGE_VERSION, .world = session.host().size(), .seed = plan.record.seed};
+}
+
 coordinator::HostedRunOptions hosted_options(const EditOptions& options, const coordinator::RunPlan& plan,
                                              const worker::Method& method, Session& session) {
   coordinator::HostedRunOptions hosted{
@@ -154,7 +157,7 @@ coordinator::HostedRunOptions hosted_options(const EditOptions& options, const c
               .checkpoint_every = options.checkpoint_every,
               .grace = std::chrono::duration<double>(options.grace),
               .waits = options.serves},
-      .provenance = {.version = ANCHORAGE_VERSION, .world = session.host().size(), .seed = plan.record.seed},
+      .provenance = hosted_provenance(plan, session),
       .can_remove = method.carries_keys};
   if (options.limit > 0) hosted.queue.limit = options.limit;
   return hosted;
@@ -175,14 +178,8 @@ std::unique_ptr<coordinator::Service> begun_service(const EditOptions& options, 
                                                     const coordinator::RunInputs& inputs,
                                                     const std::vector<io::Edit>& edits) {
   if (options.listen.empty()) return nullptr;
-  coordinator::RunFacts facts{.run = options.run.string(),
-                              .model = plan.record.model,
-                              .method = plan.record.method,
-                              .version = ANCHORAGE_VERSION,
-                              .batch_size = plan.record.batch_size,
-                              .linger = options.linger,
-                              .require_approval = plan.record.require_approval,
-                              .guard = coordinator::guard_limits(plan.hparams)};
+  coordinator::RunFacts facts = facts_of(options.run, plan.record, plan.hparams);
+  facts.linger = options.linger;
   coordinator::ServiceOptions service_options{.listen = options.listen,
                                               .token_file = options.token_file,
                                               .takes_edits = options.serves,
@@ -192,17 +189,17 @@ std::unique_ptr<coordinator::Service> begun_service(const EditOptions& options, 
       render_prompts(file, model, role);
     };
   }
-  auto service = std::make_unique<coordinator::Service>(inputs.directory, std::move(facts),
-                                                        std::move(service_options), edits);
+  auto service =
+      std::make_unique<coordinator::Service>(inputs.directory, std::move(facts), std::move(service_options), edits);
   spdlog::info("listening on http://{}", service->address());
   return service;
 }
 
-// Ends the service before the run that it is attached to.
-struct EndOfService {
+// Detaches the service before the run that it is attached to ends.
+struct Attachment {
   coordinator::Service* service;
-  ~EndOfService() {
-    if (service != nullptr) service->end();
+  ~Attachment() {
+    if (service != nullptr) service->detach();
   }
 };
 
@@ -233,6 +230,92 @@ void require_the_same_model(const EditOptions& options, const io::RunRecord& ear
                        .remedy = "leave it out, or begin another run"});
 }
 
+// What a job runs, from its plan on.
+struct EditJob {
+  const EditOptions& options;
+  const io::ModelDirectory& base;
+  const coordinator::RunPlan& plan;
+  const worker::Method& method;
+  const StageChoice& choice;
+  OpenedRun opened{};                           // on rank 0
+  std::optional<io::ProtectedPrompts> facts{};  // there too
+};
+
+// Whether the run was rolled back, as rank 0 knows: then the model is loaded anew. Collective where a run is
+// served.
+bool is_to_begin_anew(bool was_rolled_back, const EditJob& job, Session& session) {
+  if (!job.options.serves) return false;
+  std::vector<std::byte> bytes{static_cast<std::byte>(was_rolled_back)};
+  session.host().broadcast(bytes, 0, "share whether to begin anew");
+  return bytes.front() != std::byte{0};
+}
+
+// Loads the model and edits it until the run ends. Returns the exit code; nothing where the run is to begin anew.
+// Collective.
+std::optional<int> carried_out(EditJob& job, Session& session) {
+  OpenedModel model = open_model({.base = job.base.path(), .run = std::nullopt, .batch = std::nullopt}, session);
+  const auto ranks = described_ranks(model.transformer, session);
+  const std::vector<std::int64_t> layers(job.plan.hparams.layers.begin(), job.plan.hparams.layers.end());
+  worker::EditedWeights weights(model.transformer, model.directory, layers);
+  const worker::PromptBuilder prompts(model.tokenizer, job.base.config().vocabulary);
+  const auto statistics = io::StatisticsFile::load(job.plan.record.statistics);
+  io::RunDirectory* const directory = job.opened.inputs ? &job.opened.inputs->directory : nullptr;
+  const auto contexts = run_contexts(model, job.plan, directory, session);
+  const auto protection = protected_keys(job.options, job.facts, model, prompts, job.plan, directory, session);
+  worker::BatchEditor editor(model.transformer, weights, prompts, job.plan.hparams, job.method, statistics,
+                             contexts, sink_limits(statistics, job.plan.hparams), session.communicators(),
+                             {.capacities = job.choice.slabs}, protection, job.choice.kept_groups);
+  const NullSpaces null_spaces{.free = editor.null_spaces(), .dimensions = weights.key_width()};
+  const worker::LossProbe loss(model.transformer, prompts, session.communicators());
+  const worker::CanaryProbe canaries(
+      model.transformer, prompts,
+      canaries_in(job.plan.record.canaries, job.base.path(), job.plan.record.chat_template, session.host()));
+  const worker::ModelQuestions questions(model.transformer, prompts, session.communicators());
+  const worker::Probes probes{.loss = loss, .canaries = canaries, .questions = questions};
+  if (!session.is_root()) {
+    // Launchers forward signals to all ranks. Rank 0 decides what they mean, and tells the others by a
+    // command.
+    for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) std::signal(signal, SIG_IGN);
+    carry_out_commands(editor, probes, job.options, nullptr, session);
+    if (is_to_begin_anew(false, job, session)) return std::nullopt;
+    gather_traffic(session);
+    gather_activities(session);
+    return done;
+  }
+
+  log_null_spaces(null_spaces, job.plan.hparams);
+  job.opened.inputs->begin(job.plan, editor.group_size(), recorded_contexts(contexts, model.tokenizer));
+  worker::CommandQueue commands;
+  coordinator::HostedRun hosted(*job.opened.inputs, base_record(job.plan, job.base, weights),
+                                hosted_options(job.options, job.plan, job.method, session), commands);
+  coordinator::Progress progress(hosted.context(), std::cerr, coordinator::display_for_stderr());
+  hosted.observe(progress);
+  const Attachment attachment{job.opened.service.get()};
+  if (job.opened.service) {
+    hosted.observe(*job.opened.service);
+    job.opened.service->describe_ranks(ranks);
+    job.opened.service->attach(hosted);
+  }
+  const coordinator::RunResult result =
+      hosted.run([&] { carry_out_commands(editor, probes, job.options, &commands, session); },
+                 [&](const coordinator::GraceIsOver& dropped) {
+                   spdlog::warn("{}", dropped.what());
+                   session.abandon_job(stopped);
+                 });
+  const bool was_rolled_back =
+      job.opened.service && job.opened.service->roll_back(*directory, hosted_provenance(job.plan, session));
+  if (is_to_begin_anew(was_rolled_back, job, session)) return std::nullopt;
+  const auto traffic = gather_traffic(session);
+  const auto activities = gather_activities(session);
+  if (session.host().size() > 1) log_traffic(traffic);
+  log_activities(activities.ranks);
+  print_result(result, job.options, job.plan, ranks, null_spaces, protection, traffic, activities.ranks, session);
+  if (!job.options.trace.empty()) io::write_trace(job.options.trace, activities.trace);
+  if (result.stopped || (job.options.serves && job.opened.service->has_signal())) return stopped;
+  if (job.options.serves) return done;
+  return result.set_aside.empty() ? done : some_set_aside;
+}
+
 }  // namespace
 
 int run_edits(EditOptions options, Session& session) {
@@ -254,71 +337,14 @@ int run_edits(EditOptions options, Session& session) {
   const StageChoice choice =
       choose_stages(workload_of(base.config(), plan.hparams, method, plan.record.batch_size, session), session);
   session.arrange(choice.stages);
-  OpenedRun opened;
-  std::optional<coordinator::RunInputs>& inputs = opened.inputs;
-  std::optional<io::ProtectedPrompts> facts;
+  EditJob job{.options = options, .base = base, .plan = plan, .method = method, .choice = choice};
   if (session.is_root()) {
-    facts = facts_to_protect(options, plan.record);
-    opened = open_run(options, plan, method);
+    job.facts = facts_to_protect(options, plan.record);
+    job.opened = open_run(options, plan, method);
   }
-
-  OpenedModel model = open_model({.base = base.path(), .run = std::nullopt, .batch = std::nullopt}, session);
-  const auto ranks = described_ranks(model.transformer, session);
-  const std::vector<std::int64_t> layers(plan.hparams.layers.begin(), plan.hparams.layers.end());
-  worker::EditedWeights weights(model.transformer, model.directory, layers);
-  const worker::PromptBuilder prompts(model.tokenizer, base.config().vocabulary);
-  const auto statistics = io::StatisticsFile::load(plan.record.statistics);
-  const auto contexts = run_contexts(model, plan, inputs ? &inputs->directory : nullptr, session);
-  const auto protection =
-      protected_keys(options, facts, model, prompts, plan, inputs ? &inputs->directory : nullptr, session);
-  worker::BatchEditor editor(model.transformer, weights, prompts, plan.hparams, method, statistics, contexts,
-                             sink_limits(statistics, plan.hparams), session.communicators(),
-                             {.capacities = choice.slabs}, protection, choice.kept_groups);
-  const NullSpaces null_spaces{.free = editor.null_spaces(), .dimensions = weights.key_width()};
-  const worker::LossProbe loss(model.transformer, prompts, session.communicators());
-  const worker::CanaryProbe canaries(
-      model.transformer, prompts,
-      canaries_in(plan.record.canaries, base.path(), plan.record.chat_template, session.host()));
-  const worker::ModelQuestions questions(model.transformer, prompts, session.communicators());
-  const worker::Probes probes{.loss = loss, .canaries = canaries, .questions = questions};
-  if (!session.is_root()) {
-    // Launchers forward signals to all ranks. Rank 0 decides what they mean, and tells the others by a
-    // command.
-    for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) std::signal(signal, SIG_IGN);
-    carry_out_commands(editor, probes, options, nullptr, session);
-    gather_traffic(session);
-    gather_activities(session);
-    return done;
+  for (;;) {
+    if (const auto exit_code = carried_out(job, session)) return *exit_code;
   }
-
-  log_null_spaces(null_spaces, plan.hparams);
-  inputs->begin(plan, editor.group_size(), recorded_contexts(contexts, model.tokenizer));
-  worker::CommandQueue commands;
-  coordinator::HostedRun hosted(*inputs, base_record(plan, base, weights),
-                                hosted_options(options, plan, method, session), commands);
-  coordinator::Progress progress(hosted.context(), std::cerr, coordinator::display_for_stderr());
-  hosted.observe(progress);
-  const EndOfService end_of_service{opened.service.get()};
-  if (opened.service) {
-    hosted.observe(*opened.service);
-    opened.service->describe_ranks(ranks);
-    opened.service->attach(hosted);
-  }
-  const coordinator::RunResult result =
-      hosted.run([&] { carry_out_commands(editor, probes, options, &commands, session); },
-                 [&](const coordinator::GraceIsOver& dropped) {
-                   spdlog::warn("{}", dropped.what());
-                   session.abandon_job(stopped);
-                 });
-  const auto traffic = gather_traffic(session);
-  const auto activities = gather_activities(session);
-  if (session.host().size() > 1) log_traffic(traffic);
-  log_activities(activities.ranks);
-  print_result(result, options, plan, ranks, null_spaces, protection, traffic, activities.ranks, session);
-  if (traced) io::write_trace(options.trace, activities.trace);
-  if (result.stopped || (options.serves && opened.service->has_signal())) return stopped;
-  if (options.serves) return done;
-  return result.set_aside.empty() ? done : some_set_aside;
 }
 
 }  // namespace anchorage::launch

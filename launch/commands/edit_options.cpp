@@ -11,8 +11,7 @@ void add_run_options(CLI::App& command, EditOptions& options) {
   add_chat_template_option(command, options.chat_template);
   add_hparams_options(command, options.hparams, options.assignments);  // for a new run
   add_method_option(command, options.method);
-  command.add_option("--stats", options.statistics,
-                      "key statistics, from 'anchorage stats'; needed for a new run");
+  command.add_option("--stats", options.statistics, "key statistics, from 'anchorage stats'; needed for a new run");
   command.add_option(
       "--protect", options.protect,
       "a file of prompts that must keep their answers, JSON or JSON Lines: updates leave alone what the "
@@ -23,22 +22,25 @@ void add_run_options(CLI::App& command, EditOptions& options) {
       "breaks one is reverted");
   command.add_option("--batch", options.batch, "edits per batch")->check(whole_number(1, most_edits));
   command.add_option("--seed", options.seed, "seed of the context prefixes")->check(whole_number(0));
-  command.add_option("--on-conflict", options.on_conflict,
-                   "an edit whose subject and prompt an earlier one has, with another target: supersede, refuse or "
-                   "keep-both")
+  command
+      .add_option("--on-conflict", options.on_conflict,
+                  "an edit whose subject and prompt an earlier one has, with another target: supersede, refuse or "
+                  "keep-both")
       ->check(CLI::IsMember({"supersede", "refuse", "keep-both"}));
-  command.add_option("--checkpoint-every", options.checkpoint_every,
-                   "batches between two weight checkpoints, which make resuming quick; 0: none")
+  command
+      .add_option("--checkpoint-every", options.checkpoint_every,
+                  "batches between two weight checkpoints, which make resuming quick; 0: none")
       ->check(whole_number(0));
-  command.add_option("--grace", options.grace,
-                   "seconds after SIGTERM, SIGINT or SIGUSR1 in which the current batch may finish; it is dropped "
-                   "if it takes longer")
+  command
+      .add_option("--grace", options.grace,
+                  "seconds after SIGTERM, SIGINT or SIGUSR1 in which the current batch may finish; it is dropped "
+                  "if it takes longer")
       ->check(number_above_zero());
   command.add_option("--trace", options.trace,
-                      "a file to write, in Chrome's trace format, of what each rank does and waits for: open it in "
-                      "ui.perfetto.dev or chrome://tracing");
+                     "a file to write, in Chrome's trace format, of what each rank does and waits for: open it in "
+                     "ui.perfetto.dev or chrome://tracing");
   command.add_flag("--count-kernels", options.count_kernels,
-                    "on GPUs, count kernels and the time without one, for --json: for short runs, it takes memory");
+                   "on GPUs, count kernels and the time without one, for --json: for short runs, it takes memory");
   command.add_flag("--strict", options.strict, "a record that cannot be used is an error");
   command.add_flag(
       "--require-approval", options.require_approval,

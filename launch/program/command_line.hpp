@@ -37,5 +37,6 @@ void add_remove_command(CommandLine& line);
 void add_approve_command(CommandLine& line);
 void add_tune_command(CommandLine& line);
 void add_report_command(CommandLine& line);
+void add_view_command(CommandLine& line);
 
 }  // namespace anchorage::launch

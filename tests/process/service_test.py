@@ -126,6 +126,22 @@ def check_withdrawing(service: Service) -> None:
     require(repeated["edits"][0]["state"] == "removed", f"a repeated request writes it again: {repeated}")
 
 
+def check_rollback(service: Service) -> None:
+    before = service.request("GET", "/v1/run")
+    service.request("POST", "/v1/edits", edit(5, approved_by="kim"))
+    service.wait_until("e5", "committed")
+    for body in ({}, {"to_batch": -1}, {"to_batch": 1000}, {"to_batch": "1"}):
+        require(service.refusal("POST", "/v1/rollback", body).status == 400, f"a rollback by {body}")
+    service.request("POST", "/v1/rollback", {"to_batch": before["segments"]})
+    service.wait_until("e5", "withdrawn")
+    service.wait_for(lambda: service.status("/readyz") == 200, "the service to be ready again")
+    after = service.request("GET", "/v1/run")
+    require(after["layers"] == before["layers"], f"another drift: {after['layers']}, before {before['layers']}")
+    require(service.state_of("e1") == "committed" and service.state_of("e0") == "removed", "earlier edits changed")
+    said = service.request("POST", "/v1/generate", {"prompts": ["Ask for Fcorp 5"], "max_new_tokens": 2})["texts"][0]
+    require(said["edited"] != "FF", f"an edit that was rolled back is still known: {said}")
+
+
 def check_other_tests(service: Service, source: Path, folder: Path) -> None:
     python, tests = sys.executable, source / "tests" / "process"
     token = TOKENS["approve"]
@@ -154,6 +170,7 @@ def main() -> None:
         check_canary(service)
         check_questions(service)
         check_withdrawing(service)
+        check_rollback(service)
         require({one["batch"] for one in events.of("batch")} >= {1, 2}, f"events: {events.seen}")
         require(events.of("reverted") or events.of("run"), "no event of the run")
         service.request("POST", "/v1/checkpoint", {})
@@ -172,6 +189,12 @@ def main() -> None:
         for arguments in (["journal", "verify", "run"], ["export", "run", "--format", "peft", "--out", "adapter"]):
             done = service.run(*arguments)
             require(done.returncode == 0, f"{' '.join(arguments)}: {done.stderr}")
+        viewed = service.run("view", "run", "--out", "page.html")
+        require(viewed.returncode == 0, f"view: {viewed.stderr}")
+        if browser := shutil.which("chromium"):
+            check = Path(source) / "tests" / "process" / "service_page_check.py"
+            page = (folder / "page.html").as_uri()
+            subprocess.run([sys.executable, check, browser, page, folder / "viewed", "Ask for Bcorp 1"], check=True)
         history = service.run("journal", "history", "run", "--subject", "Bcorp 1").stdout
         require("kim" in history, f"who approved it is not in the journal: {history}")
 

@@ -13,15 +13,16 @@ const std::string no_prefix;  // a completion is taken as it stands
 }  // namespace
 
 sharding::PromptsContinued ModelQuestions::continued(const sharding::ContinuePrompts& question) const {
-  const auto texts = continue_greedily(model_, prompts_, question.prompts,
-                                       {.max_new_tokens = question.max_new_tokens}, ranks_);
+  const auto texts =
+      continue_greedily(model_, prompts_, question.prompts, {.max_new_tokens = question.max_new_tokens}, ranks_);
   sharding::PromptsContinued continued;
   for (std::size_t i = 0; i < texts.size(); ++i) {
     auto& one = continued.texts.emplace_back();
     if (texts[i]) {
       one.edited = texts[i]->text;
     } else {
-      one.obstacle = continuation_obstacle(model_, prompts_, question.prompts[i]).value_or("it cannot be continued");
+      one.obstacle =
+          continuation_obstacle(model_, prompts_, question.prompts[i]).value_or("it cannot be continued");
     }
   }
   return continued;

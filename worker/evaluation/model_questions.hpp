@@ -14,11 +14,12 @@ class ModelQuestions {
   ModelQuestions(const Transformer& model, const PromptBuilder& prompts, const Communicators& ranks)
       : model_(model), prompts_(prompts), ranks_(ranks) {}
 
-  // Continues greedily, as the model is now, up to an end-of-text token; `base` stays empty. Collective; all ranks get
-  // the same.
+  // Continues greedily, as the model is now, up to an end-of-text token; `base` stays empty. Collective; all ranks
+  // get the same.
   sharding::PromptsContinued continued(const sharding::ContinuePrompts& question) const;
 
-  // Scores all completions as rows of one pass; a completion is taken as it stands. Collective over the stages of each replica; all ranks get the same.
+  // Scores all completions as rows of one pass; a completion is taken as it stands. Collective over the stages of
+  // each replica; all ranks get the same.
   sharding::TextsScored scored(const sharding::ScoreTexts& question) const;
 
  private:

@@ -26,8 +26,9 @@ class AccessTest : public testing::Test {
 };
 
 TEST_F(AccessTest, KnowsEachTokensRole) {
-  const auto access = Access::read(file("# of the team\n\nreader-0123456789 read\n writer-0123456789\twrite \n"
-                                        "approver-0123456789 approve\n"));
+  const auto access =
+      Access::read(file("# of the team\n\nreader-0123456789 read\n writer-0123456789\twrite \n"
+                        "approver-0123456789 approve\n"));
   EXPECT_EQ(access.role_of("reader-0123456789"), Role::read);
   EXPECT_EQ(access.role_of("writer-0123456789"), Role::write);
   EXPECT_EQ(access.role_of("approver-0123456789"), Role::approve);
@@ -43,7 +44,8 @@ TEST_F(AccessTest, RefusesAFileThatIsNoneOrIsOpenToOthers) {
   EXPECT_THAT(refusal("short read\n"), HasSubstr("at least 16 characters"));
   EXPECT_THAT(refusal("a-token-that-is-long read\na-token-that-is-long write\n"), HasSubstr("tokens, line 2"));
   EXPECT_THAT(refusal("# nothing\n"), HasSubstr("no such line"));
-  EXPECT_THAT(tests::message_of([&] { Access::read(folder_.path() / "none"); }), HasSubstr("none that can be read"));
+  EXPECT_THAT(tests::message_of([&] { Access::read(folder_.path() / "none"); }),
+              HasSubstr("none that can be read"));
   const auto open = file("a-token-that-is-long read\n", std::filesystem::perms(0644));
   EXPECT_THAT(tests::message_of([&] { Access::read(open); }), HasSubstr("chmod 600"));
 }

@@ -47,7 +47,9 @@ class HttpClient {
     if (method == "HEAD") parser.skip(true);
     http::read(stream_, buffer_, parser);
     const auto& answer = parser.get();
-    return {.status = answer.result_int(), .type = std::string(answer[http::field::content_type]), .body = answer.body()};
+    return {.status = answer.result_int(),
+            .type = std::string(answer[http::field::content_type]),
+            .body = answer.body()};
   }
 
   void send(const std::string& bytes) { boost::asio::write(stream_, boost::asio::buffer(bytes)); }

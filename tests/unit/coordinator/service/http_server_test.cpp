@@ -68,7 +68,8 @@ TEST_F(HttpServerTest, RefusesWhatIsTooLongOrNoRequest) {
   EXPECT_EQ(HttpClient(address).ask("POST", "/", std::string(100, 'x')).status, 200);
   HttpClient large(address);
   large.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 101\r\n\r\n");
-  EXPECT_THAT(large.read_until("several requests"), AllOf(StartsWith("HTTP/1.1 413"), HasSubstr("at most 100 bytes")));
+  EXPECT_THAT(large.read_until("several requests"),
+              AllOf(StartsWith("HTTP/1.1 413"), HasSubstr("at most 100 bytes")));
   HttpClient header(address);
   header.send("GET / HTTP/1.1\r\nHost: a\r\nX: " + std::string(1000, 'x') + "\r\n\r\n");
   EXPECT_THAT(header.read_until("}"), StartsWith("HTTP/1.1 431"));
@@ -114,7 +115,8 @@ TEST_F(HttpServerTest, SendsEventsToAllWhoAskAndClosesWhoeverDoesNotRead) {
   HttpClient reader(address), sleeper(address);
   for (HttpClient* client : {&reader, &sleeper}) {
     client->send("GET /events HTTP/1.1\r\nHost: a\r\n\r\n");
-    EXPECT_THAT(client->read_until("data: 1\n\n"), AllOf(HasSubstr("text/event-stream"), HasSubstr("event: hello\n")));
+    EXPECT_THAT(client->read_until("data: 1\n\n"),
+                AllOf(HasSubstr("text/event-stream"), HasSubstr("event: hello\n")));
   }
   on_thread([&] { server_->publish("two", "a\nb"); });
   EXPECT_EQ(reader.read_until("\n\n"), "event: two\ndata: a\ndata: b\n\n");
@@ -138,7 +140,8 @@ TEST_F(HttpServerTest, NamesAnAddressThatItCannotHave) {
     return tests::message_of([&] { HttpServer(context_, text, echo); });
   };
   EXPECT_THAT(listening_on(address), HasSubstr("choose another port"));
-  for (const std::string text : {"localhost:80", "127.0.0.1", ":80", "127.0.0.1:x", "127.0.0.1:65536", "", "[::1:80"})
+  for (const std::string text :
+       {"localhost:80", "127.0.0.1", ":80", "127.0.0.1:x", "127.0.0.1:65536", "", "[::1:80"})
     EXPECT_THAT(listening_on(text), HasSubstr("expected an address and a port")) << text;
   EXPECT_EQ(endpoint_of("[::1]:8470").port(), 8470);
 }

@@ -1,4 +1,5 @@
-// The service over a run of scripted workers: requests over real sockets, restarts, and many clients during a batch.
+// The service over a run of scripted workers: requests over real sockets, restarts, and many clients during a
+// batch.
 #include "coordinator/service/service.hpp"
 
 #include <fmt/format.h>
@@ -16,10 +17,10 @@
 namespace anchorage::coordinator {
 namespace {
 
+using nlohmann::json;
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
-using nlohmann::json;
 
 const std::string writer = "writer-0123456789", approver = "approver-0123456789";
 const io::BaseRecord served_base{
@@ -60,7 +61,7 @@ class ServedRun {
     service_->attach(*hosted_);
     thread_ = std::jthread([this] {
       hosted_->run([&] { workers_.stopped(std::chrono::seconds(120)); }, [](const GraceIsOver&) {});
-      service_->end();
+      service_->detach();
     });
   }
   ~ServedRun() { stop(); }
@@ -78,7 +79,9 @@ class ServedRun {
     return HttpClient(service_->address()).ask(method, path, body.is_null() ? "" : body.dump(), token);
   }
 
-  std::string state_of(const std::string& id) { return ask("GET", "/v1/edits/" + id).json().value("state", "none"); }
+  std::string state_of(const std::string& id) {
+    return ask("GET", "/v1/edits/" + id).json().value("state", "none");
+  }
 
   void wait_until(const std::string& id, const std::string& state) {
     for (int attempt = 0; attempt < 3000 && state_of(id) != state; ++attempt)
@@ -200,7 +203,8 @@ TEST_F(ServiceTest, RefusesToTakeBackWhatTheMethodCannotRemove) {
 TEST_F(ServiceTest, AnEditWithdrawnWhileItIsWrittenIsRemovedAfterwards) {
   std::atomic<bool> begun = false, may_end = false;
   auto served = serve({.batch_size = 1, .linger = 0}, [&](const sharding::Command& command) {
-    if (const auto* batch = std::get_if<sharding::ApplyBatch>(&command); batch != nullptr && !batch->edits.empty()) {
+    if (const auto* batch = std::get_if<sharding::ApplyBatch>(&command);
+        batch != nullptr && !batch->edits.empty()) {
       begun = true;
       while (!may_end) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
@@ -251,8 +255,9 @@ TEST_F(ServiceTest, AThousandClientsAreAnsweredWhileABatchIsWritten) {
   std::vector<std::unique_ptr<HttpClient>> clients;
   for (int i = 0; i < 1000; ++i) clients.push_back(std::make_unique<HttpClient>(served->address()));
   for (int i = 0; i < 1000; ++i) {
-    const auto answer = clients[static_cast<std::size_t>(i)]->ask(
-        i % 2 == 0 ? "GET" : "POST", i % 2 == 0 ? "/v1/run" : "/v1/edits", i % 2 == 0 ? "" : given(i).dump(), writer);
+    const auto answer =
+        clients[static_cast<std::size_t>(i)]->ask(i % 2 == 0 ? "GET" : "POST", i % 2 == 0 ? "/v1/run" : "/v1/edits",
+                                                  i % 2 == 0 ? "" : given(i).dump(), writer);
     ASSERT_EQ(answer.status, i % 2 == 0 ? 200U : 202U) << answer.body;
   }
   EXPECT_EQ(served->ask("GET", "/v1/run").json()["edits"]["accepted"], 500);

@@ -1,0 +1,18 @@
+#include "launch/commands/run_facts.hpp"
+
+#include "coordinator/hosted_run.hpp"
+
+namespace anchorage::launch {
+
+coordinator::RunFacts facts_of(const std::filesystem::path& run, const io::RunRecord& record,
+                               const io::Hparams& hparams) {
+  return {.run = run.string(),
+          .model = record.model,
+          .method = record.method,
+          .version = ANCHORAGE_VERSION,
+          .batch_size = record.batch_size,
+          .require_approval = record.require_approval,
+          .guard = coordinator::guard_limits(hparams)};
+}
+
+}  // namespace anchorage::launch

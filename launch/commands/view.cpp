@@ -1,0 +1,58 @@
+// `anchorage view`: writes the page of a run, as a service shows it, into one file that needs no network. Exit
+// codes: 0; 2 for bad input, and nothing was written; 1 for any other failure.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "coordinator/service/texts.hpp"
+#include "io/files/atomic_file.hpp"
+#include "io/run/inbox.hpp"
+#include "io/run/recorded_run.hpp"
+#include "launch/commands/run_facts.hpp"
+#include "launch/program/command_line.hpp"
+
+namespace anchorage::launch {
+namespace {
+
+struct ViewOptions {
+  std::filesystem::path run, out;
+};
+
+int run_view(const ViewOptions& options, Session& session) {
+  if (!session.is_root()) return done;
+  const auto directory = io::RunDirectory::view(options.run);
+  const io::RunRecord& record = directory.record();
+  coordinator::RunState state(
+      facts_of(options.run, record, io::parse_recorded_hparams(record.hparams, options.run / "run.yaml")));
+  const auto journal = io::journal_of(directory);
+  state.open(journal, io::seconds_of_batches(directory), coordinator::batches_kept);
+  for (const io::Edit& edit : io::Inbox(io::inbox_of(options.run)).edits()) {
+    if (state.ledger.find(edit.id) == nullptr) state.ledger.put(edit, coordinator::EditStage::accepted);
+  }
+  state.stage = coordinator::RunStage::finished;
+  if (!journal.empty()) state.since = journal.last().header.utc;
+  nlohmann::ordered_json document{{"run", state.document()}};
+  document["batches"] = state.batches_after(0, static_cast<std::size_t>(coordinator::batches_kept))["batches"];
+  const std::string text = document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  io::write_file_atomically(options.out, coordinator::page_text(text));
+  const auto batches = document["batches"].size();
+  session.json() ? session.print(nlohmann::json{{"out", options.out.string()}, {"batches", batches}})
+                 : session.print(fmt::format("{}: {} batches\n", options.out.string(), batches));
+  return done;
+}
+
+}  // namespace
+
+void add_view_command(CommandLine& line) {
+  auto options = std::make_shared<ViewOptions>();
+  CLI::App* command = line.app.add_subcommand("view", "Write the page of a run, as 'serve' shows it, into a file");
+  command->add_option("run", options->run, "the run directory; it may be in use")->required();
+  command->add_option("--out", options->out, "the HTML file to write")->required();
+  add_session_options(*command, line.session);
+  command->callback([&line, options] {
+    line.session.computes = false;
+    line.action = [options](Session& session) { return run_view(*options, session); };
+  });
+}
+
+}  // namespace anchorage::launch
