@@ -234,7 +234,7 @@ void require_the_same_model(const EditOptions& options, const io::RunRecord& ear
 struct EditJob {
   const EditOptions& options;
   const io::ModelDirectory& base;
-  const coordinator::RunPlan& plan;
+  coordinator::RunPlan& plan;
   const worker::Method& method;
   const StageChoice& choice;
   OpenedRun opened{};                           // on rank 0
