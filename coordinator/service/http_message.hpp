@@ -13,6 +13,7 @@ struct HttpRequest {
   std::string method;                          // "GET"
   std::string path;                            // as it was sent, without the query: "/v1/edits/a%207"
   std::map<std::string, std::string> query{};  // decoded; the last of several with one name
+  std::string host{};                          // as the client names it: "127.0.0.1:8470"
   std::string token{};                         // of the header Authorization, or of the query; empty: none
   std::string body{};
 };

@@ -26,8 +26,10 @@ constexpr std::string_view bearer = "Bearer ";
 HttpRequest request_of(const http::request<http::string_body>& message) {
   const std::string target(message.target());
   const std::size_t mark = target.find('?');
-  HttpRequest request{
-      .method = std::string(message.method_string()), .path = target.substr(0, mark), .body = message.body()};
+  HttpRequest request{.method = std::string(message.method_string()),
+                      .path = target.substr(0, mark),
+                      .host = std::string(message[http::field::host]),
+                      .body = message.body()};
   std::string_view rest = mark == std::string::npos ? "" : std::string_view(target).substr(mark + 1);
   while (!rest.empty()) {
     const std::string_view field = rest.substr(0, rest.find('&'));
@@ -228,10 +230,20 @@ class HttpServer::Connection : public std::enable_shared_from_this<Connection> {
     });
   }
 
+  // Takes what still arrives for a moment: closing a connection with unread bytes would take back the answer.
   void end() {
     error_code ignored;
     stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
-    drop();
+    stream_.expires_after(std::chrono::seconds(2));
+    discard();
+  }
+
+  void discard() {
+    buffer_.clear();
+    stream_.async_read_some(buffer_.prepare(64 << 10),
+                            [self = shared_from_this()](const error_code& error, std::size_t) {
+                              error ? self->drop() : self->discard();
+                            });
   }
 
   void drop() {

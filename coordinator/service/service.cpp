@@ -77,6 +77,9 @@ void Service::take_journal(const io::RunDirectory& run) {
     if (!inbox_.withdrawn().contains(edit.id)) admit(edit);
   }
   for (const io::Edit& edit : inbox_.edits()) admit(edit);
+  for (const io::Edit& edit : inbox_.withdrawn_edits()) {
+    if (state_.ledger.find(edit.id) == nullptr) state_.ledger.put(edit, EditStage::withdrawn);
+  }
 }
 
 bool Service::roll_back(const io::RunDirectory& run, const Provenance& provenance) {

@@ -59,11 +59,15 @@ void Inbox::put(const Edit& edit) {
 }
 
 std::vector<Edit> Inbox::edits() const {
-  std::vector<Edit> kept;
-  for (const Edit& edit : edits_) {
-    if (!withdrawn_.contains(edit.id)) kept.push_back(edit);
-  }
+  std::vector<Edit> kept = edits_;
+  std::erase_if(kept, [&](const Edit& edit) { return withdrawn_.contains(edit.id); });
   return kept;
+}
+
+std::vector<Edit> Inbox::withdrawn_edits() const {
+  std::vector<Edit> gone = edits_;
+  std::erase_if(gone, [&](const Edit& edit) { return !withdrawn_.contains(edit.id); });
+  return gone;
 }
 
 void Inbox::write(const std::string& lines) {

@@ -29,6 +29,7 @@ class Inbox {
 
   // The edits in the order in which they came, without those that were withdrawn.
   std::vector<Edit> edits() const;
+  std::vector<Edit> withdrawn_edits() const;                             // those of the inbox
   const std::set<std::string>& withdrawn() const { return withdrawn_; }  // ids
 
   // Write durably. Throw SystemError where the disk refuses; the inbox is then as it was.

@@ -142,6 +142,24 @@ def check_rollback(service: Service) -> None:
     require(said["edited"] != "FF", f"an edit that was rolled back is still known: {said}")
 
 
+def check_watching(service: Service, folder: Path) -> None:
+    """A run of `edit`, which has its edits, can be watched while it lasts, and no more."""
+    (folder / "edits.jsonl").write_text("".join(json.dumps(edit(i)) + "\n" for i in range(12)))
+    files = ["--edits", "edits.jsonl", "--run", "watched", "--hparams", "h.yaml", "--stats", "s.h5", "--batch", "2"]
+    command = service.command("edit", service.model, *files, "--listen", "127.0.0.1:0", "--threads", "1")
+    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    said = ""
+    while "listening on " not in said:
+        said = process.stderr.readline()
+        require(said, "the run ended before it listened")
+    threading.Thread(target=process.stderr.read, daemon=True).start()
+    service.base = said.split("listening on ")[1].strip()
+    run = service.request("GET", "/v1/run", role="")
+    require(run["run"] == "watched", f"another run: {run}")
+    require(service.refusal("POST", "/v1/edits", edit(20), role="").status == 403, "a run that is watched takes edits")
+    require(process.wait(timeout=120) == 0, "the run that was watched fails")
+
+
 def check_other_tests(service: Service, source: Path, folder: Path) -> None:
     python, tests = sys.executable, source / "tests" / "process"
     token = TOKENS["approve"]
@@ -197,6 +215,8 @@ def main() -> None:
             subprocess.run([sys.executable, check, browser, page, folder / "viewed", "Ask for Bcorp 1"], check=True)
         history = service.run("journal", "history", "run", "--subject", "Bcorp 1").stdout
         require("kim" in history, f"who approved it is not in the journal: {history}")
+
+        check_watching(service, folder)
 
         # On an address that others reach, or for writing, tokens are needed.
         listening = ["serve", model, "--run", "other", "--hparams", "h.yaml", "--stats", "s.h5", "--listen"]

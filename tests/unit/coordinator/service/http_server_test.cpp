@@ -70,6 +70,8 @@ TEST_F(HttpServerTest, RefusesWhatIsTooLongOrNoRequest) {
   large.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 101\r\n\r\n");
   EXPECT_THAT(large.read_until("several requests"),
               AllOf(StartsWith("HTTP/1.1 413"), HasSubstr("at most 100 bytes")));
+  HttpClient sent(address);
+  EXPECT_EQ(sent.ask("POST", "/", std::string(200'000, 'x')).status, 413) << "although its body is on the way";
   HttpClient header(address);
   header.send("GET / HTTP/1.1\r\nHost: a\r\nX: " + std::string(1000, 'x') + "\r\n\r\n");
   EXPECT_THAT(header.read_until("}"), StartsWith("HTTP/1.1 431"));

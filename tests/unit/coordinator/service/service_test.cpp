@@ -188,7 +188,7 @@ TEST_F(ServiceTest, TakesEditsOutOfTheInboxAndOutOfTheWeights) {
   served = serve();
   EXPECT_EQ(served->state_of("e0"), "removed");
   EXPECT_EQ(served->state_of("e1"), "committed");
-  EXPECT_EQ(served->state_of("e2"), "none") << "it was never written";
+  EXPECT_EQ(served->state_of("e2"), "withdrawn") << "although it was never written";
 }
 
 TEST_F(ServiceTest, RefusesToTakeBackWhatTheMethodCannotRemove) {
@@ -292,6 +292,9 @@ TEST_F(ServiceTest, WithoutTokensItReadsAloneAndOnLoopbackAlone) {
   EXPECT_EQ(refused.status, 403);
   EXPECT_THAT(refused.body, AllOf(HasSubstr("--token-file"), HasSubstr("\"expected\"")));
   EXPECT_EQ(refused.type, "application/problem+json");
+  HttpClient elsewhere(service->address());
+  elsewhere.send("GET /v1/run HTTP/1.1\r\nHost: a.page.elsewhere\r\n\r\n");
+  EXPECT_THAT(elsewhere.read_until("}"), HasSubstr("401")) << "a name that was made to lead here";
   EXPECT_EQ(ask("BREW", "/v1/run").status, 405);
   EXPECT_EQ(ask("GET", "/v1/").status, 404);
 }
