@@ -194,7 +194,10 @@ void EditRun::take_additions() {
 
 void EditRun::edit() {
   if (stopping_) return finish();
-  if (parts_.empty() && !errands_.empty()) {
+  // Errands and batches take turns.
+  const bool has_edits = !queue_.empty() || !additions_.empty();
+  if (parts_.empty() && !errands_.empty() && !(std::exchange(after_errand_, false) && has_edits)) {
+    after_errand_ = true;
     const auto errand = std::move(errands_.front());
     errands_.pop_front();
     return errand();

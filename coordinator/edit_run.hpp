@@ -139,6 +139,7 @@ class EditRun {
   boost::asio::steady_timer grace_;
   bool watching_ = true;
   bool stopping_ = false;
+  bool after_errand_ = false;
   bool waiting_ = false;  // for more edits: the workers have no command
   bool dismissed_ = false;
   RunResult result_;

@@ -26,8 +26,8 @@ bool are_equal(std::string_view a, std::string_view b) {
 
 void require_private(const std::filesystem::path& path) {
   struct stat status {};
-  if (stat(path.c_str(), &status) != 0 || (status.st_mode & (S_IRGRP | S_IROTH)) == 0) return;
-  throw io::UserError({.expected = "a file of tokens that its owner alone may read",
+  if (stat(path.c_str(), &status) != 0 || (status.st_mode & (S_IRWXG | S_IRWXO)) == 0) return;
+  throw io::UserError({.expected = "a file of tokens that its owner alone may read and write",
                        .found = fmt::format("mode {:03o}", status.st_mode & 0777U),
                        .where = path.string(),
                        .remedy = fmt::format("chmod 600 '{}'", path.string())});

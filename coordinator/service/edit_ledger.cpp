@@ -34,6 +34,7 @@ void EditLedger::take(std::span<const RecordedEdit> recorded) {
     LedgerEntry& entry = entries_[place_of_.at(record.edit.id)];
     entry.batch = record.batch;
     entry.reason = record.reason;
+    if (record.is_live()) set_live(record.edit.id, true);
   }
 }
 

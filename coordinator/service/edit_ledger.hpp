@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "coordinator/recorded_edits.hpp"
@@ -49,6 +50,9 @@ class EditLedger {
   void put(const io::Edit& edit, EditStage stage);
 
   const LedgerEntry* find(const std::string& id) const;
+  // Whether the weights contain an edit of this id, whatever became of a later one with it.
+  bool is_live(const std::string& id) const { return live_.contains(id); }
+  void set_live(const std::string& id, bool is_live) { is_live ? void(live_.insert(id)) : void(live_.erase(id)); }
   // Changes the stage of a known edit; does nothing for another.
   void move(const std::string& id, EditStage stage, std::int64_t batch = 0, const std::string& reason = "");
   void approve(const std::string& id, const std::string& by);
@@ -69,6 +73,7 @@ class EditLedger {
   std::deque<LedgerEntry> entries_;  // in the order in which they came
   std::unordered_map<std::string, std::size_t> place_of_;
   mutable std::deque<std::size_t> accepted_;  // places in the order in which they were accepted, some of them past
+  std::unordered_set<std::string> live_;      // ids
   std::int64_t counts_[edit_stages]{};
 };
 

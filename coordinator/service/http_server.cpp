@@ -1,6 +1,7 @@
 #include "coordinator/service/http_server.hpp"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core.hpp>
@@ -69,6 +70,15 @@ std::optional<HttpResponse> answer_to(const error_code& error, const HttpLimits&
       error != http::error::end_of_stream && error != http::error::partial_message)
     return refusal(400, fmt::format("expected a request of HTTP/1.1, found another text: {}", error.message()));
   return std::nullopt;
+}
+
+// Half of the files that the process may open, as many as the system lets it: the journal needs some.
+std::size_t possible_connections(std::size_t wanted) {
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return wanted;
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+  return std::min<std::size_t>(wanted, files.rlim_cur / 2);
 }
 
 }  // namespace
@@ -224,13 +234,13 @@ class HttpServer::Connection : public std::enable_shared_from_this<Connection> {
   void stay_alive() {
     life_.expires_after(state_->limits.sign_of_life);
     life_.async_wait([self = shared_from_this()](const error_code& cancelled) {
-      if (cancelled) return;
+      if (cancelled || !self->state_->events.contains(self.get())) return;
       self->publish(":\n\n");
-      self->stay_alive();
+      if (self->state_->events.contains(self.get())) self->stay_alive();
     });
   }
 
-  // Takes what still arrives for a moment: closing a connection with unread bytes would take back the answer.
+  // Takes what still arrives for a moment: closing a connection with unread bytes would lose the answer.
   void end() {
     error_code ignored;
     stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
@@ -282,6 +292,7 @@ void HttpServer::State::accept(const std::shared_ptr<State>& state) {
 HttpServer::HttpServer(asio::io_context& context, const std::string& address, HttpHandler handler,
                        HttpLimits limits)
     : state_(std::make_shared<State>(context, std::move(handler), limits)) {
+  state_->limits.connections = possible_connections(limits.connections);
   const tcp::endpoint endpoint = endpoint_of(address);
   try {
     state_->acceptor.open(endpoint.protocol());

@@ -54,12 +54,17 @@ void RunState::take(const BatchReport& report) {
   last_ = report;
   if (!report.drift.empty()) drift = report.drift;
   for (const io::RecordedPlace& place : report.superseded) {
+    ledger.set_live(place.id, false);
     const LedgerEntry* entry = ledger.find(place.id);
     if (entry != nullptr && entry->batch == place.segment)
       ledger.move(place.id, EditStage::superseded, place.segment);
   }
   for (const io::EditRecord& edit : report.edits) {
     const bool is_committed = edit.state == io::EditState::committed;
+    if (is_committed) ledger.set_live(edit.id, true);
+    // A run that has its edits from files.
+    if (ledger.find(edit.id) == nullptr)
+      ledger.put(io::edit_from_json(edit.request, "a recorded edit"), EditStage::queued);
     ledger.move(edit.id, is_committed ? EditStage::committed : EditStage::set_aside, report.batch, edit.reason);
   }
   keep(report);
@@ -75,7 +80,14 @@ void RunState::take(const RemovalReport& report) {
   segments = report.segment;
   ++removals;
   drift = report.drift;
-  for (const io::RecordedPlace& place : report.removed) ledger.move(place.id, EditStage::removed, place.segment);
+  for (const io::RecordedPlace& place : report.removed) {
+    ledger.set_live(place.id, false);
+    ledger.move(place.id, EditStage::removed, place.segment);
+  }
+}
+
+std::string text_of(const nlohmann::ordered_json& document) {
+  return document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 nlohmann::ordered_json RunState::document() const {

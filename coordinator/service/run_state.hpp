@@ -74,6 +74,9 @@ struct RunState {
 nlohmann::ordered_json document_of(const LedgerEntry& entry);
 nlohmann::ordered_json text_or_null(const std::string& text);  // null where it is empty
 
+// Writes a document on one line; bytes that are no UTF-8 are replaced.
+std::string text_of(const nlohmann::ordered_json& document);
+
 // Now, as "2026-11-29T23:00:00Z".
 std::string utc_now();
 

@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <future>
+#include <map>
+#include <string_view>
+#include <unordered_map>
 
 #include "coordinator/service/service_api.hpp"
 #include "io/error.hpp"
@@ -14,6 +17,10 @@
 
 namespace anchorage::coordinator {
 namespace {
+
+constexpr double longest_linger = 86400;    // seconds
+constexpr std::size_t most_questions = 64;  // that wait for the batch in flight
+const std::string settled_by_a_later_one = "a later edit gives another answer";
 
 Access access_of(const ServiceOptions& options) {
   return options.token_file.empty() ? Access() : Access::read(options.token_file);
@@ -66,20 +73,43 @@ void Service::on_network(std::function<void()> action) {
 void Service::admit(const io::Edit& edit) {
   const LedgerEntry* known = state_.ledger.find(edit.id);
   if (known != nullptr && known->edit.asks_the_same_as(edit) && known->edit.target == edit.target) return;
-  const bool waits = state_.facts.require_approval && !edit.is_approved();
-  state_.ledger.put(edit, waits ? EditStage::proposed : EditStage::accepted);
+  state_.ledger.put(edit, waits(edit) ? EditStage::proposed : EditStage::accepted);
 }
 
+// Of several answers to a question the last counts that is to be in the weights, or was: what a run of the program
+// has superseded, or settled before its batch, is not written by the next one. Of several edits with one id, the
+// last.
 void Service::take_journal(const io::RunDirectory& run) {
   if (std::filesystem::exists(run.journal())) state_.open(io::journal_of(run), io::seconds_of_batches(run));
   if (!options_.takes_edits) return;
-  for (const io::Edit& edit : given_) {
-    if (!inbox_.withdrawn().contains(edit.id)) admit(edit);
+  std::vector<io::Edit> given = given_;
+  given.insert(given.end(), inbox_.all_edits().begin(), inbox_.all_edits().end());
+  std::unordered_map<std::string_view, std::size_t> last_of_id;
+  for (std::size_t i = 0; i < given.size(); ++i) last_of_id[given[i].id] = i;
+  std::map<std::pair<std::string_view, std::string_view>, std::size_t> last_answer;
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    const LedgerEntry* recorded = state_.ledger.find(given[i].id);
+    const bool was_written = recorded != nullptr && recorded->stage != EditStage::set_aside;
+    const bool is_wanted = recorded == nullptr && !inbox_.withdrawn().contains(given[i].id) && !waits(given[i]);
+    if (was_written || is_wanted) last_answer[{given[i].subject, given[i].prompt}] = i;
   }
-  for (const io::Edit& edit : inbox_.edits()) admit(edit);
-  for (const io::Edit& edit : inbox_.withdrawn_edits()) {
-    if (state_.ledger.find(edit.id) == nullptr) state_.ledger.put(edit, EditStage::withdrawn);
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    const io::Edit& edit = given[i];
+    if (last_of_id.at(edit.id) != i) continue;
+    if (inbox_.withdrawn().contains(edit.id)) {
+      if (state_.ledger.find(edit.id) == nullptr) state_.ledger.put(edit, EditStage::withdrawn);
+      continue;
+    }
+    admit(edit);
+    const auto last = last_answer.find({edit.subject, edit.prompt});
+    const bool is_past = last != last_answer.end() && last->second > i;
+    if (options_.supersedes && is_past && state_.ledger.find(edit.id)->stage == EditStage::accepted)
+      state_.ledger.move(edit.id, EditStage::superseded, 0, settled_by_a_later_one);
   }
+}
+
+bool Service::waits(const io::Edit& edit) const {
+  return state_.facts.require_approval && !edit.is_approved();
 }
 
 bool Service::roll_back(const io::RunDirectory& run, const Provenance& provenance) {
@@ -96,18 +126,41 @@ bool Service::roll_back(const io::RunDirectory& run, const Provenance& provenanc
   return done.get_future().get();
 }
 
-// Withdrawn first: a process that is killed in between removes these edits when it begins again.
+// Withdrawn first: a process that is killed in between removes these edits when it begins again. Where a later edit
+// has an earlier one's id, the earlier one comes again.
 void Service::carry_out_rollback(const io::RunDirectory& run, const Provenance& provenance) {
   const std::int64_t to = *std::exchange(rollback_, std::nullopt);
   auto journal = io::Journal::open(run.journal(), io::JournalAccess::append, run.journal_index());
-  std::vector<io::Edit> later;
-  for (const RecordedEdit& edit : recorded_edits(journal)) {
-    if (edit.batch > to) later.push_back(edit.edit);
-  }
-  for (const io::Edit& edit : later) inbox_.withdraw(edit.id);
   const std::int64_t last = std::ssize(journal.list()) - 1;
-  if (io::last_live_segment(journal, to) != io::last_live_segment(journal, last))
-    journal.append(rollback_segment(to, last + 1, provenance));
+  const std::int64_t state = io::last_live_segment(journal, to);  // whose state it is
+  const auto live = io::live_segments_from(journal, state);
+  if (state > 0 && (live.empty() || live.front().header.batch != state)) {
+    spdlog::warn("segment {} is not live: the run is not rolled back to it", to);
+    return;
+  }
+  std::map<std::string, io::Edit> staying;
+  for (const RecordedEdit& edit : recorded_edits(journal, to)) {
+    if (edit.is_live()) staying[edit.edit.id] = edit.edit;
+  }
+  std::vector<io::Edit> later, again;
+  for (const RecordedEdit& edit : recorded_edits(journal)) {
+    if (edit.batch <= to) continue;
+    const auto kept = staying.find(edit.edit.id);
+    kept == staying.end() ? later.push_back(edit.edit) : again.push_back(kept->second);
+  }
+  for (const auto& [id, edit] : staying) {
+    if (inbox_.withdrawn().contains(id)) again.push_back(edit);  // removed since
+  }
+  std::vector<std::string> ids;
+  for (const io::Edit& edit : later) ids.push_back(edit.id);
+  const bool differs = state != io::last_live_segment(journal, last);
+  const auto append = [&] {
+    if (differs) journal.append(rollback_segment(to, last + 1, provenance));
+  };
+  if (!options_.can_remove) append();
+  if (!ids.empty()) inbox_.withdraw(ids);
+  if (!again.empty()) inbox_.add(again);
+  if (options_.can_remove) append();
   state_.ledger = {};
   take_journal(run);
   for (const io::Edit& edit : later) {
@@ -121,9 +174,9 @@ void Service::attach(HostedRun& run) {
     run_ = &run;
     has_begun_ = true;
     additions_under_way_ = 0;
+    if (state_.stage == RunStage::stopping) return run.close();
     for (const std::string& id : inbox_.withdrawn()) {
-      const LedgerEntry* entry = state_.ledger.find(id);
-      if (entry != nullptr && entry->stage == EditStage::committed) run.remove({id});
+      if (options_.can_remove && state_.ledger.is_live(id)) run.remove({id});
     }
   });
 }
@@ -157,13 +210,14 @@ void Service::end(const std::string& failure) {
 void Service::enter(RunStage stage) {
   if (state_.stage == RunStage::finished) return;
   if (state_.stage == RunStage::stopping && stage != RunStage::finished) return;
+  if (stage == RunStage::stopping) is_stopping_ = true;
   const bool is_idle = stage == RunStage::waiting;
   state_.stage = is_idle && paused_ ? RunStage::paused : stage;
   publish_run();
 }
 
 void Service::publish_run() {
-  if (server_) server_->publish("run", state_.document().dump());
+  if (server_) server_->publish("run", text_of(state_.document()));
 }
 
 // Begins a batch when there is one to begin, or waits until its oldest edit has waited long enough.
@@ -172,7 +226,7 @@ void Service::flush() {
   const auto oldest = state_.ledger.oldest_accepted();
   if (!oldest) return;
   const auto until = *oldest + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
-                                   std::chrono::duration<double>(state_.facts.linger));
+                                   std::chrono::duration<double>(std::min(state_.facts.linger, longest_linger)));
   if (state_.ledger.count(EditStage::accepted) >= state_.facts.batch_size ||
       std::chrono::steady_clock::now() >= until)
     return hand_over(state_.facts.batch_size);
@@ -184,16 +238,16 @@ void Service::flush() {
 
 void Service::hand_over(std::int64_t most) {
   io::EditsFile file{.format = io::Format::native, .edits = state_.ledger.take_accepted(most), .rejected = {}};
-  file.places.assign(file.edits.size(), "the inbox");
   handed_over_.clear();
+  for (const io::Edit& edit : file.edits) file.places.push_back(edit.id);
   for (const io::Edit& edit : file.edits) handed_over_.push_back(edit.id);
   try {
     options_.complete(file);
-  } catch (const io::UserError& error) {
+  } catch (const std::exception& error) {
     for (const std::string& id : handed_over_) state_.put_aside(id, error.what());
     return flush();
   }
-  for (const io::Rejected& rejected : file.rejected) spdlog::warn("{}: {}", rejected.where, rejected.reason);
+  for (const io::Rejected& rejected : file.rejected) state_.put_aside(rejected.where, rejected.reason);
   idle_ = false;
   ++additions_under_way_;
   run_->add(std::move(file));
@@ -211,7 +265,8 @@ void Service::settle_handed_over() {
 }
 
 void Service::ask(sharding::Command command, std::function<void(std::optional<sharding::Reply>)> then) {
-  if (run_ == nullptr) return then(std::nullopt);
+  const bool is_closing = rollback_ || state_.stage == RunStage::stopping;
+  if (run_ == nullptr || is_closing || questions_.size() >= most_questions) return then(std::nullopt);
   const std::uint64_t number = ++last_question_;
   questions_[number] = std::move(then);
   run_->ask_between(std::move(command), [this, number](sharding::Reply reply) {
@@ -240,6 +295,11 @@ void Service::added(std::int64_t, const QueueFindings& findings) {
   on_network([this, findings] {
     --additions_under_way_;
     for (const SetAside& edit : findings.set_aside) state_.put_aside(edit.edit, edit.reason);
+    for (const Conflict& conflict : findings.conflicts) {
+      if (conflict.policy == OnConflict::supersede && !conflict.committed_in &&
+          conflict.earlier.id != conflict.later.id)
+        state_.ledger.move(conflict.earlier.id, EditStage::superseded, 0, settled_by_a_later_one);
+    }
     for (const RecordedEdit& edit : findings.removed)
       state_.ledger.move(edit.edit.id, EditStage::removed, edit.batch);
   });
@@ -247,7 +307,7 @@ void Service::added(std::int64_t, const QueueFindings& findings) {
 
 void Service::waiting() {
   on_network([this] {
-    if (additions_under_way_ > 0) return;
+    if (additions_under_way_ > 0 || rollback_) return;
     idle_ = true;
     settle_handed_over();
     enter(RunStage::waiting);
@@ -258,7 +318,7 @@ void Service::waiting() {
 void Service::reverted(std::int64_t edits, const std::string& why) {
   on_network([this, edits, why] {
     ++state_.reverted;
-    server_->publish("reverted", nlohmann::ordered_json{{"edits", edits}, {"reason", why}}.dump());
+    server_->publish("reverted", text_of({{"edits", edits}, {"reason", why}}));
   });
 }
 
@@ -266,10 +326,12 @@ void Service::committed(const BatchReport& report) {
   on_network([this, report] {
     state_.take(report);
     for (const io::EditRecord& edit : report.edits) {
-      const bool is_committed = edit.state == io::EditState::committed;
-      if (is_committed && inbox_.withdrawn().contains(edit.id) && run_ != nullptr) run_->remove({edit.id});
+      const bool is_to_go = inbox_.withdrawn().contains(edit.id) && state_.ledger.is_live(edit.id);
+      if (is_to_go && options_.can_remove && run_ != nullptr) run_->remove({edit.id});
     }
-    server_->publish("batch", state_.last_document().dump());
+    spdlog::info("batch {}: {} edits committed, {} set aside", report.batch, report.committed,
+                 report.set_aside.size());
+    server_->publish("batch", text_of(state_.last_document()));
     publish_run();
   });
 }
@@ -287,6 +349,7 @@ void Service::cannot_remove(const std::vector<std::string>& ids, const std::stri
 
 void Service::stopping(int) {
   has_signal_ = true;
+  is_stopping_ = true;
   on_network([this] { enter(RunStage::stopping); });
 }
 

@@ -36,6 +36,8 @@ struct ServiceOptions {
   std::filesystem::path token_file{};  // empty: reading alone, on a loopback address
   bool takes_edits = true;             // false: it only reports a run that has its edits
   bool can_remove = true;              // whether the run's method can take an edit out of the weights
+  bool supersedes = true;              // whether a later answer to a question replaces an earlier one
+  bool saves_checkpoints = true;
   // Completes edits that have come over the network, before they are written (chat prompts). May throw
   // io::UserError.
   std::function<void(io::EditsFile&)> complete = [](io::EditsFile&) {};
@@ -75,8 +77,9 @@ class Service final : public Observer {
   // Says that the run has ended, and why where it failed.
   void end(const std::string& failure = "");
 
-  // Whether a signal has told the run to stop.
+  // Whether a signal has told the run to stop; whether anything has.
   bool has_signal() const { return has_signal_; }
+  bool is_stopping() const { return is_stopping_; }
 
   // Called on the coordinator's thread.
   void replaying(std::int64_t segments) override;
@@ -95,6 +98,7 @@ class Service final : public Observer {
 
   void on_network(std::function<void()> action);
   void admit(const io::Edit& edit);
+  bool waits(const io::Edit& edit) const;  // for approval
   void take_journal(const io::RunDirectory& run);
   void carry_out_rollback(const io::RunDirectory& run, const Provenance& provenance);
   void enter(RunStage stage);
@@ -124,7 +128,7 @@ class Service final : public Observer {
   std::map<std::uint64_t, std::function<void(std::optional<sharding::Reply>)>> questions_;
   std::unique_ptr<class ServiceApi> api_;
   std::optional<HttpServer> server_;
-  std::atomic<bool> has_signal_ = false;
+  std::atomic<bool> has_signal_ = false, is_stopping_ = false;
   std::jthread thread_;
 };
 

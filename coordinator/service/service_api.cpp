@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "coordinator/service/http_server.hpp"
 #include "coordinator/service/metrics_text.hpp"
@@ -24,6 +26,7 @@ using nlohmann::ordered_json;
 constexpr std::size_t most_listed = 1000;
 constexpr std::size_t most_prompts = 64;  // of one question, which a batch has to wait for
 constexpr std::int64_t most_new_tokens = 256;
+constexpr std::size_t most_question_bytes = 32 << 10;
 
 HttpResponse json_response(const ordered_json& document, unsigned status = 200) {
   return {.status = status, .body = document.dump(-1, ' ', false, json::error_handler_t::replace) + "\n"};
@@ -86,6 +89,22 @@ std::string text_in(const json& object, const std::string& name) {
   refuse_body(fmt::format("a field '{}' with text", name));
 }
 
+// As the inbox reads it again.
+std::string trimmed(const std::string& text) {
+  constexpr std::string_view white_space = " \t\r\n";
+  const std::size_t begin = text.find_first_not_of(white_space);
+  return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(white_space) - begin + 1);
+}
+
+// The texts of a question go through the model as rows of few passes.
+void require_short(const std::vector<std::string>& texts, const std::vector<std::string>& more = {}) {
+  std::size_t bytes = 0;
+  for (const std::string& text : texts) bytes += text.size();
+  for (const std::string& text : more) bytes += text.size();
+  if (bytes > most_question_bytes)
+    refuse_body(fmt::format("texts of at most {} bytes together", most_question_bytes));
+}
+
 sharding::ContinuePrompts continuation_in(const json& body) {
   sharding::ContinuePrompts question{.max_new_tokens = 24, .also_base = true};
   if (!body.is_object() || !body.contains("prompts") || !body["prompts"].is_array())
@@ -96,6 +115,7 @@ sharding::ContinuePrompts continuation_in(const json& body) {
   }
   if (question.prompts.empty() || question.prompts.size() > most_prompts)
     refuse_body(fmt::format("1 to {} prompts", most_prompts));
+  require_short(question.prompts);
   if (!body.contains("max_new_tokens")) return question;
   const json& tokens = body["max_new_tokens"];
   if (!tokens.is_number_integer() || tokens < 1 || tokens > most_new_tokens)
@@ -114,6 +134,7 @@ sharding::ScoreTexts scores_in(const json& body) {
   }
   if (question.prompts.empty() || question.prompts.size() > most_prompts)
     refuse_body(fmt::format("1 to {} requests", most_prompts));
+  require_short(question.prompts, question.completions);
   return question;
 }
 
@@ -137,7 +158,8 @@ HttpResponse response_of(const sharding::TextsScored& scored) {
 
 // Whether a client means this machine: a page from elsewhere, whose name leads here, would say its own.
 bool is_this_machine(const std::string& host) {
-  const std::string name = host.substr(0, host.rfind(':'));
+  const std::size_t end = host.ends_with(']') ? host.size() : host.rfind(':');
+  const std::string name = host.substr(0, end);
   return name == "127.0.0.1" || name == "localhost" || name == "[::1]";
 }
 
@@ -183,8 +205,16 @@ std::vector<Route> service_routes() {
 }
 
 void ServiceApi::answer(const HttpRequest& request, const Responder& respond) {
-  std::string route = "other";  // names of paths that there are not would be without end
-  const auto counted = [&](HttpResponse response) { count(request.method, route, respond)(std::move(response)); };
+  // Names of methods and paths that there are not would be without end.
+  std::string route = "other", counted_method = "other";
+  for (const std::string known : {"GET", "HEAD", "POST", "DELETE"}) {
+    if (request.method == known) counted_method = known;
+  }
+  // A handler that fails after its answer does not give a second one.
+  const Responder once = [respond, is_answered = std::make_shared<bool>(false)](HttpResponse response) {
+    if (!std::exchange(*is_answered, true)) respond(std::move(response));
+  };
+  const auto counted = [&](HttpResponse response) { count(counted_method, route, once)(std::move(response)); };
   try {
     const auto path = parts_of(request.path);
     const std::string method = request.method == "HEAD" ? "GET" : request.method;
@@ -196,7 +226,7 @@ void ServiceApi::answer(const HttpRequest& request, const Responder& respond) {
       if (entry.method != method) continue;
       route = entry.path;
       require(entry.role, request);
-      return (this->*entry.handler)(request, *words, count(request.method, route, respond));
+      return (this->*entry.handler)(request, *words, count(counted_method, route, once));
     }
     if (allowed.empty()) {
       throw RequestError(404, {.expected = "a path of this service",
@@ -204,10 +234,12 @@ void ServiceApi::answer(const HttpRequest& request, const Responder& respond) {
                                .where = "request",
                                .remedy = "/openapi.json lists them"});
     }
-    counted(problem(405, {.expected = fmt::format("{}", fmt::join(allowed, " or ")),
-                          .found = request.method,
-                          .where = request.path,
-                          .remedy = ""}));
+    HttpResponse refused = problem(405, {.expected = fmt::format("{}", fmt::join(allowed, " or ")),
+                                         .found = request.method,
+                                         .where = request.path,
+                                         .remedy = ""});
+    refused.headers.emplace_back("Allow", fmt::format("{}", fmt::join(allowed, ", ")));
+    counted(std::move(refused));
   } catch (const RequestError& error) {
     counted(problem(error.status(), error.diagnostic()));
   } catch (const io::UserError& error) {
@@ -295,7 +327,7 @@ void ServiceApi::metrics(const HttpRequest&, const Words&, const Responder& resp
 
 void ServiceApi::events(const HttpRequest&, const Words&, const Responder& respond) {
   respond({.content_type = "text/event-stream",
-           .body = event_text("run", service_.state_.document().dump()),
+           .body = event_text("run", text_of(service_.state_.document())),
            .events = true});
 }
 
@@ -350,11 +382,14 @@ void ServiceApi::give_edits(const HttpRequest& request, const Words&, const Resp
   io::set_aside_shared_ids(file);
   std::vector<io::Edit> fresh;
   std::vector<std::string> ids;
+  std::set<std::pair<std::string, std::string>> given;  // id and target
   bool conflicts = false;
+  const bool may_approve = role_of(request) >= Role::approve;
   for (std::size_t i = 0; i < file.edits.size(); ++i) {
     io::Edit& edit = file.edits[i];
-    if (service_.state_.facts.require_approval && role_of(request) < Role::approve) edit.approved_by.clear();
+    if (!may_approve) edit.approved_by.clear();
     const LedgerEntry* known = service_.state_.ledger.find(edit.id);
+    const bool is_new_target = known != nullptr && known->edit.target != edit.target;
     if (known != nullptr && !known->edit.asks_the_same_as(edit)) {
       conflicts = true;
       file.rejected.push_back({.where = file.places[i],
@@ -362,10 +397,18 @@ void ServiceApi::give_edits(const HttpRequest& request, const Words&, const Resp
                                                      known->edit.filled_prompt(), known->edit.target)});
       continue;
     }
+    const bool is_withdrawn = service_.inbox_.withdrawn().contains(edit.id);
+    if (is_new_target && (known->stage == EditStage::queued || is_withdrawn)) {
+      conflicts = true;
+      file.rejected.push_back(
+          {.where = file.places[i],
+           .reason = is_withdrawn ? fmt::format("id '{}' was withdrawn; give the edit another one", edit.id)
+                                  : fmt::format("id '{}' is being written; try again", edit.id)});
+      continue;
+    }
     ids.push_back(edit.id);
-    const bool repeats = std::ranges::any_of(
-        fresh, [&](const io::Edit& one) { return one.id == edit.id && one.target == edit.target; });
-    if ((known == nullptr || known->edit.target != edit.target) && !repeats) fresh.push_back(edit);
+    const bool repeats = !given.emplace(edit.id, edit.target).second;
+    if ((known == nullptr || is_new_target) && !repeats) fresh.push_back(edit);
   }
   if (!fresh.empty()) service_.inbox_.add(fresh);
   for (const io::Edit& edit : fresh) service_.admit(edit);
@@ -393,26 +436,26 @@ void ServiceApi::withdraw(const HttpRequest&, const Words& words, const Responde
   require_run("DELETE /v1/edits/{id}");
   const LedgerEntry& entry = known(words[0]);
   const std::string id = entry.edit.id;
-  const bool is_open = entry.stage == EditStage::proposed || entry.stage == EditStage::accepted;
-  const bool is_written = entry.stage == EditStage::committed || entry.stage == EditStage::queued;
-  if (!is_open && !is_written) return respond(json_response(document_of(entry)));  // it is not in the weights
+  EditLedger& ledger = service_.state_.ledger;
+  const bool is_written = ledger.is_live(id) || entry.stage == EditStage::queued;
   if (is_written && !service_.options_.can_remove) {
     throw RequestError(409, {.expected = "a method that can take an edit out of the weights",
                              .found = service_.state_.facts.method,
                              .where = "DELETE /v1/edits/" + id,
                              .remedy = "'anchorage rollback' goes back to an earlier batch"});
   }
-  service_.inbox_.withdraw(id);
-  if (is_open) service_.state_.ledger.move(id, EditStage::withdrawn);
-  if (entry.stage == EditStage::committed && service_.run_ != nullptr) service_.run_->remove({id});
-  respond(json_response(document_of(entry), is_open ? 200 : 202));
+  if (!service_.inbox_.withdrawn().contains(id)) service_.inbox_.withdraw({&id, 1});
+  const bool is_open = entry.stage == EditStage::proposed || entry.stage == EditStage::accepted;
+  if (is_open || entry.stage == EditStage::set_aside) ledger.move(id, EditStage::withdrawn);
+  if (ledger.is_live(id) && service_.run_ != nullptr) service_.run_->remove({id});
+  respond(json_response(document_of(entry), is_written ? 202 : 200));
   service_.publish_run();
 }
 
 void ServiceApi::approve(const HttpRequest& request, const Words& words, const Responder& respond) {
   require_run("POST /v1/edits/{id}/approve");
   const LedgerEntry& entry = known(words[0]);
-  const std::string by = text_in(body_of(request), "by");
+  const std::string by = trimmed(text_in(body_of(request), "by"));
   const std::string where = "POST " + request.path;
   if (by.empty()) refuse_body("a field 'by' with a name");
   if (entry.stage != EditStage::proposed) {
@@ -470,6 +513,12 @@ void ServiceApi::resume(const HttpRequest&, const Words&, const Responder& respo
 void ServiceApi::checkpoint(const HttpRequest&, const Words&, const Responder& respond) {
   require_run("POST /v1/checkpoint");
   if (service_.run_ == nullptr) throw RequestError(503, run_has_ended("POST /v1/checkpoint"));
+  if (!service_.options_.saves_checkpoints) {
+    throw RequestError(409, {.expected = "a run with checkpoints",
+                             .found = "--checkpoint-every 0",
+                             .where = "POST /v1/checkpoint",
+                             .remedy = "start the service with another number"});
+  }
   service_.run_->save();
   respond(run_document(202));
 }
@@ -484,6 +533,7 @@ void ServiceApi::roll_back(const HttpRequest& request, const Words&, const Respo
   if (service_.run_ == nullptr) throw RequestError(503, run_has_ended("POST /v1/rollback"));
   service_.rollback_ = body["to_batch"].get<std::int64_t>();
   service_.idle_ = false;
+  service_.enter(RunStage::replaying);  // it is not ready until it is rolled back
   service_.run_->close();
   respond(run_document(202));
 }

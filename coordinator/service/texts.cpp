@@ -36,9 +36,9 @@ std::string openapi_text() {
 std::string page_text(const std::string& data) {
   const std::string folder = "coordinator/service/page/page";
   std::string page = text_at(folder + ".html");
-  if (!data.empty()) put(page, R"(id="data">null)", R"(id="data">)" + within_script(data));
   put(page, "/*style*/", text_at(folder + ".css"));
   put(page, "/*script*/", text_at(folder + ".js"));
+  if (!data.empty()) put(page, R"(id="data">null)", R"(id="data">)" + within_script(data));  // may hold any text
   return page;
 }
 

@@ -6,6 +6,7 @@
 
 #include "io/error.hpp"
 #include "io/files/appended_text.hpp"
+#include "io/files/atomic_file.hpp"
 #include "io/files/mapped_file.hpp"
 #include "io/text/strict_json.hpp"
 #include "io/text/text_of.hpp"
@@ -50,12 +51,10 @@ void Inbox::take(const std::string& line, const std::string& where) {
 }
 
 void Inbox::put(const Edit& edit) {
-  const auto [place, is_new] = place_of_.try_emplace(edit.id, edits_.size());
-  if (is_new) {
-    edits_.push_back(edit);
-  } else {
-    edits_[place->second] = edit;
-  }
+  if (known_.contains(edit.id)) std::erase_if(edits_, [&](const Edit& one) { return one.id == edit.id; });
+  known_.insert(edit.id);
+  withdrawn_.erase(edit.id);
+  edits_.push_back(edit);
 }
 
 std::vector<Edit> Inbox::edits() const {
@@ -64,14 +63,10 @@ std::vector<Edit> Inbox::edits() const {
   return kept;
 }
 
-std::vector<Edit> Inbox::withdrawn_edits() const {
-  std::vector<Edit> gone = edits_;
-  std::erase_if(gone, [&](const Edit& edit) { return !withdrawn_.contains(edit.id); });
-  return gone;
-}
-
 void Inbox::write(const std::string& lines) {
+  const bool is_new = !std::filesystem::exists(path_);
   append_durably(path_, lines);
+  if (is_new) sync_directory(path_.parent_path());
 }
 
 void Inbox::add(std::span<const Edit> edits) {
@@ -81,9 +76,11 @@ void Inbox::add(std::span<const Edit> edits) {
   for (const Edit& edit : edits) put(edit);
 }
 
-void Inbox::withdraw(const std::string& id) {
-  write(nlohmann::json{{"withdraw", id}}.dump() + "\n");
-  withdrawn_.insert(id);
+void Inbox::withdraw(std::span<const std::string> ids) {
+  std::string lines;
+  for (const std::string& id : ids) lines += nlohmann::json{{"withdraw", id}}.dump() + "\n";
+  write(lines);
+  withdrawn_.insert(ids.begin(), ids.end());
 }
 
 }  // namespace anchorage::io

@@ -7,7 +7,6 @@
 #pragma once
 
 #include <filesystem>
-#include <map>
 #include <set>
 #include <span>
 #include <string>
@@ -29,12 +28,13 @@ class Inbox {
 
   // The edits in the order in which they came, without those that were withdrawn.
   std::vector<Edit> edits() const;
-  std::vector<Edit> withdrawn_edits() const;                             // those of the inbox
+  const std::vector<Edit>& all_edits() const { return edits_; }          // also those
   const std::set<std::string>& withdrawn() const { return withdrawn_; }  // ids
 
-  // Write durably. Throw SystemError where the disk refuses; the inbox is then as it was.
+  // Write durably. Throw SystemError where the disk refuses; the inbox is then as it was. An edit that is added
+  // again comes last, and is no longer withdrawn.
   void add(std::span<const Edit> edits);
-  void withdraw(const std::string& id);
+  void withdraw(std::span<const std::string> ids);
 
  private:
   void take(const std::string& line, const std::string& where);
@@ -42,9 +42,8 @@ class Inbox {
   void write(const std::string& lines);
 
   std::filesystem::path path_;
-  std::vector<Edit> edits_;  // also those that were withdrawn
-  std::map<std::string, std::size_t> place_of_;
-  std::set<std::string> withdrawn_;
+  std::vector<Edit> edits_;                  // also those that were withdrawn
+  std::set<std::string> known_, withdrawn_;  // ids
 };
 
 }  // namespace anchorage::io

@@ -142,23 +142,30 @@ std::filesystem::path base_to_edit(const std::string& model) {
                                  "it"});
 }
 
+// A service of a method that cannot take an edit out of the weights refuses what would replace one: it has nobody
+// to ask.
+coordinator::OnConflict conflict_policy(const EditOptions& options, const worker::Method& method) {
+  const auto policy = coordinator::conflict_policy_named(options.on_conflict);
+  const bool is_possible = method.carries_keys || policy != coordinator::OnConflict::supersede;
+  return options.serves && !is_possible ? coordinator::OnConflict::refuse : policy;
+}
+
 coordinator::Provenance hosted_provenance(const coordinator::RunPlan& plan, Session& session) {
   return {.version = ANCHORAGE_VERSION, .world = session.host().size(), .seed = plan.record.seed};
 }
 
 coordinator::HostedRunOptions hosted_options(const EditOptions& options, const coordinator::RunPlan& plan,
                                              const worker::Method& method, Session& session) {
-  coordinator::HostedRunOptions hosted{
-      .queue = {.batch_size = plan.record.batch_size,
-                .on_conflict = coordinator::conflict_policy_named(options.on_conflict),
-                .strict = options.strict,
-                .require_approval = plan.record.require_approval},
-      .run = {.guard = coordinator::guard_limits(plan.hparams),
-              .checkpoint_every = options.checkpoint_every,
-              .grace = std::chrono::duration<double>(options.grace),
-              .waits = options.serves},
-      .provenance = hosted_provenance(plan, session),
-      .can_remove = method.carries_keys};
+  coordinator::HostedRunOptions hosted{.queue = {.batch_size = plan.record.batch_size,
+                                                 .on_conflict = conflict_policy(options, method),
+                                                 .strict = options.strict,
+                                                 .require_approval = plan.record.require_approval},
+                                       .run = {.guard = coordinator::guard_limits(plan.hparams),
+                                               .checkpoint_every = options.checkpoint_every,
+                                               .grace = std::chrono::duration<double>(options.grace),
+                                               .waits = options.serves},
+                                       .provenance = hosted_provenance(plan, session),
+                                       .can_remove = method.carries_keys};
   if (options.limit > 0) hosted.queue.limit = options.limit;
   return hosted;
 }
@@ -180,10 +187,13 @@ std::unique_ptr<coordinator::Service> begun_service(const EditOptions& options, 
   if (options.listen.empty()) return nullptr;
   coordinator::RunFacts facts = facts_of(options.run, plan.record, plan.hparams);
   facts.linger = options.linger;
-  coordinator::ServiceOptions service_options{.listen = options.listen,
-                                              .token_file = options.token_file,
-                                              .takes_edits = options.serves,
-                                              .can_remove = method.carries_keys};
+  coordinator::ServiceOptions service_options{
+      .listen = options.listen,
+      .token_file = options.token_file,
+      .takes_edits = options.serves,
+      .can_remove = method.carries_keys,
+      .supersedes = conflict_policy(options, method) == coordinator::OnConflict::supersede,
+      .saves_checkpoints = options.checkpoint_every > 0};
   if (!plan.record.chat_template.empty()) {
     service_options.complete = [model = plan.record.model, role = plan.record.chat_template](io::EditsFile& file) {
       render_prompts(file, model, role);
@@ -289,7 +299,7 @@ std::optional<int> carried_out(EditJob& job, Session& session) {
   coordinator::HostedRun hosted(*job.opened.inputs, base_record(job.plan, job.base, weights),
                                 hosted_options(job.options, job.plan, job.method, session), commands);
   coordinator::Progress progress(hosted.context(), std::cerr, coordinator::display_for_stderr());
-  hosted.observe(progress);
+  if (!job.options.serves) hosted.observe(progress);  // a service has no end to be on the way to
   const Attachment attachment{job.opened.service.get()};
   if (job.opened.service) {
     hosted.observe(*job.opened.service);
@@ -304,7 +314,8 @@ std::optional<int> carried_out(EditJob& job, Session& session) {
                  });
   const bool was_rolled_back =
       job.opened.service && job.opened.service->roll_back(*directory, hosted_provenance(job.plan, session));
-  if (is_to_begin_anew(was_rolled_back, job, session)) return std::nullopt;
+  const bool is_stopping = job.opened.service && job.opened.service->is_stopping();
+  if (is_to_begin_anew(was_rolled_back && !is_stopping, job, session)) return std::nullopt;
   const auto traffic = gather_traffic(session);
   const auto activities = gather_activities(session);
   if (session.host().size() > 1) log_traffic(traffic);
@@ -342,8 +353,13 @@ int run_edits(EditOptions options, Session& session) {
     job.facts = facts_to_protect(options, plan.record);
     job.opened = open_run(options, plan, method);
   }
-  for (;;) {
-    if (const auto exit_code = carried_out(job, session)) return *exit_code;
+  try {
+    for (;;) {
+      if (const auto exit_code = carried_out(job, session)) return *exit_code;
+    }
+  } catch (const std::exception& error) {
+    if (job.opened.service) job.opened.service->end(error.what());
+    throw;
   }
 }
 

@@ -61,7 +61,8 @@ std::optional<io::ProtectedKeys> protected_keys(const EditOptions& options,
                                                 const OpenedModel& model, const worker::PromptBuilder& prompts,
                                                 coordinator::RunPlan& plan, io::RunDirectory* directory,
                                                 Session& session) {
-  if (options.resume || options.protect.empty()) return io::protected_keys_of(options.run, plan.record);
+  if (options.resume || options.protect.empty() || plan.record.protection)
+    return io::protected_keys_of(options.run, plan.record);
   const worker::Transformer& transformer = model.transformer;
   std::string text;
   if (facts) text = json(worker::protected_rows(prompts, facts->prompts, transformer.config.max_positions)).dump();

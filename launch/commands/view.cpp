@@ -27,7 +27,9 @@ int run_view(const ViewOptions& options, Session& session) {
   const auto journal = io::journal_of(directory);
   state.open(journal, io::seconds_of_batches(directory), coordinator::batches_kept);
   for (const io::Edit& edit : io::Inbox(io::inbox_of(options.run)).edits()) {
-    if (state.ledger.find(edit.id) == nullptr) state.ledger.put(edit, coordinator::EditStage::accepted);
+    const bool waits = record.require_approval && !edit.is_approved();
+    if (state.ledger.find(edit.id) != nullptr) continue;
+    state.ledger.put(edit, waits ? coordinator::EditStage::proposed : coordinator::EditStage::accepted);
   }
   state.stage = coordinator::RunStage::finished;
   if (!journal.empty()) state.since = journal.last().header.utc;

@@ -1,5 +1,7 @@
 #include "worker/evaluation/model_questions.hpp"
 
+#include <algorithm>
+
 #include "io/error.hpp"
 #include "worker/evaluation/completion.hpp"
 #include "worker/evaluation/continuations.hpp"
@@ -8,6 +10,7 @@
 namespace anchorage::worker {
 namespace {
 
+constexpr std::size_t rows_per_pass = 8;
 const std::string no_prefix;  // a completion is taken as it stands
 
 }  // namespace
@@ -34,7 +37,13 @@ sharding::TextsScored ModelQuestions::scored(const sharding::ScoreTexts& questio
   for (std::size_t i = 0; i < question.prompts.size(); ++i)
     completions.push_back(completion_of(prompts_, question.prompts[i], question.completions[i], no_prefix));
   sharding::TextsScored scored;
-  for (const CompletionScore& score : PendingScores::where_possible(model_, completions).take()) {
+  std::vector<CompletionScore> scores;
+  for (std::size_t begin = 0; begin < completions.size(); begin += rows_per_pass) {
+    const std::size_t count = std::min(rows_per_pass, completions.size() - begin);
+    const auto some = PendingScores::where_possible(model_, std::span(completions).subspan(begin, count)).take();
+    scores.insert(scores.end(), some.begin(), some.end());
+  }
+  for (const CompletionScore& score : scores) {
     auto& one = scored.scores.emplace_back(
         sharding::TextsScored::Score{.log_probabilities = score.log_probabilities, .argmax = score.all_argmax()});
     if (score.is_scored()) continue;

@@ -18,8 +18,8 @@ class ModelQuestions {
   // get the same.
   sharding::PromptsContinued continued(const sharding::ContinuePrompts& question) const;
 
-  // Scores all completions as rows of one pass; a completion is taken as it stands. Collective over the stages of
-  // each replica; all ranks get the same.
+  // Scores completions as rows of passes of a few; a completion is taken as it stands. Collective over the stages
+  // of each replica; all ranks get the same.
   sharding::TextsScored scored(const sharding::ScoreTexts& question) const;
 
  private:

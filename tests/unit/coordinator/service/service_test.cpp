@@ -232,6 +232,59 @@ TEST_F(ServiceTest, ProposedEditsWaitForAnotherThanTheirAuthor) {
   EXPECT_EQ(served->ask("GET", "/v1/edits/e0").json()["approved_by"], "kim");
 }
 
+// Two answers to one question in one batch: the later one stays, also over restarts.
+TEST_F(ServiceTest, OfTwoAnswersTheLaterOneStaysAfterARestart) {
+  json other = given(0);
+  other["id"] = "later";
+  other["target"] = "Bea";
+  auto served = serve();
+  served->ask("POST", "/v1/pause");
+  served->ask("POST", "/v1/edits", json::array({given(0), other}));
+  served->ask("POST", "/v1/resume");
+  served->wait_until("later", "committed");
+  EXPECT_EQ(served->state_of("e0"), "superseded");
+  for (int start = 0; start < 2; ++start) {
+    served.reset();
+    served = serve();
+    served->ask("POST", "/v1/edits", given(10 + start));
+    served->wait_until("e" + std::to_string(10 + start), "committed");
+    EXPECT_EQ(served->state_of("later"), "committed") << "start " << start;
+    EXPECT_EQ(served->state_of("e0"), "superseded") << "start " << start;
+  }
+}
+
+TEST_F(ServiceTest, AnIdWithAnotherTargetReplacesItsEditAndIsWithdrawnWithIt) {
+  auto served = serve({.batch_size = 1, .linger = 0});
+  served->ask("POST", "/v1/edits", given(0));
+  served->wait_until("e0", "committed");
+  json again = given(0);
+  again["target"] = "Bea";
+  served->ask("POST", "/v1/pause");
+  EXPECT_EQ(served->ask("POST", "/v1/edits", again).json()["edits"][0]["state"], "accepted");
+  EXPECT_EQ(served->ask("DELETE", "/v1/edits/e0").status, 202) << "the earlier one is in the weights";
+  served->wait_until("e0", "removed");
+  EXPECT_EQ(served->ask("POST", "/v1/edits", again).status, 409) << "an id that was withdrawn";
+  served->ask("POST", "/v1/resume");
+  served.reset();
+  EXPECT_EQ(recorded_edits(journal()).size(), 1) << "the withdrawn one was never written";
+}
+
+TEST_F(ServiceTest, AQuestionDoesNotHoldUpBatches) {
+  auto served = serve({.batch_size = 1, .linger = 0});
+  std::atomic<bool> going = true;
+  std::vector<std::jthread> askers;
+  for (int i = 0; i < 4; ++i) {
+    askers.emplace_back([&] {
+      while (going) served->ask("POST", "/v1/generate", {{"prompts", {"a"}}});
+    });
+  }
+  served->ask("POST", "/v1/edits", json::array({given(0), given(1), given(2)}));
+  served->wait_until("e2", "committed");
+  going = false;
+  askers.clear();
+  EXPECT_EQ(served->ask("POST", "/v1/generate", {{"prompts", {std::string(40'000, 'a')}}}).status, 400);
+}
+
 TEST_F(ServiceTest, NothingIsAcceptedThatTheDiskDoesNotHave) {
   auto served = serve();
   std::filesystem::create_directory(folder_.path() / "run" / "inbox.jsonl");  // no file can be written there

@@ -34,14 +34,15 @@ TEST_F(InboxTest, IsReadAsItWasWrittenAndLaterLinesCount) {
     Edit approved = inbox_edit("a");
     approved.approved_by = "kim";
     inbox.add(std::vector{approved});
-    inbox.withdraw("b");
-    inbox.withdraw("never there");
+    inbox.withdraw(std::vector<std::string>{"b", "never there"});
   }
   const Inbox inbox(path_);
   const auto edits = inbox.edits();
-  ASSERT_THAT(edits, ElementsAre(Field(&Edit::id, "a"), Field(&Edit::id, "c\n\"\u00e9")));
-  EXPECT_EQ(edits[0].approved_by, "kim");
+  ASSERT_THAT(edits, ElementsAre(Field(&Edit::id, "c\n\"\u00e9"), Field(&Edit::id, "a")));
+  EXPECT_EQ(edits[1].approved_by, "kim");
   EXPECT_THAT(inbox.withdrawn(), ElementsAre("b", "never there"));
+  Inbox(path_, Inbox::Access::append).add(std::vector{inbox_edit("b")});
+  EXPECT_THAT(Inbox(path_).withdrawn(), ElementsAre("never there"));
 }
 
 TEST_F(InboxTest, ForgetsHalfALineOfAKilledProcess) {
