@@ -263,6 +263,8 @@ TEST_F(ServiceTest, AnIdWithAnotherTargetReplacesItsEditAndIsWithdrawnWithIt) {
   EXPECT_EQ(served->ask("POST", "/v1/edits", again).json()["edits"][0]["state"], "accepted");
   EXPECT_EQ(served->ask("DELETE", "/v1/edits/e0").status, 202) << "the earlier one is in the weights";
   served->wait_until("e0", "removed");
+  EXPECT_EQ(served->ask("POST", "/v1/edits", again).json()["edits"][0]["state"], "removed") << "said again";
+  again["target"] = "Cleo";
   EXPECT_EQ(served->ask("POST", "/v1/edits", again).status, 409) << "an id that was withdrawn";
   served->ask("POST", "/v1/resume");
   served.reset();
