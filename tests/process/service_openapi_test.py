@@ -271,6 +271,17 @@ def ask_the_model(service: Service) -> None:
     service.request("post", "/v1/score", 400, body={"requests": "none"})
 
 
+def roll_back(service: Service) -> None:
+    """To the state that there is; the model is loaded anew all the same."""
+    segments = service.request("get", "/v1/run", 200).json()["segments"]
+    service.request("post", "/v1/rollback", 400, body={"to_batch": segments + 1})
+    service.request("post", "/v1/rollback", 202, body={"to_batch": segments})
+    end = time.monotonic() + SECONDS
+    while service.request("get", "/readyz", 200, 503, token=None).status == 503:
+        require(time.monotonic() < end, f"the service is not ready {SECONDS} s after a rollback")
+        time.sleep(0.1)
+
+
 def refuse_strangers(service: Service, read_token: str | None) -> None:
     for (verb, path), operation in service.operations.items():
         if operation["x-role"] == "none":
@@ -307,6 +318,7 @@ def main() -> None:
     give_edits(service)
     ask_the_model(service)
     service.request("post", "/v1/checkpoint", 202)
+    roll_back(service)
     if options.stop:
         service.request("post", "/v1/stop", 202)
     for (verb, path), operation in service.operations.items():

@@ -142,6 +142,21 @@ def check_rollback(service: Service) -> None:
     require(said["edited"] != "FF", f"an edit that was rolled back is still known: {said}")
 
 
+def check_description(program: str, source: Path, model: str, statistics: str, folder: Path) -> None:
+    """Every operation answers as openapi.json says, in a run of its own."""
+    folder.mkdir()
+    service = Service(program, model, statistics, folder)
+    service.start("--require-approval")
+    test = source / "tests" / "process" / "service_openapi_test.py"
+    tokens = ["--token", TOKENS["approve"], "--read-token", TOKENS["read"]]
+    command = [sys.executable, test, f"{service.base}/openapi.json", "--base", service.base, *tokens, "--stop"]
+    done = subprocess.run(command)
+    require(done.returncode in (0, 77), "the service is not as it is described")
+    if done.returncode == 77:
+        service.stop()
+    require(service.process.wait(timeout=120) == 0, "the service, told to stop, fails")
+
+
 def check_watching(service: Service, folder: Path) -> None:
     """A run of `edit`, which has its edits, can be watched while it lasts, and no more."""
     (folder / "edits.jsonl").write_text("".join(json.dumps(edit(i)) + "\n" for i in range(12)))
@@ -217,6 +232,7 @@ def main() -> None:
         require("kim" in history, f"who approved it is not in the journal: {history}")
 
         check_watching(service, folder)
+        check_description(program, Path(source), model, statistics, folder / "described")
 
         # On an address that others reach, or for writing, tokens are needed.
         listening = ["serve", model, "--run", "other", "--hparams", "h.yaml", "--stats", "s.h5", "--listen"]
