@@ -181,13 +181,14 @@ nlohmann::ordered_json document_of(const BatchReport& report) {
   for (const auto& [layer, count, score] : report.anchors)
     anchors.push_back({{"layer", layer}, {"anchors", count}, {"score", score}});
   const sharding::BatchSeconds& activities = report.seconds.activities;
+  const double in_activities = activities.values + activities.solve + activities.communicate + activities.evaluate;
   ordered_json seconds;
-  if (report.seconds.total > 0) {
-    seconds = {{"total", report.seconds.total},
-               {"values", activities.values},
-               {"solve", activities.solve},
-               {"communicate", activities.communicate},
-               {"evaluate", activities.evaluate}};
+  if (report.seconds.total > 0) seconds["total"] = report.seconds.total;
+  if (in_activities > 0) {
+    seconds["values"] = activities.values;
+    seconds["solve"] = activities.solve;
+    seconds["communicate"] = activities.communicate;
+    seconds["evaluate"] = activities.evaluate;
   }
   return {{"batch", report.batch},
           {"utc", report.utc},

@@ -87,8 +87,8 @@ BatchReport report_of(const io::BatchSegment& segment, const Seconds& seconds);
 // The same of a segment on the disk, which does not have the target's norm. Reads no matrix.
 BatchReport report_of(const io::SegmentReader& segment, const Seconds& seconds);
 
-// Writes a report as JSON (docs/service.md, "The run"); numbers that were not measured are null, and so are seconds
-// that are zero.
+// Writes a report as JSON (docs/service.md, "The run"); numbers that were not measured are null. Of
+// seconds, those that are known.
 nlohmann::ordered_json document_of(const BatchReport& report);
 nlohmann::ordered_json document_of(const Drift& drift);  // a list of {"layer", "drift"}
 

@@ -10,13 +10,13 @@ namespace {
 constexpr std::string_view stage_names[edit_stages] = {"proposed",  "accepted", "queued",     "committed",
                                                        "set_aside", "removed",  "superseded", "withdrawn"};
 
+}  // namespace
+
 EditStage stage_of(const RecordedEdit& edit) {
   if (edit.state == io::EditState::set_aside) return EditStage::set_aside;
   if (edit.removed_in) return EditStage::removed;
   return edit.superseded_in ? EditStage::superseded : EditStage::committed;
 }
-
-}  // namespace
 
 std::string_view name_of(EditStage stage) {
   return stage_names[static_cast<std::size_t>(stage)];

@@ -31,6 +31,7 @@ enum class EditStage {
 
 inline constexpr std::size_t edit_stages = 8;
 std::string_view name_of(EditStage stage);
+EditStage stage_of(const RecordedEdit& edit);
 std::optional<EditStage> edit_stage_named(std::string_view name);
 
 struct LedgerEntry {

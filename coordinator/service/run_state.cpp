@@ -2,6 +2,7 @@
 
 #include <fmt/chrono.h>
 
+#include <algorithm>
 #include <ctime>
 
 #include "io/run/journal/live_segments.hpp"
@@ -28,7 +29,8 @@ void RunState::open(const io::Journal& journal, const std::map<std::int64_t, dou
                     std::int64_t most_batches) {
   documents_.clear();
   if (journal.empty()) return;
-  ledger.take(recorded_edits(journal));
+  const auto recorded = recorded_edits(journal);
+  ledger.take(recorded);
   segments = std::ssize(journal.list()) - 1;
   drift = drift_of(journal);
   const auto first = std::max<std::int64_t>(1, segments - most_batches + 1);
@@ -37,6 +39,20 @@ void RunState::open(const io::Journal& journal, const std::map<std::int64_t, dou
     const auto found = seconds_of.find(entry.header.batch);
     keep(report_of(io::SegmentReader(entry.path), {.total = found == seconds_of.end() ? 0 : found->second}));
   }
+  for (const RecordedEdit& edit : recorded) {
+    if (edit.state == io::EditState::committed && !edit.is_live()) mark(edit.place(), stage_of(edit));
+  }
+}
+
+const nlohmann::ordered_json* RunState::batch(std::int64_t number) const {
+  const auto found = std::ranges::find(documents_, number, [](const auto& one) { return one.first; });
+  return found == documents_.end() ? nullptr : &found->second;
+}
+
+void RunState::mark(const io::RecordedPlace& place, EditStage became) {
+  const auto found = std::ranges::find(documents_, place.segment, [](const auto& one) { return one.first; });
+  if (found == documents_.end()) return;
+  found->second["edits"].at(static_cast<std::size_t>(place.edit))["state"] = coordinator::name_of(became);
 }
 
 void RunState::keep(const BatchReport& report) {
@@ -55,6 +71,7 @@ void RunState::take(const BatchReport& report) {
   if (!report.drift.empty()) drift = report.drift;
   for (const io::RecordedPlace& place : report.superseded) {
     ledger.set_live(place.id, false);
+    mark(place, EditStage::superseded);
     const LedgerEntry* entry = ledger.find(place.id);
     if (entry != nullptr && entry->batch == place.segment)
       ledger.move(place.id, EditStage::superseded, place.segment);
@@ -82,6 +99,7 @@ void RunState::take(const RemovalReport& report) {
   drift = report.drift;
   for (const io::RecordedPlace& place : report.removed) {
     ledger.set_live(place.id, false);
+    mark(place, EditStage::removed);
     ledger.move(place.id, EditStage::removed, place.segment);
   }
 }

@@ -62,11 +62,14 @@ struct RunState {
   nlohmann::ordered_json document() const;
   // Those after `after`, oldest first.
   nlohmann::ordered_json batches_after(std::int64_t after, std::size_t most) const;
-  const nlohmann::ordered_json& last_document() const { return documents_.back().second; }
+  // Of one batch, where it is among those that are kept.
+  const nlohmann::ordered_json* batch(std::int64_t number) const;
   const BatchReport* last_batch() const { return last_ ? &*last_ : nullptr; }  // since the service began
 
  private:
   void keep(const BatchReport& report);
+  // Says in its batch's document what became of an edit.
+  void mark(const io::RecordedPlace& place, EditStage became);
   std::optional<BatchReport> last_;
   std::deque<std::pair<std::int64_t, nlohmann::ordered_json>> documents_;  // of the last batches
 };

@@ -220,6 +220,12 @@ void Service::publish_run() {
   if (server_) server_->publish("run", text_of(state_.document()));
 }
 
+void Service::publish_batches(const std::set<std::int64_t>& numbers) {
+  for (const std::int64_t number : numbers) {
+    if (const auto* document = state_.batch(number)) server_->publish("batch", text_of(*document));
+  }
+}
+
 // Begins a batch when there is one to begin, or waits until its oldest edit has waited long enough.
 void Service::flush() {
   if (run_ == nullptr || !idle_ || paused_ || !options_.takes_edits) return;
@@ -331,7 +337,9 @@ void Service::committed(const BatchReport& report) {
     }
     spdlog::info("batch {}: {} edits committed, {} set aside", report.batch, report.committed,
                  report.set_aside.size());
-    server_->publish("batch", text_of(state_.last_document()));
+    std::set<std::int64_t> changed{report.batch};
+    for (const io::RecordedPlace& place : report.superseded) changed.insert(place.segment);
+    publish_batches(changed);
     publish_run();
   });
 }
@@ -339,6 +347,9 @@ void Service::committed(const BatchReport& report) {
 void Service::removed(const RemovalReport& report) {
   on_network([this, report] {
     state_.take(report);
+    std::set<std::int64_t> changed;
+    for (const io::RecordedPlace& place : report.removed) changed.insert(place.segment);
+    publish_batches(changed);
     publish_run();
   });
 }

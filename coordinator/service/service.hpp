@@ -18,6 +18,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -103,6 +104,7 @@ class Service final : public Observer {
   void carry_out_rollback(const io::RunDirectory& run, const Provenance& provenance);
   void enter(RunStage stage);
   void publish_run();
+  void publish_batches(const std::set<std::int64_t>& numbers);
   void flush();
   void hand_over(std::int64_t most);
   void settle_handed_over();

@@ -203,7 +203,7 @@ function lineFigure(id, chart) {
 // The guard's measure: the share of written edits whose target became more probable.
 function improved(batch) {
   const written = (batch.edits ?? []).filter((edit) =>
-    edit.state === "committed" && isNumber(edit.nll_before) && isNumber(edit.nll_after));
+    edit.state !== "set_aside" && isNumber(edit.nll_before) && isNumber(edit.nll_after));
   return mean(written.map((edit) => (edit.nll_after < edit.nll_before ? 1 : 0)));
 }
 
@@ -340,7 +340,7 @@ function showBatches(run, batches) {
   putRows("batch-rows", shown.map((batch) => {
     const aside = batch.set_aside?.length ?? 0, drifts = (batch.layers ?? []).map((one) => one.drift).filter(isNumber);
     return make("tr", {}, make("th", { scope: "row" }, String(batch.batch)), cell(moment(batch.utc)), cell(number(batch.committed)),
-      cell(number(aside), aside ? "bad" : ""), cell(number(batch.removed?.length ?? 0)), cell(number(batch.match_after, 3)),
+      cell(number(aside), aside ? "bad" : ""), cell(number(batch.superseded?.length ?? 0)), cell(number(batch.match_after, 3)),
       cell(number(batch.nll_before, 3)), cell(number(batch.nll_after, 3)), cell(number(batch.target_norm, 1)),
       cell(number(drifts.length ? Math.max(...drifts) : null, 4)), cell(number(batch.seconds?.total, 1)));
   }));
