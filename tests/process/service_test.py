@@ -217,7 +217,15 @@ def main() -> None:
         service.request("POST", "/v1/edits", edit(4, author="feed", approved_by="kim"))
         service.wait_until("e4", "committed")
         require(service.request("GET", "/v1/run")["ranks"][1]["rank"] == 1, "the second rank is not described")
+
+        # What it has accepted and not written, `edit --resume` writes.
+        service.request("POST", "/v1/pause", {})
+        service.request("POST", "/v1/edits", edit(6, author="feed", approved_by="kim"))
         require(service.stop() == 0, f"the service, told to stop, fails: {''.join(service.said[-20:])}")
+        resumed = service.run("edit", "--run", "run", "--resume", "--threads", "1")
+        require(resumed.returncode == 3, f"edit --resume, with one edit set aside: {resumed.stderr}")
+        history = service.run("journal", "history", "run", "--subject", "Gcorp 6").stdout
+        require("e6" in history, f"an accepted edit is not written by edit --resume: {history}")
 
         for arguments in (["journal", "verify", "run"], ["export", "run", "--format", "peft", "--out", "adapter"]):
             done = service.run(*arguments)
