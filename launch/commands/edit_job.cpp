@@ -5,12 +5,10 @@
 #include <chrono>
 #include <csignal>
 #include <iostream>
-#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "coordinator/hosted_run.hpp"
 #include "coordinator/progress.hpp"
-#include "coordinator/service/service.hpp"
 #include "io/error.hpp"
 #include "io/host_name.hpp"
 #include "io/log.hpp"
@@ -20,11 +18,10 @@
 #include "launch/commands/edit_plan.hpp"
 #include "launch/commands/null_spaces.hpp"
 #include "launch/commands/protection.hpp"
-#include "launch/commands/run_facts.hpp"
+#include "launch/commands/run_service.hpp"
 #include "launch/commands/stage_choice.hpp"
 #include "launch/program/activity_report.hpp"
 #include "launch/program/canaries.hpp"
-#include "launch/program/chat_template.hpp"
 #include "launch/program/comma_list.hpp"
 #include "launch/program/command_line.hpp"
 #include "launch/program/opened_model.hpp"
@@ -142,14 +139,6 @@ std::filesystem::path base_to_edit(const std::string& model) {
                                  "it"});
 }
 
-// A service of a method that cannot take an edit out of the weights refuses what would replace one: it has nobody
-// to ask.
-coordinator::OnConflict conflict_policy(const EditOptions& options, const worker::Method& method) {
-  const auto policy = coordinator::conflict_policy_named(options.on_conflict);
-  const bool is_possible = method.carries_keys || policy != coordinator::OnConflict::supersede;
-  return options.serves && !is_possible ? coordinator::OnConflict::refuse : policy;
-}
-
 coordinator::Provenance hosted_provenance(const coordinator::RunPlan& plan, Session& session) {
   return {.version = ANCHORAGE_VERSION, .world = session.host().size(), .seed = plan.record.seed};
 }
@@ -177,57 +166,6 @@ void carry_out_commands(worker::BatchEditor& editor, const worker::Probes& probe
   start_activities(session, !options.trace.empty(), options.count_kernels);
   worker::run_command_loop(editor, probes, session.host(), commands);
   session.activities().stop();
-}
-
-// Starts to answer for a run whose directory is open, where it is to be watched or served; on rank 0.
-std::unique_ptr<coordinator::Service> begun_service(const EditOptions& options, const coordinator::RunPlan& plan,
-                                                    const worker::Method& method,
-                                                    const coordinator::RunInputs& inputs,
-                                                    const std::vector<io::Edit>& edits) {
-  if (options.listen.empty()) return nullptr;
-  coordinator::RunFacts facts = facts_of(options.run, plan.record, plan.hparams);
-  facts.linger = options.linger;
-  coordinator::ServiceOptions service_options{
-      .listen = options.listen,
-      .token_file = options.token_file,
-      .takes_edits = options.serves,
-      .can_remove = method.carries_keys,
-      .supersedes = conflict_policy(options, method) == coordinator::OnConflict::supersede,
-      .saves_checkpoints = options.checkpoint_every > 0};
-  if (!plan.record.chat_template.empty()) {
-    service_options.complete = [model = plan.record.model, role = plan.record.chat_template](io::EditsFile& file) {
-      render_prompts(file, model, role);
-    };
-  }
-  auto service =
-      std::make_unique<coordinator::Service>(inputs.directory, std::move(facts), std::move(service_options), edits);
-  spdlog::info("listening on http://{}", service->address());
-  return service;
-}
-
-// Detaches the service before the run that it is attached to ends.
-struct Attachment {
-  coordinator::Service* service;
-  ~Attachment() {
-    if (service != nullptr) service->detach();
-  }
-};
-
-// Opens the run's directory on rank 0. A run that is served has its edits from the service, which begins with those
-// of files and inbox.
-struct OpenedRun {
-  std::optional<coordinator::RunInputs> inputs;
-  std::unique_ptr<coordinator::Service> service;
-};
-OpenedRun open_run(const EditOptions& options, const coordinator::RunPlan& plan, const worker::Method& method) {
-  io::EditsFile edits = read_all_edits(plan.record, options.run, options.strict);
-  std::vector<io::Edit> to_serve;
-  if (options.serves) to_serve = std::exchange(edits.edits, {});
-  if (options.serves) edits.places.clear();
-  OpenedRun opened;
-  opened.inputs = coordinator::RunInputs::open(options.run, options.resume, std::move(edits));
-  opened.service = begun_service(options, plan, method, *opened.inputs, to_serve);
-  return opened;
 }
 
 void require_the_same_model(const EditOptions& options, const io::RunRecord& earlier) {
@@ -300,7 +238,7 @@ std::optional<int> carried_out(EditJob& job, Session& session) {
                                 hosted_options(job.options, job.plan, job.method, session), commands);
   coordinator::Progress progress(hosted.context(), std::cerr, coordinator::display_for_stderr());
   if (!job.options.serves) hosted.observe(progress);  // a service has no end to be on the way to
-  const Attachment attachment{job.opened.service.get()};
+  const Attachment attachment(job.opened.service.get());
   if (job.opened.service) {
     hosted.observe(*job.opened.service);
     job.opened.service->describe_ranks(ranks);

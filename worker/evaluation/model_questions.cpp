@@ -10,7 +10,7 @@
 namespace anchorage::worker {
 namespace {
 
-constexpr std::size_t rows_per_pass = 8;
+constexpr std::size_t scores_per_pass = 8;
 const std::string no_prefix;  // a completion is taken as it stands
 
 }  // namespace
@@ -38,8 +38,8 @@ sharding::TextsScored ModelQuestions::scored(const sharding::ScoreTexts& questio
     completions.push_back(completion_of(prompts_, question.prompts[i], question.completions[i], no_prefix));
   sharding::TextsScored scored;
   std::vector<CompletionScore> scores;
-  for (std::size_t begin = 0; begin < completions.size(); begin += rows_per_pass) {
-    const std::size_t count = std::min(rows_per_pass, completions.size() - begin);
+  for (std::size_t begin = 0; begin < completions.size(); begin += scores_per_pass) {
+    const std::size_t count = std::min(scores_per_pass, completions.size() - begin);
     const auto some = PendingScores::where_possible(model_, std::span(completions).subspan(begin, count)).take();
     scores.insert(scores.end(), some.begin(), some.end());
   }

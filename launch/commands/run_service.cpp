@@ -1,0 +1,58 @@
+#include "launch/commands/run_service.hpp"
+
+#include <utility>
+#include <vector>
+
+#include "io/log.hpp"
+#include "launch/commands/run_facts.hpp"
+#include "launch/program/chat_template.hpp"
+
+namespace anchorage::launch {
+namespace {
+
+// Starts to answer for a run whose directory is open, where it is to be watched or served.
+std::unique_ptr<coordinator::Service> begun_service(const EditOptions& options, const coordinator::RunPlan& plan,
+                                                    const worker::Method& method,
+                                                    const coordinator::RunInputs& inputs,
+                                                    const std::vector<io::Edit>& edits) {
+  if (options.listen.empty()) return nullptr;
+  coordinator::RunFacts facts = facts_of(options.run, plan.record, plan.hparams);
+  facts.linger = options.linger;
+  coordinator::ServiceOptions service_options{
+      .listen = options.listen,
+      .token_file = options.token_file,
+      .takes_edits = options.serves,
+      .can_remove = method.carries_keys,
+      .supersedes = conflict_policy(options, method) == coordinator::OnConflict::supersede,
+      .saves_checkpoints = options.checkpoint_every > 0};
+  if (!plan.record.chat_template.empty()) {
+    service_options.complete = [model = plan.record.model, role = plan.record.chat_template](io::EditsFile& file) {
+      render_prompts(file, model, role);
+    };
+  }
+  auto service =
+      std::make_unique<coordinator::Service>(inputs.directory, std::move(facts), std::move(service_options), edits);
+  spdlog::info("listening on http://{}", service->address());
+  return service;
+}
+
+}  // namespace
+
+coordinator::OnConflict conflict_policy(const EditOptions& options, const worker::Method& method) {
+  const auto policy = coordinator::conflict_policy_named(options.on_conflict);
+  const bool is_possible = method.carries_keys || policy != coordinator::OnConflict::supersede;
+  return options.serves && !is_possible ? coordinator::OnConflict::refuse : policy;
+}
+
+OpenedRun open_run(const EditOptions& options, const coordinator::RunPlan& plan, const worker::Method& method) {
+  io::EditsFile edits = read_all_edits(plan.record, options.run, options.strict);
+  std::vector<io::Edit> to_serve;
+  if (options.serves) to_serve = std::exchange(edits.edits, {});
+  if (options.serves) edits.places.clear();
+  OpenedRun opened;
+  opened.inputs = coordinator::RunInputs::open(options.run, options.resume, std::move(edits));
+  opened.service = begun_service(options, plan, method, *opened.inputs, to_serve);
+  return opened;
+}
+
+}  // namespace anchorage::launch
