@@ -243,7 +243,7 @@ class HttpServer::Connection : public std::enable_shared_from_this<Connection> {
   // Takes what still arrives for a moment: closing a connection with unread bytes would lose the answer.
   void end() {
     error_code ignored;
-    stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
+    static_cast<void>(stream_.socket().shutdown(tcp::socket::shutdown_send, ignored));
     stream_.expires_after(std::chrono::seconds(2));
     discard();
   }
@@ -309,7 +309,10 @@ HttpServer::HttpServer(asio::io_context& context, const std::string& address, Ht
 }
 
 HttpServer::~HttpServer() {
-  close();
+  try {
+    close();
+  } catch (const std::exception&) {  // sockets close with the process at the latest
+  }
 }
 
 std::string HttpServer::address() const {
@@ -340,7 +343,7 @@ std::size_t HttpServer::event_clients() const {
 void HttpServer::close() {
   if (std::exchange(state_->closing, true)) return;
   error_code ignored;
-  state_->acceptor.close(ignored);
+  static_cast<void>(state_->acceptor.close(ignored));
   state_->retry.cancel();
   const std::vector<Connection*> open(state_->open.begin(), state_->open.end());
   for (Connection* connection : open) connection->close();

@@ -30,7 +30,7 @@ std::string title_of(unsigned status) {
   }
 }
 
-HttpResponse problem_response(unsigned status, nlohmann::ordered_json members) {
+HttpResponse problem_response(unsigned status, const nlohmann::ordered_json& members) {
   HttpResponse response{.status = status, .content_type = "application/problem+json"};
   if (status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
   response.body = members.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
@@ -56,13 +56,13 @@ HttpResponse problem(unsigned status, const io::Diagnostic& diagnostic) {
   for (const auto& [name, text] : parts) {
     if (!text->empty()) members[name] = *text;
   }
-  return problem_response(status, std::move(members));
+  return problem_response(status, members);
 }
 
 HttpResponse problem(unsigned status, const std::string& detail) {
   nlohmann::ordered_json members = members_of(status);
   members["detail"] = detail;
-  return problem_response(status, std::move(members));
+  return problem_response(status, members);
 }
 
 }  // namespace anchorage::coordinator
