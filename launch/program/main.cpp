@@ -71,11 +71,10 @@ int run(int argc, char** argv, sharding::MpiSession& mpi) {
   json->needs(line.app.set_version_flag(
       "--version", [json] { return json->count() > 0 ? version_document() : std::string(ANCHORAGE_VERSION); }));
   line.app.option_defaults()->always_capture_default();  // --help shows them
-  for (const auto add :
-       {add_info_command, add_tokenize_command, add_score_command, add_generate_command, add_stats_command,
-        add_plan_command, add_edit_command, add_serve_command, add_eval_command, add_export_command, add_journal_command,
-        add_rollback_command, add_remove_command, add_approve_command, add_tune_command, add_report_command,
-        add_view_command}) {
+  for (const auto add : {add_info_command, add_tokenize_command, add_score_command, add_generate_command,
+                         add_stats_command, add_plan_command, add_edit_command, add_serve_command, add_eval_command,
+                         add_export_command, add_journal_command, add_rollback_command, add_remove_command,
+                         add_approve_command, add_tune_command, add_report_command, add_view_command}) {
     add(line);
   }
   hide_empty_defaults(line.app);

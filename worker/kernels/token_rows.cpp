@@ -64,7 +64,8 @@ TokenRows token_rows(const std::vector<std::int64_t>& taken, std::int64_t tokens
     inverse[static_cast<std::size_t>(taken[i])] = static_cast<std::int64_t>(i);
     is_taken[static_cast<std::size_t>(taken[i])] = 1;
   }
-  return {index_tensor(taken, device), index_tensor(inverse, device), index_tensor(is_taken, device).eq(1).unsqueeze(1)};
+  return {index_tensor(taken, device), index_tensor(inverse, device),
+          index_tensor(is_taken, device).eq(1).unsqueeze(1)};
 }
 
 torch::Tensor take_rows(const TokenRows& index, const torch::Tensor& hidden) {
