@@ -242,8 +242,8 @@ class HttpServer::Connection : public std::enable_shared_from_this<Connection> {
 
   // Takes what still arrives for a moment: closing a connection with unread bytes would lose the answer.
   void end() {
-    error_code ignored;
-    static_cast<void>(stream_.socket().shutdown(tcp::socket::shutdown_send, ignored));
+    error_code error;
+    if (stream_.socket().shutdown(tcp::socket::shutdown_send, error)) return drop();
     stream_.expires_after(std::chrono::seconds(2));
     discard();
   }
@@ -311,7 +311,8 @@ HttpServer::HttpServer(asio::io_context& context, const std::string& address, Ht
 HttpServer::~HttpServer() {
   try {
     close();
-  } catch (const std::exception&) {  // sockets close with the process at the latest
+  } catch (const std::exception& error) {
+    spdlog::warn("connections are not closed: {}", error.what());
   }
 }
 
@@ -342,8 +343,8 @@ std::size_t HttpServer::event_clients() const {
 
 void HttpServer::close() {
   if (std::exchange(state_->closing, true)) return;
-  error_code ignored;
-  static_cast<void>(state_->acceptor.close(ignored));
+  error_code error;
+  if (state_->acceptor.close(error)) spdlog::warn("the listening socket is not closed: {}", error.message());
   state_->retry.cancel();
   const std::vector<Connection*> open(state_->open.begin(), state_->open.end());
   for (Connection* connection : open) connection->close();
