@@ -109,7 +109,7 @@ def check_questions(service: Service) -> None:
 
 def check_withdrawing(service: Service) -> None:
     service.request("POST", "/v1/pause", {})
-    require(service.request("GET", "/v1/run")["state"] == "paused", "it is not paused")
+    service.wait_for(lambda: service.request("GET", "/v1/run")["state"] == "paused", "the batch in flight to end")
     service.request("POST", "/v1/edits", edit(3, approved_by="kim"))
     time.sleep(0.6)  # three times as long as an edit lingers
     require(service.state_of("e3") == "accepted", "an edit is written while the service is paused")

@@ -177,7 +177,7 @@ TEST_F(ServiceTest, TakesEditsOutOfTheInboxAndOutOfTheWeights) {
   auto served = serve();
   served->ask("POST", "/v1/edits", json::array({given(0), given(1)}));
   served->wait_until("e1", "committed");
-  EXPECT_EQ(served->ask("POST", "/v1/pause").json()["state"], "paused");
+  EXPECT_EQ(served->ask("POST", "/v1/pause").status, 200);
   served->ask("POST", "/v1/edits", given(2));
   EXPECT_EQ(served->ask("DELETE", "/v1/edits/e2").json()["state"], "withdrawn");
   EXPECT_EQ(served->ask("DELETE", "/v1/edits/e0").status, 202);
