@@ -162,8 +162,7 @@ void EditRun::take_out(const std::vector<std::string>& ids) {
     observer_.cannot_remove(ids, "no live edit has this id");
     return edit();
   }
-  const auto first = std::ranges::min(command.superseded.edits, {}, &io::RecordedPlace::segment).segment;
-  command.superseded.live = sound_paths(io::live_segments_from(journal_, first));
+  add_segments(command.superseded);
   ask(std::move(command), [this](sharding::Reply reply) {
     auto applied = std::get<sharding::BatchApplied>(std::move(reply));
     io::BatchSegment segment =
@@ -227,9 +226,14 @@ sharding::ApplyBatch EditRun::command_for(const std::vector<QueuedEdit>& part) {
     superseded.insert(superseded.end(), queued.supersedes.begin(), queued.supersedes.end());
   }
   if (command.superseded.edits.empty()) return command;
-  const auto first = std::ranges::min(command.superseded.edits, {}, &io::RecordedPlace::segment).segment;
-  command.superseded.live = sound_paths(io::live_segments_from(journal_, first));
+  add_segments(command.superseded);
   return command;
+}
+
+// Names the segments from that of the earliest edit on.
+void EditRun::add_segments(sharding::Removal& removal) {
+  const auto first = std::ranges::min(removal.edits, {}, &io::RecordedPlace::segment).segment;
+  removal.live = sound_paths(io::live_segments_from(journal_, first));
 }
 
 // Returns the paths of segments that the workers are to read, each proven whole.

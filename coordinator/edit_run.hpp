@@ -112,6 +112,7 @@ class EditRun {
   void step(const std::function<void()>& action);
   void commit(sharding::BatchApplied applied, io::GuardRecord guard);
   sharding::ApplyBatch command_for(const std::vector<QueuedEdit>& part);
+  void add_segments(sharding::Removal& removal);
   std::vector<std::string> sound_paths(const std::vector<io::JournalEntry>& segments);
   void watch_signals();
   void limit_the_batch();

@@ -99,7 +99,6 @@ io::Journal HostedRun::opened_journal() {
 RunResult HostedRun::coordinate() {
   auto journal = opened_journal();
   if (journal.empty()) journal.append(base_segment(base_, options_.provenance));
-  observers_.opened(journal);
   Queue queue(inputs_.edits, recorded_edits(journal), options_.queue);
   log_findings(queue.findings());
   require_possible(queue.findings());

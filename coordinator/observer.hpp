@@ -25,7 +25,6 @@ class Observer {
   virtual ~Observer() = default;
   virtual void checkpoint_ignored(const std::string& /*file*/, const std::string& /*diagnostic*/) {}
   virtual void index_ignored(const std::string& /*file*/, const std::string& /*diagnostic*/) {}  // the journal's
-  virtual void opened(const io::Journal& /*journal*/) {}  // the run's, before the first command
   virtual void replaying(std::int64_t /*segments*/) {}
   virtual void editing(std::int64_t /*edits*/, std::int64_t /*batches*/) {}         // the first batch begins
   virtual void added(std::int64_t /*edits*/, const QueueFindings& /*findings*/) {}  // to the queue during the run
@@ -49,9 +48,6 @@ class Observers final : public Observer {
   }
   void index_ignored(const std::string& file, const std::string& diagnostic) override {
     for (Observer* each : observers_) each->index_ignored(file, diagnostic);
-  }
-  void opened(const io::Journal& journal) override {
-    for (Observer* each : observers_) each->opened(journal);
   }
   void replaying(std::int64_t segments) override {
     for (Observer* each : observers_) each->replaying(segments);

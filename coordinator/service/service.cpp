@@ -244,9 +244,8 @@ void Service::flush() {
 
 void Service::hand_over(std::int64_t most) {
   io::EditsFile file{.format = io::Format::native, .edits = state_.ledger.take_accepted(most), .rejected = {}};
-  handed_over_.clear();
   for (const io::Edit& edit : file.edits) file.places.push_back(edit.id);
-  for (const io::Edit& edit : file.edits) handed_over_.push_back(edit.id);
+  handed_over_ = file.places;
   try {
     options_.complete(file);
   } catch (const std::exception& error) {

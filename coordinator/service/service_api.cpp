@@ -29,7 +29,7 @@ constexpr std::int64_t most_new_tokens = 256;
 constexpr std::size_t most_question_bytes = 32 << 10;
 
 HttpResponse json_response(const ordered_json& document, unsigned status = 200) {
-  return {.status = status, .body = document.dump(-1, ' ', false, json::error_handler_t::replace) + "\n"};
+  return {.status = status, .body = text_of(document) + "\n"};
 }
 
 // Splits a path at its slashes, and decodes each part.

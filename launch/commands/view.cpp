@@ -35,8 +35,7 @@ int run_view(const ViewOptions& options, Session& session) {
   if (!journal.empty()) state.since = journal.last().header.utc;
   nlohmann::ordered_json document{{"run", state.document()}};
   document["batches"] = state.batches_after(0, static_cast<std::size_t>(coordinator::batches_kept))["batches"];
-  const std::string text = document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  io::write_file_atomically(options.out, coordinator::page_text(text));
+  io::write_file_atomically(options.out, coordinator::page_text(coordinator::text_of(document)));
   const auto batches = document["batches"].size();
   session.json() ? session.print(nlohmann::json{{"out", options.out.string()}, {"batches", batches}})
                  : session.print(fmt::format("{}: {} batches\n", options.out.string(), batches));
