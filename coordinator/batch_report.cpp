@@ -1,12 +1,11 @@
 #include "coordinator/batch_report.hpp"
 
-#include <fmt/chrono.h>
-
 #include <algorithm>
-#include <ctime>
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "coordinator/json_text.hpp"
+#include "io/date.hpp"
 #include "io/run/journal/live_segments.hpp"
 
 namespace anchorage::coordinator {
@@ -16,7 +15,7 @@ io::SegmentHeader header_of(io::SegmentKind kind, std::int64_t batch, const Prov
   return {.kind = kind,
           .batch = batch,
           .previous = {},
-          .utc = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))),
+          .utc = io::utc_now(),
           .version = provenance.version,
           .world = provenance.world,
           .seed = provenance.seed};
@@ -172,7 +171,7 @@ nlohmann::ordered_json document_of(const BatchReport& report) {
                      {"prompt", edit.prompt},
                      {"target", edit.target},
                      {"state", io::name_of(record.state)},
-                     {"reason", record.reason.empty() ? ordered_json() : ordered_json(record.reason)},
+                     {"reason", text_or_null(record.reason)},
                      {"nll_before", record.nll_before},
                      {"nll_after", record.nll_after}});
   }

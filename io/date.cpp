@@ -1,8 +1,10 @@
 #include "io/date.hpp"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <charconv>
+#include <ctime>
 
 namespace anchorage::io {
 namespace {
@@ -34,6 +36,10 @@ std::string text_of(const std::chrono::year_month_day& date) {
 
 std::chrono::year_month_day today() {
   return std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now());
+}
+
+std::string utc_now() {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
 }
 
 }  // namespace anchorage::io

@@ -17,4 +17,7 @@ std::string text_of(const std::chrono::year_month_day& date);
 // Returns today's date, UTC.
 std::chrono::year_month_day today();
 
+// Now, as "2026-11-29T23:00:00Z".
+std::string utc_now();
+
 }  // namespace anchorage::io

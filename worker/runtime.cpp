@@ -88,7 +88,6 @@ class Worker {
 
   sharding::Reply carry_out(const sharding::ContinuePrompts& command) {
     sharding::PromptsContinued continued = probes_.questions.continued(command);
-    if (!command.also_base) return continued;
     const auto base = editor_.weights().with_base([&] { return probes_.questions.continued(command); });
     for (std::size_t i = 0; i < continued.texts.size(); ++i) continued.texts[i].base = base.texts[i].edited;
     return continued;

@@ -10,6 +10,8 @@
 #include <optional>
 #include <unordered_set>
 
+#include "coordinator/service/http_target.hpp"
+#include "coordinator/service/problem.hpp"
 #include "io/error.hpp"
 #include "io/log.hpp"
 
@@ -50,25 +52,16 @@ HttpRequest request_of(const http::request<http::string_body>& message) {
   return request;
 }
 
-HttpResponse refusal(unsigned status, std::string_view detail) {
-  return {
-      .status = status,
-      .content_type = "application/problem+json",
-      .body = fmt::format(R"({{"type":"about:blank","title":"{}","status":{},"detail":"{}"}})",
-                          std::string_view(http::obsolete_reason(static_cast<http::status>(status)).to_string()),
-                          status, detail)};
-}
-
 // What is said of a request that cannot be read; nothing where the client has gone or was too slow.
 std::optional<HttpResponse> answer_to(const error_code& error, const HttpLimits& limits) {
   if (error == http::error::body_limit)
-    return refusal(
+    return problem(
         413, fmt::format("expected a body of at most {} bytes, found more; send several requests", limits.body));
   if (error == http::error::header_limit)
-    return refusal(431, fmt::format("expected a header of at most {} bytes, found more", limits.header));
+    return problem(431, fmt::format("expected a header of at most {} bytes, found more", limits.header));
   if (error.category() == http::make_error_code(http::error::bad_method).category() &&
       error != http::error::end_of_stream && error != http::error::partial_message)
-    return refusal(400, fmt::format("expected a request of HTTP/1.1, found another text: {}", error.message()));
+    return problem(400, fmt::format("expected a request of HTTP/1.1, found another text: {}", error.message()));
   return std::nullopt;
 }
 
@@ -115,7 +108,7 @@ class HttpServer::Connection : public std::enable_shared_from_this<Connection> {
   void begin() {
     if (state_->open.size() > state_->limits.connections) {
       is_last_ = true;
-      return answer(refusal(503, fmt::format("{} connections are open, as many as there may be; try again later",
+      return answer(problem(503, fmt::format("{} connections are open, as many as there may be; try again later",
                                              state_->limits.connections)));
     }
     read();
@@ -359,55 +352,6 @@ std::string event_text(std::string_view event, std::string_view data) {
     data.remove_prefix(end + 1);
   }
   return text + "\n";
-}
-
-tcp::endpoint endpoint_of(const std::string& address) {
-  const std::size_t colon = address.rfind(':');
-  std::string host = address.substr(0, colon);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  error_code error;
-  const auto ip = asio::ip::make_address(host, error);
-  const std::string port = colon == std::string::npos ? "" : address.substr(colon + 1);
-  const bool is_number =
-      !port.empty() && port.size() <= 5 && port.find_first_not_of("0123456789") == std::string::npos;
-  if (error || !is_number || std::stoi(port) > 65535) {
-    throw io::UserError({.expected = "an address and a port, as 127.0.0.1:8470 or [::1]:8470",
-                         .found = fmt::format("'{}'", address),
-                         .where = "--listen",
-                         .remedy = "give both as numbers"});
-  }
-  return {ip, static_cast<std::uint16_t>(std::stoi(port))};
-}
-
-std::string percent_decoded(std::string_view text, bool is_query) {
-  const auto digit = [](char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-  };
-  std::string decoded;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool has_two =
-        text[i] == '%' && i + 2 < text.size() && digit(text[i + 1]) >= 0 && digit(text[i + 2]) >= 0;
-    if (has_two) {
-      decoded += static_cast<char>(digit(text[i + 1]) * 16 + digit(text[i + 2]));
-      i += 2;
-    } else {
-      decoded += is_query && text[i] == '+' ? ' ' : text[i];
-    }
-  }
-  return decoded;
-}
-
-std::string percent_encoded(std::string_view text) {
-  std::string encoded;
-  for (const char c : text) {
-    const bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                          c == '_' || c == '.' || c == '~';
-    encoded += is_plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
-  }
-  return encoded;
 }
 
 }  // namespace anchorage::coordinator

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -59,13 +58,5 @@ class HttpServer {
 
 // Formats one server-sent event; `data` may have several lines.
 std::string event_text(std::string_view event, std::string_view data);
-
-// Splits "127.0.0.1:8470" or "[::1]:8470". Throws io::UserError for what is no address with a port.
-boost::asio::ip::tcp::endpoint endpoint_of(const std::string& address);
-
-// Decodes %41 of a path or a query, and + of a query. Nothing that is decoded is interpreted again.
-std::string percent_decoded(std::string_view text, bool is_query);
-// Encodes all but letters, digits and -_.~ of a part of a path.
-std::string percent_encoded(std::string_view text);
 
 }  // namespace anchorage::coordinator

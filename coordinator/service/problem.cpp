@@ -1,6 +1,6 @@
 #include "coordinator/service/problem.hpp"
 
-#include <nlohmann/json.hpp>
+#include "coordinator/json_text.hpp"
 
 namespace anchorage::coordinator {
 namespace {
@@ -19,8 +19,10 @@ std::string title_of(unsigned status) {
       return "Method Not Allowed";
     case 409:
       return "Conflict";
-    case 422:
-      return "Unprocessable Content";
+    case 413:
+      return "Payload Too Large";
+    case 431:
+      return "Request Header Fields Too Large";
     case 500:
       return "Internal Server Error";
     case 503:
@@ -33,7 +35,7 @@ std::string title_of(unsigned status) {
 HttpResponse problem_response(unsigned status, const nlohmann::ordered_json& members) {
   HttpResponse response{.status = status, .content_type = "application/problem+json"};
   if (status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
-  response.body = members.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  response.body = text_of(members);
   return response;
 }
 

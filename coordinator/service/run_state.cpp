@@ -1,10 +1,10 @@
 #include "coordinator/service/run_state.hpp"
 
-#include <fmt/chrono.h>
-
 #include <algorithm>
 #include <ctime>
 
+#include "coordinator/json_text.hpp"
+#include "io/date.hpp"
 #include "io/run/journal/live_segments.hpp"
 
 namespace anchorage::coordinator {
@@ -19,11 +19,7 @@ std::string_view name_of(RunStage stage) {
   return run_stage_names[static_cast<std::size_t>(stage)];
 }
 
-std::string utc_now() {
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
-}
-
-RunState::RunState(RunFacts known) : facts(std::move(known)), since(utc_now()) {}
+RunState::RunState(RunFacts known) : facts(std::move(known)), since(io::utc_now()) {}
 
 void RunState::open(const io::Journal& journal, const std::map<std::int64_t, double>& seconds_of,
                     std::int64_t most_batches) {
@@ -45,19 +41,19 @@ void RunState::open(const io::Journal& journal, const std::map<std::int64_t, dou
 }
 
 const nlohmann::ordered_json* RunState::batch(std::int64_t number) const {
-  const auto found = std::ranges::find(documents_, number, [](const auto& one) { return one.first; });
+  const auto found = documents_.find(number);
   return found == documents_.end() ? nullptr : &found->second;
 }
 
 void RunState::mark(const io::RecordedPlace& place, EditStage became) {
-  const auto found = std::ranges::find(documents_, place.segment, [](const auto& one) { return one.first; });
+  const auto found = documents_.find(place.segment);
   if (found == documents_.end()) return;
   found->second["edits"].at(static_cast<std::size_t>(place.edit))["state"] = coordinator::name_of(became);
 }
 
 void RunState::keep(const BatchReport& report) {
-  documents_.emplace_back(report.batch, document_of(report));
-  if (std::ssize(documents_) > batches_kept) documents_.pop_front();
+  documents_[report.batch] = document_of(report);
+  if (std::ssize(documents_) > batches_kept) documents_.erase(documents_.begin());
 }
 
 void RunState::take(const BatchReport& report) {
@@ -104,10 +100,6 @@ void RunState::take(const RemovalReport& report) {
   }
 }
 
-std::string text_of(const nlohmann::ordered_json& document) {
-  return document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
-
 nlohmann::ordered_json RunState::document() const {
   auto edits = nlohmann::ordered_json::object();
   for (std::size_t i = 0; i < edit_stages; ++i) {
@@ -137,16 +129,9 @@ nlohmann::ordered_json RunState::document() const {
 
 nlohmann::ordered_json RunState::batches_after(std::int64_t after, std::size_t most) const {
   auto list = nlohmann::ordered_json::array();
-  for (const auto& [batch, document] : documents_) {
-    if (batch <= after) continue;
-    if (list.size() == most) break;
-    list.push_back(document);
-  }
+  for (auto one = documents_.upper_bound(after); one != documents_.end() && list.size() < most; ++one)
+    list.push_back(one->second);
   return {{"batches", list}};
-}
-
-nlohmann::ordered_json text_or_null(const std::string& text) {
-  return text.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(text);
 }
 
 nlohmann::ordered_json document_of(const LedgerEntry& entry) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -71,16 +70,9 @@ struct RunState {
   // Says in its batch's document what became of an edit.
   void mark(const io::RecordedPlace& place, EditStage became);
   std::optional<BatchReport> last_;
-  std::deque<std::pair<std::int64_t, nlohmann::ordered_json>> documents_;  // of the last batches
+  std::map<std::int64_t, nlohmann::ordered_json> documents_;  // of the last batches, by number
 };
 
 nlohmann::ordered_json document_of(const LedgerEntry& entry);
-nlohmann::ordered_json text_or_null(const std::string& text);  // null where it is empty
-
-// Writes a document on one line; bytes that are no UTF-8 are replaced.
-std::string text_of(const nlohmann::ordered_json& document);
-
-// Now, as "2026-11-29T23:00:00Z".
-std::string utc_now();
 
 }  // namespace anchorage::coordinator

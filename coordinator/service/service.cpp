@@ -9,6 +9,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "coordinator/json_text.hpp"
 #include "coordinator/service/service_api.hpp"
 #include "io/error.hpp"
 #include "io/log.hpp"

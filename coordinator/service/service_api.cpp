@@ -3,19 +3,21 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "coordinator/service/http_server.hpp"
+#include "coordinator/json_text.hpp"
+#include "coordinator/service/exchange.hpp"
+#include "coordinator/service/http_target.hpp"
 #include "coordinator/service/metrics_text.hpp"
 #include "coordinator/service/problem.hpp"
+#include "coordinator/service/questions.hpp"
 #include "coordinator/service/texts.hpp"
 #include "io/edits/edit_ids.hpp"
 #include "io/error.hpp"
 #include "io/log.hpp"
-#include "io/text/strict_json.hpp"
+#include "io/text/trimmed.hpp"
 
 namespace anchorage::coordinator {
 namespace {
@@ -24,13 +26,6 @@ using nlohmann::json;
 using nlohmann::ordered_json;
 
 constexpr std::size_t most_listed = 1000;
-constexpr std::size_t most_prompts = 64;  // of one question, which a batch has to wait for
-constexpr std::int64_t most_new_tokens = 256;
-constexpr std::size_t most_question_bytes = 32 << 10;
-
-HttpResponse json_response(const ordered_json& document, unsigned status = 200) {
-  return {.status = status, .body = text_of(document) + "\n"};
-}
 
 // Splits a path at its slashes, and decodes each part.
 std::vector<std::string> parts_of(std::string_view path) {
@@ -57,103 +52,6 @@ std::optional<std::vector<std::string>> words_of(const std::string& pattern, con
     }
   }
   return words;
-}
-
-// Reads a whole number of the query.
-std::int64_t number_in(const HttpRequest& request, const std::string& name, std::int64_t otherwise,
-                       std::int64_t most) {
-  const auto found = request.query.find(name);
-  if (found == request.query.end()) return otherwise;
-  std::int64_t value = -1;
-  const std::string& text = found->second;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error == std::errc() && end == text.data() + text.size() && value >= 0 && value <= most) return value;
-  throw RequestError(400, {.expected = fmt::format("a whole number from 0 to {}", most),
-                           .found = fmt::format("'{:.40}'", text),
-                           .where = "query, " + name,
-                           .remedy = ""});
-}
-
-json body_of(const HttpRequest& request) {
-  return io::parse_strict_json(request.body, "request");
-}
-
-[[noreturn]] void refuse_body(const std::string& expected) {
-  throw RequestError(
-      400,
-      {.expected = expected, .found = "another body", .where = "request", .remedy = "docs/service.md shows one"});
-}
-
-std::string text_in(const json& object, const std::string& name) {
-  if (object.is_object() && object.contains(name) && object.at(name).is_string()) return object.at(name);
-  refuse_body(fmt::format("a field '{}' with text", name));
-}
-
-// As the inbox reads it again.
-std::string trimmed(const std::string& text) {
-  constexpr std::string_view white_space = " \t\r\n";
-  const std::size_t begin = text.find_first_not_of(white_space);
-  return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(white_space) - begin + 1);
-}
-
-// The texts of a question go through the model as rows of few passes.
-void require_short(const std::vector<std::string>& texts, const std::vector<std::string>& more = {}) {
-  std::size_t bytes = 0;
-  for (const std::string& text : texts) bytes += text.size();
-  for (const std::string& text : more) bytes += text.size();
-  if (bytes > most_question_bytes)
-    refuse_body(fmt::format("texts of at most {} bytes together", most_question_bytes));
-}
-
-sharding::ContinuePrompts continuation_in(const json& body) {
-  sharding::ContinuePrompts question{.max_new_tokens = 24, .also_base = true};
-  if (!body.is_object() || !body.contains("prompts") || !body["prompts"].is_array())
-    refuse_body("an object with a list 'prompts'");
-  for (const json& prompt : body["prompts"]) {
-    if (!prompt.is_string()) refuse_body("'prompts' as a list of texts");
-    question.prompts.push_back(prompt);
-  }
-  if (question.prompts.empty() || question.prompts.size() > most_prompts)
-    refuse_body(fmt::format("1 to {} prompts", most_prompts));
-  require_short(question.prompts);
-  if (!body.contains("max_new_tokens")) return question;
-  const json& tokens = body["max_new_tokens"];
-  if (!tokens.is_number_integer() || tokens < 1 || tokens > most_new_tokens)
-    refuse_body(fmt::format("'max_new_tokens' from 1 to {}", most_new_tokens));
-  question.max_new_tokens = tokens;
-  return question;
-}
-
-sharding::ScoreTexts scores_in(const json& body) {
-  sharding::ScoreTexts question;
-  if (!body.is_object() || !body.contains("requests") || !body["requests"].is_array())
-    refuse_body("an object with a list 'requests'");
-  for (const json& request : body["requests"]) {
-    question.prompts.push_back(text_in(request, "prompt"));
-    question.completions.push_back(text_in(request, "completion"));
-  }
-  if (question.prompts.empty() || question.prompts.size() > most_prompts)
-    refuse_body(fmt::format("1 to {} requests", most_prompts));
-  require_short(question.prompts, question.completions);
-  return question;
-}
-
-HttpResponse response_of(const sharding::PromptsContinued& continued, bool also_base) {
-  auto texts = ordered_json::array();
-  for (const auto& [edited, base, obstacle] : continued.texts) {
-    texts.push_back({{"edited", edited},
-                     {"base", also_base ? ordered_json(base) : ordered_json()},
-                     {"obstacle", text_or_null(obstacle)}});
-  }
-  return json_response({{"texts", texts}});
-}
-
-HttpResponse response_of(const sharding::TextsScored& scored) {
-  auto scores = ordered_json::array();
-  for (const auto& [log_probabilities, argmax, obstacle] : scored.scores) {
-    scores.push_back({{"logprobs", log_probabilities}, {"argmax", argmax}, {"obstacle", text_or_null(obstacle)}});
-  }
-  return json_response({{"scores", scores}});
 }
 
 // Whether a client means this machine: a page from elsewhere, whose name leads here, would say its own.
@@ -455,7 +353,7 @@ void ServiceApi::withdraw(const HttpRequest&, const Words& words, const Responde
 void ServiceApi::approve(const HttpRequest& request, const Words& words, const Responder& respond) {
   require_run("POST /v1/edits/{id}/approve");
   const LedgerEntry& entry = known(words[0]);
-  const std::string by = trimmed(text_in(body_of(request), "by"));
+  const std::string by = io::trimmed(text_in(body_of(request), "by"));  // as the inbox reads it again
   const std::string where = "POST " + request.path;
   if (by.empty()) refuse_body("a field 'by' with a name");
   if (entry.stage != EditStage::proposed) {
@@ -480,11 +378,9 @@ void ServiceApi::approve(const HttpRequest& request, const Words& words, const R
 }
 
 void ServiceApi::generate(const HttpRequest& request, const Words&, const Responder& respond) {
-  const auto question = continuation_in(body_of(request));
-  const bool also_base = question.also_base;
-  service_.ask(question, [respond, also_base](std::optional<sharding::Reply> reply) {
+  service_.ask(continuation_in(body_of(request)), [respond](std::optional<sharding::Reply> reply) {
     if (!reply) return respond(problem(503, run_has_ended("POST /v1/generate")));
-    respond(response_of(std::get<sharding::PromptsContinued>(*reply), also_base));
+    respond(response_of(std::get<sharding::PromptsContinued>(*reply)));
   });
 }
 

@@ -6,23 +6,17 @@
 
 #include <algorithm>
 
+#include "io/text/trimmed.hpp"
+
 namespace anchorage::io {
 namespace {
 
 using nlohmann::json;
 
-constexpr std::string_view space = " \t\r\n\v\f";
-
-std::string trimmed(const std::string& text) {
-  const std::size_t first = text.find_first_not_of(space);
-  if (first == std::string::npos) return "";
-  return text.substr(first, text.find_last_not_of(space) - first + 1);
-}
-
 std::string trimmed_prompt(const std::string& text) {
-  const std::size_t first = text.find_first_not_of(space);
+  const std::size_t first = text.find_first_not_of(white_space_around);
   if (first == std::string::npos) return "";
-  std::size_t end = text.find_last_not_of(space) + 1;
+  std::size_t end = text.find_last_not_of(white_space_around) + 1;
   if (const std::size_t line_break = text.find_last_of('\n'); line_break != text.npos)
     end = std::max(end, line_break + 1);
   return text.substr(first, end - first);

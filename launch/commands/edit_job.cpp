@@ -18,6 +18,7 @@
 #include "launch/commands/edit_plan.hpp"
 #include "launch/commands/null_spaces.hpp"
 #include "launch/commands/protection.hpp"
+#include "launch/commands/run_facts.hpp"
 #include "launch/commands/run_service.hpp"
 #include "launch/commands/stage_choice.hpp"
 #include "launch/program/activity_report.hpp"
@@ -139,10 +140,6 @@ std::filesystem::path base_to_edit(const std::string& model) {
                                  "it"});
 }
 
-coordinator::Provenance hosted_provenance(const coordinator::RunPlan& plan, Session& session) {
-  return {.version = ANCHORAGE_VERSION, .world = session.host().size(), .seed = plan.record.seed};
-}
-
 coordinator::HostedRunOptions hosted_options(const EditOptions& options, const coordinator::RunPlan& plan,
                                              const worker::Method& method, Session& session) {
   coordinator::HostedRunOptions hosted{.queue = {.batch_size = plan.record.batch_size,
@@ -153,7 +150,7 @@ coordinator::HostedRunOptions hosted_options(const EditOptions& options, const c
                                                .checkpoint_every = options.checkpoint_every,
                                                .grace = std::chrono::duration<double>(options.grace),
                                                .waits = options.serves},
-                                       .provenance = hosted_provenance(plan, session),
+                                       .provenance = provenance_of(plan.record, session),
                                        .can_remove = method.carries_keys};
   if (options.limit > 0) hosted.queue.limit = options.limit;
   return hosted;
@@ -251,7 +248,7 @@ std::optional<int> carried_out(EditJob& job, Session& session) {
                    session.abandon_job(stopped);
                  });
   const bool was_rolled_back =
-      job.opened.service && job.opened.service->roll_back(*directory, hosted_provenance(job.plan, session));
+      job.opened.service && job.opened.service->roll_back(*directory, provenance_of(job.plan.record, session));
   const bool is_stopping = job.opened.service && job.opened.service->is_stopping();
   if (is_to_begin_anew(was_rolled_back && !is_stopping, job, session)) return std::nullopt;
   const auto traffic = gather_traffic(session);

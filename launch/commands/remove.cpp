@@ -13,10 +13,10 @@
 #include "io/hparams/hparams.hpp"
 #include "io/run/journal/live_segments.hpp"
 #include "io/run/run_directory.hpp"
+#include "launch/commands/run_facts.hpp"
 #include "launch/program/command_line.hpp"
 #include "launch/program/finished_statistics.hpp"
 #include "launch/program/rebuilt_weights.hpp"
-#include "sharding/collective/host_communicator.hpp"
 #include "worker/editing/update/layer_solver.hpp"
 #include "worker/editing/update/removal.hpp"
 #include "worker/matrix_conversion.hpp"
@@ -110,8 +110,7 @@ int run_remove(const RemoveOptions& options, Session& session) {
   for (const io::JournalEntry& entry : live) request.live.push_back(entry.path.string());
 
   const std::int64_t number = std::ssize(journal.list());
-  const coordinator::Provenance provenance{
-      .version = ANCHORAGE_VERSION, .world = session.host().size(), .seed = directory.record().seed};
+  const auto provenance = provenance_of(directory.record(), session);
   journal.append(
       coordinator::removal_segment(take_out(request, directory, io::RunUpdates(live)), number, provenance));
   if (session.json()) {

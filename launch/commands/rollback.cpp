@@ -11,8 +11,8 @@
 #include "io/run/journal/live_segments.hpp"
 #include "io/run/run_directory.hpp"
 #include "io/run/run_updates.hpp"
+#include "launch/commands/run_facts.hpp"
 #include "launch/program/command_line.hpp"
-#include "sharding/collective/host_communicator.hpp"
 
 namespace anchorage::launch {
 namespace {
@@ -34,8 +34,7 @@ int run_rollback(const RollbackOptions& options, Session& session) {
                          .where = options.run.string(),
                          .remedy = "'anchorage journal list' shows what is live"});
   }
-  const coordinator::Provenance provenance{
-      .version = ANCHORAGE_VERSION, .world = session.host().size(), .seed = directory.record().seed};
+  const auto provenance = provenance_of(directory.record(), session);
   journal.append(coordinator::rollback_segment(options.to, before + 1, provenance));
 
   const auto edits = coordinator::recorded_edits(journal);

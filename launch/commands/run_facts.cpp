@@ -1,6 +1,7 @@
 #include "launch/commands/run_facts.hpp"
 
 #include "coordinator/hosted_run.hpp"
+#include "sharding/collective/host_communicator.hpp"
 
 namespace anchorage::launch {
 
@@ -13,6 +14,10 @@ coordinator::RunFacts facts_of(const std::filesystem::path& run, const io::RunRe
           .batch_size = record.batch_size,
           .require_approval = record.require_approval,
           .guard = coordinator::guard_limits(hparams)};
+}
+
+coordinator::Provenance provenance_of(const io::RunRecord& record, const Session& session) {
+  return {.version = ANCHORAGE_VERSION, .world = session.host().size(), .seed = record.seed};
 }
 
 }  // namespace anchorage::launch

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "coordinator/json_text.hpp"
 #include "coordinator/service/texts.hpp"
 #include "io/files/atomic_file.hpp"
 #include "io/run/inbox.hpp"

@@ -51,10 +51,8 @@ nlohmann::json fields_of(const LoadCheckpoint& command) {
 }
 
 nlohmann::json fields_of(const ContinuePrompts& command) {
-  return {{"command", "continue_prompts"},
-          {"prompts", command.prompts},
-          {"max_new_tokens", command.max_new_tokens},
-          {"also_base", command.also_base}};
+  return {
+      {"command", "continue_prompts"}, {"prompts", command.prompts}, {"max_new_tokens", command.max_new_tokens}};
 }
 
 nlohmann::json fields_of(const ScoreTexts& command) {
@@ -90,8 +88,7 @@ Command command_of(const nlohmann::json& fields) {
   if (name == "load_checkpoint")
     return LoadCheckpoint{fields.at("directory"), fields.at("segment"), fields.at("anchors")};
   if (name == "continue_prompts") {
-    return ContinuePrompts{fields.at("prompts").get<std::vector<std::string>>(), fields.at("max_new_tokens"),
-                           fields.at("also_base")};
+    return ContinuePrompts{fields.at("prompts").get<std::vector<std::string>>(), fields.at("max_new_tokens")};
   }
   if (name == "score_texts") {
     return ScoreTexts{fields.at("prompts").get<std::vector<std::string>>(),

@@ -83,11 +83,10 @@ struct LoadCheckpoint {
   bool operator==(const LoadCheckpoint&) const = default;
 };
 
-// Continue prompts greedily. Changes nothing.
+// Continue prompts greedily, as the edited model and as the unedited one. Changes nothing.
 struct ContinuePrompts {
   std::vector<std::string> prompts{};
   std::int64_t max_new_tokens = 0;
-  bool also_base = false;  // say too what the unedited model says
 
   bool operator==(const ContinuePrompts&) const = default;
 };
@@ -136,7 +135,7 @@ struct CheckpointLoaded {};
 struct PromptsContinued {
   struct Texts {
     std::string edited;
-    std::string base{};      // empty unless it was asked for
+    std::string base{};      // what the unedited model says
     std::string obstacle{};  // why the prompt cannot be continued; empty where it can
   };
   std::vector<Texts> texts;  // one per prompt

@@ -15,6 +15,8 @@ import tempfile
 import zlib
 from pathlib import Path
 
+import chromium
+
 HOSTILE = "</script><img src=x onerror=\"document.title='run'\"><script>document.title='run'</script>"
 
 
@@ -31,12 +33,7 @@ class Browser:
         """The standard output; a message on the console is an error."""
         command = [
             self.program,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-dev-shm-usage",
-            "--no-first-run",
-            "--hide-scrollbars",
+            *chromium.OPTIONS,
             "--enable-logging=stderr",
             f"--user-data-dir={self.folder / 'profile'}",
             *options,

@@ -17,6 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import chromium
+
 SECTIONS = ("progress", "batches", "anchors", "ranks", "edits")
 VIEWS = (("light", 1280), ("dark", 1280), ("light", 768), ("light", 320), ("dark", 320))
 
@@ -80,12 +82,7 @@ class Browser:
 
         command = [
             program,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-dev-shm-usage",
-            "--no-first-run",
-            "--hide-scrollbars",
+            *chromium.OPTIONS,
             "--remote-debugging-pipe",
             f"--user-data-dir={profile}",
             "about:blank",

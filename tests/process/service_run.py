@@ -13,17 +13,12 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 TOKENS = {role: f"{role}-token-of-the-test" for role in ("read", "write", "approve")}
-HPARAMS = (Path(__file__).parents[1] / "small_hparams.yaml").read_text() + """
-v_lr: 0.2
-group: 2
-v_num_grad_steps: 6
-eac_locate_steps: 3
-eac_compress_steps: 3
-anchor_ratio: 0.5
-guard_drift: 100
-guard_loss_rise: 100
-guard_success: 0
-"""
+TESTS = Path(__file__).parents[1]
+HPARAMS = "".join([
+    (TESTS / "small_hparams.yaml").read_text(),
+    "v_lr: 0.2\ngroup: 2\n",
+    (TESTS / "process" / "small_run.yaml").read_text(),
+])
 
 
 def require(condition: object, message: str) -> None:

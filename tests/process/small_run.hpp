@@ -13,15 +13,8 @@ namespace anchorage::tests {
 
 class SmallRun {
  public:
-  inline static const std::string hparams = small_hparams + R"(
-v_num_grad_steps: 6
-eac_locate_steps: 3
-eac_compress_steps: 3
-anchor_ratio: 0.5
-guard_drift: 100
-guard_loss_rise: 100
-guard_success: 0
-)";
+  inline static const std::string hparams =
+      small_hparams + content_of(tests::source_path() + "/tests/process/small_run.yaml");
 
   // Writes hparams, so many edits and the model's statistics, which the build collects, into a folder of its own.
   explicit SmallRun(int edits) {

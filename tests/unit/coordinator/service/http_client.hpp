@@ -11,7 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "coordinator/service/http_server.hpp"
+#include "coordinator/service/http_target.hpp"
 
 namespace anchorage::coordinator {
 

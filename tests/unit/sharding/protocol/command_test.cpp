@@ -51,7 +51,7 @@ std::vector<Command> commands() {
       LoadCheckpoint{.directory = "run/checkpoints", .segment = -1, .anchors = "run/seg-00000001.h5"},
       LoadCheckpoint{},
       ContinuePrompts{},
-      ContinuePrompts{.prompts = {"Zoë lives in", ""}, .max_new_tokens = large, .also_base = true},
+      ContinuePrompts{.prompts = {"Zoë lives in", ""}, .max_new_tokens = large},
       ScoreTexts{.prompts = {"東京 is", "b"}, .completions = {" in Japan", ""}},
       Stop{},
   };
