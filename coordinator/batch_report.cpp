@@ -104,6 +104,11 @@ Seconds& operator+=(Seconds& sum, const Seconds& seconds) {
   sum.activities.solve += seconds.activities.solve;
   sum.activities.communicate += seconds.activities.communicate;
   sum.activities.evaluate += seconds.activities.evaluate;
+  sum.ranks.resize(std::max(sum.ranks.size(), seconds.ranks.size()));
+  for (std::size_t rank = 0; rank < seconds.ranks.size(); ++rank) {
+    sum.ranks[rank].waits += seconds.ranks[rank].waits;
+    sum.ranks[rank].memory = std::max(sum.ranks[rank].memory, seconds.ranks[rank].memory);
+  }
   return sum;
 }
 
@@ -157,10 +162,17 @@ nlohmann::ordered_json document_of(const Drift& drift) {
   return layers;
 }
 
+nlohmann::ordered_json document_of(const std::vector<io::RankLoad>& ranks) {
+  auto list = nlohmann::ordered_json::array();
+  for (const io::RankLoad& rank : ranks)
+    list.push_back({{"wait_seconds", rank.waits}, {"memory_bytes", rank.memory}});
+  return list;
+}
+
 nlohmann::ordered_json document_of(const BatchReport& report) {
   using nlohmann::ordered_json;
   ordered_json set_aside = ordered_json::array(), superseded = ordered_json::array(), edits = ordered_json::array(),
-               probes = ordered_json::array(), anchors = ordered_json::array();
+               probes = ordered_json::array(), anchors = ordered_json::array(), canaries = ordered_json::array();
   for (const SetAside& edit : report.set_aside) set_aside.push_back({{"id", edit.edit}, {"reason", edit.reason}});
   for (const io::RecordedPlace& place : report.superseded)
     superseded.push_back({{"id", place.id}, {"batch", place.segment}});
@@ -179,6 +191,14 @@ nlohmann::ordered_json document_of(const BatchReport& report) {
     probes.push_back({{"name", probe.name}, {"before", probe.before}, {"after", probe.after}});
   for (const auto& [layer, count, score] : report.anchors)
     anchors.push_back({{"layer", layer}, {"anchors", count}, {"score", score}});
+  for (const io::CanaryLook& look : report.canaries) {
+    canaries.push_back({{"id", look.id},
+                        {"prompt", look.prompt},
+                        {"expected", look.expected},
+                        {"said", look.said_after},
+                        {"held_before", look.held_before},
+                        {"holds", look.holds}});
+  }
   const sharding::BatchSeconds& activities = report.seconds.activities;
   const double in_activities = activities.values + activities.solve + activities.communicate + activities.evaluate;
   ordered_json seconds;
@@ -204,6 +224,8 @@ nlohmann::ordered_json document_of(const BatchReport& report) {
           {"anchors", anchors},
           {"probes", probes},
           {"decision", report.guard.decision},
+          {"canaries", canaries},
+          {"ranks", document_of(report.seconds.ranks)},
           {"edits", edits}};
 }
 
@@ -231,6 +253,7 @@ std::string metrics_line(const BatchReport& report) {
         {"solve", activities.solve},
         {"communicate", activities.communicate},
         {"evaluate", activities.evaluate}}},
+      {"ranks", document_of(report.seconds.ranks)},
       {"drift", drift}};
   return line.dump();
 }

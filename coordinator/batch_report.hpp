@@ -39,6 +39,7 @@ io::BatchSegment rollback_segment(std::int64_t to, std::int64_t number, const Pr
 struct Seconds {
   double total = 0;
   sharding::BatchSeconds activities{};
+  std::vector<io::RankLoad> ranks{};  // the waits of each, and its memory at the end; nothing: not known
 };
 
 Seconds& operator+=(Seconds& sum, const Seconds& seconds);
@@ -71,6 +72,7 @@ struct BatchReport {
     double score = io::not_measured;
   };
   std::vector<Anchors> anchors{};
+  std::vector<io::CanaryLook> canaries{};  // at the weights after the batch; not known of a segment on the disk
 };
 
 // A removal in numbers.
@@ -91,6 +93,8 @@ BatchReport report_of(const io::SegmentReader& segment, const Seconds& seconds);
 // seconds, those that are known.
 nlohmann::ordered_json document_of(const BatchReport& report);
 nlohmann::ordered_json document_of(const Drift& drift);  // a list of {"layer", "drift"}
+
+nlohmann::ordered_json document_of(const std::vector<io::RankLoad>& ranks);
 
 // Formats one line of metrics.jsonl, a JSON object; numbers that were not measured are null.
 std::string metrics_line(const BatchReport& report);

@@ -44,6 +44,17 @@ void forget_what_came(io::EditRecord& edit) {
   edit.match_after = false;
 }
 
+// Completes the edits, or rejects all of them.
+void complete(io::EditsFile& file, const std::function<void(io::EditsFile&)>& completion) {
+  try {
+    completion(file);
+  } catch (const std::exception& error) {
+    for (const io::Edit& edit : file.edits) file.rejected.push_back({.where = edit.id, .reason = error.what()});
+    file.edits.clear();
+    file.places.clear();
+  }
+}
+
 // Returns the edits among `all` whose record is in this state, in order.
 std::vector<QueuedEdit> edits_in_state(io::EditState state, const std::vector<QueuedEdit>& all,
                                        const std::vector<io::EditRecord>& records) {
@@ -66,7 +77,7 @@ EditRun::EditRun(boost::asio::io_context& context, sharding::Workers& workers, i
       queue_(std::move(queue)),
       provenance_(std::move(provenance)),
       observer_(observer),
-      options_(options),
+      options_(std::move(options)),
       signals_(context, SIGINT, SIGTERM, SIGUSR1),
       grace_(context) {
   result_.set_aside = queue_.findings().set_aside;
@@ -183,9 +194,11 @@ void EditRun::close() {
 // Compares additions with the current journal, including what was written since the queue was filled.
 void EditRun::take_additions() {
   while (!additions_.empty()) {
-    const std::int64_t before = queue_.edits();
-    const QueueFindings findings = queue_.add(additions_.front(), recorded_.at_end_of(journal_));
+    io::EditsFile file = std::move(additions_.front());
     additions_.pop_front();
+    complete(file, options_.complete);
+    const std::int64_t before = queue_.edits();
+    const QueueFindings findings = queue_.add(file, recorded_.at_end_of(journal_));
     result_.set_aside.insert(result_.set_aside.end(), findings.set_aside.begin(), findings.set_aside.end());
     observer_.added(queue_.edits() - before, findings);
   }
@@ -247,7 +260,7 @@ std::vector<std::string> EditRun::sound_paths(const std::vector<io::JournalEntry
 }
 
 void EditRun::examine(std::vector<QueuedEdit> part, sharding::BatchApplied applied) {
-  seconds_ += Seconds{.activities = applied.seconds};
+  seconds_ += Seconds{.activities = applied.seconds, .ranks = applied.ranks};
   const Judgment judgment = judge(applied, options_.guard);
   const bool loses = loses_a_place(part, applied);
   if (judgment.accepted() && !loses) {
@@ -268,6 +281,7 @@ void EditRun::examine(std::vector<QueuedEdit> part, sharding::BatchApplied appli
           std::erase_if(applied.edits,
                         [](const io::EditRecord& edit) { return edit.state == io::EditState::committed; });
           std::ranges::for_each(applied.edits, forget_what_came);
+          applied.canaries.clear();
           if (!rest.empty()) parts_.push_front(std::move(rest));
           commit(std::move(applied), {.probes = {}, .decision = "every edit set aside"});
           return edit();
@@ -289,6 +303,7 @@ void EditRun::retry(std::vector<QueuedEdit> part, sharding::BatchApplied reverte
   record.state = io::EditState::set_aside;
   record.reason = why;
   forget_what_came(record);
+  reverted.canaries.clear();
   commit(std::move(reverted), {.probes = judgment.probes, .decision = "undone: " + why});
   edit();
 }
@@ -366,10 +381,12 @@ void EditRun::step(const std::function<void()>& action) {
 void EditRun::commit(sharding::BatchApplied applied, io::GuardRecord guard) {
   for (const auto& part : parts_) guard.pending.push_back(std::ssize(part));
   const double target_norm = applied.target_norm;
+  std::vector<io::CanaryLook> canaries = std::move(applied.canaries);
   io::BatchSegment segment =
       batch_segment(std::move(applied), std::move(guard), std::ssize(journal_.list()), provenance_);
   BatchReport report = report_of(segment, std::exchange(seconds_, {}));
   report.target_norm = target_norm;
+  report.canaries = std::move(canaries);
   journal_.append(std::move(segment));
   const auto submitted = std::exchange(submitted_, std::nullopt).value();
   report.seconds.total = std::chrono::duration<double>(Clock::now() - submitted).count();

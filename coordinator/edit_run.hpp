@@ -47,6 +47,8 @@ struct EditRunOptions {
   // Time for the current batch after a signal; none: as long as it takes.
   std::optional<std::chrono::duration<double>> grace{};
   bool waits = false;  // waits for more edits when the queue is empty instead of ending
+  // Completes edits that are added, before they are queued (chat prompts); where it throws, they are set aside.
+  std::function<void(io::EditsFile&)> complete = [](io::EditsFile&) {};
 };
 
 // The current batch did not finish in the grace time after a signal. The journal ends with the batch before

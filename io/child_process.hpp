@@ -1,6 +1,7 @@
-// Runs another program and captures its output.
+// Runs other programs and captures their output.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,8 +14,30 @@ struct ChildResult {
   std::string err;
 };
 
-// Starts `command` (a path, then its arguments; no shell) with `input` as its standard input and waits for its end.
-// Throws SystemError where it cannot be started.
+class ChildProcess {
+ public:
+  // Starts `command` (a path, then its arguments; no shell) with `input` as its standard input. It inherits the
+  // environment without the variables whose names begin with one of `left_out`. Throws SystemError where it cannot
+  // be started.
+  ChildProcess(const std::vector<std::string>& command, std::string_view input,
+               const std::vector<std::string>& left_out = {});
+  // Kills it unless it has been waited for.
+  ~ChildProcess();
+  ChildProcess(const ChildProcess&) = delete;
+  ChildProcess& operator=(const ChildProcess&) = delete;
+
+  // Waits for its end. Call it once.
+  ChildResult wait();
+  // Kills it; nothing where it has ended. Any thread.
+  void kill();
+
+ private:
+  class Stream;
+  struct Running;
+  std::unique_ptr<Running> running_;
+};
+
+// Starts a command, as ChildProcess does, and waits for its end.
 ChildResult run_child(const std::vector<std::string>& command, std::string_view input);
 
 }  // namespace anchorage::io

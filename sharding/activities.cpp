@@ -5,6 +5,14 @@
 #include "io/error.hpp"
 
 namespace anchorage::sharding {
+namespace {
+
+double sum_of(const Activities::SecondsByName& seconds) {
+  return std::accumulate(seconds.begin(), seconds.end(), 0.0,
+                         [](double sum, const auto& one) { return sum + one.second; });
+}
+
+}  // namespace
 
 Activities::Scope::Scope(Activities* activities, Kind kind, std::string_view name)
     : activities_(activities != nullptr && activities->open(kind, name) ? activities : nullptr) {}
@@ -40,9 +48,11 @@ void Activities::stop() {
 }
 
 double Activities::busy_share() const {
-  const double busy = std::accumulate(activities_.begin(), activities_.end(), 0.0,
-                                      [](double sum, const auto& one) { return sum + one.second; });
-  return total_ > 0 ? busy / total_ : 0;
+  return total_ > 0 ? sum_of(activities_) / total_ : 0;
+}
+
+double Activities::waited() const {
+  return sum_of(waits_);
 }
 
 bool Activities::open(Kind kind, std::string_view name) {

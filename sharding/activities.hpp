@@ -75,6 +75,7 @@ class Activities {
   [[nodiscard]] double idle() const { return idle_; }
   [[nodiscard]] const SecondsByName& activities() const { return activities_; }
   [[nodiscard]] const SecondsByName& waits() const { return waits_; }
+  [[nodiscard]] double waited() const;  // the sum of the waits that have ended
   // Of activities that count their products.
   [[nodiscard]] const std::map<std::string, double, std::less<>>& flops() const { return flops_; }
   [[nodiscard]] const SecondsByName& product_seconds() const { return product_seconds_; }

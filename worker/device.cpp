@@ -3,6 +3,7 @@
 #include <ATen/Context.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <cuda_runtime_api.h>
+#include <sys/resource.h>
 #include <torch/cuda.h>
 
 #include <array>
@@ -45,6 +46,15 @@ std::optional<std::int64_t> memory_of(const torch::Device& device) {
   std::size_t free = 0, total = 0;
   if (!device.is_cuda() || cudaMemGetInfo(&free, &total) != cudaSuccess) return std::nullopt;
   return static_cast<std::int64_t>(total);
+}
+
+std::int64_t memory_used_on(const torch::Device& device) {
+  std::size_t free = 0, total = 0;
+  if (device.is_cuda() && cudaMemGetInfo(&free, &total) == cudaSuccess)
+    return static_cast<std::int64_t>(total - free);
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::int64_t>(usage.ru_maxrss) * 1024;
 }
 
 void wait_until_idle(const torch::Device& device) {

@@ -23,6 +23,10 @@ torch::Device take_device(std::string_view name, int rank_on_machine);
 // Returns the total bytes of a GPU's memory; nothing for a CPU, whose memory is the machine's.
 std::optional<std::int64_t> memory_of(const torch::Device& device);
 
+// Returns the bytes that are in use of a GPU's memory, by whichever process; for a CPU, the most that this process
+// has had resident.
+std::int64_t memory_used_on(const torch::Device& device);
+
 // Waits until a GPU has carried out what it was given; a CPU has.
 void wait_until_idle(const torch::Device& device);
 

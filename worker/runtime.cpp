@@ -1,7 +1,9 @@
 #include "worker/runtime.hpp"
 
 #include <array>
+#include <cstring>
 #include <optional>
+#include <span>
 #include <utility>
 #include <variant>
 
@@ -9,6 +11,7 @@
 #include "sharding/collective/deadline.hpp"
 #include "worker/batch_record.hpp"
 #include "worker/checkpoint_writer.hpp"
+#include "worker/device.hpp"
 #include "worker/editing/update/removal.hpp"
 #include "worker/freed_memory.hpp"
 #include "worker/matrix_conversion.hpp"
@@ -101,6 +104,7 @@ class Worker {
   sharding::BatchApplied apply(const sharding::ApplyBatch& command) {
     io::check(!std::exchange(waiting_, true), "the batch before to be accepted or reverted");
     return_freed_memory();  // of the beginning of the run
+    const double waited_before = waited();
     before_ = looked();
     sharding::BatchSeconds seconds;
     std::vector<LayerRemoval> removals;
@@ -108,8 +112,10 @@ class Worker {
     const BatchResult result = command.edits.empty() ? BatchResult{} : editor_.apply(command.edits);
     now_.reset();
     const Seen& after = looked();
+    std::vector<io::RankLoad> loads = gathered_loads(waited() - waited_before);
     if (ranks_.rank() != 0) return sharding::BatchApplied{};
     sharding::BatchApplied applied = batch_record(command.edits, result);
+    applied.ranks = std::move(loads);
     applied.removal = removal_record(command.superseded.edits, removals);
     applied.heldout_loss = {
         .name = std::string(sharding::held_out_loss), .before = before_->loss, .after = after.loss};
@@ -117,6 +123,17 @@ class Worker {
     applied.seconds.solve += seconds.solve;
     applied.seconds.communicate += seconds.communicate;
     return applied;
+  }
+
+  double waited() const { return ranks_.activities() == nullptr ? 0 : ranks_.activities()->waited(); }
+
+  // Returns on rank 0 what each rank did in this command. Collective.
+  std::vector<io::RankLoad> gathered_loads(double waits) {
+    const io::RankLoad own{.waits = waits, .memory = memory_used_on(editor_.weights().device())};
+    std::vector<io::RankLoad> loads;
+    for (const auto& bytes : ranks_.gather(std::as_bytes(std::span(&own, 1)), 0, "gather loads"))
+      std::memcpy(&loads.emplace_back(), bytes.data(), sizeof(own));
+    return loads;
   }
 
   void replay_anchors(const io::SegmentReader& segment) {

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "io/error.hpp"
+#include "io/text/trimmed.hpp"
 
 namespace anchorage::coordinator {
 namespace {
@@ -59,27 +60,27 @@ Access Access::read(const std::filesystem::path& path) {
   std::string line;
   for (int number = 1; std::getline(file, line); ++number) {
     std::istringstream words(line);
-    std::string token, role, more;
+    std::string token, role, name;
     if (!(words >> token) || token.front() == '#') continue;
     words >> role;
+    std::getline(words, name);
     const auto known = role_named(role);
-    io::Diagnostic diagnostic{.expected = "a line 'TOKEN ROLE', with the role read, write or approve",
-                              .found = {},
-                              .where = fmt::format("{}, line {}", path.string(), number),
-                              .remedy = "docs/service.md says what each role may do"};
-    if (!known || known == Role::none || words >> more) {
-      diagnostic.found =
-          fmt::format("{} and '{}'", role.empty() ? "a token alone" : "a token, the role '" + role + "'", more);
-      if (more.empty()) diagnostic.found.resize(diagnostic.found.size() - std::string_view(" and ''").size());
+    io::Diagnostic diagnostic{
+        .expected = "a line 'TOKEN ROLE' or 'TOKEN ROLE NAME', with the role read, write or approve",
+        .found = {},
+        .where = fmt::format("{}, line {}", path.string(), number),
+        .remedy = "docs/service.md says what each role may do"};
+    if (!known || known == Role::none) {
+      diagnostic.found = role.empty() ? "a token alone" : fmt::format("a token and '{}'", role);
     } else if (token.size() < shortest_token) {
       diagnostic.expected = fmt::format("a token of at least {} characters", shortest_token);
       diagnostic.found = fmt::format("one of {}", token.size());
       diagnostic.remedy = "make one with 'openssl rand -hex 32'";
-    } else if (access.role_of(token) != Role::none) {
+    } else if (access.bearer_of(token).role != Role::none) {
       diagnostic.expected = "each token once";
       diagnostic.found = "one that an earlier line has";
     } else {
-      access.tokens_.push_back({.token = token, .role = *known});
+      access.tokens_.push_back({.token = token, .bearer = {.role = *known, .name = io::trimmed(name)}});
       continue;
     }
     throw io::UserError(diagnostic);
@@ -91,12 +92,12 @@ Access Access::read(const std::filesystem::path& path) {
                        .remedy = "docs/service.md shows one"});
 }
 
-Role Access::role_of(std::string_view token) const {
-  Role found = Role::none;
+Bearer Access::bearer_of(std::string_view token) const {
+  const Entry* found = nullptr;
   for (const Entry& entry : tokens_) {
-    if (are_equal(entry.token, token)) found = entry.role;
+    if (are_equal(entry.token, token)) found = &entry;
   }
-  return found;
+  return found == nullptr ? Bearer{} : found->bearer;
 }
 
 }  // namespace anchorage::coordinator

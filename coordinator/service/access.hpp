@@ -1,4 +1,4 @@
-// Who may do what at the service: tokens, each with a role.
+// Who may do what at the service: tokens, each with a role, and perhaps with a name.
 #pragma once
 
 #include <filesystem>
@@ -15,25 +15,31 @@ enum class Role { none, read, write, approve };
 std::string_view name_of(Role role);
 std::optional<Role> role_named(std::string_view name);
 
+// Who makes a request.
+struct Bearer {
+  Role role = Role::none;
+  std::string name{};  // empty where the token has none
+};
+
 class Access {
  public:
   // Without tokens everyone may read, and nobody more: for a loopback address alone.
   Access() = default;
 
-  // Reads a file with a line "TOKEN ROLE" each; empty lines and those that begin with # do not count. Throws
-  // io::UserError for a file that is missing, has another line, has a token twice, or one shorter than 16
-  // characters; and where others than its owner may read it.
+  // Reads a file with a line "TOKEN ROLE" or "TOKEN ROLE NAME" each; a name may have spaces; empty lines and those
+  // that begin with # do not count. Throws io::UserError for a file that is missing, has another line, has a token
+  // twice, or one shorter than 16 characters; and where others than its owner may read it.
   static Access read(const std::filesystem::path& path);
 
   bool has_tokens() const { return !tokens_.empty(); }
-  // Returns the role of a request with this token; `none` for one that is not known. Takes the same time whichever
-  // token it is.
-  Role role_of(std::string_view token) const;
+  // Returns who makes a request with this token; the role `none` for one that is not known. Takes the same time
+  // whichever token it is.
+  Bearer bearer_of(std::string_view token) const;
 
  private:
   struct Entry {
     std::string token;
-    Role role = Role::read;
+    Bearer bearer{};
   };
   std::vector<Entry> tokens_;
 };

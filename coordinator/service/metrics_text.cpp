@@ -120,6 +120,18 @@ std::string metrics_text(const RunState& state, const ServerFigures& server) {
   out.sample(activities.solve, label("activity", "solve"));
   out.sample(activities.communicate, label("activity", "communicate"));
   out.sample(activities.evaluate, label("activity", "evaluate"));
+  out.metric("anchorage_rank_wait_seconds_total", "counter",
+             "Seconds that a rank waited for others in batches, since the service began.");
+  for (std::size_t i = 0; i < state.seconds.ranks.size(); ++i)
+    out.sample(state.seconds.ranks[i].waits, label("rank", std::to_string(i)));
+  out.metric("anchorage_rank_memory_bytes", "gauge",
+             "The most memory that a rank has had; on a GPU, what is in use of its memory.");
+  for (std::size_t i = 0; i < state.seconds.ranks.size(); ++i)
+    out.sample(state.seconds.ranks[i].memory, label("rank", std::to_string(i)));
+  out.metric("anchorage_exports_written_total", "counter", "Exports written since the service began.");
+  out.sample(server.exports_written);
+  out.metric("anchorage_exports_failed_total", "counter", "Exports that failed since the service began.");
+  out.sample(server.exports_failed);
   out.metric("anchorage_weight_drift_ratio", "gauge",
              "Norm of a layer's whole change over that of its base weight.");
   for (const auto& [layer, drift] : state.drift) out.sample(drift, label("layer", std::to_string(layer)));

@@ -9,6 +9,7 @@ namespace anchorage::coordinator {
 
 struct ServerFigures {
   std::size_t connections = 0, event_clients = 0;
+  std::int64_t exports_written = 0, exports_failed = 0;
 };
 
 std::string metrics_text(const RunState& state, const ServerFigures& server);

@@ -21,7 +21,7 @@ std::string_view name_of(RunStage stage) {
 
 RunState::RunState(RunFacts known) : facts(std::move(known)), since(io::utc_now()) {}
 
-void RunState::open(const io::Journal& journal, const std::map<std::int64_t, double>& seconds_of,
+void RunState::open(const io::Journal& journal, const std::map<std::int64_t, io::BatchMetrics>& metrics,
                     std::int64_t most_batches) {
   documents_.clear();
   if (journal.empty()) return;
@@ -32,8 +32,9 @@ void RunState::open(const io::Journal& journal, const std::map<std::int64_t, dou
   const auto first = std::max<std::int64_t>(1, segments - most_batches + 1);
   for (const io::JournalEntry& entry : io::live_segments_from(journal, first)) {
     if (entry.header.kind != io::SegmentKind::batch) continue;
-    const auto found = seconds_of.find(entry.header.batch);
-    keep(report_of(io::SegmentReader(entry.path), {.total = found == seconds_of.end() ? 0 : found->second}));
+    const auto found = metrics.find(entry.header.batch);
+    const io::BatchMetrics of_batch = found == metrics.end() ? io::BatchMetrics{} : found->second;
+    keep(report_of(io::SegmentReader(entry.path), {.total = of_batch.seconds, .ranks = of_batch.ranks}));
   }
   for (const RecordedEdit& edit : recorded) {
     if (edit.state == io::EditState::committed && !edit.is_live()) mark(edit.place(), stage_of(edit));
@@ -56,8 +57,18 @@ void RunState::keep(const BatchReport& report) {
   if (std::ssize(documents_) > batches_kept) documents_.erase(documents_.begin());
 }
 
+void RunState::add_loads(const std::vector<io::RankLoad>& loads) {
+  if (loads.size() != facts.ranks.size()) return;
+  for (std::size_t i = 0; i < loads.size(); ++i) {
+    auto& rank = facts.ranks[i];
+    rank["wait_seconds"] = rank.value("wait_seconds", 0.0) + loads[i].waits;
+    rank["memory_bytes"] = loads[i].memory;
+  }
+}
+
 void RunState::take(const BatchReport& report) {
   segments = report.batch;
+  add_loads(report.seconds.ranks);
   ++batches;
   seconds += report.seconds;
   last_commit = std::time(nullptr);

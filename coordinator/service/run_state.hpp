@@ -12,6 +12,7 @@
 #include "coordinator/batch_report.hpp"
 #include "coordinator/guard.hpp"
 #include "coordinator/service/edit_ledger.hpp"
+#include "io/run/recorded_run.hpp"
 
 namespace anchorage::coordinator {
 
@@ -27,7 +28,7 @@ struct RunFacts {
   std::string run{}, model{}, method{}, version{};
   std::int64_t batch_size = 32;
   double linger = 5;  // seconds
-  bool require_approval = false;
+  bool require_approval = false, has_canaries = false;
   GuardLimits guard{};
   nlohmann::ordered_json ranks = nlohmann::ordered_json::array();  // docs/service.md
 };
@@ -51,12 +52,14 @@ struct RunState {
   // Requests by method, route and the status of their answer.
   std::map<std::tuple<std::string, std::string, unsigned>, std::int64_t> answers;
 
-  // Takes over what the journal of a run to continue has: its edits, its last batches with their seconds.
-  void open(const io::Journal& journal, const std::map<std::int64_t, double>& seconds,
+  // Takes over what the journal of a run to continue has: its edits, its last batches with their metrics.
+  void open(const io::Journal& journal, const std::map<std::int64_t, io::BatchMetrics>& metrics,
             std::int64_t most_batches = 200);
   void take(const BatchReport& report);
   void put_aside(const std::string& id, const std::string& reason);  // an edit that came into no batch
   void take(const RemovalReport& report);
+  // Adds to the ranks, where these are as many, their waits, and says their memory.
+  void add_loads(const std::vector<io::RankLoad>& loads);
 
   nlohmann::ordered_json document() const;
   // Those after `after`, oldest first.

@@ -45,6 +45,11 @@ Service::Service(const io::RunDirectory& run, RunFacts facts, ServiceOptions opt
       given_(edits),
       api_(std::make_unique<ServiceApi>(*this)) {
   take_journal(run);
+  exports_.emplace(
+      run.path() / "exports",
+      ExportOptions{.command = options_.export_command,
+                    .on_network = [this](std::function<void()> action) { on_network(std::move(action)); },
+                    .changed = [this](const auto& document) { server_->publish("export", text_of(document)); }});
   server_.emplace(context_, options_.listen,
                   [this](const HttpRequest& request, const Responder& respond) { api_->answer(request, respond); });
   if (!access_.has_tokens() && !server_->is_loopback()) {
@@ -60,6 +65,7 @@ Service::~Service() {
   end();
   on_network([this] {
     linger_.cancel();
+    exports_.reset();
     server_->close();
     work_.reset();
   });
@@ -81,7 +87,7 @@ void Service::admit(const io::Edit& edit) {
 // has superseded, or settled before its batch, is not written by the next one. Of several edits with one id, the
 // last.
 void Service::take_journal(const io::RunDirectory& run) {
-  if (std::filesystem::exists(run.journal())) state_.open(io::journal_of(run), io::seconds_of_batches(run));
+  if (std::filesystem::exists(run.journal())) state_.open(io::journal_of(run), io::metrics_of_batches(run));
   if (!options_.takes_edits) return;
   std::vector<io::Edit> given = given_;
   given.insert(given.end(), inbox_.all_edits().begin(), inbox_.all_edits().end());
@@ -247,13 +253,6 @@ void Service::hand_over(std::int64_t most) {
   io::EditsFile file{.format = io::Format::native, .edits = state_.ledger.take_accepted(most), .rejected = {}};
   for (const io::Edit& edit : file.edits) file.places.push_back(edit.id);
   handed_over_ = file.places;
-  try {
-    options_.complete(file);
-  } catch (const std::exception& error) {
-    for (const std::string& id : handed_over_) state_.put_aside(id, error.what());
-    return flush();
-  }
-  for (const io::Rejected& rejected : file.rejected) state_.put_aside(rejected.where, rejected.reason);
   idle_ = false;
   ++additions_under_way_;
   run_->add(std::move(file));

@@ -26,6 +26,7 @@
 #include "coordinator/hosted_run.hpp"
 #include "coordinator/observer.hpp"
 #include "coordinator/service/access.hpp"
+#include "coordinator/service/exports.hpp"
 #include "coordinator/service/http_server.hpp"
 #include "coordinator/service/run_state.hpp"
 #include "io/run/inbox.hpp"
@@ -39,9 +40,8 @@ struct ServiceOptions {
   bool can_remove = true;              // whether the run's method can take an edit out of the weights
   bool supersedes = true;              // whether a later answer to a question replaces an earlier one
   bool saves_checkpoints = true;
-  // Completes edits that have come over the network, before they are written (chat prompts). May throw
-  // io::UserError.
-  std::function<void(io::EditsFile&)> complete = [](io::EditsFile&) {};
+  // Returns the program and its arguments that write an export of the run; empty: none is written.
+  ExportCommand export_command{};
 };
 
 // One request of the interface, as docs/service.md and openapi.json have it.
@@ -119,6 +119,7 @@ class Service final : public Observer {
   Access access_;
   io::Inbox inbox_;
   RunState state_;
+  std::optional<Exports> exports_;
   HostedRun* run_ = nullptr;              // while there is one to ask
   bool has_begun_ = false;                // there was one: its directory stays
   bool idle_ = false, paused_ = false;    // the run waits for edits; no batch is to begin

@@ -61,6 +61,20 @@ bool is_this_machine(const std::string& host) {
   return name == "127.0.0.1" || name == "localhost" || name == "[::1]";
 }
 
+// Returns who approves: the name that the token has, or the one that the body says.
+std::string approver_in(const HttpRequest& request, const std::string& name) {
+  if (!name.empty() && request.body.empty()) return name;
+  const json body = body_of(request);
+  if (!name.empty() && !body.contains("by")) return name;
+  const std::string by = io::trimmed(text_in(body, "by"));  // as the inbox reads it again
+  if (by.empty()) refuse_body("a field 'by' with a name");
+  if (name.empty() || by == name) return by;
+  throw RequestError(403, {.expected = fmt::format("an approval by '{}', whose token this is", name),
+                           .found = fmt::format("one by '{:.200}'", by),
+                           .where = "POST " + request.path,
+                           .remedy = "leave out 'by'"});
+}
+
 io::Diagnostic run_has_ended(const std::string& what) {
   return {.expected = "a run that continues",
           .found = "one that has not begun or has ended",
@@ -92,6 +106,9 @@ const std::vector<ServiceApi::Entry>& ServiceApi::entries() {
       {"POST", "/v1/resume", Role::write, &Api::resume},
       {"POST", "/v1/checkpoint", Role::write, &Api::checkpoint},
       {"POST", "/v1/rollback", Role::write, &Api::roll_back},
+      {"POST", "/v1/export", Role::write, &Api::begin_export},
+      {"GET", "/v1/exports", Role::read, &Api::list_exports},
+      {"GET", "/v1/exports/{name}", Role::read, &Api::one_export},
       {"POST", "/v1/stop", Role::write, &Api::stop}};
   return all;
 }
@@ -158,13 +175,13 @@ Responder ServiceApi::count(const std::string& method, const std::string& route,
   };
 }
 
-Role ServiceApi::role_of(const HttpRequest& request) const {
-  if (service_.access_.has_tokens()) return service_.access_.role_of(request.token);
-  return is_this_machine(request.host) ? Role::read : Role::none;
+Bearer ServiceApi::bearer_of(const HttpRequest& request) const {
+  if (service_.access_.has_tokens()) return service_.access_.bearer_of(request.token);
+  return {.role = is_this_machine(request.host) ? Role::read : Role::none};
 }
 
 void ServiceApi::require(Role needed, const HttpRequest& request) const {
-  const Role role = role_of(request);
+  const Role role = bearer_of(request).role;
   if (role >= needed) return;
   const std::string where = fmt::format("{} {}", request.method, request.path);
   if (role == Role::none) {
@@ -218,7 +235,9 @@ void ServiceApi::page(const HttpRequest&, const Words&, const Responder& respond
 
 void ServiceApi::metrics(const HttpRequest&, const Words&, const Responder& respond) {
   const ServerFigures figures{.connections = service_.server_->connections(),
-                              .event_clients = service_.server_->event_clients()};
+                              .event_clients = service_.server_->event_clients(),
+                              .exports_written = service_.exports_->written(),
+                              .exports_failed = service_.exports_->failed()};
   respond(
       {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics_text(service_.state_, figures)});
 }
@@ -282,10 +301,12 @@ void ServiceApi::give_edits(const HttpRequest& request, const Words&, const Resp
   std::vector<std::string> ids;
   std::set<std::pair<std::string, std::string>> given;  // id and target
   bool conflicts = false;
-  const bool may_approve = role_of(request) >= Role::approve;
+  const Bearer bearer = bearer_of(request);
   for (std::size_t i = 0; i < file.edits.size(); ++i) {
     io::Edit& edit = file.edits[i];
-    if (!may_approve) edit.approved_by.clear();
+    if (edit.author.empty()) edit.author = bearer.name;
+    const bool is_own_name = bearer.name.empty() || edit.approved_by == bearer.name;
+    if (bearer.role < Role::approve || !is_own_name) edit.approved_by.clear();
     const LedgerEntry* known = service_.state_.ledger.find(edit.id);
     const bool is_new_target = known != nullptr && known->edit.target != edit.target;
     if (known != nullptr && !known->edit.asks_the_same_as(edit)) {
@@ -353,9 +374,8 @@ void ServiceApi::withdraw(const HttpRequest&, const Words& words, const Responde
 void ServiceApi::approve(const HttpRequest& request, const Words& words, const Responder& respond) {
   require_run("POST /v1/edits/{id}/approve");
   const LedgerEntry& entry = known(words[0]);
-  const std::string by = io::trimmed(text_in(body_of(request), "by"));  // as the inbox reads it again
+  const std::string by = approver_in(request, bearer_of(request).name);
   const std::string where = "POST " + request.path;
-  if (by.empty()) refuse_body("a field 'by' with a name");
   if (entry.stage != EditStage::proposed) {
     throw RequestError(409, {.expected = "an edit that waits for approval",
                              .found = fmt::format("one that is {}", name_of(entry.stage)),
@@ -432,6 +452,31 @@ void ServiceApi::roll_back(const HttpRequest& request, const Words&, const Respo
   service_.enter(RunStage::replaying);  // it is not ready until it is rolled back
   service_.run_->close();
   respond(run_document(202));
+}
+
+void ServiceApi::begin_export(const HttpRequest& request, const Words&, const Responder& respond) {
+  require_run("POST /v1/export");
+  const ExportRequest asked = export_in(body_of(request));
+  const std::int64_t last = service_.state_.segments;
+  if (asked.segment.value_or(0) > last)
+    refuse_body(fmt::format("a field 'batch' up to {}, the last segment", last));
+  if (asked.canaries && !service_.state_.facts.has_canaries)
+    refuse_body("a run with canaries, which the field 'canaries' asks for");
+  const ordered_json& document = service_.exports_->begin(asked, last);
+  respond(json_response(document, document["state"] == "written" ? 200 : 202));
+}
+
+void ServiceApi::list_exports(const HttpRequest&, const Words&, const Responder& respond) {
+  respond(json_response(service_.exports_->list()));
+}
+
+void ServiceApi::one_export(const HttpRequest&, const Words& words, const Responder& respond) {
+  const ordered_json* document = service_.exports_->find(words[0]);
+  if (document != nullptr) return respond(json_response(*document));
+  throw RequestError(404, {.expected = "the name of an export",
+                           .found = fmt::format("'{:.200}'", words[0]),
+                           .where = "request",
+                           .remedy = "/v1/exports lists them"});
 }
 
 void ServiceApi::stop(const HttpRequest&, const Words&, const Responder& respond) {

@@ -30,7 +30,7 @@ class ServiceApi {
 
   // Counts the answer before it is given.
   Responder count(const std::string& method, const std::string& route, const Responder& respond) const;
-  Role role_of(const HttpRequest& request) const;
+  Bearer bearer_of(const HttpRequest& request) const;
   void require(Role needed, const HttpRequest& request) const;
   void require_run(const std::string& what) const;
 
@@ -53,6 +53,9 @@ class ServiceApi {
   void resume(const HttpRequest&, const Words&, const Responder& respond);
   void checkpoint(const HttpRequest&, const Words&, const Responder& respond);
   void roll_back(const HttpRequest& request, const Words&, const Responder& respond);
+  void begin_export(const HttpRequest& request, const Words&, const Responder& respond);
+  void list_exports(const HttpRequest&, const Words&, const Responder& respond);
+  void one_export(const HttpRequest&, const Words& words, const Responder& respond);
   void stop(const HttpRequest&, const Words&, const Responder& respond);
 
   const LedgerEntry& known(const std::string& id) const;

@@ -3,8 +3,10 @@
 
 #include <cstdint>
 #include <map>
+#include <vector>
 
 #include "io/run/journal/journal.hpp"
+#include "io/run/rank_load.hpp"
 #include "io/run/run_directory.hpp"
 
 namespace anchorage::io {
@@ -12,9 +14,14 @@ namespace anchorage::io {
 // Opens the run's journal for reading, with its index where there is one. Throws as Journal::open does.
 Journal journal_of(const RunDirectory& run);
 
-// Returns the seconds that batches took, of metrics.jsonl, which alone has them; nothing where there is no such
-// file. Throws UserError for a line that is none of it; half a line at the end, of a killed process, does not
-// count.
-std::map<std::int64_t, double> seconds_of_batches(const RunDirectory& run);
+// What metrics.jsonl alone has of a batch.
+struct BatchMetrics {
+  double seconds = 0;
+  std::vector<RankLoad> ranks{};  // one per rank; none in a line of an earlier version
+};
+
+// Returns them by batch; nothing where there is no such file. Throws UserError for a line that is none of it; half a
+// line at the end, of a killed process, does not count.
+std::map<std::int64_t, BatchMetrics> metrics_of_batches(const RunDirectory& run);
 
 }  // namespace anchorage::io

@@ -46,6 +46,7 @@ class RunDirectory {
   // What the journal's segments say, in one file (io/run/journal/journal_index.hpp); a cache like the checkpoints.
   std::filesystem::path journal_index() const { return checkpoint() / "journal.index"; }
   std::filesystem::path metrics() const { return path_ / "metrics.jsonl"; }
+  std::filesystem::path ranks() const { return path_ / "ranks.json"; }
   const RunRecord& record() const { return record_; }
 
   // Writes run.yaml, replacing the earlier one (after edits were appended, say). Turns a new directory into a

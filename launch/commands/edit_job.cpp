@@ -10,6 +10,7 @@
 #include "coordinator/hosted_run.hpp"
 #include "coordinator/progress.hpp"
 #include "io/error.hpp"
+#include "io/files/atomic_file.hpp"
 #include "io/host_name.hpp"
 #include "io/log.hpp"
 #include "io/text/text_of.hpp"
@@ -23,6 +24,7 @@
 #include "launch/commands/stage_choice.hpp"
 #include "launch/program/activity_report.hpp"
 #include "launch/program/canaries.hpp"
+#include "launch/program/chat_template.hpp"
 #include "launch/program/comma_list.hpp"
 #include "launch/program/command_line.hpp"
 #include "launch/program/opened_model.hpp"
@@ -153,6 +155,11 @@ coordinator::HostedRunOptions hosted_options(const EditOptions& options, const c
                                        .provenance = provenance_of(plan.record, session),
                                        .can_remove = method.carries_keys};
   if (options.limit > 0) hosted.queue.limit = options.limit;
+  if (!plan.record.chat_template.empty()) {
+    hosted.run.complete = [model = plan.record.model, role = plan.record.chat_template](io::EditsFile& file) {
+      render_prompts(file, model, role);
+    };
+  }
   return hosted;
 }
 
@@ -230,6 +237,7 @@ std::optional<int> carried_out(EditJob& job, Session& session) {
 
   log_null_spaces(null_spaces, job.plan.hparams);
   job.opened.inputs->begin(job.plan, editor.group_size(), recorded_contexts(contexts, model.tokenizer));
+  io::write_file_atomically(directory->ranks(), ranks.dump() + "\n");
   worker::CommandQueue commands;
   coordinator::HostedRun hosted(*job.opened.inputs, base_record(job.plan, job.base, weights),
                                 hosted_options(job.options, job.plan, job.method, session), commands);

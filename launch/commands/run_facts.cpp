@@ -13,6 +13,7 @@ coordinator::RunFacts facts_of(const std::filesystem::path& run, const io::RunRe
           .version = ANCHORAGE_VERSION,
           .batch_size = record.batch_size,
           .require_approval = record.require_approval,
+          .has_canaries = !record.canaries.empty(),
           .guard = coordinator::guard_limits(hparams)};
 }
 

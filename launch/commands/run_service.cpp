@@ -1,14 +1,31 @@
 #include "launch/commands/run_service.hpp"
 
+#include <fmt/format.h>
+#include <unistd.h>
+
 #include <utility>
 #include <vector>
 
 #include "io/log.hpp"
 #include "launch/commands/run_facts.hpp"
-#include "launch/program/chat_template.hpp"
 
 namespace anchorage::launch {
 namespace {
+
+// `anchorage export` by this program's own file, also where that was replaced since. On the CPU: a GPU's memory is
+// the run's.
+std::vector<std::string> export_command(const std::filesystem::path& run, const coordinator::ExportRequest& request,
+                                        const std::filesystem::path& canaries, const std::filesystem::path& out) {
+  std::vector<std::string> command{
+      "/proc/self/exe", "export",     fmt::format("{}@{}", run.string(), request.segment.value()),
+      "--out",          out.string(), "--format",
+      request.format,   "--device",   "cpu",
+      "--quiet",        "--parent",   std::to_string(::getpid())};
+  if (request.rank) command.insert(command.end(), {"--rank", std::to_string(*request.rank)});
+  if (request.canaries) command.insert(command.end(), {"--canaries", canaries.string()});
+  if (request.verify) command.emplace_back("--verify");
+  return command;
+}
 
 // Starts to answer for a run whose directory is open, where it is to be watched or served.
 std::unique_ptr<coordinator::Service> begun_service(const EditOptions& options, const coordinator::RunPlan& plan,
@@ -18,20 +35,21 @@ std::unique_ptr<coordinator::Service> begun_service(const EditOptions& options, 
   if (options.listen.empty()) return nullptr;
   coordinator::RunFacts facts = facts_of(options.run, plan.record, plan.hparams);
   facts.linger = options.linger;
-  coordinator::ServiceOptions service_options{
-      .listen = options.listen,
-      .token_file = options.token_file,
-      .takes_edits = options.serves,
-      .can_remove = method.carries_keys,
-      .supersedes = conflict_policy(options, method) == coordinator::OnConflict::supersede,
-      .saves_checkpoints = options.checkpoint_every > 0};
-  if (!plan.record.chat_template.empty()) {
-    service_options.complete = [model = plan.record.model, role = plan.record.chat_template](io::EditsFile& file) {
-      render_prompts(file, model, role);
-    };
-  }
-  auto service =
-      std::make_unique<coordinator::Service>(inputs.directory, std::move(facts), std::move(service_options), edits);
+  auto service = std::make_unique<coordinator::Service>(
+      inputs.directory, std::move(facts),
+      coordinator::ServiceOptions{
+          .listen = options.listen,
+          .token_file = options.token_file,
+          .takes_edits = options.serves,
+          .can_remove = method.carries_keys,
+          .supersedes = conflict_policy(options, method) == coordinator::OnConflict::supersede,
+          .saves_checkpoints = options.checkpoint_every > 0,
+          .export_command =
+              [run = options.run, canaries = plan.record.canaries](const coordinator::ExportRequest& request,
+                                                                   const std::filesystem::path& out) {
+                return export_command(run, request, canaries, out);
+              }},
+      edits);
   spdlog::info("listening on http://{}", service->address());
   return service;
 }

@@ -2,10 +2,12 @@
 // codes: 0; 2 for bad input, and nothing was written; 1 for any other failure.
 #include <fmt/format.h>
 
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "coordinator/json_text.hpp"
 #include "coordinator/service/texts.hpp"
+#include "io/error.hpp"
 #include "io/files/atomic_file.hpp"
 #include "io/run/inbox.hpp"
 #include "io/run/recorded_run.hpp"
@@ -19,6 +21,16 @@ struct ViewOptions {
   std::filesystem::path run, out;
 };
 
+// The ranks that the run was last on.
+nlohmann::ordered_json read_ranks(std::istream& file, const std::filesystem::path& path) {
+  auto ranks = nlohmann::ordered_json::parse(file, nullptr, false);
+  if (ranks.is_array()) return ranks;
+  throw io::UserError({.expected = "a JSON array with what each rank is",
+                       .found = "something else",
+                       .where = path.string(),
+                       .remedy = "remove it: the page is made without"});
+}
+
 int run_view(const ViewOptions& options, Session& session) {
   if (!session.is_root()) return done;
   const auto directory = io::RunDirectory::view(options.run);
@@ -26,7 +38,10 @@ int run_view(const ViewOptions& options, Session& session) {
   coordinator::RunState state(
       facts_of(options.run, record, io::parse_recorded_hparams(record.hparams, options.run / "run.yaml")));
   const auto journal = io::journal_of(directory);
-  state.open(journal, io::seconds_of_batches(directory), coordinator::batches_kept);
+  const auto metrics = io::metrics_of_batches(directory);
+  state.open(journal, metrics, coordinator::batches_kept);
+  if (std::ifstream ranks(directory.ranks()); ranks) state.facts.ranks = read_ranks(ranks, directory.ranks());
+  for (const auto& [batch, of_batch] : metrics) state.add_loads(of_batch.ranks);
   for (const io::Edit& edit : io::Inbox(io::inbox_of(options.run)).edits()) {
     const bool waits = record.require_approval && !edit.is_approved();
     if (state.ledger.find(edit.id) != nullptr) continue;

@@ -15,6 +15,7 @@
 #include "io/edits/canaries.hpp"
 #include "io/edits/edit.hpp"
 #include "io/run/journal/segment.hpp"
+#include "io/run/rank_load.hpp"
 
 namespace anchorage::sharding {
 
@@ -120,6 +121,7 @@ struct BatchApplied {
   double target_norm = io::not_measured;    // mean over the edits, as found; of methods whose edits have one target
   BatchSeconds seconds{};
   std::vector<io::CanaryLook> canaries{};
+  std::vector<io::RankLoad> ranks{};  // one per rank
 };
 
 struct BatchAccepted {

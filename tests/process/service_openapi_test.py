@@ -212,7 +212,7 @@ def read_everything(service: Service) -> None:
     served = service.request("get", "/openapi.json", 200, token=None).json()
     require(served == service.document, "/openapi.json is another document than the one given")
     service.request("get", "/", 200, token=None)
-    for path in ("/metrics", "/v1/run", "/v1/batches", "/v1/edits"):
+    for path in ("/metrics", "/v1/run", "/v1/batches", "/v1/edits", "/v1/exports"):
         service.request("get", path, 200)
     service.events(by_query=False)
     service.events(by_query=True)
@@ -271,6 +271,22 @@ def ask_the_model(service: Service) -> None:
     service.request("post", "/v1/score", 400, body={"requests": "none"})
 
 
+def export(service: Service) -> None:
+    service.request("post", "/v1/export", 400, body={"name": "../elsewhere"})
+    service.request("post", "/v1/export", 400, body={"name": "a", "format": "hf", "rank": 4})
+    asked = {"name": "openapi-test", "format": "hf"}
+    service.request("post", "/v1/export", 202, body=asked)
+    one = "/v1/exports/{name}"
+    end = time.monotonic() + SECONDS
+    while service.request("get", one, 200, name="openapi-test").json()["state"] == "writing":
+        require(time.monotonic() < end, f"an export is not written after {SECONDS} s")
+        time.sleep(0.1)
+    done = service.request("post", "/v1/export", 200, body=asked).json()
+    require(done["state"] == "written" and done["report"], f"the export is {done}")
+    service.request("post", "/v1/export", 409, body=asked | {"format": "peft"})
+    service.request("get", one, 404, name="none")
+
+
 def roll_back(service: Service) -> None:
     """To the state that there is; the model is loaded anew all the same."""
     segments = service.request("get", "/v1/run", 200).json()["segments"]
@@ -287,9 +303,9 @@ def refuse_strangers(service: Service, read_token: str | None) -> None:
         if operation["x-role"] == "none":
             continue
         if read_token and operation["x-role"] != "read":
-            service.request(verb, path, 403, token=read_token, id="none")
+            service.request(verb, path, 403, token=read_token, id="none", name="none")
         for token in (None, "no-such-token"):
-            service.request(verb, path, 401, token=token, id="none")
+            service.request(verb, path, 401, token=token, id="none", name="none")
 
 
 def main() -> None:
@@ -318,6 +334,7 @@ def main() -> None:
     give_edits(service)
     ask_the_model(service)
     service.request("post", "/v1/checkpoint", 202)
+    export(service)
     roll_back(service)
     if options.stop:
         service.request("post", "/v1/stop", 202)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import chromium
 
-SECTIONS = ("progress", "batches", "anchors", "ranks", "edits")
+SECTIONS = ("progress", "batches", "anchors", "canaries", "ranks", "edits")
 VIEWS = (("light", 1280), ("dark", 1280), ("light", 768), ("light", 320), ("dark", 320))
 
 # What a reader of the screen needs: a name for each control, picture, and scrolled region; ids that are there once.

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-TOKENS = {role: f"{role}-token-of-the-test" for role in ("read", "write", "approve")}
+TOKENS = {role: f"{role}-token-of-the-test" for role in ("read", "write", "approve", "kim")}
 TESTS = Path(__file__).parents[1]
 HPARAMS = "".join([
     (TESTS / "small_hparams.yaml").read_text(),
@@ -51,7 +51,8 @@ class Service:
         shutil.copy(statistics, folder / "s.h5")
         (folder / "h.yaml").write_text(HPARAMS)
         tokens = folder / "tokens"
-        tokens.write_text("".join(f"{token} {role}\n" for role, token in TOKENS.items()))
+        lines = [f"{TOKENS[role]} {role}\n" for role in ("read", "write", "approve")]
+        tokens.write_text("".join(lines) + f"{TOKENS['kim']} approve kim\n")
         tokens.chmod(0o600)
         self.process: subprocess.Popen | None = None
         self.base = ""

@@ -81,8 +81,11 @@ def check_approval(service: Service) -> None:
     require(len(more["edits"]) == 2 and len(more["rejected"]) == 1, f"a broken record spoils others: {more}")
     require(service.refusal("POST", "/v1/edits/e0/approve", {"by": "feed"}).status == 409, "its author approves")
     require(service.refusal("POST", "/v1/edits/e0/approve", {}).status == 400, "nobody approves")
-    for number in (0, 1):
-        service.request("POST", f"/v1/edits/e{number}/approve", {"by": "kim"})
+    service.request("POST", "/v1/edits/e0/approve", {"by": "kim"})
+    forged = service.refusal("POST", "/v1/edits/e1/approve", {"by": "lee"}, "kim")
+    require(forged.status == 403, f"kim's token approves as lee: {forged}")
+    approved = service.request("POST", "/v1/edits/e1/approve", {}, "kim")
+    require(approved["approved_by"] == "kim", f"the token's name is not the one that approves: {approved}")
     for number in (0, 1):
         service.wait_until(f"e{number}", "committed")
     require(service.state_of("e2") == "proposed", "an edit that nobody approved")
@@ -124,6 +127,39 @@ def check_withdrawing(service: Service) -> None:
     require(repeated["state"] == "removed", f"withdrawn twice: {repeated}")
     repeated = service.request("POST", "/v1/edits", edit(0))
     require(repeated["edits"][0]["state"] == "removed", f"a repeated request writes it again: {repeated}")
+
+
+def check_export(service: Service) -> None:
+    """Beside the run; one that fails says why, and what was written is known after a restart."""
+    for body in ({}, {"name": "a/b"}, {"name": ".a"}, {"name": "a", "format": "zip"}, {"name": "a", "batch": 1000}):
+        require(service.refusal("POST", "/v1/export", body).status == 400, f"an export of {body}")
+    require(service.refusal("POST", "/v1/export", {"name": "a"}, "read").status == 403, "a reader exports")
+    batch = service.request("GET", "/v1/run")["segments"]
+    begun = service.request("POST", "/v1/export", {"name": "night", "verify": True, "canaries": True})
+    require((begun["state"], begun["batch"]) == ("writing", batch), f"an export that begins: {begun}")
+    other = service.refusal("POST", "/v1/export", {"name": "second"})
+    require(other.status == 409, f"two exports at a time: {other}")
+    written = wait_for_export(service, "night")
+    require(written["state"] == "written", f"an export: {written}")
+    require(written["report"]["canaries"] == 1, f"the canaries were not asked: {written}")
+    require((Path(written["directory"]) / "adapter_model.safetensors").exists(), f"no adapter: {written}")
+    repeated = service.request("POST", "/v1/export", {"name": "night"})
+    require(repeated == written, f"the same request again: {repeated}, before {written}")
+    require(service.refusal("POST", "/v1/export", {"name": "night", "format": "hf"}).status == 409, "another format")
+    service.request("POST", "/v1/export", {"name": "tiny", "rank": 3, "format": "peft", "batch": 1})
+    require(wait_for_export(service, "tiny")["report"]["rank"] == 3, "the rank of an adapter")
+    (service.folder / "run" / "exports" / "full").write_text("")  # a file in its way
+    service.request("POST", "/v1/export", {"name": "full", "format": "hf"})
+    failed = wait_for_export(service, "full")
+    require(failed["state"] == "failed" and "found a file" in failed["reason"], f"an export that fails: {failed}")
+    listed = [one["name"] for one in service.request("GET", "/v1/exports", role="read")["exports"]]
+    require(listed == ["full", "night", "tiny"], f"the exports: {listed}")
+
+
+def wait_for_export(service: Service, name: str) -> dict:
+    path = f"/v1/exports/{name}"
+    service.wait_for(lambda: service.request("GET", path)["state"] != "writing", f"export {name} to end")
+    return service.request("GET", path)
 
 
 def check_rollback(service: Service) -> None:
@@ -203,7 +239,10 @@ def main() -> None:
         check_canary(service)
         check_questions(service)
         check_withdrawing(service)
+        check_export(service)
         check_rollback(service)
+        states = [one["state"] for one in events.of("export") if one["name"] == "night"]
+        require(states == ["writing", "written"], f"events of an export: {states}")
         require({one["batch"] for one in events.of("batch")} >= {1, 2}, f"events: {events.seen}")
         require(events.of("reverted") or events.of("run"), "no event of the run")
         service.request("POST", "/v1/checkpoint", {})
@@ -214,9 +253,14 @@ def main() -> None:
         service.start("--require-approval", "--canaries", "canaries.jsonl", ranks=2)
         states = {f"e{i}": service.state_of(f"e{i}") for i in range(3)}
         require(states == {"e0": "removed", "e1": "committed", "e2": "set_aside"}, f"after a restart: {states}")
+        exports = service.request("GET", "/v1/exports")["exports"]
+        require([one["name"] for one in exports] == ["night", "tiny"], f"exports after a restart: {exports}")
         service.request("POST", "/v1/edits", edit(4, author="feed", approved_by="kim"))
         service.wait_until("e4", "committed")
-        require(service.request("GET", "/v1/run")["ranks"][1]["rank"] == 1, "the second rank is not described")
+        ranks = service.request("GET", "/v1/run")["ranks"]
+        require(ranks[1]["rank"] == 1, f"the second rank is not described: {ranks}")
+        require(all(rank["memory_bytes"] > 1 << 20 for rank in ranks), f"no memory of the ranks: {ranks}")
+        require(any(rank["wait_seconds"] > 0 for rank in ranks), f"no rank has waited for the other: {ranks}")
 
         # What it has accepted and not written, `edit --resume` writes.
         service.request("POST", "/v1/pause", {})

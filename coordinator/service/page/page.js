@@ -13,7 +13,6 @@ const seen = {
   setAside: null,      // as the service lists them; null: taken from the batches
   proposed: [],
   undone: [],          // events `reverted`
-  canaries: null,
 };
 
 // ---- Elements and numbers
@@ -53,6 +52,7 @@ const number = (value, decimals = 0) =>
   isNumber(value)
     ? value.toLocaleString("en", { minimumFractionDigits: decimals, maximumFractionDigits: decimals })
     : none;
+const gibibytes = (bytes) => number(isNumber(bytes) ? bytes / 2 ** 30 : null, 2);
 const counted = (count, one, many = `${one}s`) => `${number(count)} ${count === 1 ? one : many}`;
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 const mean = (values) => (values.length ? sum(values) / values.length : null);
@@ -208,6 +208,7 @@ function improved(batch) {
 }
 
 // What the guard measured.
+const CANARIES = "canaries that hold";
 const probe = (batch, name) => (batch.probes ?? []).find((one) => one.name === name);
 const rise = (one) => (one && isNumber(one.before) && isNumber(one.after) ? one.after - one.before : null);
 const changes = (batch) => (batch.probes ?? []).filter((one) => one.name.startsWith("change of layer")).map((one) => one.after);
@@ -264,24 +265,16 @@ function setAsideEdits(batches) {
     ({ ...batch.edits?.find((edit) => edit.id === one.id), ...one, batch: batch.batch }))).reverse();
 }
 
-function brokenCanaries() {
-  const looks = seen.canaries ?? seen.run?.canaries;
-  return (Array.isArray(looks) ? looks : []).filter((look) => look.holds === false && look.held_before !== false);
-}
-
 function showFailures(run, batches) {
   const isCanary = (edit) => /^canary /i.test(edit.reason ?? "");
   const all = setAsideEdits(batches), failed = [...all.filter(isCanary), ...all.filter((edit) => !isCanary(edit))];
-  const canaries = brokenCanaries(), total = Math.max(run.edits?.set_aside ?? 0, failed.length);
+  const total = Math.max(run.edits?.set_aside ?? 0, failed.length);
   const failure = typeof run.failure === "object" && run.failure ? run.failure.detail ?? JSON.stringify(run.failure)
     : run.failure ?? "";
-  show("failures", Boolean(failure || failed.length || canaries.length || seen.undone.length));
+  show("failures", Boolean(failure || failed.length || seen.undone.length));
   byId("failure").hidden = !failure;
   byId("failure").textContent = failure && `The run has failed: ${failure}`;
-  const quoted = (words) => `\u201c${words ?? ""}\u201d`;
   put(byId("undone"),
-    ...canaries.map((look) => make("li", {},
-      `Canary ${look.id}: to ${quoted(look.prompt)} the model says ${quoted(look.said_after)}, expected ${quoted(look.expected)}`)),
     ...seen.undone.map((one) => make("li", {}, `${one.at ? `${moment(one.at)}: ` : ""}a batch of ` +
       `${counted(one.edits, "edit")} was undone and is tried again in parts: ${one.reason}`)));
   byId("failed-edits").closest(".scroll").hidden = !failed.length;
@@ -390,6 +383,22 @@ function showAnchors(run, batches) {
         [String(one.batch), String(one.layer), number(one.anchors), number(one.score, 3)])]);
 }
 
+// As the last batch left them. Of batches of an earlier run of the program only their count is known.
+function showCanaries(batches) {
+  const last = batches.findLast((batch) => batch.canaries?.length || probe(batch, CANARIES));
+  show("canaries", Boolean(last));
+  if (!last) return;
+  const looks = last.canaries ?? [], counts = probe(last, CANARIES);
+  const held = looks.length ? looks.filter((look) => look.holds).length : counts.after;
+  byId("canaries-text").textContent = `After batch ${last.batch} ` +
+    (looks.length ? `${number(held)} of ${counted(looks.length, "canary", "canaries")} hold.`
+      : `${number(held)} held, before it ${number(counts.before)}.`);
+  byId("canary-rows").closest(".scroll").hidden = !looks.length;
+  putRows("canary-rows", [...looks].sort((a, b) => a.holds - b.holds).map((look) =>
+    make("tr", {}, idCell(look.id), cell(look.prompt, "text"), cell(look.expected, "text"), cell(look.said, "text"),
+      cell(look.holds ? "yes" : look.held_before ? "no more" : "no, nor before", look.holds ? "text" : "text bad"))));
+}
+
 function showRanks(run) {
   const ranks = run.ranks ?? [], edited = (run.layers ?? []).map((one) => one.layer);
   const kinds = (of, one) => counted(new Set(ranks.map(of)).size, one);
@@ -403,7 +412,7 @@ function showRanks(run) {
     const owned = edited.filter((layer) => held.some(([first, last]) => layer >= first && layer <= last));
     return make("tr", {}, make("th", { scope: "row" }, String(rank.rank)), cell(rank.host ?? none, "text"),
       cell(number(rank.stage)), cell(number(rank.replica)), cell(held.map((range) => range.join("\u2013")).join(", ") || none), cell(owned.join(", ") || none),
-      cell(isNumber(rank.weight_bytes) ? number(rank.weight_bytes / 2 ** 30, 2) : none), cell(number(rank.wait_seconds, 1)));
+      cell(gibibytes(rank.weight_bytes)), cell(gibibytes(rank.memory_bytes)), cell(number(rank.wait_seconds, 1)));
   }));
 }
 
@@ -436,6 +445,7 @@ function render() {
   showProgress(run, batches);
   showBatches(run, batches);
   showAnchors(run, batches);
+  showCanaries(batches);
   showRanks(run);
   showEdits(batches);
 }
@@ -581,20 +591,21 @@ async function start() {
 async function approve(id, button) {
   const field = byId("approver"), by = field.value.trim(), news = byId("approval-news");
   const tell = (words, bad) => { news.textContent = words; news.className = bad ? "bad" : ""; };
-  field.setAttribute("aria-invalid", by ? "false" : "true");
-  if (!by) {
-    tell("An approval needs your name.", true);
-    return field.focus();
-  }
+  field.setAttribute("aria-invalid", "false");
   if (button.ariaDisabled) return;
   button.ariaDisabled = "true";  // and not disabled: the focus stays
   kept("approver", by);
   try {
-    await request(`v1/edits/${encodeURIComponent(id)}/approve`, { by });
-    tell(`Edit ${id} is approved by ${by}.`);
+    const { approved_by: name } = await request(`v1/edits/${encodeURIComponent(id)}/approve`, by ? { by } : {});
+    tell(`Edit ${id} is approved by ${name}.`);
     await loadLists();
   } catch (error) {
-    tell(`Edit ${id} is not approved: ${error.message}`, true);
+    const wantsName = !by && error.status === 400;  // this token has none
+    tell(wantsName ? "An approval needs your name." : `Edit ${id} is not approved: ${error.message}`, true);
+    if (wantsName) {
+      field.setAttribute("aria-invalid", "true");
+      field.focus();
+    }
   }
   button.ariaDisabled = null;
 }
@@ -636,7 +647,6 @@ addEventListener("resize", () => {
 if (embedded) {
   seen.run = embedded.run;
   for (const batch of embedded.batches ?? []) take(batch);
-  seen.canaries = embedded.canaries ?? null;
   connection("", "A run as it was when this page was made.");
   render();
 } else {

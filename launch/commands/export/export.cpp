@@ -2,10 +2,13 @@
 // Prints what was written and what rounding or truncation lost. Exit codes: 0; 2 for bad input, and nothing is
 // left; 1 for any other failure, one of --verify or --canaries included.
 #include <fmt/format.h>
+#include <sys/prctl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <csignal>
 #include <nlohmann/json.hpp>
 
 #include "io/error.hpp"
@@ -31,6 +34,7 @@ struct ExportOptions {
   bool link = false;
   bool verify = false;
   std::filesystem::path canaries{};  // empty: none
+  pid_t parent = 0;                  // the process that this one ends with; 0: none
 };
 
 constexpr std::array forms = {
@@ -87,8 +91,19 @@ void write(ExportReport& report, const ExportedRun& run, const std::filesystem::
   }
 }
 
+// Has the kernel end this process with its parent.
+void end_with(pid_t parent) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() == parent) return;
+  throw io::SystemError({.expected = "the process that started this one",
+                         .found = "that it has ended",
+                         .where = "--parent",
+                         .remedy = "nothing was written"});
+}
+
 int run_export(const ExportOptions& options, Session& session) {
   if (!session.is_root()) return done;
+  if (options.parent > 0) end_with(options.parent);
   require_format(options, options.rank != "auto", "--rank", "peft");
   require_format(options, options.gguf_type != "auto", "--gguf-type", "gguf");
   require_format(options, options.link, "--link", "hf");
@@ -99,10 +114,15 @@ int run_export(const ExportOptions& options, Session& session) {
   write(report, run, staging.path(), options, session);
   const auto& form = *std::ranges::find(forms, options.format, &ExportForm::name);
   io::write_file_atomically(staging.path() / "README.md", model_card(run, form, report));
+  report.document.update({{"format", options.format},
+                          {"batch", run.argument.batch.value_or(run.segment)},
+                          {"edits", run.scores.edits},
+                          {"version", ANCHORAGE_VERSION}});
+  io::write_file_atomically(staging.path() / "anchorage_export.json", report.document.dump(2) + "\n");
   io::write_digest_manifest(staging.path());
   staging.rename_to_target();
 
-  report.document.update({{"out", options.out.string()}, {"format", options.format}, {"edits", run.scores.edits}});
+  report.document["out"] = options.out.string();
   session.json()
       ? session.print(report.document)
       : session.print(fmt::format("{}: {} edits\n{}", options.out.string(), run.scores.edits, report.text));
@@ -133,6 +153,7 @@ void add_export_command(CommandLine& line) {
       "--canaries", options->canaries,
       "a file of prompts that must be answered so, or as the unedited model answers them: nothing is "
       "written where one is not");
+  command->add_option("--parent", options->parent)->group("");  // of the exports that 'serve' has written
   command->add_flag("--verify", options->verify,
                     "read back what was written and compare it with the run's weights");
   add_session_options(*command, line.session);

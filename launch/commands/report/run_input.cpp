@@ -78,7 +78,7 @@ RunContents read_run(const std::filesystem::path& path, const std::string& label
                   .model = std::filesystem::path(directory.record().model).filename().string(),
                   .method = directory.record().method};
   if (journal.empty()) return run;
-  const auto seconds = io::seconds_of_batches(directory);
+  const auto metrics = io::metrics_of_batches(directory);
   const auto recorded = coordinator::recorded_edits(journal);
   std::size_t first = 0;  // of the next segment's edits
   for (const io::JournalEntry& entry : io::live_segments(journal)) {
@@ -91,7 +91,7 @@ RunContents read_run(const std::filesystem::path& path, const std::string& label
     add_edits(run, batch, std::span(recorded).subspan(first, records.size()), records);
     first += records.size();
     add_measures(batch, segment);
-    if (const auto found = seconds.find(batch.batch); found != seconds.end()) batch.seconds = found->second;
+    if (const auto found = metrics.find(batch.batch); found != metrics.end()) batch.seconds = found->second.seconds;
     run.batches.push_back(std::move(batch));
   }
   run.anchors = anchor_history(journal);

@@ -118,6 +118,38 @@ TEST_F(HostedRunTest, EditsAddedWhileABatchIsInFlightComeAfterIt) {
   EXPECT_THAT(texts(workers.commands()), ElementsAre("e0 e1", "e2", "stop"));
 }
 
+TEST_F(HostedRunTest, AddedEditsAreCompletedBeforeTheyAreQueued) {
+  RunInputs begun = inputs(file_of(2));
+  ScriptedWorkers workers;
+  HostedRunOptions wanted = options();
+  wanted.run.waits = true;
+  wanted.run.complete = [](io::EditsFile& file) {
+    for (io::Edit& edit : file.edits) edit.chat_prompt = "chat";
+  };
+  HostedRun hosted(begun, base, wanted, workers);
+  Feeder feeder;
+  feeder.hosted = &hosted;
+  hosted.observe(feeder);
+  run(hosted, workers);
+  EXPECT_EQ(std::get<sharding::ApplyBatch>(workers.commands().at(2)).edits.front().chat_prompt, "chat");
+}
+
+TEST_F(HostedRunTest, AddedEditsThatCannotBeCompletedAreSetAside) {
+  RunInputs begun = inputs(file_of(2));
+  ScriptedWorkers workers;
+  HostedRunOptions wanted = options();
+  wanted.run.waits = true;
+  wanted.run.complete = [](io::EditsFile&) { throw std::runtime_error("no template"); };
+  HostedRun hosted(begun, base, wanted, workers);
+  Feeder feeder;
+  feeder.hosted = &hosted;
+  hosted.observe(feeder);
+  const RunResult result = run(hosted, workers);
+  EXPECT_EQ(result.committed, 2);
+  ASSERT_EQ(result.set_aside.size(), 6U);
+  EXPECT_EQ(result.set_aside.front(), (SetAside{"e0", "no template"}));
+}
+
 struct Signaler : Observer {
   void waiting() override { raise(SIGTERM); }
 };

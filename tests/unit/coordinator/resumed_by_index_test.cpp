@@ -14,7 +14,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-constexpr EditRunOptions every_second{.checkpoint_every = 2};
+const EditRunOptions every_second{.checkpoint_every = 2};
 
 void flip_a_byte(const std::filesystem::path& path) {
   std::string content = tests::content_of(path);

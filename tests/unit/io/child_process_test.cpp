@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <cstdlib>
+#include <thread>
+
 #include "io/error.hpp"
 
 namespace anchorage::io {
@@ -21,6 +25,27 @@ TEST(ChildProcess, PassesMoreThanAPipeHolds) {
 
 TEST(ChildProcess, ASignalIsItsNumberAbove128) {
   EXPECT_EQ(run_child({"/bin/sh", "-c", "kill -TERM $$"}, "").exit_code, 128 + 15);
+}
+
+TEST(ChildProcess, CanBeKilledByAnotherThread) {
+  ChildProcess child({"/bin/sleep", "600"}, "");
+  const std::jthread killer([&] { child.kill(); });
+  EXPECT_EQ(child.wait().exit_code, 128 + 9);
+  child.kill();  // nothing is left to kill
+}
+
+TEST(ChildProcess, IsKilledByWhoeverForgetsIt) {
+  const auto begin = std::chrono::steady_clock::now();
+  { const ChildProcess child({"/bin/sleep", "600"}, ""); }
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(60));
+}
+
+TEST(ChildProcess, InheritsNoVariableThatIsLeftOut) {
+  setenv("LEFT_OUT_OF_A_TEST", "here", 1);
+  const std::vector<std::string> say{"/bin/sh", "-c", "echo \"${LEFT_OUT_OF_A_TEST-none} $PATH\""};
+  const std::string path = std::getenv("PATH");
+  EXPECT_EQ(ChildProcess(say, "").wait().out, "here " + path + "\n");
+  EXPECT_EQ(ChildProcess(say, "", {"OTHER_", "LEFT_OUT_"}).wait().out, "none " + path + "\n");
 }
 
 TEST(ChildProcess, AProgramThatIsNotThereIsNamed) {

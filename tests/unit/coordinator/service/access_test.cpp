@@ -25,22 +25,23 @@ class AccessTest : public testing::Test {
   tests::TemporaryDirectory folder_;
 };
 
-TEST_F(AccessTest, KnowsEachTokensRole) {
+TEST_F(AccessTest, KnowsEachTokensRoleAndName) {
   const auto access =
       Access::read(file("# of the team\n\nreader-0123456789 read\n writer-0123456789\twrite \n"
-                        "approver-0123456789 approve\n"));
-  EXPECT_EQ(access.role_of("reader-0123456789"), Role::read);
-  EXPECT_EQ(access.role_of("writer-0123456789"), Role::write);
-  EXPECT_EQ(access.role_of("approver-0123456789"), Role::approve);
-  EXPECT_EQ(access.role_of("reader-012345678"), Role::none);
-  EXPECT_EQ(access.role_of(""), Role::none);
+                        "approver-0123456789 approve  Kim Lee \n"));
+  EXPECT_EQ(access.bearer_of("reader-0123456789").role, Role::read);
+  EXPECT_EQ(access.bearer_of("writer-0123456789").role, Role::write);
+  EXPECT_EQ(access.bearer_of("writer-0123456789").name, "");
+  EXPECT_EQ(access.bearer_of("approver-0123456789").role, Role::approve);
+  EXPECT_EQ(access.bearer_of("approver-0123456789").name, "Kim Lee");
+  EXPECT_EQ(access.bearer_of("reader-012345678").role, Role::none);
+  EXPECT_EQ(access.bearer_of("").role, Role::none);
 }
 
 TEST_F(AccessTest, RefusesAFileThatIsNoneOrIsOpenToOthers) {
   EXPECT_THAT(refusal("a-token-that-is-long\n"), HasSubstr("found a token alone, "));
-  EXPECT_THAT(refusal("a-token-that-is-long admin\n"), HasSubstr("the role 'admin'"));
-  EXPECT_THAT(refusal("a-token-that-is-long none\n"), HasSubstr("the role 'none'"));
-  EXPECT_THAT(refusal("a-token-that-is-long read more\n"), HasSubstr("'more'"));
+  EXPECT_THAT(refusal("a-token-that-is-long admin\n"), HasSubstr("a token and 'admin'"));
+  EXPECT_THAT(refusal("a-token-that-is-long none\n"), HasSubstr("a token and 'none'"));
   EXPECT_THAT(refusal("short read\n"), HasSubstr("at least 16 characters"));
   EXPECT_THAT(refusal("a-token-that-is-long read\na-token-that-is-long write\n"), HasSubstr("tokens, line 2"));
   EXPECT_THAT(refusal("# nothing\n"), HasSubstr("no such line"));
