@@ -2,6 +2,7 @@
 
 #include <torch/types.h>
 
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -34,6 +35,11 @@ struct Communicators {
 
 // Divides `count` items into fixed groups and returns this rank's, in order.
 std::vector<sharding::Range> own_groups(const Communicators& ranks, std::int64_t count, std::int64_t group_size);
+
+// Returns how many of these items each rank has, in rank order; with `counts`, of those alone for which it holds.
+std::vector<std::int64_t> items_by_rank(const Communicators& ranks, std::int64_t count, std::int64_t group_size);
+std::vector<std::int64_t> items_by_rank(const Communicators& ranks, std::int64_t count, std::int64_t group_size,
+                                        const std::function<bool(std::int64_t item)>& counts);
 
 template <class T>
 std::span<const T> part_of(std::span<const T> items, const sharding::Range& range) {

@@ -62,24 +62,36 @@ void DeviceCommunicator::broadcast(const torch::Tensor& tensor, int root, std::s
   });
 }
 
+// Only the first exchange takes the long timeout: after it, all ranks are in this call.
 torch::Tensor DeviceCommunicator::all_gather(const torch::Tensor& mine, std::string_view operation,
                                              Timeout timeout) {
   io::check(mine.dim() > 0, fmt::format("'{}' gathers rows, but rank {} has a scalar", operation, rank()));
   check_place(mine.contiguous(), operation);
-  return count(operation, [&] { return size() == 1 ? mine.clone() : gather_rows(mine, operation, timeout); });
+  return count(operation, [&] {
+    if (size() == 1) return mine.clone();
+    return gather_rows(mine, rows_by_rank(mine, operation, timeout), operation, Timeout::until_deadline);
+  });
 }
 
-// Only the first exchange takes the long timeout: after it, all ranks are in this call.
-torch::Tensor DeviceCommunicator::gather_rows(const torch::Tensor& mine, std::string_view operation,
-                                              Timeout timeout) {
-  const std::vector<std::int64_t> rows = rows_by_rank(mine, operation, timeout);
+torch::Tensor DeviceCommunicator::all_gather(const torch::Tensor& mine, std::span<const std::int64_t> rows,
+                                             std::string_view operation, Timeout timeout) {
+  const bool fits =
+      std::ssize(rows) == size() && mine.dim() > 0 && rows[static_cast<std::size_t>(rank())] == mine.size(0);
+  io::check(fits, fmt::format("'{}' gathers {} rows, but rank {} has {}", operation, fmt::join(rows, ", "), rank(),
+                              text_of(mine)));
+  check_place(mine.contiguous(), operation);
+  return count(operation, [&] { return size() == 1 ? mine.clone() : gather_rows(mine, rows, operation, timeout); });
+}
+
+torch::Tensor DeviceCommunicator::gather_rows(const torch::Tensor& mine, std::span<const std::int64_t> rows,
+                                              std::string_view operation, Timeout timeout) {
   std::vector<std::int64_t> shape = mine.sizes().vec();
   shape[0] = std::accumulate(rows.begin(), rows.end(), std::int64_t{0});
   torch::Tensor all = torch::empty(shape, mine.options().memory_format(torch::MemoryFormat::Contiguous));
 
   std::vector<int> roots;
   std::vector<torch::Tensor> parts;
-  const std::vector<torch::Tensor> part_of = all.split_with_sizes(rows);
+  const std::vector<torch::Tensor> part_of = all.split_with_sizes({rows.data(), rows.size()});
   for (int root = 0; root < size(); ++root) {
     const torch::Tensor& part = part_of[static_cast<std::size_t>(root)];
     if (part.numel() == 0) continue;
@@ -87,7 +99,7 @@ torch::Tensor DeviceCommunicator::gather_rows(const torch::Tensor& mine, std::st
     roots.push_back(root);
     parts.push_back(part);
   }
-  if (!parts.empty()) copy_from(roots, parts, operation, Timeout::until_deadline);
+  if (!parts.empty()) copy_from(roots, parts, operation, timeout);
   return all;
 }
 

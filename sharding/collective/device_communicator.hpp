@@ -44,6 +44,11 @@ class DeviceCommunicator {
   [[nodiscard]] torch::Tensor all_gather(const torch::Tensor& mine, std::string_view operation,
                                          Timeout timeout = Timeout::until_deadline);
 
+  // The same where every rank knows how many rows each has, in rank order, and all have the same dtype and the same
+  // other dimensions: nothing is exchanged before the rows. Other rows than announced are an InternalError.
+  [[nodiscard]] torch::Tensor all_gather(const torch::Tensor& mine, std::span<const std::int64_t> rows,
+                                         std::string_view operation, Timeout timeout = Timeout::until_deadline);
+
   // Replaces each element of an int64 tensor by its sum over the ranks.
   void all_reduce_sum(const torch::Tensor& tensor, std::string_view operation);
 
@@ -86,7 +91,8 @@ class DeviceCommunicator {
   void check_place(const torch::Tensor& tensor, std::string_view operation) const;
   void check_rank(int rank, std::string_view operation) const;
   void check_peer(int rank, std::string_view operation) const;
-  [[nodiscard]] torch::Tensor gather_rows(const torch::Tensor& mine, std::string_view operation, Timeout timeout);
+  [[nodiscard]] torch::Tensor gather_rows(const torch::Tensor& mine, std::span<const std::int64_t> rows,
+                                          std::string_view operation, Timeout timeout);
   [[nodiscard]] std::vector<std::int64_t> rows_by_rank(const torch::Tensor& mine, std::string_view operation,
                                                        Timeout timeout);
 

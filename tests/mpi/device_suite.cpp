@@ -65,6 +65,18 @@ TEST_P(DeviceCollectives, AllGatherOfNoRowsAtAllHasNoRows) {
   });
 }
 
+TEST_P(DeviceCollectives, AllGatherOfAnnouncedRowsIsThatOfOthers) {
+  run([](DeviceCommunicator& world) {
+    std::vector<std::int64_t> rows;
+    for (int rank = 0; rank < world.size(); ++rank) rows.push_back(rank % 2 == 1 ? 0 : 3 + rank);
+    const std::int64_t own = rows[static_cast<std::size_t>(world.rank())];
+    const torch::Tensor mine = rows_of(world.rank(), own, torch::kFloat32, world.device());
+    expect_equal(world.all_gather(mine, rows, "gather"), world.all_gather(mine, "gather"));
+    ++rows[static_cast<std::size_t>(world.rank())];
+    EXPECT_THROW((void)world.all_gather(mine, rows, "gather"), io::InternalError);
+  });
+}
+
 TEST_P(DeviceCollectives, AllGatherTakesAViewThatIsNotContiguous) {
   run([](DeviceCommunicator& world) {
     const torch::Tensor all =

@@ -163,18 +163,19 @@ void BatchEditor::find_values(Groups& groups, sharding::BatchSeconds& seconds) c
   EditGroup::compress_to_anchors(groups, anchors);
 }
 
-// Gathers rows of all ranks' groups, in their order: [b, width].
+// Gathers rows of all ranks' groups, in their order: [b, width]. `rows`: how many each rank has.
 torch::Tensor BatchEditor::gather(const std::vector<torch::Tensor>& own, std::int64_t width,
-                                  std::string_view operation, sharding::BatchSeconds& seconds) const {
+                                  std::span<const std::int64_t> rows, std::string_view operation,
+                                  sharding::BatchSeconds& seconds) const {
   const Stopwatch watch(seconds.communicate);
-  const auto rows = own.empty() ? torch::empty({0, width}, torch::TensorOptions(model_.device())) : at::cat(own);
-  return communicators_.device.all_gather(rows, operation, timeout_);
+  const auto mine = own.empty() ? torch::empty({0, width}, torch::TensorOptions(model_.device())) : at::cat(own);
+  return communicators_.device.all_gather(mine, rows, operation, timeout_);
 }
 
 // Gathers rows of all ranks' written edits, in the order of the batch: [b, width].
 torch::Tensor BatchEditor::gather_written(const std::vector<torch::Tensor>& own, std::int64_t width,
                                           std::string_view operation, sharding::BatchSeconds& seconds) const {
-  const auto rows = gather(own, width, operation, seconds);
+  const auto rows = gather(own, width, written_by_rank_, operation, seconds);
   return places_.empty() ? rows : rows.index_select(0, index_tensor(places_, rows.device()));
 }
 
@@ -194,7 +195,10 @@ torch::Tensor BatchEditor::gather_keys(const Groups& groups, std::int64_t layer,
 double BatchEditor::mean_norm(const std::vector<torch::Tensor>& targets, sharding::BatchSeconds& seconds) const {
   std::vector<torch::Tensor> norms;
   for (const torch::Tensor& target : targets) norms.push_back(target.norm(2, 1, /*keepdim=*/true));
-  return gather(norms, 1, "gather norms of targets", seconds).to(torch::kDouble).mean().item<double>();
+  return gather(norms, 1, written_by_rank_, "gather norms of targets", seconds)
+      .to(torch::kDouble)
+      .mean()
+      .item<double>();
 }
 
 // Writes as MEMIT does: one target per edit, and layer after layer writes its share of the remaining
@@ -369,7 +373,8 @@ torch::Tensor BatchEditor::scores(std::span<const io::Edit> edits, sharding::Bat
     for (PendingScores& group : pending) own.push_back(table_of(group.take()).to(model_.device()));
     model_.stages.deliver();
   }
-  return gather(own, 2, "gather scores", seconds).cpu();
+  const auto rows = items_by_rank(communicators_, std::ssize(edits), group_size_);
+  return gather(own, 2, rows, "gather scores", seconds).cpu();
 }
 
 // Replicas wait for the busiest one. A group is a step: it takes less than a deadline, how much less depends
@@ -391,6 +396,10 @@ BatchResult BatchEditor::apply(std::span<const io::Edit> edits) {
   find_values(groups, result.seconds);
   const auto refusals = gather_refusals(groups, order, result.seconds);
   places_ = places_of_written(order, refusals);
+  const auto is_written = [&](std::int64_t item) {
+    return refusals[static_cast<std::size_t>(order[static_cast<std::size_t>(item)])].empty();
+  };
+  written_by_rank_ = items_by_rank(communicators_, std::ssize(order), group_size_, is_written);
   result.layers =
       method_.solve == Solve::joint ? write_jointly(groups, result.seconds) : write_in_turn(groups, result);
   model_.stages.deliver();

@@ -110,7 +110,8 @@ class BatchEditor {
   torch::Tensor scores(std::span<const io::Edit> edits, sharding::BatchSeconds& seconds) const;
   torch::Tensor gather_written(const std::vector<torch::Tensor>& own, std::int64_t width,
                                std::string_view operation, sharding::BatchSeconds& seconds) const;
-  torch::Tensor gather(const std::vector<torch::Tensor>& own, std::int64_t width, std::string_view operation,
+  torch::Tensor gather(const std::vector<torch::Tensor>& own, std::int64_t width,
+                       std::span<const std::int64_t> rows, std::string_view operation,
                        sharding::BatchSeconds& seconds) const;
   torch::Tensor gather_keys(const Groups& groups, std::int64_t layer, sharding::BatchSeconds& seconds) const;
   // Returns for each group a tensor of each edited layer.
@@ -138,6 +139,7 @@ class BatchEditor {
   // Of the current batch's written edits, in the order of the batch: their places among them in that of the groups.
   // Empty where both orders are the same.
   std::vector<std::int64_t> places_;
+  std::vector<std::int64_t> written_by_rank_;  // how many edits of the batch each rank writes
 };
 
 }  // namespace anchorage::worker

@@ -249,7 +249,8 @@ CausalTrace trace_facts(const Transformer& model, std::span<const TracedFact> fa
   }
   model.stages.deliver();
   // Replicas wait for the busiest one, which has a group more.
-  const auto all = ranks.device.all_gather(at::cat(own).to(model.device()), "gather trace",
+  const auto all = ranks.device.all_gather(at::cat(own).to(model.device()),
+                                           items_by_rank(ranks, std::ssize(facts), facts_per_pass), "gather trace",
                                            sharding::Timeout::steps(std::ssize(groups) + 1));
   return mean_probability(all.cpu());
 }

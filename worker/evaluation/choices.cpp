@@ -128,7 +128,10 @@ ChoiceAnswers ask(const Transformer& model, const PromptBuilder& prompts,
   for (const auto& group : own_groups(ranks, std::ssize(questions), choices_per_pass))
     own.push_back(ask_choices_at_once(model, prompts, part_of(questions, group)));
   model.stages.deliver();
-  const auto rows = ranks.device.all_gather(at::cat(own).to(model.device()), "gather choices").cpu();
+  const auto rows = ranks.device
+                        .all_gather(at::cat(own).to(model.device()),
+                                    items_by_rank(ranks, std::ssize(questions), choices_per_pass), "gather choices")
+                        .cpu();
   for (std::size_t i = 0; i < questions.size(); ++i) {
     answers.answers.push_back(answer_of(questions[i], rows[static_cast<std::int64_t>(i)]));
     if (answers.answers.back().is_asked() || !answers.rejection.empty()) continue;

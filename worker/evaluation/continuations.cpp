@@ -139,7 +139,11 @@ std::vector<std::optional<Continuation>> continue_greedily(const Transformer& mo
   for (const auto& group : own_groups(ranks, std::ssize(texts), prompts_per_pass))
     own.push_back(generator.rows_of(part_of(texts, group)));
   model.stages.deliver();
-  const auto rows = ranks.device.all_gather(at::cat(own).to(model.device()), "gather continuations").cpu();
+  const auto rows =
+      ranks.device
+          .all_gather(at::cat(own).to(model.device()), items_by_rank(ranks, std::ssize(texts), prompts_per_pass),
+                      "gather continuations")
+          .cpu();
   std::vector<std::optional<Continuation>> continuations;
   for (std::int64_t i = 0; i < rows.size(0); ++i) {
     const std::span row(rows.data_ptr<std::int32_t>() + i * rows.size(1), static_cast<std::size_t>(rows.size(1)));

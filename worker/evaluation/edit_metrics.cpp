@@ -207,7 +207,10 @@ EditMetrics evaluate_edits(const Transformer& model, const PromptBuilder& prompt
     own.push_back(tally(members, questions_of(members), pending[i].take()));
   }
   model.stages.deliver();
-  const auto tallies = ranks.device.all_gather(at::cat(own).to(model.device()), "gather evaluation").cpu();
+  const auto tallies = ranks.device
+                           .all_gather(at::cat(own).to(model.device()),
+                                       items_by_rank(ranks, std::ssize(edits), edits_per_pass), "gather evaluation")
+                           .cpu();
   EditMetrics metrics{.edits = std::ssize(edits),
                       .efficacy = metric_of(tallies, efficacy),
                       .paraphrase = metric_of(tallies, paraphrase),

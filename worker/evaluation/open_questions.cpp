@@ -35,7 +35,11 @@ OpenAnswers ask(const Transformer& model, const PromptBuilder& prompts, std::spa
     own.push_back(ask_at_once(model, prompts, part_of(questions, group)));
   }
   model.stages.deliver();
-  const auto rows = ranks.device.all_gather(at::cat(own).to(model.device()), "gather answers").cpu();
+  const auto rows =
+      ranks.device
+          .all_gather(at::cat(own).to(model.device()),
+                      items_by_rank(ranks, std::ssize(questions), questions_per_pass), "gather answers")
+          .cpu();
   OpenAnswers answers;
   double nll = 0;
   const auto row = rows.accessor<double, 2>();

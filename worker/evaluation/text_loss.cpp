@@ -39,7 +39,10 @@ TextLoss loss_on_sequences(const Transformer& model, std::span<const TokenIds> s
     }
   }
   model.stages.deliver();
-  const auto sums = ranks.device.all_gather(at::cat(own).to(model.device()), "gather text loss").cpu();
+  const auto sums = ranks.device
+                        .all_gather(at::cat(own).to(model.device()),
+                                    items_by_rank(ranks, std::ssize(possible), of_pass), "gather text loss")
+                        .cpu();
   double loss = 0;
   std::vector<double> losses, predicted;  // of each sequence
   for (std::int64_t i = 0; i < sums.size(0); ++i) {
