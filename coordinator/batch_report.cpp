@@ -11,6 +11,8 @@
 namespace anchorage::coordinator {
 namespace {
 
+constexpr std::size_t most_canaries_told = 100;
+
 io::SegmentHeader header_of(io::SegmentKind kind, std::int64_t batch, const Provenance& provenance) {
   return {.kind = kind,
           .batch = batch,
@@ -30,6 +32,13 @@ Drift drift_after(const io::SegmentReader& segment) {
   if (!drift.empty()) return drift;
   for (const io::RemovedLayer& layer : segment.removal().layers) drift[layer.layer] = layer.norms.drift();
   return drift;
+}
+
+// Those that do not hold, and then the others, as many as a document has.
+std::vector<io::CanaryLook> worst_of(std::vector<io::CanaryLook> looks) {
+  std::ranges::stable_sort(looks, {}, &io::CanaryLook::holds);
+  looks.resize(std::min(looks.size(), most_canaries_told));
+  return looks;
 }
 
 bool was_committed(const io::EditRecord& edit) {
@@ -191,7 +200,7 @@ nlohmann::ordered_json document_of(const BatchReport& report) {
     probes.push_back({{"name", probe.name}, {"before", probe.before}, {"after", probe.after}});
   for (const auto& [layer, count, score] : report.anchors)
     anchors.push_back({{"layer", layer}, {"anchors", count}, {"score", score}});
-  for (const io::CanaryLook& look : report.canaries) {
+  for (const io::CanaryLook& look : worst_of(report.canaries)) {
     canaries.push_back({{"id", look.id},
                         {"prompt", look.prompt},
                         {"expected", look.expected},

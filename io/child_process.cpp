@@ -67,25 +67,31 @@ class ChildProcess::Stream {
 struct ChildProcess::Running {
   Stream in{}, out{}, err{};
   std::mutex mutex{};
+  bool own_group = false;
   pid_t process = 0;  // 0 once it has been waited for, when the number may be another process's
 };
 
-ChildProcess::ChildProcess(const std::vector<std::string>& command, std::string_view input,
-                           const std::vector<std::string>& left_out)
+ChildProcess::ChildProcess(const std::vector<std::string>& command, std::string_view input, ChildOptions options)
     : running_(std::make_unique<Running>()) {
   running_->in.fill(input);
+  running_->own_group = options.own_group;
   std::vector<char*> arguments;
   for (const std::string& argument : command) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
-  auto variables = environment_without(left_out);
+  auto variables = environment_without(options.left_out);
 
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, running_->in.descriptor(), STDIN_FILENO);
   posix_spawn_file_actions_adddup2(&actions, running_->out.descriptor(), STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions, running_->err.descriptor(), STDERR_FILENO);
-  const int error =
-      ::posix_spawn(&running_->process, arguments.front(), &actions, nullptr, arguments.data(), variables.data());
+  posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  if (options.own_group) posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+  const int error = ::posix_spawn(&running_->process, arguments.front(), &actions, &attributes, arguments.data(),
+                                  variables.data());
+  posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   if (error == 0) return;
   running_->process = 0;
@@ -116,7 +122,7 @@ ChildResult ChildProcess::wait() {
 
 void ChildProcess::kill() {
   const std::scoped_lock lock(running_->mutex);
-  if (running_->process > 0) ::kill(running_->process, SIGKILL);
+  if (running_->process > 0) ::kill(running_->own_group ? -running_->process : running_->process, SIGKILL);
 }
 
 ChildResult run_child(const std::vector<std::string>& command, std::string_view input) {

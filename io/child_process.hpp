@@ -14,13 +14,16 @@ struct ChildResult {
   std::string err;
 };
 
+struct ChildOptions {
+  std::vector<std::string> left_out{};  // how names of variables begin that it does not inherit
+  bool own_group = false;  // it and what it starts are a process group: signals to this one's do not reach them
+};
+
 class ChildProcess {
  public:
   // Starts `command` (a path, then its arguments; no shell) with `input` as its standard input. It inherits the
-  // environment without the variables whose names begin with one of `left_out`. Throws SystemError where it cannot
-  // be started.
-  ChildProcess(const std::vector<std::string>& command, std::string_view input,
-               const std::vector<std::string>& left_out = {});
+  // environment, and no file but the three standard ones. Throws SystemError where it cannot be started.
+  ChildProcess(const std::vector<std::string>& command, std::string_view input, ChildOptions options = {});
   // Kills it unless it has been waited for.
   ~ChildProcess();
   ChildProcess(const ChildProcess&) = delete;
@@ -28,7 +31,7 @@ class ChildProcess {
 
   // Waits for its end. Call it once.
   ChildResult wait();
-  // Kills it; nothing where it has ended. Any thread.
+  // Kills it, with its own group; nothing where it has ended. Any thread.
   void kill();
 
  private:

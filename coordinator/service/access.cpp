@@ -9,6 +9,7 @@
 
 #include "io/error.hpp"
 #include "io/text/trimmed.hpp"
+#include "io/tokenizer/utf8.hpp"
 
 namespace anchorage::coordinator {
 namespace {
@@ -23,6 +24,12 @@ bool are_equal(std::string_view a, std::string_view b) {
   unsigned char difference = 0;
   for (std::size_t i = 0; i < a.size(); ++i) difference |= static_cast<unsigned char>(a[i] ^ b[i]);
   return difference == 0;
+}
+
+// Whether it can be a name; empty: the token has none.
+bool is_person(const std::string& text) {
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f || c == '#'; };
+  return std::ranges::none_of(text, is_control) && !io::first_invalid_utf8(text);
 }
 
 void require_private(const std::filesystem::path& path) {
@@ -72,6 +79,9 @@ Access Access::read(const std::filesystem::path& path) {
         .remedy = "docs/service.md says what each role may do"};
     if (!known || known == Role::none) {
       diagnostic.found = role.empty() ? "a token alone" : fmt::format("a token and '{}'", role);
+    } else if (!is_person(io::trimmed(name))) {
+      diagnostic.expected = "a name in UTF-8, without control characters and '#'";
+      diagnostic.found = "another one";
     } else if (token.size() < shortest_token) {
       diagnostic.expected = fmt::format("a token of at least {} characters", shortest_token);
       diagnostic.found = fmt::format("one of {}", token.size());
@@ -90,6 +100,11 @@ Access Access::read(const std::filesystem::path& path) {
                        .found = "no such line",
                        .where = path.string(),
                        .remedy = "docs/service.md shows one"});
+}
+
+bool Access::is_named(std::string_view name) const {
+  return !name.empty() &&
+         std::ranges::any_of(tokens_, [&](const Entry& entry) { return entry.bearer.name == name; });
 }
 
 Bearer Access::bearer_of(std::string_view token) const {

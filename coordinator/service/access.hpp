@@ -35,6 +35,8 @@ class Access {
   // Returns who makes a request with this token; the role `none` for one that is not known. Takes the same time
   // whichever token it is.
   Bearer bearer_of(std::string_view token) const;
+  // Whether a token has this name.
+  bool is_named(std::string_view name) const;
 
  private:
   struct Entry {

@@ -21,8 +21,26 @@ constexpr std::array<std::string_view, 3> export_formats = {"peft", "hf", "gguf"
 constexpr std::size_t longest_name = 64;
 constexpr std::int64_t most_columns = 65536;  // of an adapter, as `anchorage export` takes them
 constexpr std::string_view report_file = "anchorage_export.json", unfinished = ".partial";
-// Variables by which a launcher says to a rank which one it is: the process is none of the job's.
-const std::vector<std::string> of_a_rank = {"OMPI_", "PMIX_", "PMI_", "PRTE_", "SLURM_"};
+// How names of variables begin by which a launcher says to a rank which one it is: the process is none of the
+// job's.
+const std::vector<std::string> of_a_rank = {"OMPI_APP_CTX",
+                                            "OMPI_ARGV",
+                                            "OMPI_COMM",
+                                            "OMPI_FILE_LOCATION",
+                                            "OMPI_FIRST_RANKS",
+                                            "OMPI_MCA_ess",
+                                            "OMPI_MCA_initial_wdir",
+                                            "OMPI_MCA_orte",
+                                            "OMPI_MCA_pmix",
+                                            "OMPI_NUM_APP",
+                                            "OMPI_UNIVERSE",
+                                            "PMIX_",
+                                            "PMI_",
+                                            "PMI2_",
+                                            "PRTE_",
+                                            "SLURM_",
+                                            "FLUX_",
+                                            "PALS_"};
 
 bool is_name(const std::string& text) {
   const auto is_known = [](char c) {
@@ -57,12 +75,25 @@ io::ChildResult end_of(io::ChildProcess& process) {
 
 // What the program says of its failure, in its last line.
 std::string reason_of(const io::ChildResult& result) {
-  const std::string_view text(result.err);
-  constexpr std::string_view before = "error: ";
+  constexpr std::string_view before = "\nerror: ";
+  const std::string text = "\n" + result.err;
   const std::size_t found = text.rfind(before);
-  if (found == std::string_view::npos) return fmt::format("the export ended with exit code {}", result.exit_code);
-  const std::string_view reason = text.substr(found + before.size());
-  return std::string(reason.substr(0, reason.find('\n')));
+  if (found == std::string::npos) return fmt::format("the export ended with exit code {}", result.exit_code);
+  const std::string reason = text.substr(found + before.size());
+  return reason.substr(0, reason.find('\n'));
+}
+
+// Whether an export that is written, or being written, is what a request asks for.
+bool meets(const ordered_json& document, const ExportRequest& request) {
+  const ordered_json& report = document["report"];
+  return document["format"] == request.format && document["batch"] == *request.segment &&
+         (!request.rank || report.value("rank", ordered_json()) == *request.rank) &&
+         (!request.verify || report.value("verified", false)) && (!request.canaries || report.contains("canaries"));
+}
+bool meets(const ExportRequest& writing, const ExportRequest& request) {
+  return writing.name == request.name && writing.format == request.format && writing.segment == request.segment &&
+         (!request.rank || writing.rank == request.rank) && (!request.verify || writing.verify) &&
+         (!request.canaries || writing.canaries);
 }
 
 }  // namespace
@@ -88,31 +119,43 @@ ExportRequest export_in(const nlohmann::json& body) {
 Exports::Exports(std::filesystem::path folder, ExportOptions options)
     : folder_(std::move(folder)), options_(std::move(options)) {
   if (!std::filesystem::is_directory(folder_)) return;
-  std::vector<std::filesystem::path> left;
+  std::vector<std::string> left;
   for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
     const std::string name = entry.path().filename().string();
-    name.ends_with(unfinished) ? left.push_back(entry.path()) : take(entry.path());
+    if (!name.ends_with(unfinished)) {
+      take(entry.path());
+    } else if (options_.command) {
+      left.push_back(name.substr(0, name.size() - unfinished.size()));
+    }
   }
-  for (const auto& path : left) {
-    std::error_code error;
-    std::filesystem::remove_all(path, error);
-    if (error) spdlog::warn("{}, of an export that was not finished, stays: {}", path.string(), error.message());
-  }
+  for (const std::string& name : left) remove_unfinished(name);
 }
 
 Exports::~Exports() {
-  if (writing_) writing_->kill();
+  if (!writing_) return;
+  writing_->kill();
+  waiting_.join();
+  remove_unfinished(request_.name);
+}
+
+void Exports::remove_unfinished(const std::string& name) const {
+  const std::filesystem::path path = directory_of(name).string() + std::string(unfinished);
+  std::error_code error;
+  std::filesystem::remove_all(path, error);
+  if (error) spdlog::warn("{}, of an export that was not finished, stays: {}", path.string(), error.message());
 }
 
 // A directory without the report of an export is none.
-void Exports::take(const std::filesystem::path& directory) {
+bool Exports::take(const std::filesystem::path& directory) {
   std::ifstream file(directory / report_file);
-  if (!file) return;
+  if (!file) return false;
   const auto report = ordered_json::parse(file, nullptr, false);
   const std::string name = directory.filename().string();
-  if (!report.is_object() || !report.contains("format") || !report.contains("batch")) {
+  const bool is_report = report.is_object() && report.contains("format") && report["format"].is_string() &&
+                         report.contains("batch") && report["batch"].is_number_integer();
+  if (!is_report) {
     spdlog::warn("{} is no report of an export: the export is not listed", (directory / report_file).string());
-    return;
+    return false;
   }
   documents_[name] = {{"name", name},
                       {"state", "written"},
@@ -121,58 +164,72 @@ void Exports::take(const std::filesystem::path& directory) {
                       {"directory", std::filesystem::absolute(directory).string()},
                       {"reason", nullptr},
                       {"report", report}};
+  return true;
+}
+
+void Exports::refuse_name(const ordered_json& other) {
+  throw RequestError(409, {.expected = "a name that no export has, or the request that it was written by",
+                           .found = fmt::format("'{}', of {} after batch {}", other["name"].get<std::string>(),
+                                                other["format"].get<std::string>(), other["batch"].dump()),
+                           .where = "POST /v1/export",
+                           .remedy = "give this one another name"});
 }
 
 const ordered_json& Exports::begin(ExportRequest request, std::int64_t last_segment) {
-  const std::string name = request.name, where = "POST /v1/export";
-  const std::string format = request.format.empty() ? std::string(export_formats.front()) : request.format;
+  if (request.format.empty()) request.format = export_formats.front();
+  request.segment = request.segment.value_or(last_segment);
+  const std::string name = request.name;
   const auto known = documents_.find(name);
-  if (known != documents_.end() && known->second["state"] != "failed") {
-    const ordered_json& other = known->second;
-    const bool is_same = other["format"] == format && (!request.segment || other["batch"] == *request.segment);
-    if (is_same) return other;
-    throw RequestError(409, {.expected = "a name that no export has",
-                             .found = fmt::format("'{}', of {} after batch {}", name,
-                                                  other["format"].get<std::string>(), other["batch"].dump()),
-                             .where = where,
-                             .remedy = "give this one another name"});
-  }
   if (writing_) {
+    if (meets(request_, request)) return known->second;
+    if (name == request_.name) refuse_name(known->second);
     throw RequestError(409, {.expected = "one export at a time",
-                             .found = "another that is being written",
-                             .where = where,
+                             .found = fmt::format("'{}', which is being written", request_.name),
+                             .where = "POST /v1/export",
                              .remedy = "ask again when /v1/exports says that it is written"});
   }
-  request.format = format;
-  request.segment = request.segment.value_or(last_segment);
-  writing_ = std::make_unique<io::ChildProcess>(options_.command(request, directory_of(name)), "", of_a_rank);
-  ordered_json& document = documents_[name] = {
-      {"name", name},      {"state", "writing"},
-      {"format", format},  {"batch", *request.segment},
-      {"reason", nullptr}, {"directory", std::filesystem::absolute(directory_of(name)).string()},
-      {"report", nullptr}};
-  options_.changed(document);
-  waiting_ = std::jthread([this, name, writing = writing_.get(), alive = std::weak_ptr<bool>(alive_)] {
-    options_.on_network([this, name, alive, result = end_of(*writing)] {
-      if (!alive.expired()) finish(name, result);
+  if (known != documents_.end() && known->second["state"] == "written") {
+    if (meets(known->second, request)) return known->second;
+    refuse_name(known->second);
+  }
+  writing_ = std::make_unique<io::ChildProcess>(options_.command(request, directory_of(name)), "",
+                                                io::ChildOptions{.left_out = of_a_rank, .own_group = true});
+  try {
+    waiting_ = std::jthread([this, name, writing = writing_.get()] {
+      options_.on_network([this, name, result = end_of(*writing)] { finish(name, result); });
     });
-  });
+  } catch (...) {
+    writing_.reset();
+    remove_unfinished(name);
+    throw;
+  }
+  request_ = request;
+  ordered_json& document =
+      documents_[name] = {{"name", name},
+                          {"state", "writing"},
+                          {"format", request.format},
+                          {"batch", *request.segment},
+                          {"directory", std::filesystem::absolute(directory_of(name)).string()},
+                          {"reason", nullptr},
+                          {"report", nullptr}};
+  options_.changed(document);
   return document;
 }
 
+// A directory that has its name is whole, however its process has ended.
 void Exports::finish(const std::string& name, const io::ChildResult& result) {
   waiting_.join();
   writing_.reset();
-  if (result.exit_code == 0) take(directory_of(name));
+  const bool is_written = take(directory_of(name));
   ordered_json& document = documents_[name];
-  const bool is_written = document["state"] == "written";
   ++(is_written ? written_ : failed_);
-  if (!is_written) {
+  if (is_written) {
+    spdlog::info("export {} is written", name);
+  } else {
+    remove_unfinished(name);
     document["state"] = "failed";
     document["reason"] = reason_of(result);
     spdlog::warn("export {}: {}", name, document["reason"].get<std::string>());
-  } else {
-    spdlog::info("export {} is written", name);
   }
   options_.changed(document);
 }

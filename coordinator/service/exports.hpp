@@ -45,16 +45,16 @@ struct ExportOptions {
 
 class Exports {
  public:
-  // Knows those that `folder` has, and removes what an earlier service has not finished: the caller holds the run's
-  // lock.
+  // Knows those that `folder` has, and, where it writes some, removes what an earlier service has not finished: the
+  // caller holds the run's lock.
   Exports(std::filesystem::path folder, ExportOptions options);
-  // Ends the one that is being written; nothing is left of it.
+  // Ends the one that is being written; nothing is left of it. The network's thread has ended.
   ~Exports();
   Exports(const Exports&) = delete;
   Exports& operator=(const Exports&) = delete;
 
-  // Begins to write; where it is written or being written already, does nothing. Returns its document. Throws
-  // RequestError, 409, where the name is another export's or another one is being written.
+  // Begins to write; where one that meets the request is written or being written already, does nothing. Returns
+  // its document. Throws RequestError, 409, where the name is another export's or another one is being written.
   const nlohmann::ordered_json& begin(ExportRequest request, std::int64_t last_segment);
 
   // Returns null for a name that there is not.
@@ -66,17 +66,19 @@ class Exports {
   std::int64_t failed() const { return failed_; }
 
  private:
-  void take(const std::filesystem::path& directory);
+  bool take(const std::filesystem::path& directory);  // whether it is an export
+  [[noreturn]] static void refuse_name(const nlohmann::ordered_json& other);
   void finish(const std::string& name, const io::ChildResult& result);
   std::filesystem::path directory_of(const std::string& name) const { return folder_ / name; }
+  void remove_unfinished(const std::string& name) const;
 
   std::filesystem::path folder_;
   ExportOptions options_;
   std::map<std::string, nlohmann::ordered_json> documents_;
   std::int64_t written_ = 0, failed_ = 0;
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for actions that come after this has ended
-  std::unique_ptr<io::ChildProcess> writing_;                   // of the export that is being written
-  std::jthread waiting_;                                        // for its end
+  ExportRequest request_{};                    // of the export that is being written
+  std::unique_ptr<io::ChildProcess> writing_;  // its process
+  std::jthread waiting_;                       // for its end
 };
 
 }  // namespace anchorage::coordinator

@@ -125,7 +125,7 @@ std::string metrics_text(const RunState& state, const ServerFigures& server) {
   for (std::size_t i = 0; i < state.seconds.ranks.size(); ++i)
     out.sample(state.seconds.ranks[i].waits, label("rank", std::to_string(i)));
   out.metric("anchorage_rank_memory_bytes", "gauge",
-             "The most memory that a rank has had; on a GPU, what is in use of its memory.");
+             "The most memory that a rank has had; on a GPU, the most that was in use after a batch.");
   for (std::size_t i = 0; i < state.seconds.ranks.size(); ++i)
     out.sample(state.seconds.ranks[i].memory, label("rank", std::to_string(i)));
   out.metric("anchorage_exports_written_total", "counter", "Exports written since the service began.");

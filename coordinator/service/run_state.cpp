@@ -62,7 +62,7 @@ void RunState::add_loads(const std::vector<io::RankLoad>& loads) {
   for (std::size_t i = 0; i < loads.size(); ++i) {
     auto& rank = facts.ranks[i];
     rank["wait_seconds"] = rank.value("wait_seconds", 0.0) + loads[i].waits;
-    rank["memory_bytes"] = loads[i].memory;
+    rank["memory_bytes"] = std::max(rank.value("memory_bytes", std::int64_t{0}), loads[i].memory);
   }
 }
 

@@ -58,7 +58,7 @@ struct RunState {
   void take(const BatchReport& report);
   void put_aside(const std::string& id, const std::string& reason);  // an edit that came into no batch
   void take(const RemovalReport& report);
-  // Adds to the ranks, where these are as many, their waits, and says their memory.
+  // Adds to the ranks, where these are as many, their waits, and says the most memory that they have had.
   void add_loads(const std::vector<io::RankLoad>& loads);
 
   nlohmann::ordered_json document() const;

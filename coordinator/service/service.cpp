@@ -65,11 +65,11 @@ Service::~Service() {
   end();
   on_network([this] {
     linger_.cancel();
-    exports_.reset();
     server_->close();
     work_.reset();
   });
   thread_.join();
+  exports_.reset();  // requests that were being read may have asked of it until now
 }
 
 void Service::on_network(std::function<void()> action) {

@@ -62,17 +62,19 @@ bool is_this_machine(const std::string& host) {
 }
 
 // Returns who approves: the name that the token has, or the one that the body says.
-std::string approver_in(const HttpRequest& request, const std::string& name) {
+std::string approver_in(const HttpRequest& request, const std::string& name, const Access& access) {
   if (!name.empty() && request.body.empty()) return name;
   const json body = body_of(request);
   if (!name.empty() && !body.contains("by")) return name;
   const std::string by = io::trimmed(text_in(body, "by"));  // as the inbox reads it again
   if (by.empty()) refuse_body("a field 'by' with a name");
-  if (name.empty() || by == name) return by;
-  throw RequestError(403, {.expected = fmt::format("an approval by '{}', whose token this is", name),
-                           .found = fmt::format("one by '{:.200}'", by),
-                           .where = "POST " + request.path,
-                           .remedy = "leave out 'by'"});
+  if (name.empty() ? !access.is_named(by) : by == name) return by;
+  throw RequestError(403,
+                     {.expected = name.empty() ? "the token of who approves"
+                                               : fmt::format("an approval by '{}', whose token this is", name),
+                      .found = fmt::format("one by '{:.200}'{}", by, name.empty() ? ", who has another token" : ""),
+                      .where = "POST " + request.path,
+                      .remedy = name.empty() ? "" : "leave out 'by'"});
 }
 
 io::Diagnostic run_has_ended(const std::string& what) {
@@ -305,8 +307,15 @@ void ServiceApi::give_edits(const HttpRequest& request, const Words&, const Resp
   for (std::size_t i = 0; i < file.edits.size(); ++i) {
     io::Edit& edit = file.edits[i];
     if (edit.author.empty()) edit.author = bearer.name;
-    const bool is_own_name = bearer.name.empty() || edit.approved_by == bearer.name;
-    if (bearer.role < Role::approve || !is_own_name) edit.approved_by.clear();
+    // Who may approve could otherwise approve what is their own, under another's name.
+    if (bearer.role >= Role::approve && !bearer.name.empty() && edit.author != bearer.name) {
+      file.rejected.push_back(
+          {.where = file.places[i],
+           .reason = fmt::format("the author is '{}', and the token is that of '{}', who may approve", edit.author,
+                                 bearer.name)});
+      continue;
+    }
+    if (bearer.role < Role::approve || service_.access_.is_named(edit.approved_by)) edit.approved_by.clear();
     const LedgerEntry* known = service_.state_.ledger.find(edit.id);
     const bool is_new_target = known != nullptr && known->edit.target != edit.target;
     if (known != nullptr && !known->edit.asks_the_same_as(edit)) {
@@ -374,7 +383,7 @@ void ServiceApi::withdraw(const HttpRequest&, const Words& words, const Responde
 void ServiceApi::approve(const HttpRequest& request, const Words& words, const Responder& respond) {
   require_run("POST /v1/edits/{id}/approve");
   const LedgerEntry& entry = known(words[0]);
-  const std::string by = approver_in(request, bearer_of(request).name);
+  const std::string by = approver_in(request, bearer_of(request).name, service_.access_);
   const std::string where = "POST " + request.path;
   if (entry.stage != EditStage::proposed) {
     throw RequestError(409, {.expected = "an edit that waits for approval",
@@ -456,6 +465,8 @@ void ServiceApi::roll_back(const HttpRequest& request, const Words&, const Respo
 
 void ServiceApi::begin_export(const HttpRequest& request, const Words&, const Responder& respond) {
   require_run("POST /v1/export");
+  if (service_.run_ == nullptr || service_.state_.stage == RunStage::stopping)
+    throw RequestError(503, run_has_ended("POST /v1/export"));
   const ExportRequest asked = export_in(body_of(request));
   const std::int64_t last = service_.state_.segments;
   if (asked.segment.value_or(0) > last)

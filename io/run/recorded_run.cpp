@@ -30,7 +30,7 @@ std::map<std::int64_t, BatchMetrics> metrics_of_batches(const RunDirectory& run)
   while (const auto line = lines.next()) {
     try {
       BatchMetrics& batch = metrics[line->value.at("batch").get<std::int64_t>()];
-      batch = {.seconds = line->value.at("seconds").at("total").get<double>()};
+      batch = {.utc = line->value.value("utc", ""), .seconds = line->value.at("seconds").at("total").get<double>()};
       for (const auto& rank : line->value.value("ranks", nlohmann::json::array()))
         batch.ranks.push_back({.waits = rank.at("wait_seconds"), .memory = rank.at("memory_bytes")});
     } catch (const nlohmann::json::exception& error) {

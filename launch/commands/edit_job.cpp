@@ -9,6 +9,7 @@
 
 #include "coordinator/hosted_run.hpp"
 #include "coordinator/progress.hpp"
+#include "io/date.hpp"
 #include "io/error.hpp"
 #include "io/files/atomic_file.hpp"
 #include "io/host_name.hpp"
@@ -237,7 +238,8 @@ std::optional<int> carried_out(EditJob& job, Session& session) {
 
   log_null_spaces(null_spaces, job.plan.hparams);
   job.opened.inputs->begin(job.plan, editor.group_size(), recorded_contexts(contexts, model.tokenizer));
-  io::write_file_atomically(directory->ranks(), ranks.dump() + "\n");
+  io::write_file_atomically(directory->ranks(),
+                            nlohmann::ordered_json{{"since", io::utc_now()}, {"ranks", ranks}}.dump() + "\n");
   worker::CommandQueue commands;
   coordinator::HostedRun hosted(*job.opened.inputs, base_record(job.plan, job.base, weights),
                                 hosted_options(job.options, job.plan, job.method, session), commands);

@@ -12,17 +12,24 @@
 namespace anchorage::launch {
 namespace {
 
-// `anchorage export` by this program's own file, also where that was replaced since. On the CPU: a GPU's memory is
-// the run's.
-std::vector<std::string> export_command(const std::filesystem::path& run, const coordinator::ExportRequest& request,
-                                        const std::filesystem::path& canaries, const std::filesystem::path& out) {
-  std::vector<std::string> command{
-      "/proc/self/exe", "export",     fmt::format("{}@{}", run.string(), request.segment.value()),
-      "--out",          out.string(), "--format",
-      request.format,   "--device",   "cpu",
-      "--quiet",        "--parent",   std::to_string(::getpid())};
-  if (request.rank) command.insert(command.end(), {"--rank", std::to_string(*request.rank)});
-  if (request.canaries) command.insert(command.end(), {"--canaries", canaries.string()});
+// `anchorage export` by this program's own file, also where that was replaced since. On the CPU, since a GPU's
+// memory is the run's, and by as many threads as a rank has.
+std::vector<std::string> export_command(const io::RunRecord& record, const std::filesystem::path& run,
+                                        const coordinator::ExportRequest& request,
+                                        const std::filesystem::path& out) {
+  const std::string state = fmt::format("{}@{}", (run / "").string(), request.segment.value());
+  std::vector<std::string> command{"/proc/self/exe", "export", state, "--quiet"};
+  const auto add = [&](const char* option, std::string value) {
+    command.emplace_back(option);
+    command.push_back(std::move(value));
+  };
+  add("--out", out.string());
+  add("--format", request.format);
+  add("--device", "cpu");
+  add("--threads", std::to_string(record.threads));
+  add("--parent", std::to_string(::getpid()));
+  if (request.rank) add("--rank", std::to_string(*request.rank));
+  if (request.canaries) add("--canaries", record.canaries);
   if (request.verify) command.emplace_back("--verify");
   return command;
 }
@@ -44,11 +51,9 @@ std::unique_ptr<coordinator::Service> begun_service(const EditOptions& options, 
           .can_remove = method.carries_keys,
           .supersedes = conflict_policy(options, method) == coordinator::OnConflict::supersede,
           .saves_checkpoints = options.checkpoint_every > 0,
-          .export_command =
-              [run = options.run, canaries = plan.record.canaries](const coordinator::ExportRequest& request,
-                                                                   const std::filesystem::path& out) {
-                return export_command(run, request, canaries, out);
-              }},
+          .export_command = [record = plan.record, run = options.run](
+                                const auto& request,
+                                const auto& out) { return export_command(record, run, request, out); }},
       edits);
   spdlog::info("listening on http://{}", service->address());
   return service;

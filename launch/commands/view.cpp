@@ -2,6 +2,7 @@
 // codes: 0; 2 for bad input, and nothing was written; 1 for any other failure.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -21,14 +22,23 @@ struct ViewOptions {
   std::filesystem::path run, out;
 };
 
-// The ranks that the run was last on.
-nlohmann::ordered_json read_ranks(std::istream& file, const std::filesystem::path& path) {
-  auto ranks = nlohmann::ordered_json::parse(file, nullptr, false);
-  if (ranks.is_array()) return ranks;
-  throw io::UserError({.expected = "a JSON array with what each rank is",
+// The last job of the run, and its ranks.
+struct LastJob {
+  std::string since;  // UTC
+  nlohmann::ordered_json ranks;
+};
+
+LastJob last_job_of(std::istream& file, const std::filesystem::path& path) {
+  const auto document = nlohmann::ordered_json::parse(file, nullptr, false);
+  const auto is_object = [](const auto& one) { return one.is_object(); };
+  if (document.is_object() && document.contains("since") && document["since"].is_string() &&
+      document.contains("ranks") && document["ranks"].is_array() &&
+      std::ranges::all_of(document["ranks"], is_object))
+    return {.since = document["since"], .ranks = document["ranks"]};
+  throw io::UserError({.expected = "JSON with 'since' and a list of 'ranks'",
                        .found = "something else",
                        .where = path.string(),
-                       .remedy = "remove it: the page is made without"});
+                       .remedy = "remove the file: the page is made without"});
 }
 
 int run_view(const ViewOptions& options, Session& session) {
@@ -40,8 +50,13 @@ int run_view(const ViewOptions& options, Session& session) {
   const auto journal = io::journal_of(directory);
   const auto metrics = io::metrics_of_batches(directory);
   state.open(journal, metrics, coordinator::batches_kept);
-  if (std::ifstream ranks(directory.ranks()); ranks) state.facts.ranks = read_ranks(ranks, directory.ranks());
-  for (const auto& [batch, of_batch] : metrics) state.add_loads(of_batch.ranks);
+  if (std::ifstream file(directory.ranks()); file) {
+    const LastJob job = last_job_of(file, directory.ranks());
+    state.facts.ranks = job.ranks;
+    for (const auto& [batch, of_batch] : metrics) {
+      if (of_batch.utc >= job.since) state.add_loads(of_batch.ranks);
+    }
+  }
   for (const io::Edit& edit : io::Inbox(io::inbox_of(options.run)).edits()) {
     const bool waits = record.require_approval && !edit.is_approved();
     if (state.ledger.find(edit.id) != nullptr) continue;

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-TOKENS = {role: f"{role}-token-of-the-test" for role in ("read", "write", "approve", "kim")}
+TOKENS = {role: f"{role}-token-of-the-test" for role in ("read", "write", "approve", "lee")}
 TESTS = Path(__file__).parents[1]
 HPARAMS = "".join([
     (TESTS / "small_hparams.yaml").read_text(),
@@ -52,7 +52,7 @@ class Service:
         (folder / "h.yaml").write_text(HPARAMS)
         tokens = folder / "tokens"
         lines = [f"{TOKENS[role]} {role}\n" for role in ("read", "write", "approve")]
-        tokens.write_text("".join(lines) + f"{TOKENS['kim']} approve kim\n")
+        tokens.write_text("".join(lines) + f"{TOKENS['lee']} approve lee\n")
         tokens.chmod(0o600)
         self.process: subprocess.Popen | None = None
         self.base = ""

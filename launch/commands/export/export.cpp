@@ -9,6 +9,7 @@
 #include <array>
 #include <charconv>
 #include <csignal>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "io/error.hpp"
@@ -91,9 +92,10 @@ void write(ExportReport& report, const ExportedRun& run, const std::filesystem::
   }
 }
 
-// Has the kernel end this process with its parent.
+// Has the kernel end this process with its parent, and before it where memory runs out.
 void end_with(pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  std::ofstream("/proc/self/oom_score_adj") << 1000;
   if (::getppid() == parent) return;
   throw io::SystemError({.expected = "the process that started this one",
                          .found = "that it has ended",
@@ -117,6 +119,7 @@ int run_export(const ExportOptions& options, Session& session) {
   report.document.update({{"format", options.format},
                           {"batch", run.argument.batch.value_or(run.segment)},
                           {"edits", run.scores.edits},
+                          {"verified", options.verify},
                           {"version", ANCHORAGE_VERSION}});
   io::write_file_atomically(staging.path() / "anchorage_export.json", report.document.dump(2) + "\n");
   io::write_digest_manifest(staging.path());

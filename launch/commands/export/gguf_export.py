@@ -8,8 +8,11 @@ time is in memory. Ends with a reason in the last line on stderr: "not installed
 model.
 """
 
+import ctypes
 import json
+import os
 import re
+import signal
 from pathlib import Path
 
 TYPE = gguf.GGMLQuantizationType
@@ -193,6 +196,14 @@ def tensors_of(checkpoint, family, config, wanted):
     return tensors
 
 
+def end_with_parent():
+    """Has the kernel end this process with the one that started it, whose input is a file: it may be gone already."""
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:
+        sys.exit("the program that writes the export has ended")
+
+
 def main_type(tensors):
     sizes = {}
     for tensor in tensors:
@@ -241,6 +252,7 @@ def verify(out, tensors):
 
 
 def main():
+    end_with_parent()
     request = json.load(sys.stdin)
     folder, out = Path(request["model"]), Path(request["out"])
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))

@@ -1,9 +1,13 @@
 #include "io/child_process.hpp"
 
+#include <fcntl.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstdlib>
+#include <fstream>
 #include <thread>
 
 #include "io/error.hpp"
@@ -45,7 +49,31 @@ TEST(ChildProcess, InheritsNoVariableThatIsLeftOut) {
   const std::vector<std::string> say{"/bin/sh", "-c", "echo \"${LEFT_OUT_OF_A_TEST-none} $PATH\""};
   const std::string path = std::getenv("PATH");
   EXPECT_EQ(ChildProcess(say, "").wait().out, "here " + path + "\n");
-  EXPECT_EQ(ChildProcess(say, "", {"OTHER_", "LEFT_OUT_"}).wait().out, "none " + path + "\n");
+  EXPECT_EQ(ChildProcess(say, "", {.left_out = {"OTHER_", "LEFT_OUT_"}}).wait().out, "none " + path + "\n");
+}
+
+TEST(ChildProcess, InheritsNoFileThatIsOpenHere) {
+  const int open_here = ::open("/dev/null", O_RDONLY);
+  ASSERT_GT(open_here, STDERR_FILENO);
+  const std::string look = fmt::format("[ -e /proc/self/fd/{} ] && echo open || echo closed", open_here);
+  EXPECT_EQ(run_child({"/bin/sh", "-c", look}, "").out, "closed\n");
+  ::close(open_here);
+}
+
+TEST(ChildProcess, OfAGroupOfItsOwnIsKilledWithWhatItHasStarted) {
+  ChildProcess child({"/bin/sh", "-c", "sleep 600 & echo $!; wait"}, "", {.own_group = true});
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  child.kill();
+  const pid_t started = std::stoi(child.wait().out);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  const auto is_there = [&] {  // it may stay as a zombie where nobody waits for it
+    std::string text;
+    std::getline(std::ifstream(fmt::format("/proc/{}/stat", started)), text);
+    return !text.empty() && text.find(") Z ") == std::string::npos;
+  };
+  while (is_there() && std::chrono::steady_clock::now() < end)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_FALSE(is_there());
 }
 
 TEST(ChildProcess, AProgramThatIsNotThereIsNamed) {

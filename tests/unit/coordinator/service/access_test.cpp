@@ -36,12 +36,16 @@ TEST_F(AccessTest, KnowsEachTokensRoleAndName) {
   EXPECT_EQ(access.bearer_of("approver-0123456789").name, "Kim Lee");
   EXPECT_EQ(access.bearer_of("reader-012345678").role, Role::none);
   EXPECT_EQ(access.bearer_of("").role, Role::none);
+  EXPECT_TRUE(access.is_named("Kim Lee"));
+  EXPECT_FALSE(access.is_named("Kim") || access.is_named(""));
 }
 
 TEST_F(AccessTest, RefusesAFileThatIsNoneOrIsOpenToOthers) {
   EXPECT_THAT(refusal("a-token-that-is-long\n"), HasSubstr("found a token alone, "));
   EXPECT_THAT(refusal("a-token-that-is-long admin\n"), HasSubstr("a token and 'admin'"));
   EXPECT_THAT(refusal("a-token-that-is-long none\n"), HasSubstr("a token and 'none'"));
+  EXPECT_THAT(refusal("a-token-that-is-long read # mine\n"), HasSubstr("without control characters and '#'"));
+  EXPECT_THAT(refusal("a-token-that-is-long read \xff\n"), HasSubstr("a name in UTF-8"));
   EXPECT_THAT(refusal("short read\n"), HasSubstr("at least 16 characters"));
   EXPECT_THAT(refusal("a-token-that-is-long read\na-token-that-is-long write\n"), HasSubstr("tokens, line 2"));
   EXPECT_THAT(refusal("# nothing\n"), HasSubstr("no such line"));

@@ -8,6 +8,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <chrono>
+#include <thread>
 
 #include "coordinator/service/problem.hpp"
 #include "tests/support/temporary_directory.hpp"
@@ -69,31 +70,58 @@ TEST_F(ExportsTest, AreKnownAgainAndWhatWasNotFinishedIsRemoved) {
   EXPECT_EQ((*second->find("a"))["state"], "written");
   EXPECT_FALSE(std::filesystem::exists(folder_.path() / "exports/b.partial"));
   EXPECT_TRUE(std::filesystem::exists(folder_.path() / "exports/notes/text"));
-  EXPECT_EQ(second->begin({.name = "a", .format = "peft"}, 9)["batch"], 7) << "the request said again";
-  EXPECT_THAT(refusal_of([&] { second->begin({.name = "a", .format = "hf"}, 9); }),
-              HasSubstr("'a', of peft after batch 7"));
+  EXPECT_EQ(second->begin({.name = "a", .format = "peft"}, 7)["state"], "written") << "the request said again";
+  for (const ExportRequest& other :
+       {ExportRequest{.name = "a", .format = "hf"}, ExportRequest{.name = "a", .format = {}, .segment = 9},
+        ExportRequest{.name = "a", .format = {}, .rank = 3},
+        ExportRequest{.name = "a", .format = {}, .verify = true}})
+    EXPECT_THAT(refusal_of([&] { second->begin(other, 7); }), HasSubstr("'a', of peft after batch 7"));
 }
 
-TEST_F(ExportsTest, OneThatFailsSaysWhyAndMayBeginAnew) {
-  const auto all = exports(R"(echo "a line" >&2; echo "error: expected a disk, found none" >&2; exit 1)");
+TEST_F(ExportsTest, OneThatFailsSaysWhyLeavesNothingAndMayBeginAnew) {
+  const auto all = exports(
+      R"(mkdir -p "$0.partial/model"; echo "a line" >&2; echo "error: expected a disk, found error: none" >&2; exit 1)");
   all->begin({.name = "a", .format = {}}, 1);
   wait();
-  EXPECT_EQ((*all->find("a"))["reason"], "expected a disk, found none");
+  EXPECT_EQ((*all->find("a"))["reason"], "expected a disk, found error: none");
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() / "exports/a.partial"));
   all->begin({.name = "a", .format = "hf"}, 2);
   wait();
   EXPECT_EQ(all->failed(), 2);
   EXPECT_THAT(states_, ElementsAre("writing", "failed", "writing", "failed"));
 }
 
-TEST_F(ExportsTest, OneIsWrittenAtATimeAndEndsWithTheService) {
+TEST_F(ExportsTest, OneThatIsWholeIsWrittenHoweverItsProcessHasEnded) {
+  const auto all = exports(std::string(writing) + "; kill -KILL $$");
+  all->begin({.name = "a", .format = {}}, 7);
+  wait();
+  EXPECT_EQ((*all->find("a"))["state"], "written");
+}
+
+TEST_F(ExportsTest, OneKilledByASignalSaysSo) {
+  const auto all = exports("kill -TERM $$");
+  all->begin({.name = "a", .format = {}}, 7);
+  wait();
+  EXPECT_EQ((*all->find("a"))["reason"], "the export ended with exit code 143");
+}
+
+TEST_F(ExportsTest, OneIsWrittenAtATimeAndNothingIsLeftOfItWhereTheServiceEnds) {
+  const auto partial = folder_.path() / "exports/a.partial";
   const auto begin = std::chrono::steady_clock::now();
   {
-    const auto all = exports("exec sleep 600");
-    all->begin({.name = "a", .format = {}}, 1);
+    const auto all = exports(R"(mkdir -p "$0.partial/model"; sleep 600)");
+    all->begin({.name = "a", .format = {}, .rank = 4}, 1);
+    EXPECT_EQ(all->begin({.name = "a", .format = "peft", .rank = 4}, 1)["state"], "writing") << "said again";
+    EXPECT_EQ(all->begin({.name = "a", .format = "peft"}, 1)["state"], "writing") << "with any rank";
+    for (const ExportRequest& other :
+         {ExportRequest{.name = "a", .format = {}, .rank = 8}, ExportRequest{.name = "a", .format = "hf"},
+          ExportRequest{.name = "a", .format = {}, .canaries = true}})
+      EXPECT_THAT(refusal_of([&] { all->begin(other, 1); }), HasSubstr("'a', of peft after batch 1"));
+    EXPECT_THAT(refusal_of([&] { all->begin({.name = "a", .format = {}}, 2); }), HasSubstr("after batch 1"));
     EXPECT_THAT(refusal_of([&] { all->begin({.name = "b", .format = {}}, 1); }), HasSubstr("one export at a time"));
+    while (!std::filesystem::exists(partial)) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
-  context_.restart();
-  context_.run();  // what the end of its process has posted comes too late
+  EXPECT_FALSE(std::filesystem::exists(partial));
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(60));
 }
 
