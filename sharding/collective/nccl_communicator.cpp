@@ -33,8 +33,7 @@ void* data_of(const torch::Tensor& tensor) {
 // another rank in it may be writing it.
 std::string refusal(std::string_view operation, ncclResult_t result, std::string_view call, int rank,
                     ncclComm_t communicator) {
-  const std::string copied = ncclGetLastError(communicator);
-  const std::string_view words(copied.c_str());
+  const std::string words = ncclGetLastError(communicator);
   return fmt::format("expected '{}' to succeed, found '{}' from {} on rank {}{}; see NCCL_DEBUG=WARN for more",
                      operation, ncclGetErrorString(result), call, rank,
                      words.empty() ? "" : fmt::format(" ({})", words));

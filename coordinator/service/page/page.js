@@ -390,7 +390,7 @@ function showCanaries(batches) {
   if (!last) return;
   const looks = last.canaries ?? [], counts = probe(last, CANARIES);
   const held = looks.length ? looks.filter((look) => look.holds).length : counts.after;
-  byId("canaries-text").textContent = `After batch ${last.batch} ` +
+  byId("canaries-text").textContent = `After batch ${last.batch}, ` +
     (looks.length ? `${number(held)} of ${counted(looks.length, "canary", "canaries")} hold.`
       : `${number(held)} held, before it ${number(counts.before)}.`);
   byId("canary-rows").closest(".scroll").hidden = !looks.length;
