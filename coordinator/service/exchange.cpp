@@ -38,6 +38,13 @@ void refuse_body(const std::string& expected) {
       {.expected = expected, .found = "another body", .where = "request", .remedy = "docs/service.md shows one"});
 }
 
+io::Diagnostic run_has_ended(const std::string& what) {
+  return {.expected = "a run that continues",
+          .found = "one that has not begun or has ended",
+          .where = what,
+          .remedy = "try again when /readyz answers 200"};
+}
+
 std::string text_in(const nlohmann::json& object, const std::string& name) {
   if (object.is_object() && object.contains(name) && object.at(name).is_string()) return object.at(name);
   refuse_body(fmt::format("a field '{}' with text", name));

@@ -1,13 +1,17 @@
 // What requests say and what they are answered, as JSON.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "coordinator/service/http_message.hpp"
+#include "io/error.hpp"
 
 namespace anchorage::coordinator {
+
+inline constexpr std::size_t most_listed = 1000;  // entries of an answer
 
 HttpResponse json_response(const nlohmann::ordered_json& document, unsigned status = 200);
 
@@ -20,6 +24,9 @@ nlohmann::json body_of(const HttpRequest& request);
 
 // Throws RequestError, 400.
 [[noreturn]] void refuse_body(const std::string& expected);
+
+// Says that there is no run to ask now.
+io::Diagnostic run_has_ended(const std::string& what);
 
 // Returns the text of a field. Throws RequestError, 400, where there is none.
 std::string text_in(const nlohmann::json& object, const std::string& name);

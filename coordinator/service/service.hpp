@@ -54,7 +54,7 @@ std::vector<Route> service_routes();
 class Service final : public Observer {
  public:
   // Listens from now on. `run` is the run's directory, whose lock the caller holds; its journal and inbox are read.
-  // `edits` are those of the run's files and of its inbox. Throws io::UserError for an address, a file of tokens or
+  // `edits` are those of the run's files. Throws io::UserError for an address, a file of tokens or
   // an inbox that cannot be used, and where more than this machine would be served without tokens.
   Service(const io::RunDirectory& run, RunFacts facts, ServiceOptions options, const std::vector<io::Edit>& edits);
   // Ends connections and the thread.

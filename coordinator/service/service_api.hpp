@@ -1,6 +1,7 @@
 // The requests of the service: who may make them, what they say, what they are answered.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -58,6 +59,13 @@ class ServiceApi {
   void one_export(const HttpRequest&, const Words& words, const Responder& respond);
   void stop(const HttpRequest&, const Words&, const Responder& respond);
 
+  // Why a record is not taken.
+  struct Obstacle {
+    std::string reason;
+    bool is_conflict = false;  // with what the service has: 409
+  };
+  void sign(io::Edit& edit, const Bearer& bearer) const;
+  std::optional<Obstacle> obstacle_to(const io::Edit& edit, const Bearer& bearer) const;
   const LedgerEntry& known(const std::string& id) const;
   HttpResponse run_document(unsigned status) const;
 

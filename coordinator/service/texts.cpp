@@ -34,10 +34,11 @@ std::string openapi_text() {
 }
 
 std::string page_text(const std::string& data) {
-  const std::string folder = "coordinator/service/page/page";
-  std::string page = text_at(folder + ".html");
-  put(page, "/*style*/", text_at(folder + ".css"));
-  put(page, "/*script*/", text_at(folder + ".js"));
+  const std::string folder = "coordinator/service/page/";
+  std::string page = text_at(folder + "page.html"), script;
+  for (const char* part : {"elements", "pictures", "sections", "live"}) script += text_at(folder + part + ".js");
+  put(page, "/*style*/", text_at(folder + "page.css"));
+  put(page, "/*script*/", script);
   if (!data.empty()) put(page, R"(id="data">null)", R"(id="data">)" + within_script(data));  // may hold any text
   return page;
 }

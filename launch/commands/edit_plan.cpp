@@ -62,6 +62,28 @@ void drop_withdrawn(io::EditsFile& file, const io::Inbox& inbox) {
   file = std::move(kept);
 }
 
+io::EditsFile all_of_files(const io::RunRecord& record) {
+  io::EditsFile all{};
+  for (const std::string& path : record.edits) {
+    io::EditsFile file = io::read_edits(path, io::format_named(record.format));
+    all.format = file.format;
+    all.edits.insert(all.edits.end(), file.edits.begin(), file.edits.end());
+    all.rejected.insert(all.rejected.end(), file.rejected.begin(), file.rejected.end());
+    all.places.insert(all.places.end(), file.places.begin(), file.places.end());
+    all.remarks.insert(all.remarks.end(), file.remarks.begin(), file.remarks.end());
+  }
+  return all;
+}
+
+void require_usable(const io::EditsFile& file, bool strict) {
+  if (!strict || file.rejected.empty()) return;
+  throw io::UserError(
+      {.expected = "only records that can be used (--strict)",
+       .found = fmt::format("{} that cannot; the first: {}", file.rejected.size(), file.rejected.front().reason),
+       .where = file.rejected.front().where,
+       .remedy = "fix them, or leave out --strict to set them aside"});
+}
+
 }  // namespace
 
 coordinator::RunPlan plan_edit(const EditOptions& options, const io::ModelDirectory& model, Session& session) {
@@ -121,17 +143,16 @@ coordinator::RunPlan plan_resume(const EditOptions& options, const io::RunRecord
   return plan;
 }
 
+io::EditsFile read_edits_of_files(const io::RunRecord& record, bool strict) {
+  io::EditsFile all = all_of_files(record);
+  io::set_aside_shared_ids(all);
+  require_usable(all, strict);
+  return all;
+}
+
 io::EditsFile read_all_edits(const io::RunRecord& record, const std::filesystem::path& run, bool strict) {
-  io::EditsFile all{};
+  io::EditsFile all = all_of_files(record);
   const io::Inbox inbox(io::inbox_of(run));
-  for (const std::string& path : record.edits) {
-    io::EditsFile file = io::read_edits(path, io::format_named(record.format));
-    all.format = file.format;
-    all.edits.insert(all.edits.end(), file.edits.begin(), file.edits.end());
-    all.rejected.insert(all.rejected.end(), file.rejected.begin(), file.rejected.end());
-    all.places.insert(all.places.end(), file.places.begin(), file.places.end());
-    all.remarks.insert(all.remarks.end(), file.remarks.begin(), file.remarks.end());
-  }
   for (const io::Edit& edit : inbox.edits()) {
     all.edits.push_back(edit);
     all.places.emplace_back("the inbox");
@@ -139,13 +160,7 @@ io::EditsFile read_all_edits(const io::RunRecord& record, const std::filesystem:
   drop_withdrawn(all, inbox);
   io::set_aside_shared_ids(all);
   render_prompts(all, record.model, record.chat_template);
-  if (strict && !all.rejected.empty()) {
-    throw io::UserError(
-        {.expected = "only records that can be used (--strict)",
-         .found = fmt::format("{} that cannot; the first: {}", all.rejected.size(), all.rejected.front().reason),
-         .where = all.rejected.front().where,
-         .remedy = "fix them, or leave out --strict to set them aside"});
-  }
+  require_usable(all, strict);
   return all;
 }
 

@@ -54,9 +54,12 @@ coordinator::RunPlan plan_edit(const EditOptions& options, const io::ModelDirect
 coordinator::RunPlan plan_resume(const EditOptions& options, const io::RunRecord& record,
                                  const io::ModelDirectory& model, Session& session);
 
-// Reads all edits of the run's files and of its inbox, in order, without those that were withdrawn, sets aside
-// those that share an id, and renders prompts where the run has a chat template. With `strict`, throws
+// Reads the edits of the run's files, in order, and sets aside those that share an id. With `strict`, throws
 // io::UserError for the first record that cannot be used.
+io::EditsFile read_edits_of_files(const io::RunRecord& record, bool strict);
+
+// Reads all edits of the run's files and of its inbox, in order, without those that were withdrawn, sets aside
+// those that share an id, and renders prompts where the run has a chat template. `strict` as above.
 io::EditsFile read_all_edits(const io::RunRecord& record, const std::filesystem::path& run, bool strict);
 
 }  // namespace anchorage::launch

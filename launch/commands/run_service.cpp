@@ -68,7 +68,8 @@ coordinator::OnConflict conflict_policy(const EditOptions& options, const worker
 }
 
 OpenedRun open_run(const EditOptions& options, const coordinator::RunPlan& plan, const worker::Method& method) {
-  io::EditsFile edits = read_all_edits(plan.record, options.run, options.strict);
+  io::EditsFile edits = options.serves ? read_edits_of_files(plan.record, options.strict)
+                                       : read_all_edits(plan.record, options.run, options.strict);
   std::vector<io::Edit> to_serve;
   if (options.serves) to_serve = std::exchange(edits.edits, {});
   if (options.serves) edits.places.clear();

@@ -51,7 +51,8 @@ class ServedRun {
     const io::Inbox inbox(io::inbox_of(run));
     service_ = std::make_unique<Service>(
         inputs_.directory, facts,
-        ServiceOptions{.listen = "127.0.0.1:0", .token_file = tokens, .can_remove = can_remove}, inbox.edits());
+        ServiceOptions{.listen = "127.0.0.1:0", .token_file = tokens, .can_remove = can_remove},
+        std::vector<io::Edit>());
     hosted_ = std::make_unique<HostedRun>(inputs_, served_base,
                                           HostedRunOptions{.queue = {.batch_size = facts.batch_size},
                                                            .run = {.waits = true},
