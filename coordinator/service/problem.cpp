@@ -1,6 +1,7 @@
 #include "coordinator/service/problem.hpp"
 
 #include "coordinator/json_text.hpp"
+#include "io/log.hpp"
 
 namespace anchorage::coordinator {
 namespace {
@@ -65,6 +66,22 @@ HttpResponse problem(unsigned status, const std::string& detail) {
   nlohmann::ordered_json members = members_of(status);
   members["detail"] = detail;
   return problem_response(status, members);
+}
+
+HttpResponse problem_of_exception(const std::string& what) {
+  try {
+    throw;
+  } catch (const RequestError& error) {
+    return problem(error.status(), error.diagnostic());
+  } catch (const io::UserError& error) {
+    return problem(400, error.what());
+  } catch (const io::SystemError& error) {
+    spdlog::error("{}: {}", what, error.what());
+    return problem(503, error.what());
+  } catch (const std::exception& error) {
+    spdlog::error("{}: {}", what, error.what());
+    return problem(500, std::string("the program is wrong here: ") + error.what());
+  }
 }
 
 }  // namespace anchorage::coordinator

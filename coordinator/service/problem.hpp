@@ -23,5 +23,7 @@ class RequestError : public std::runtime_error {
 HttpResponse problem(unsigned status, const io::Diagnostic& diagnostic);
 // With a message alone.
 HttpResponse problem(unsigned status, const std::string& detail);
+// Of the exception that is being handled. Logs, with `what` was asked, those that are not the request's fault.
+HttpResponse problem_of_exception(const std::string& what);
 
 }  // namespace anchorage::coordinator

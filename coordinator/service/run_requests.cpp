@@ -11,18 +11,26 @@
 
 namespace anchorage::coordinator {
 
-void ServiceApi::generate(const HttpRequest& request, const Words&, const Responder& respond) {
-  service_.ask(continuation_in(body_of(request)), [respond](std::optional<sharding::Reply> reply) {
-    if (!reply) return respond(problem(503, run_has_ended("POST /v1/generate")));
-    respond(response_of(std::get<sharding::PromptsContinued>(*reply)));
+void ServiceApi::ask(const std::string& what, sharding::Command command, const Responder& respond,
+                     const std::function<HttpResponse(const sharding::Reply&)>& response_to) {
+  service_.ask(std::move(command), [=](const std::optional<sharding::Reply>& reply) {
+    if (!reply) return respond(problem(503, run_has_ended(what)));
+    try {
+      respond(response_to(*reply));
+    } catch (...) {
+      respond(problem_of_exception(what));
+    }
   });
 }
 
+void ServiceApi::generate(const HttpRequest& request, const Words&, const Responder& respond) {
+  ask("POST /v1/generate", continuation_in(body_of(request)), respond,
+      [](const sharding::Reply& reply) { return response_of(std::get<sharding::PromptsContinued>(reply)); });
+}
+
 void ServiceApi::score(const HttpRequest& request, const Words&, const Responder& respond) {
-  service_.ask(scores_in(body_of(request)), [respond](std::optional<sharding::Reply> reply) {
-    if (!reply) return respond(problem(503, run_has_ended("POST /v1/score")));
-    respond(response_of(std::get<sharding::TextsScored>(*reply)));
-  });
+  ask("POST /v1/score", scores_in(body_of(request)), respond,
+      [](const sharding::Reply& reply) { return response_of(std::get<sharding::TextsScored>(reply)); });
 }
 
 void ServiceApi::pause(const HttpRequest&, const Words&, const Responder& respond) {

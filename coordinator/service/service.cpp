@@ -58,7 +58,7 @@ Service::Service(const io::RunDirectory& run, RunFacts facts, ServiceOptions opt
                          .where = "--listen " + options_.listen,
                          .remedy = "give --token-file, or listen on 127.0.0.1"});
   }
-  thread_ = std::jthread([this] { context_.run(); });
+  thread_ = std::jthread([this] { serve_network(); });
 }
 
 Service::~Service() {
@@ -70,6 +70,18 @@ Service::~Service() {
   });
   thread_.join();
   exports_.reset();  // requests that were being read may have asked of it until now
+}
+
+// What fails here fails alone: the run continues.
+void Service::serve_network() {
+  for (bool is_open = true; is_open;) {
+    try {
+      context_.run();
+      is_open = false;
+    } catch (const std::exception& error) {
+      spdlog::error("in the service's thread: {}", error.what());
+    }
+  }
 }
 
 void Service::on_network(std::function<void()> action) {

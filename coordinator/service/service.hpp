@@ -97,6 +97,7 @@ class Service final : public Observer {
  private:
   friend class ServiceApi;
 
+  void serve_network();
   void on_network(std::function<void()> action);
   void admit(const io::Edit& edit);
   bool waits(const io::Edit& edit) const;  // for approval

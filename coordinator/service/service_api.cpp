@@ -125,16 +125,8 @@ void ServiceApi::answer(const HttpRequest& request, const Responder& respond) {
                                          .remedy = ""});
     refused.headers.emplace_back("Allow", fmt::format("{}", fmt::join(allowed, ", ")));
     counted(std::move(refused));
-  } catch (const RequestError& error) {
-    counted(problem(error.status(), error.diagnostic()));
-  } catch (const io::UserError& error) {
-    counted(problem(400, error.what()));
-  } catch (const io::SystemError& error) {
-    spdlog::error("{} {}: {}", request.method, request.path, error.what());
-    counted(problem(503, error.what()));
-  } catch (const std::exception& error) {
-    spdlog::error("{} {}: {}", request.method, request.path, error.what());
-    counted(problem(500, std::string("the program is wrong here: ") + error.what()));
+  } catch (...) {
+    counted(problem_of_exception(fmt::format("{} {}", request.method, request.path)));
   }
 }
 

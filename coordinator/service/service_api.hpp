@@ -1,6 +1,7 @@
 // The requests of the service: who may make them, what they say, what they are answered.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -68,6 +69,9 @@ class ServiceApi {
   std::optional<Obstacle> obstacle_to(const io::Edit& edit, const Bearer& bearer) const;
   const LedgerEntry& known(const std::string& id) const;
   HttpResponse run_document(unsigned status) const;
+  // Asks the run, and answers by what it replies.
+  void ask(const std::string& what, sharding::Command command, const Responder& respond,
+           const std::function<HttpResponse(const sharding::Reply&)>& response_to);
 
   Service& service_;
 };

@@ -45,10 +45,15 @@ class ServedRun {
       std::filesystem::permissions(tokens, std::filesystem::perms(0600));
     }
     const io::Inbox inbox(io::inbox_of(run));
-    service_ = std::make_unique<Service>(
-        inputs_.directory, facts,
-        ServiceOptions{.listen = "127.0.0.1:0", .token_file = tokens, .can_remove = can_remove},
-        std::vector<io::Edit>());
+    service_ = std::make_unique<Service>(inputs_.directory, facts,
+                                         ServiceOptions{.listen = "127.0.0.1:0",
+                                                        .token_file = tokens,
+                                                        .can_remove = can_remove,
+                                                        .export_command =
+                                                            [](const ExportRequest&, const std::filesystem::path&) {
+                                                              return std::vector<std::string>{"/bin/false"};
+                                                            }},
+                                         std::vector<io::Edit>());
     hosted_ = std::make_unique<HostedRun>(inputs_, served_base,
                                           HostedRunOptions{.queue = {.batch_size = facts.batch_size},
                                                            .run = {.waits = true},
@@ -122,6 +127,12 @@ inline sharding::Reply answering(const sharding::Command& command) {
     sharding::PromptsContinued continued;
     for (const std::string& prompt : question->prompts) continued.texts.push_back({.edited = prompt + "!"});
     return continued;
+  }
+  if (const auto* question = std::get_if<sharding::ScoreTexts>(&command)) {
+    sharding::TextsScored scored;
+    for (const std::string& completion : question->completions)
+      scored.scores.push_back({.log_probabilities = std::vector<float>(completion.size(), -1)});
+    return scored;
   }
   return ScriptedWorkers::answer(command);
 }

@@ -223,6 +223,18 @@ TEST_F(ServiceTest, QuestionsAreAnsweredBetweenBatchesAndRefusedAfterTheEnd) {
     EXPECT_EQ(served->ask("POST", "/v1/generate", body).status, 400) << body;
 }
 
+TEST_F(ServiceTest, AWrongReplyIsOneClientsErrorAndNothingMore) {
+  auto served = serve({.batch_size = 1, .linger = 0}, [](const sharding::Command& command) {
+    if (std::holds_alternative<sharding::ContinuePrompts>(command)) return sharding::Reply(sharding::Stopped{});
+    return answering(command);
+  });
+  const auto answer = served->ask("POST", "/v1/generate", {{"prompts", {"a"}}});
+  EXPECT_EQ(answer.status, 500);
+  EXPECT_THAT(answer.body, HasSubstr("the program is wrong here"));
+  served->ask("POST", "/v1/edits", given(0));
+  served->wait_until("e0", "committed");
+}
+
 TEST_F(ServiceTest, WithoutTokensItReadsAloneAndOnLoopbackAlone) {
   const auto run = io::RunDirectory::create(folder_.path() / "bare");
   const auto service_on = [&](const std::string& address) {
