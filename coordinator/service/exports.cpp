@@ -88,7 +88,8 @@ bool meets(const ordered_json& document, const ExportRequest& request) {
   const ordered_json& report = document["report"];
   return document["format"] == request.format && document["batch"] == *request.segment &&
          (!request.rank || report.value("rank", ordered_json()) == *request.rank) &&
-         (!request.verify || report.value("verified", false)) && (!request.canaries || report.contains("canaries"));
+         (!request.verify || report.value("read_back", false)) &&
+         (!request.canaries || report.contains("canaries"));
 }
 bool meets(const ExportRequest& writing, const ExportRequest& request) {
   return writing.name == request.name && writing.format == request.format && writing.segment == request.segment &&

@@ -119,7 +119,7 @@ int run_export(const ExportOptions& options, Session& session) {
   report.document.update({{"format", options.format},
                           {"batch", run.argument.batch.value_or(run.segment)},
                           {"edits", run.scores.edits},
-                          {"verified", options.verify},
+                          {"read_back", options.verify},
                           {"version", ANCHORAGE_VERSION}});
   io::write_file_atomically(staging.path() / "anchorage_export.json", report.document.dump(2) + "\n");
   io::write_digest_manifest(staging.path());
