@@ -71,7 +71,8 @@ struct ChildProcess::Running {
   pid_t process = 0;  // 0 once it has been waited for, when the number may be another process's
 };
 
-ChildProcess::ChildProcess(const std::vector<std::string>& command, std::string_view input, ChildOptions options)
+ChildProcess::ChildProcess(const std::vector<std::string>& command, std::string_view input,
+                           const ChildOptions& options)
     : running_(std::make_unique<Running>()) {
   running_->in.fill(input);
   running_->own_group = options.own_group;

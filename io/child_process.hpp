@@ -23,7 +23,7 @@ class ChildProcess {
  public:
   // Starts `command` (a path, then its arguments; no shell) with `input` as its standard input. It inherits the
   // environment, and no file but the three standard ones. Throws SystemError where it cannot be started.
-  ChildProcess(const std::vector<std::string>& command, std::string_view input, ChildOptions options = {});
+  ChildProcess(const std::vector<std::string>& command, std::string_view input, const ChildOptions& options = {});
   // Kills it unless it has been waited for.
   ~ChildProcess();
   ChildProcess(const ChildProcess&) = delete;
