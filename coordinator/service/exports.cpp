@@ -7,9 +7,9 @@
 #include <array>
 #include <fstream>
 
-#include "coordinator/json_text.hpp"
 #include "coordinator/service/exchange.hpp"
 #include "coordinator/service/problem.hpp"
+#include "io/files/staging_directory.hpp"
 #include "io/log.hpp"
 
 namespace anchorage::coordinator {
@@ -20,7 +20,7 @@ using nlohmann::ordered_json;
 constexpr std::array<std::string_view, 3> export_formats = {"peft", "hf", "gguf"};  // the first where none is said
 constexpr std::size_t longest_name = 64;
 constexpr std::int64_t most_columns = 65536;  // of an adapter, as `anchorage export` takes them
-constexpr std::string_view report_file = "anchorage_export.json", unfinished = ".partial";
+constexpr std::string_view unfinished = io::StagingDirectory::suffix;
 // How names of variables begin by which a launcher says to a rank which one it is: the process is none of the
 // job's.
 const std::vector<std::string> of_a_rank = {"OMPI_APP_CTX",
@@ -83,18 +83,22 @@ std::string reason_of(const io::ChildResult& result) {
   return reason.substr(0, reason.find('\n'));
 }
 
-// Whether an export that is written, or being written, is what a request asks for.
-bool meets(const ordered_json& document, const ExportRequest& request) {
+// The request that an export which is written answers.
+ExportRequest request_of(const ordered_json& document) {
   const ordered_json& report = document["report"];
-  return document["format"] == request.format && document["batch"] == *request.segment &&
-         (!request.rank || report.value("rank", ordered_json()) == *request.rank) &&
-         (!request.verify || report.value("read_back", false)) &&
-         (!request.canaries || report.contains("canaries"));
+  ExportRequest request{.name = document["name"], .format = document["format"], .segment = document["batch"]};
+  if (report.contains("rank") && report["rank"].is_number_integer())
+    request.rank = report["rank"].get<std::int64_t>();
+  request.verify = report.value("read_back", false);
+  request.canaries = report.contains("canaries");
+  return request;
 }
-bool meets(const ExportRequest& writing, const ExportRequest& request) {
-  return writing.name == request.name && writing.format == request.format && writing.segment == request.segment &&
-         (!request.rank || writing.rank == request.rank) && (!request.verify || writing.verify) &&
-         (!request.canaries || writing.canaries);
+
+// Whether an export that was asked for is also what another request asks for.
+bool meets(const ExportRequest& asked, const ExportRequest& other) {
+  return asked.name == other.name && asked.format == other.format && asked.segment == other.segment &&
+         (!other.rank || asked.rank == other.rank) && (!other.verify || asked.verify) &&
+         (!other.canaries || asked.canaries);
 }
 
 }  // namespace
@@ -148,14 +152,15 @@ void Exports::remove_unfinished(const std::string& name) const {
 
 // A directory without the report of an export is none.
 bool Exports::take(const std::filesystem::path& directory) {
-  std::ifstream file(directory / report_file);
+  std::ifstream file(directory / export_report_name);
   if (!file) return false;
   const auto report = ordered_json::parse(file, nullptr, false);
   const std::string name = directory.filename().string();
   const bool is_report = report.is_object() && report.contains("format") && report["format"].is_string() &&
                          report.contains("batch") && report["batch"].is_number_integer();
   if (!is_report) {
-    spdlog::warn("{} is no report of an export: the export is not listed", (directory / report_file).string());
+    spdlog::warn("{} is no report of an export: the export is not listed",
+                 (directory / export_report_name).string());
     return false;
   }
   documents_[name] = {{"name", name},
@@ -190,7 +195,7 @@ const ordered_json& Exports::begin(ExportRequest request, std::int64_t last_segm
                              .remedy = "ask again when /v1/exports says that it is written"});
   }
   if (known != documents_.end() && known->second["state"] == "written") {
-    if (meets(known->second, request)) return known->second;
+    if (meets(request_of(known->second), request)) return known->second;
     refuse_name(known->second);
   }
   writing_ = std::make_unique<io::ChildProcess>(options_.command(request, directory_of(name)), "",

@@ -12,12 +12,16 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
 #include "io/child_process.hpp"
 
 namespace anchorage::coordinator {
+
+// What an export says of itself, in its directory.
+inline constexpr std::string_view export_report_name = "anchorage_export.json";
 
 // What a request asks to be written (docs/service.md, "Exports").
 struct ExportRequest {

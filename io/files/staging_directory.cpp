@@ -48,7 +48,7 @@ void make_directories(const fs::path& path) {
 }
 
 StagingDirectory::StagingDirectory(const fs::path& target, const fs::path& source)
-    : target_(checked_target(target, source)), path_(target_.string() + ".partial") {
+    : target_(checked_target(target, source)), path_(target_.string() + std::string(suffix)) {
   make_directories(target_.parent_path());
   std::error_code error;
   if (fs::create_directory(path_, error)) return;

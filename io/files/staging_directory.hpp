@@ -2,12 +2,15 @@
 #pragma once
 
 #include <filesystem>
+#include <string_view>
 
 namespace anchorage::io {
 
-// The directory being filled, `target` + ".partial" beside it: it is renamed to its target at the end, or removed.
+// The directory being filled, `target` + `suffix` beside it: it is renamed to its target at the end, or removed.
 class StagingDirectory {
  public:
+  static constexpr std::string_view suffix = ".partial";
+
   // `source` is where the content comes from. Throws UserError where `target` lies in it, is a file or a directory
   // with files in it, or an earlier one of this name was not finished; SystemError where the disk refuses.
   StagingDirectory(const std::filesystem::path& target, const std::filesystem::path& source);

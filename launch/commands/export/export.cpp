@@ -12,6 +12,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "coordinator/service/exports.hpp"
 #include "io/error.hpp"
 #include "io/files/atomic_file.hpp"
 #include "io/files/digest_manifest.hpp"
@@ -121,7 +122,7 @@ int run_export(const ExportOptions& options, Session& session) {
                           {"edits", run.scores.edits},
                           {"read_back", options.verify},
                           {"version", ANCHORAGE_VERSION}});
-  io::write_file_atomically(staging.path() / "anchorage_export.json", report.document.dump(2) + "\n");
+  io::write_file_atomically(staging.path() / coordinator::export_report_name, report.document.dump(2) + "\n");
   io::write_digest_manifest(staging.path());
   staging.rename_to_target();
 
