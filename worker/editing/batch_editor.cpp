@@ -3,13 +3,10 @@
 #include <torch/utils.h>
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <numeric>
 #include <utility>
 
 #include "io/error.hpp"
-#include "io/text/text_of.hpp"
-#include "sharding/edit_order.hpp"
 #include "worker/editing/anchors/exchange.hpp"
 #include "worker/editing/update/joint_write.hpp"
 #include "worker/evaluation/completion.hpp"
@@ -37,20 +34,11 @@ torch::Tensor table_of(const std::vector<CompletionScore>& scores) {
   return torch::tensor(values, torch::kDouble).view({-1, 2});
 }
 
-// Returns of the written edits, in the order of the batch, their places among them in `order`; nothing where these
-// are in order. `refusals`: of all edits, in the order of the batch.
-std::vector<std::int64_t> places_of_written(const std::vector<std::int64_t>& order,
-                                            const std::vector<std::string>& refusals) {
-  constexpr std::int64_t refused = -1;
-  std::vector<std::int64_t> places(order.size(), refused);
-  std::int64_t next = 0;
-  for (const std::int64_t edit : order) {
-    const auto i = static_cast<std::size_t>(edit);
-    if (refusals[i].empty()) places[i] = next++;
-  }
-  std::erase(places, refused);
-  if (std::ranges::is_sorted(places)) places.clear();
-  return places;
+// Returns the mean over all ranks' edits of |target|, [edits of a group, d] each; NaN without any.
+double mean_norm(const std::vector<torch::Tensor>& targets, const DividedBatch& batch) {
+  std::vector<torch::Tensor> norms;
+  for (const torch::Tensor& target : targets) norms.push_back(target.norm(2, 1, /*keepdim=*/true));
+  return batch.gather_written(norms, 1, "gather norms of targets").to(torch::kDouble).mean().item<double>();
 }
 
 // Returns each layer's sum of refreshed anchor scores, in millionths of an edit.
@@ -95,47 +83,14 @@ BatchEditor::BatchEditor(Transformer& model, EditedWeights& weights, const Promp
   check_strategies(method_);
 }
 
-// Returns the edits, as indices, in the order in which they are divided into groups.
-std::vector<std::int64_t> BatchEditor::order_of_groups(std::span<const io::Edit> edits) const {
-  if (hparams_.merge_subjects) return sharding::order_by_subject(edits, group_size_);
-  std::vector<std::int64_t> order(edits.size());
-  std::iota(order.begin(), order.end(), 0);
-  return order;
-}
-
 // Makes this replica's groups.
-BatchEditor::Groups BatchEditor::make_groups(std::span<const io::Edit> edits,
-                                             const std::vector<std::int64_t>& order) const {
+BatchEditor::Groups BatchEditor::make_groups(const DividedBatch& batch) const {
   const auto activity = communicators_.world.activity("contexts");
-  std::vector<std::vector<io::Edit>> members;
-  for (const auto& range : own_groups(communicators_, std::ssize(edits), group_size_)) {
-    members.emplace_back();
-    for (const std::int64_t edit : part_of(std::span(order), range))
-      members.back().push_back(edits[static_cast<std::size_t>(edit)]);
-  }
-  return EditGroup::make(model_, prompts_, contexts_, limits_, hparams_, std::move(members));
+  return EditGroup::make(model_, prompts_, contexts_, limits_, hparams_, batch.own_groups());
 }
 
-// Gathers the refusals of all edits, in the order of the batch, from the groups of all ranks.
-std::vector<std::string> BatchEditor::gather_refusals(const Groups& groups, const std::vector<std::int64_t>& order,
-                                                      sharding::BatchSeconds& seconds) const {
-  const Stopwatch watch(seconds.communicate);
-  auto own = nlohmann::json::array();
-  for (const EditGroup& group : groups) {
-    for (const std::string& refusal : group.refusals()) own.push_back(refusal);
-  }
-  std::vector<std::string> all(order.size());
-  std::size_t place = 0;
-  const std::string text = own.dump();
-  for (const auto& part :
-       communicators_.host.all_gather(std::as_bytes(std::span(text)), "gather refusals", timeout_)) {
-    for (const auto& refusal : nlohmann::json::parse(io::text_of(part)))
-      all[static_cast<std::size_t>(order[place++])] = refusal;
-  }
-  return all;
-}
-
-void BatchEditor::find_values(Groups& groups, sharding::BatchSeconds& seconds) const {
+void BatchEditor::find_values(Groups& groups, const DividedBatch& batch) const {
+  sharding::BatchSeconds& seconds = batch.seconds();
   const auto activity = communicators_.world.activity("values");
   if (!selects_anchors(method_, hparams_)) {
     const Stopwatch watch(seconds.values);
@@ -157,57 +112,30 @@ void BatchEditor::find_values(Groups& groups, sharding::BatchSeconds& seconds) c
   {
     const Stopwatch watch(seconds.communicate);
     anchors = select_anchors_over_ranks(at::cat(saliency), rolling_.factors(), selection_rules(hparams_, width),
-                                        communicators_.host, timeout_);
+                                        communicators_.host, batch.timeout());
   }
   const Stopwatch watch(seconds.values);
   EditGroup::compress_to_anchors(groups, anchors);
 }
 
-// Gathers rows of all ranks' groups, in their order: [b, width]. `rows`: how many each rank has.
-torch::Tensor BatchEditor::gather(const std::vector<torch::Tensor>& own, std::int64_t width,
-                                  std::span<const std::int64_t> rows, std::string_view operation,
-                                  sharding::BatchSeconds& seconds) const {
-  const Stopwatch watch(seconds.communicate);
-  const auto mine = own.empty() ? torch::empty({0, width}, torch::TensorOptions(model_.device())) : at::cat(own);
-  return communicators_.device.all_gather(mine, rows, operation, timeout_);
-}
-
-// Gathers rows of all ranks' written edits, in the order of the batch: [b, width].
-torch::Tensor BatchEditor::gather_written(const std::vector<torch::Tensor>& own, std::int64_t width,
-                                          std::string_view operation, sharding::BatchSeconds& seconds) const {
-  const auto rows = gather(own, width, written_by_rank_, operation, seconds);
-  return places_.empty() ? rows : rows.index_select(0, index_tensor(places_, rows.device()));
-}
-
 // Gathers the keys of all ranks' edits on the current weights: [b, f].
-torch::Tensor BatchEditor::gather_keys(const Groups& groups, std::int64_t layer,
-                                       sharding::BatchSeconds& seconds) const {
+torch::Tensor BatchEditor::gather_keys(const Groups& groups, std::int64_t layer, const DividedBatch& batch) const {
   const auto activity = communicators_.world.activity("keys");
   std::vector<torch::Tensor> own;
   {
-    const Stopwatch watch(seconds.values);
+    const Stopwatch watch(batch.seconds().values);
     for (const EditGroup& group : groups) own.push_back(group.keys(layer));
   }
-  return gather_written(own, model_.config.d_ff, "gather keys", seconds);
-}
-
-// Returns the mean over all ranks' edits of |target|, [edits of a group, d] each; NaN without any.
-double BatchEditor::mean_norm(const std::vector<torch::Tensor>& targets, sharding::BatchSeconds& seconds) const {
-  std::vector<torch::Tensor> norms;
-  for (const torch::Tensor& target : targets) norms.push_back(target.norm(2, 1, /*keepdim=*/true));
-  return gather(norms, 1, written_by_rank_, "gather norms of targets", seconds)
-      .to(torch::kDouble)
-      .mean()
-      .item<double>();
+  return batch.gather_written(own, model_.config.d_ff, "gather keys");
 }
 
 // Writes as MEMIT does: one target per edit, and layer after layer writes its share of the remaining
 // residual.
-std::vector<LayerUpdate> BatchEditor::write_in_turn(const Groups& groups, BatchResult& result) {
-  sharding::BatchSeconds& seconds = result.seconds;
+std::vector<LayerUpdate> BatchEditor::write_in_turn(const Groups& groups, const DividedBatch& batch,
+                                                    double& target_norm) {
   const auto activity = communicators_.world.activity("write");
   const auto of_groups = [&](auto&& rows) {
-    const Stopwatch watch(seconds.values);
+    const Stopwatch watch(batch.seconds().values);
     const auto forward = communicators_.world.activity("keys");
     std::vector<torch::Tensor> own;
     for (const EditGroup& group : groups) own.push_back(rows(group));
@@ -215,26 +143,26 @@ std::vector<LayerUpdate> BatchEditor::write_in_turn(const Groups& groups, BatchR
   };
   // The target of each edit: the residual stream before the batch is written, with the value added.
   auto targets = of_groups([](const EditGroup& group) { return group.target_stream(); });
-  result.target_norm = mean_norm(targets, seconds);
+  target_norm = mean_norm(targets, batch);
   if (hparams_.target_norm > 0) {
     for (torch::Tensor& target : targets) target *= hparams_.target_norm / target.norm(2, 1, /*keepdim=*/true);
   }
   std::vector<LayerUpdate> updates;
   const auto& layers = weights_.layers();
   for (std::size_t i = 0; i < layers.size(); ++i) {
-    const auto keys = gather_keys(groups, layers[i], seconds);
+    const auto keys = gather_keys(groups, layers[i], batch);
     std::size_t next = 0;
     const double layers_left = static_cast<double>(layers.size() - i);
-    const auto residuals = gather_written(of_groups([&](const EditGroup& group) {
-                                            const auto share =
-                                                (targets[next++] - group.residual_stream()) / layers_left;
-                                            const auto slopes = group.norm_slopes(layers[i]);
-                                            return slopes.defined() ? share * slopes.select(1, 1) : share;
-                                          }),
-                                          model_.config.d_model, "gather residuals", seconds);
+    const auto residuals = batch.gather_written(of_groups([&](const EditGroup& group) {
+                                                  const auto share =
+                                                      (targets[next++] - group.residual_stream()) / layers_left;
+                                                  const auto slopes = group.norm_slopes(layers[i]);
+                                                  return slopes.defined() ? share * slopes.select(1, 1) : share;
+                                                }),
+                                                model_.config.d_model, "gather residuals");
     if (keys.size(0) == 0) break;
     updates.push_back({.layer = layers[i], .keys = keys, .residuals = residuals, .u = {}, .v = {}, .products = {}});
-    solver_.solve(std::span(updates).last(1), seconds);
+    solver_.solve(std::span(updates).last(1), batch.seconds());
     weights_.add(layers[i], updates.back().u, updates.back().v);
     absorb(updates.back());
   }
@@ -244,25 +172,25 @@ std::vector<LayerUpdate> BatchEditor::write_in_turn(const Groups& groups, BatchR
 // Gathers what `rows` returns for all ranks' groups, for each edited layer: [b, width] each.
 std::vector<torch::Tensor> BatchEditor::gather_of_each_layer(const OfEachLayer& rows, std::int64_t width,
                                                              std::string_view operation,
-                                                             sharding::BatchSeconds& seconds) const {
+                                                             const DividedBatch& batch) const {
   const auto activity = communicators_.world.activity("keys");
   std::vector<std::vector<torch::Tensor>> own(weights_.layers().size());
   {
-    const Stopwatch watch(seconds.values);
+    const Stopwatch watch(batch.seconds().values);
     for (const std::vector<torch::Tensor>& of_layers : rows()) {
       for (std::size_t i = 0; i < own.size(); ++i) own[i].push_back(of_layers[i]);
     }
   }
   std::vector<torch::Tensor> all;
-  for (const auto& layer : own) all.push_back(gather_written(layer, width, operation, seconds));
+  for (const auto& layer : own) all.push_back(batch.gather_written(layer, width, operation));
   return all;
 }
 
 // Writes as B-EAC does: every layer writes its own vectors (joint_write.hpp).
-std::vector<LayerUpdate> BatchEditor::write_jointly(Groups& groups, sharding::BatchSeconds& seconds) {
+std::vector<LayerUpdate> BatchEditor::write_jointly(Groups& groups, const DividedBatch& batch) {
   const auto activity = communicators_.world.activity("write");
   const auto gather_keys_of = [&](const OfEachLayer& keys) {
-    return gather_of_each_layer(keys, model_.config.d_ff, "gather keys", seconds);
+    return gather_of_each_layer(keys, model_.config.d_ff, "gather keys", batch);
   };
   const auto of_groups = [&](auto&& rows) {
     std::vector<std::vector<torch::Tensor>> all;
@@ -271,10 +199,10 @@ std::vector<LayerUpdate> BatchEditor::write_jointly(Groups& groups, sharding::Ba
   };
   const auto injected = gather_keys_of([&] { return EditGroup::injected_keys(groups); });
   const auto values_of = [&] { return of_groups([](const EditGroup& group) { return group.values().unbind(1); }); };
-  auto values = gather_of_each_layer(values_of, model_.config.d_model, "gather values", seconds);
+  auto values = gather_of_each_layer(values_of, model_.config.d_model, "gather values", batch);
   if (values.front().size(0) == 0) return {};
   const JointWrite::Keys keys_now = {
-      .of_layer = [&](std::int64_t layer) { return gather_keys(groups, layer, seconds); },
+      .of_layer = [&](std::int64_t layer) { return gather_keys(groups, layer, batch); },
       .of_all =
           [&] {
             return gather_keys_of([&] { return of_groups([](const EditGroup& group) { return group.keys(); }); });
@@ -287,10 +215,10 @@ std::vector<LayerUpdate> BatchEditor::write_jointly(Groups& groups, sharding::Ba
       for (const std::int64_t layer : weights_.layers()) of_layers.push_back(group.norm_slopes(layer).flatten(1));
       return of_layers;
     };
-    slopes = gather_of_each_layer([&] { return of_groups(slopes_of); }, 2 * d, "gather slopes of norms", seconds);
+    slopes = gather_of_each_layer([&] { return of_groups(slopes_of); }, 2 * d, "gather slopes of norms", batch);
     for (torch::Tensor& layer : slopes) layer = layer.unflatten(1, {2, d});
   }
-  auto updates = JointWrite(weights_, solver_, std::move(values), keys_now, std::move(slopes), seconds)
+  auto updates = JointWrite(weights_, solver_, std::move(values), keys_now, std::move(slopes), batch.seconds())
                      .run(injected, hparams_.correction_sweeps);
   for (LayerUpdate& update : updates) absorb(update);
   return updates;
@@ -301,7 +229,8 @@ void BatchEditor::absorb(LayerUpdate& update) {
   update.products = torch::Tensor();  // [f, b] f64 that nothing needs any more
 }
 
-std::vector<io::AnchorRecord> BatchEditor::refresh_anchors(const Groups& groups, std::int64_t written) {
+std::vector<io::AnchorRecord> BatchEditor::refresh_anchors(const Groups& groups, const DividedBatch& batch,
+                                                           std::int64_t written) {
   const auto activity = communicators_.world.activity("anchors");
   const std::int64_t layers = std::ssize(hparams_.layers), width = model_.config.d_model;
   std::vector<torch::Tensor> own{torch::empty({0, layers, width})};
@@ -316,13 +245,9 @@ std::vector<io::AnchorRecord> BatchEditor::refresh_anchors(const Groups& groups,
   }
   communicators_.host.all_reduce_sum(scores.sums(), "reduce anchor scores");
   const auto changes = rolling_.roll(scores, written);
-  auto chosen = gather_anchors(saliency, communicators_.host);
+  auto in_order_of_groups = gather_anchors(saliency, communicators_.host);
   if (communicators_.rank() != 0) return {};
-  if (!places_.empty()) {
-    std::vector<Candidates> in_order;
-    for (const std::int64_t place : places_) in_order.push_back(std::move(chosen[static_cast<std::size_t>(place)]));
-    chosen = std::move(in_order);
-  }
+  const auto chosen = batch.in_order_of_batch(std::move(in_order_of_groups));
 
   std::vector<io::AnchorRecord> records;
   for (std::int64_t layer = 0; layer < layers; ++layer) {
@@ -360,58 +285,44 @@ io::LayerNorms BatchEditor::norms_of(std::int64_t layer, const torch::Tensor& u,
 
 // Returns nll and match of each edit's bare prompt, on the current weights: [edits, 2] f64 on the CPU;
 // io::not_measured and 0 for a prompt that cannot be scored.
-torch::Tensor BatchEditor::scores(std::span<const io::Edit> edits, sharding::BatchSeconds& seconds) const {
+torch::Tensor BatchEditor::scores(const DividedBatch& batch) const {
   const auto activity = communicators_.world.activity("score");
   std::vector<torch::Tensor> own{torch::empty({0, 2}, torch::TensorOptions(model_.device()).dtype(torch::kDouble))};
   {
-    const Stopwatch watch(seconds.evaluate);
+    const Stopwatch watch(batch.seconds().evaluate);
     std::vector<PendingScores> pending;
-    for (const auto& range : own_groups(communicators_, std::ssize(edits), group_size_)) {
-      pending.push_back(score_bare_prompts(model_, prompts_, part_of(edits, range)));
-    }
+    for (const auto& edits : batch.own_shares()) pending.push_back(score_bare_prompts(model_, prompts_, edits));
     for (PendingScores& group : pending) group.finish();
     for (PendingScores& group : pending) own.push_back(table_of(group.take()).to(model_.device()));
     model_.stages.deliver();
   }
-  const auto rows = items_by_rank(communicators_, std::ssize(edits), group_size_);
-  return gather(own, 2, rows, "gather scores", seconds).cpu();
-}
-
-// Replicas wait for the busiest one. A group is a step: it takes less than a deadline, how much less depends
-// on how its edits converge.
-sharding::Timeout BatchEditor::timeout_for(std::int64_t edits) const {
-  const sharding::EditGroups groups(edits, group_size_, communicators_.size());
-  const std::int64_t most = groups.groups_of_replica(communicators_.size() - 1).size();
-  return sharding::Timeout::steps(std::max<std::int64_t>(1, most));
+  return batch.gather_all(own, 2, "gather scores").cpu();
 }
 
 BatchResult BatchEditor::apply(std::span<const io::Edit> edits) {
   const torch::NoGradGuard no_gradients;
-  timeout_ = timeout_for(std::ssize(edits));
   if (!rolling_before_) rolling_before_ = rolling_;
   BatchResult result;
-  const auto before = scores(edits, result.seconds);
-  const auto order = order_of_groups(edits);
-  Groups groups = make_groups(edits, order);
-  find_values(groups, result.seconds);
-  const auto refusals = gather_refusals(groups, order, result.seconds);
-  places_ = places_of_written(order, refusals);
-  const auto is_written = [&](std::int64_t item) {
-    return refusals[static_cast<std::size_t>(order[static_cast<std::size_t>(item)])].empty();
-  };
-  written_by_rank_ = items_by_rank(communicators_, std::ssize(order), group_size_, is_written);
-  result.layers =
-      method_.solve == Solve::joint ? write_jointly(groups, result.seconds) : write_in_turn(groups, result);
+  DividedBatch batch(communicators_, edits, group_size_, hparams_.merge_subjects, result.seconds);
+  const auto before = scores(batch);
+  Groups groups = make_groups(batch);
+  find_values(groups, batch);
+  std::vector<std::string> own_refusals;
+  for (const EditGroup& group : groups)
+    own_refusals.insert(own_refusals.end(), group.refusals().begin(), group.refusals().end());
+  batch.gather_refusals(own_refusals);
+  result.layers = method_.solve == Solve::joint ? write_jointly(groups, batch)
+                                                : write_in_turn(groups, batch, result.target_norm);
   model_.stages.deliver();
   if (communicators_.rank() == 0) {
     for (LayerUpdate& update : result.layers) update.norms = norms_of(update.layer, update.u, update.v);
   }
   if (selects_anchors(method_, hparams_) && !result.layers.empty())
-    result.anchors = refresh_anchors(groups, result.layers.front().keys.size(0));
-  const auto after = scores(edits, result.seconds);
+    result.anchors = refresh_anchors(groups, batch, result.layers.front().keys.size(0));
+  const auto after = scores(batch);
   for (std::size_t i = 0; i < edits.size(); ++i) {
     const auto row = static_cast<std::int64_t>(i);
-    result.edits.push_back({.refusal = refusals[i],
+    result.edits.push_back({.refusal = batch.refusals()[i],
                             .nll_before = before[row][0].item<double>(),
                             .nll_after = after[row][0].item<double>(),
                             .match_before = before[row][1].item<double>() != 0,

@@ -21,6 +21,7 @@
 #include "sharding/protocol/command.hpp"
 #include "worker/communicators.hpp"
 #include "worker/editing/anchors/refresh.hpp"
+#include "worker/editing/divided_batch.hpp"
 #include "worker/editing/method.hpp"
 #include "worker/editing/update/edited_weights.hpp"
 #include "worker/editing/update/layer_solver.hpp"
@@ -97,29 +98,20 @@ class BatchEditor {
  private:
   using Groups = std::vector<EditGroup>;
 
-  std::vector<std::int64_t> order_of_groups(std::span<const io::Edit> edits) const;
-  Groups make_groups(std::span<const io::Edit> edits, const std::vector<std::int64_t>& order) const;
-  std::vector<std::string> gather_refusals(const Groups& groups, const std::vector<std::int64_t>& order,
-                                           sharding::BatchSeconds& seconds) const;
+  Groups make_groups(const DividedBatch& batch) const;
   void absorb(LayerUpdate& update);
-  void find_values(Groups& groups, sharding::BatchSeconds& seconds) const;
-  std::vector<LayerUpdate> write_in_turn(const Groups& groups, BatchResult& result);
-  double mean_norm(const std::vector<torch::Tensor>& targets, sharding::BatchSeconds& seconds) const;
-  std::vector<LayerUpdate> write_jointly(Groups& groups, sharding::BatchSeconds& seconds);
-  std::vector<io::AnchorRecord> refresh_anchors(const Groups& groups, std::int64_t written);
-  torch::Tensor scores(std::span<const io::Edit> edits, sharding::BatchSeconds& seconds) const;
-  torch::Tensor gather_written(const std::vector<torch::Tensor>& own, std::int64_t width,
-                               std::string_view operation, sharding::BatchSeconds& seconds) const;
-  torch::Tensor gather(const std::vector<torch::Tensor>& own, std::int64_t width,
-                       std::span<const std::int64_t> rows, std::string_view operation,
-                       sharding::BatchSeconds& seconds) const;
-  torch::Tensor gather_keys(const Groups& groups, std::int64_t layer, sharding::BatchSeconds& seconds) const;
+  void find_values(Groups& groups, const DividedBatch& batch) const;
+  // Sets the mean norm of the targets too.
+  std::vector<LayerUpdate> write_in_turn(const Groups& groups, const DividedBatch& batch, double& target_norm);
+  std::vector<LayerUpdate> write_jointly(Groups& groups, const DividedBatch& batch);
+  std::vector<io::AnchorRecord> refresh_anchors(const Groups& groups, const DividedBatch& batch,
+                                                std::int64_t written);
+  torch::Tensor scores(const DividedBatch& batch) const;
+  torch::Tensor gather_keys(const Groups& groups, std::int64_t layer, const DividedBatch& batch) const;
   // Returns for each group a tensor of each edited layer.
   using OfEachLayer = std::function<std::vector<std::vector<torch::Tensor>>()>;
   std::vector<torch::Tensor> gather_of_each_layer(const OfEachLayer& rows, std::int64_t width,
-                                                  std::string_view operation,
-                                                  sharding::BatchSeconds& seconds) const;
-  sharding::Timeout timeout_for(std::int64_t edits) const;
+                                                  std::string_view operation, const DividedBatch& batch) const;
   // Computes |u v^T|, |W - W(base)| and |W(base)| of a layer. Collective over the stages of a replica.
   io::LayerNorms norms_of(std::int64_t layer, const torch::Tensor& u, const torch::Tensor& v) const;
 
@@ -134,12 +126,7 @@ class BatchEditor {
   std::int64_t group_size_, kept_groups_;
   LayerSolver solver_;
   RollingScores rolling_;
-  std::optional<RollingScores> rolling_before_;                    // a batch that waits
-  sharding::Timeout timeout_ = sharding::Timeout::until_deadline;  // for the current batch
-  // Of the current batch's written edits, in the order of the batch: their places among them in that of the groups.
-  // Empty where both orders are the same.
-  std::vector<std::int64_t> places_;
-  std::vector<std::int64_t> written_by_rank_;  // how many edits of the batch each rank writes
+  std::optional<RollingScores> rolling_before_;  // a batch that waits
 };
 
 }  // namespace anchorage::worker

@@ -7,6 +7,7 @@
 #include <random>
 
 #include "io/error.hpp"
+#include "worker/evaluation/gathered_rows.hpp"
 #include "worker/model/attention_before.hpp"
 #include "worker/model/forward.hpp"
 
@@ -247,12 +248,9 @@ CausalTrace trace_facts(const Transformer& model, std::span<const TracedFact> fa
     done += range.size();
     if (progress) progress(done, share);
   }
-  model.stages.deliver();
   // Replicas wait for the busiest one, which has a group more.
-  const auto all = ranks.device.all_gather(at::cat(own).to(model.device()),
-                                           items_by_rank(ranks, std::ssize(facts), facts_per_pass), "gather trace",
-                                           sharding::Timeout::steps(std::ssize(groups) + 1));
-  return mean_probability(all.cpu());
+  return mean_probability(gather_rows(model, ranks, own, std::ssize(facts), facts_per_pass, "gather trace",
+                                      sharding::Timeout::steps(std::ssize(groups) + 1)));
 }
 
 }  // namespace anchorage::worker

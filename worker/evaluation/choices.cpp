@@ -7,6 +7,7 @@
 #include <map>
 
 #include "worker/evaluation/completion.hpp"
+#include "worker/evaluation/gathered_rows.hpp"
 
 namespace anchorage::worker {
 namespace {
@@ -127,11 +128,7 @@ ChoiceAnswers ask(const Transformer& model, const PromptBuilder& prompts,
   std::vector<torch::Tensor> own = {torch::empty({0, columns}, torch::kDouble)};
   for (const auto& group : own_groups(ranks, std::ssize(questions), choices_per_pass))
     own.push_back(ask_choices_at_once(model, prompts, part_of(questions, group)));
-  model.stages.deliver();
-  const auto rows = ranks.device
-                        .all_gather(at::cat(own).to(model.device()),
-                                    items_by_rank(ranks, std::ssize(questions), choices_per_pass), "gather choices")
-                        .cpu();
+  const auto rows = gather_rows(model, ranks, own, std::ssize(questions), choices_per_pass, "gather choices");
   for (std::size_t i = 0; i < questions.size(); ++i) {
     answers.answers.push_back(answer_of(questions[i], rows[static_cast<std::int64_t>(i)]));
     if (answers.answers.back().is_asked() || !answers.rejection.empty()) continue;

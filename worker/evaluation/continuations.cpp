@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "io/error.hpp"
+#include "worker/evaluation/gathered_rows.hpp"
 #include "worker/model/embedding_rows.hpp"
 #include "worker/model/generate.hpp"
 
@@ -138,12 +139,7 @@ std::vector<std::optional<Continuation>> continue_greedily(const Transformer& mo
   std::vector<torch::Tensor> own = {torch::empty({0, fields_before_ids + options.max_new_tokens}, torch::kInt32)};
   for (const auto& group : own_groups(ranks, std::ssize(texts), prompts_per_pass))
     own.push_back(generator.rows_of(part_of(texts, group)));
-  model.stages.deliver();
-  const auto rows =
-      ranks.device
-          .all_gather(at::cat(own).to(model.device()), items_by_rank(ranks, std::ssize(texts), prompts_per_pass),
-                      "gather continuations")
-          .cpu();
+  const auto rows = gather_rows(model, ranks, own, std::ssize(texts), prompts_per_pass, "gather continuations");
   std::vector<std::optional<Continuation>> continuations;
   for (std::int64_t i = 0; i < rows.size(0); ++i) {
     const std::span row(rows.data_ptr<std::int32_t>() + i * rows.size(1), static_cast<std::size_t>(rows.size(1)));

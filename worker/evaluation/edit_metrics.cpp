@@ -6,6 +6,7 @@
 
 #include "worker/evaluation/completion.hpp"
 #include "worker/evaluation/edit_figure.hpp"
+#include "worker/evaluation/gathered_rows.hpp"
 
 namespace anchorage::worker {
 namespace {
@@ -206,11 +207,7 @@ EditMetrics evaluate_edits(const Transformer& model, const PromptBuilder& prompt
     const auto members = part_of(edits, groups[i]);
     own.push_back(tally(members, questions_of(members), pending[i].take()));
   }
-  model.stages.deliver();
-  const auto tallies = ranks.device
-                           .all_gather(at::cat(own).to(model.device()),
-                                       items_by_rank(ranks, std::ssize(edits), edits_per_pass), "gather evaluation")
-                           .cpu();
+  const auto tallies = gather_rows(model, ranks, own, std::ssize(edits), edits_per_pass, "gather evaluation");
   EditMetrics metrics{.edits = std::ssize(edits),
                       .efficacy = metric_of(tallies, efficacy),
                       .paraphrase = metric_of(tallies, paraphrase),

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "worker/evaluation/completion.hpp"
+#include "worker/evaluation/gathered_rows.hpp"
 
 namespace anchorage::worker {
 namespace {
@@ -34,12 +35,7 @@ OpenAnswers ask(const Transformer& model, const PromptBuilder& prompts, std::spa
   for (const auto& group : own_groups(ranks, std::ssize(questions), questions_per_pass)) {
     own.push_back(ask_at_once(model, prompts, part_of(questions, group)));
   }
-  model.stages.deliver();
-  const auto rows =
-      ranks.device
-          .all_gather(at::cat(own).to(model.device()),
-                      items_by_rank(ranks, std::ssize(questions), questions_per_pass), "gather answers")
-          .cpu();
+  const auto rows = gather_rows(model, ranks, own, std::ssize(questions), questions_per_pass, "gather answers");
   OpenAnswers answers;
   double nll = 0;
   const auto row = rows.accessor<double, 2>();

@@ -1,5 +1,6 @@
 #include "worker/evaluation/text_loss.hpp"
 
+#include "worker/evaluation/gathered_rows.hpp"
 #include "worker/evaluation/score.hpp"
 #include "worker/model/text_sequences.hpp"
 
@@ -38,11 +39,7 @@ TextLoss loss_on_sequences(const Transformer& model, std::span<const TokenIds> s
       own.push_back(torch::tensor({{score.mean_nll() * predicted, predicted}}, torch::kDouble));
     }
   }
-  model.stages.deliver();
-  const auto sums = ranks.device
-                        .all_gather(at::cat(own).to(model.device()),
-                                    items_by_rank(ranks, std::ssize(possible), of_pass), "gather text loss")
-                        .cpu();
+  const auto sums = gather_rows(model, ranks, own, std::ssize(possible), of_pass, "gather text loss");
   double loss = 0;
   std::vector<double> losses, predicted;  // of each sequence
   for (std::int64_t i = 0; i < sums.size(0); ++i) {
