@@ -49,37 +49,33 @@ void ServiceApi::resume(const HttpRequest&, const Words&, const Responder& respo
 }
 
 void ServiceApi::checkpoint(const HttpRequest&, const Words&, const Responder& respond) {
-  require_run("POST /v1/checkpoint");
-  if (service_.run_ == nullptr) throw RequestError(503, run_has_ended("POST /v1/checkpoint"));
+  HostedRun& run = open_run("POST /v1/checkpoint");
   if (!service_.options_.saves_checkpoints) {
     throw RequestError(409, {.expected = "a run with checkpoints",
                              .found = "--checkpoint-every 0",
                              .where = "POST /v1/checkpoint",
                              .remedy = "start the service with another number"});
   }
-  service_.run_->save();
+  run.save();
   respond(run_document(202));
 }
 
 void ServiceApi::roll_back(const HttpRequest& request, const Words&, const Responder& respond) {
-  require_run("POST /v1/rollback");
+  HostedRun& run = open_run("POST /v1/rollback");
   const nlohmann::json body = body_of(request);
   const std::int64_t last = service_.state_.segments;
   const bool has_number = body.is_object() && body.contains("to_batch") && body["to_batch"].is_number_integer();
   if (!has_number || body["to_batch"] < 0 || body["to_batch"] > last)
     refuse_body(fmt::format("a field 'to_batch' from 0, the base model, to {}, the last segment", last));
-  if (service_.run_ == nullptr) throw RequestError(503, run_has_ended("POST /v1/rollback"));
   service_.rollback_ = body["to_batch"].get<std::int64_t>();
   service_.idle_ = false;
   service_.enter(RunStage::replaying);  // it is not ready until it is rolled back
-  service_.run_->close();
+  run.close();
   respond(run_document(202));
 }
 
 void ServiceApi::begin_export(const HttpRequest& request, const Words&, const Responder& respond) {
-  require_run("POST /v1/export");
-  if (service_.run_ == nullptr || service_.state_.stage == RunStage::stopping)
-    throw RequestError(503, run_has_ended("POST /v1/export"));
+  (void)open_run("POST /v1/export");
   const ExportRequest asked = export_in(body_of(request));
   const std::int64_t last = service_.state_.segments;
   if (asked.segment.value_or(0) > last)

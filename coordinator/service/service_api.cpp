@@ -170,6 +170,13 @@ void ServiceApi::require_run(const std::string& what) const {
     throw RequestError(503, run_has_ended(what));
 }
 
+HostedRun& ServiceApi::open_run(const std::string& what) const {
+  require_run(what);
+  if (service_.run_ == nullptr || service_.state_.stage == RunStage::stopping)
+    throw RequestError(503, run_has_ended(what));
+  return *service_.run_;
+}
+
 void ServiceApi::livez(const HttpRequest&, const Words&, const Responder& respond) {
   respond({.content_type = "text/plain", .body = "ok\n"});
 }

@@ -34,7 +34,10 @@ class ServiceApi {
   Responder count(const std::string& method, const std::string& route, const Responder& respond) const;
   Bearer bearer_of(const HttpRequest& request) const;
   void require(Role needed, const HttpRequest& request) const;
+  // Refuse what runs that are over, or have their edits from files, cannot be asked; `open_run` also what one that
+  // is ending cannot.
   void require_run(const std::string& what) const;
+  HostedRun& open_run(const std::string& what) const;
 
   void livez(const HttpRequest&, const Words&, const Responder& respond);
   void readyz(const HttpRequest&, const Words&, const Responder& respond);

@@ -37,8 +37,9 @@ class DividedBatch {
   // One per edit of the batch, in its order.
   const std::vector<std::string>& refusals() const { return refusals_; }
 
-  // Return rows [n, width] of the whole batch in its order, on `device`: of the written edits, from what
-  // `own_groups` have, and of all edits, from `own_shares`. `own`: [rows, width] each, all of one dtype.
+  // Return rows [n, width] of the whole batch in its order, on the ranks' device: of the written edits, from what
+  // `own_groups` have, and of all edits, from `own_shares`. `own`: [rows, width] each, of one dtype; a rank without
+  // any tensor takes f32.
   torch::Tensor gather_written(const std::vector<torch::Tensor>& own, std::int64_t width,
                                std::string_view operation) const;
   torch::Tensor gather_all(const std::vector<torch::Tensor>& own, std::int64_t width,
