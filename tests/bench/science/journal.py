@@ -59,3 +59,8 @@ def prior_of(statistics: Path, layers: list[int], hparams: dict, weight: float) 
 def solve(prior: np.ndarray, keys: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """D = B A^-1, [d, f]."""
     return np.linalg.solve(prior + keys.T @ keys, keys.T @ targets).T
+
+
+def shares_along(given: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """What share of each target is given at its key, along the target: [n]."""
+    return (given * targets).sum(1) / (targets * targets).sum(1)

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 import yaml
 from edit_rows import EditRows
-from journal import Journal, prior_of, solve
+from journal import Journal, prior_of, shares_along, solve
 from program import Program, write_whole
 
 # Whose keys are exchanged, and how: the layers one after another upward, or all at once so many times.
@@ -36,11 +36,6 @@ VARIANTS = {
     "output": ("output", "upward"),
     "restored": ("restored", "upward"),
 }
-
-
-def shares_reached(change: np.ndarray, keys: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """What share of each target the change gives at its key, along the target: [n]."""
-    return ((keys @ change.T) * targets).sum(1) / (targets * targets).sum(1)
 
 
 def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -129,8 +124,8 @@ class Refresh:
             targets, recorded, of_run = journal.targets[layer], journal.keys[layer], journal.change[layer]
             layers[layer] = {
                 "cosine": by_age(np.mean, cosines(recorded, now[layer])),
-                "reached_recorded": by_age(np.median, shares_reached(change, recorded, targets)),
-                "reached_now": by_age(np.median, shares_reached(change, now[layer], targets)),
+                "reached_recorded": by_age(np.median, shares_along(recorded @ change.T, targets)),
+                "reached_now": by_age(np.median, shares_along(now[layer] @ change.T, targets)),
                 "norm": float(np.linalg.norm(change)),
                 "apart": float(np.linalg.norm(change - of_run) / np.linalg.norm(of_run)),
             }
