@@ -8,34 +8,54 @@ import numpy as np
 
 
 class Journal:
-    """A run's committed edits in their order: keys [n, f] and targets [n, d] of each layer, f64."""
+    """The edits of a run of batches that are live in the end, in their order: keys [n, f] and targets [n, d] of each layer,
+    f64. An edit that a later one has superseded is in none of them; the change has its removal."""
 
     def __init__(self, run: Path) -> None:
-        self.requests: list[dict] = []
+        requests: list[dict] = []
         keys, targets, loss = {}, {}, []
+        place_of: dict[tuple[int, int], int] = {}  # of a segment's row, among all edits
+        removed: set[int] = set()
         self.change: dict[int, np.ndarray] = {}  # D as the sum of u v^T: [d, f]
         self.batches: list[tuple[int, dict]] = []  # edits so far, and u and v of each layer
         for path in sorted((run / "journal").glob("seg-*.h5"))[1:]:
             with h5py.File(path) as segment:
-                if segment.attrs["kind"] != "batch" or "removal" in segment:
+                if segment.attrs["kind"] != "batch":
                     raise SystemExit(f"error: expected batches alone, found a {segment.attrs['kind']} in {path}")
                 rows = np.flatnonzero(segment["edits/state"][:] == b"committed")
-                self.requests += [json.loads(segment["edits/request"][row]) for row in rows]
+                place_of |= {(int(segment.attrs["batch"]), int(row)): len(requests) + i for i, row in enumerate(rows)}
+                requests += [json.loads(segment["edits/request"][row]) for row in rows]
                 loss.append(segment["edits/nll_after"][:][rows])
+                removals = {}
+                if "removal" in segment:
+                    of = zip(segment["removal/segments"][:], segment["removal/edits"][:], strict=True)
+                    removed |= {place_of[int(number), int(row)] for number, row in of}
+                    removals = segment["removal/layers"]
                 updates = {}
-                for layer, group in ((int(name), group) for name, group in segment["layers"].items()):
-                    u, v = (group["update"][name][:].astype(np.float64) for name in "uv")
+                for name, group in segment["layers"].items():
+                    layer, (u, v) = int(name), factors(group["update"])
                     before = self.change.setdefault(layer, np.zeros((len(u), len(v))))
+                    if name in removals:
+                        taken = factors(removals[name])
+                        before = before + taken[0] @ taken[1].T
+                        u, v = np.hstack((taken[0], u)), np.hstack((taken[1], v))
                     k = group["keys"][:].astype(np.float64)[rows]
                     r = dense_rows(group["residuals"], len(u))[rows]
                     keys.setdefault(layer, []).append(k)
                     targets.setdefault(layer, []).append(k @ before.T + r)
                     updates[layer] = (u, v)
-                    self.change[layer] = before + u @ v.T
-                self.batches.append((len(self.requests), updates))
-        self.keys = {layer: np.concatenate(parts) for layer, parts in keys.items()}
-        self.targets = {layer: np.concatenate(parts) for layer, parts in targets.items()}
-        self.loss = np.concatenate(loss)  # of each edit's bare prompt after its batch: [n]
+                    self.change[layer] = self.change[layer] + u @ v.T
+                self.batches.append((len(requests), updates))
+        live = np.array([place not in removed for place in range(len(requests))])
+        self.requests = [request for request, is_live in zip(requests, live, strict=True) if is_live]
+        self.keys = {layer: np.concatenate(parts)[live] for layer, parts in keys.items()}
+        self.targets = {layer: np.concatenate(parts)[live] for layer, parts in targets.items()}
+        self.loss = np.concatenate(loss)[live]  # of each edit's bare prompt after its batch: [n]
+
+
+def factors(group: h5py.Group) -> tuple[np.ndarray, np.ndarray]:
+    """u [d, b] and v [f, b] of a change u v^T."""
+    return group["u"][:].astype(np.float64), group["v"][:].astype(np.float64)
 
 
 def dense_rows(group: h5py.Group, width: int) -> np.ndarray:

@@ -155,6 +155,8 @@ def main() -> None:
     if record["method"] in ("memit", "alphaedit") or (run / "protected.h5").exists():
         raise SystemExit(f"error: expected a run whose A is w C and the edits' keys, found {record['method']} in {run}")
     journal = Journal(run)
+    if journal.batches[-1][0] != len(journal.requests):
+        raise SystemExit(f"error: expected a run whose edits are all live, found superseded ones in {run}")
     layers = sorted(journal.keys)
     weight = given.weight or hparams["mom2_update_weight"]
     prior = prior_of(given.comparison / "statistics.h5", layers, hparams, weight)
