@@ -110,6 +110,27 @@ TEST_F(ServiceTest, AnEditWithdrawnWhileItIsWrittenIsRemovedAfterwards) {
   served->wait_until("e0", "removed");
 }
 
+TEST_F(ServiceTest, ARunThatIsEndingTakesNoCheckpointRollbackOrExport) {
+  std::atomic<bool> begun = false, may_end = false;
+  auto served = serve({.batch_size = 1, .linger = 0}, [&](const sharding::Command& command) {
+    if (const auto* batch = std::get_if<sharding::ApplyBatch>(&command);
+        batch != nullptr && !batch->edits.empty()) {
+      begun = true;
+      while (!may_end) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return answering(command);
+  });
+  served->ask("POST", "/v1/edits", given(0));
+  while (!begun) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_EQ(served->ask("POST", "/v1/stop").status, 202);
+  EXPECT_EQ(served->ask("POST", "/v1/checkpoint").status, 503);
+  EXPECT_EQ(served->ask("POST", "/v1/rollback", {{"to_batch", 0}}).status, 503);
+  EXPECT_EQ(served->ask("POST", "/v1/export", {{"name", "night"}, {"format", "hf"}}).status, 503);
+  may_end = true;
+  served.reset();
+  EXPECT_EQ(journal().last().header.kind, io::SegmentKind::batch) << "neither lost nor rolled back";
+}
+
 TEST_F(ServiceTest, ProposedEditsWaitForAnotherThanTheirAuthor) {
   auto served = serve({.batch_size = 2, .linger = 0, .require_approval = true});
   json edit = given(0);
