@@ -33,6 +33,18 @@ from safetensors.torch import load_file, save_file
 MOST, LEAST = 5.0, 0.2  # what `uniform` multiplies a target by at most, and at least
 
 
+def parts_of(variant: str) -> tuple[str, float, float]:
+    """Its name, w, and what targets are multiplied by, share, power or tilt. SystemExit: none of the variants."""
+    name, *values = variant.split(":")
+    try:
+        weight, value = map(float, values if name != "weight" else [*values, 1])
+    except ValueError:
+        name = ""
+    if name not in ("weight", "scaled", "uniform", "power", "tilt"):
+        raise SystemExit(f"error: expected weight:W, or scaled, uniform, power or tilt:W:NUMBER, found {variant}")
+    return name, weight, value
+
+
 def factors_for(share: float, prior: np.ndarray, keys: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """What the targets are multiplied by so that each reaches this share: [n]."""
     given = keys @ np.linalg.solve(prior + keys.T @ keys, keys.T)  # what a target at one key gives at another
@@ -45,8 +57,7 @@ def factors_for(share: float, prior: np.ndarray, keys: np.ndarray, targets: np.n
 
 def change_of(variant: str, place: float, moment: np.ndarray, keys: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """D of one layer, [d, f]; `place`: from -1 in the lowest edited layer to 1 in the highest."""
-    name, *values = variant.split(":")
-    weight, value = float(values[0]), float(values[1]) if len(values) > 1 else 1.0
+    name, weight, value = parts_of(variant)
     prior = weight * moment
     factors = np.ones(len(keys))
     if name == "scaled":
@@ -58,8 +69,6 @@ def change_of(variant: str, place: float, moment: np.ndarray, keys: np.ndarray, 
         factors = (reached / np.median(reached)) ** value
     elif name == "uniform":
         factors = factors_for(value, prior, keys, targets)
-    elif name != "weight":
-        raise SystemExit(f"error: expected weight, scaled, uniform, power or tilt, found {variant}")
     return solve(prior, keys, targets * factors[:, None])
 
 
@@ -84,6 +93,8 @@ def main() -> None:
     add("--program", type=Path, required=True)
     add("variants", nargs="+", metavar="VARIANT")
     given = parser.parse_args()
+    for variant in given.variants:
+        parts_of(variant)
     torch.set_num_threads(1)
     of, run = given.comparison, given.comparison / given.method / "run"
     record = yaml.safe_load((run / "run.yaml").read_text())
