@@ -1,14 +1,14 @@
 """The rows of a run's edits, and what a model gives at them: keys as the engine takes them, losses of targets."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import h5py
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from edited_model import name_of, write_model
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 ROWS = 100  # run together
@@ -22,7 +22,7 @@ class EditRows:
         self.tokenizer = AutoTokenizer.from_pretrained(model)
         self.model = AutoModelForCausalLM.from_pretrained(model, dtype=torch.bfloat16).eval()
         tensors = load_file(model / "model.safetensors")
-        self.base = {layer: tensors[self._name(layer)].float() for layer in self.layers}
+        self.base = {layer: tensors[name_of(layer)].float() for layer in self.layers}
         self.current = dict(self.base)
         self.requests = requests
         prefixes = ["", *(context["text"] for context in json.loads((run / "contexts.json").read_text()))]
@@ -78,18 +78,7 @@ class EditRows:
 
     def write_model(self, folder: Path) -> None:
         """Writes the changed model as a Hugging Face directory, in the base's dtype."""
-        folder.mkdir(exist_ok=True)
-        for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json"):
-            shutil.copyfile(self.folder / name, folder / name)
-        tensors = load_file(self.folder / "model.safetensors")
-        for layer, weight in self.current.items():
-            name = self._name(layer)
-            tensors[name] = weight.to(tensors[name].dtype).contiguous()
-        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-
-    @staticmethod
-    def _name(layer: int) -> str:
-        return f"model.layers.{layer}.mlp.down_proj.weight"
+        write_model(self.folder, self.current, folder)
 
     def _set_change(self, layer: int, change: np.ndarray) -> None:
         self.current[layer] = self.base[layer] + torch.from_numpy(change).float()

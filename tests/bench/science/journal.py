@@ -5,6 +5,15 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import yaml
+
+
+def record_of(run: Path) -> tuple[dict, dict]:
+    """A run's record and hyper-parameters. SystemExit: its change is not the closed form B A^-1 with A = w C + sum k k^T."""
+    record = yaml.safe_load((run / "run.yaml").read_text())
+    if record["method"] in ("memit", "alphaedit") or (run / "protected.h5").exists():
+        raise SystemExit(f"error: expected a run whose A is w C and the edits' keys, found {record['method']} in {run}")
+    return record, yaml.safe_load(record["hparams"])
 
 
 class Journal:

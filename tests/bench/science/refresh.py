@@ -20,9 +20,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import yaml
 from edit_rows import EditRows
-from journal import Journal, prior_of, shares_along, solve
+from edited_model import evaluate
+from journal import Journal, prior_of, record_of, shares_along, solve
 from program import Program, write_whole
 
 # Whose keys are exchanged, and how: the layers one after another upward, or all at once so many times.
@@ -150,10 +150,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     run = given.comparison / given.method / "run"
-    record = yaml.safe_load((run / "run.yaml").read_text())
-    hparams = yaml.safe_load(record["hparams"])
-    if record["method"] in ("memit", "alphaedit") or (run / "protected.h5").exists():
-        raise SystemExit(f"error: expected a run whose A is w C and the edits' keys, found {record['method']} in {run}")
+    record, hparams = record_of(run)
     journal = Journal(run)
     if journal.batches[-1][0] != len(journal.requests):
         raise SystemExit(f"error: expected a run whose edits are all live, found superseded ones in {run}")
@@ -163,17 +160,15 @@ def main() -> None:
     rows = EditRows(Path(record["model"]), run, given.comparison / "statistics.h5", hparams, journal.requests)
     refresh = Refresh(journal, prior, rows)
     given.out.mkdir(parents=True, exist_ok=True)
-    evaluate = Program(given.program.resolve(), 1, record["dtype"])
+    program = Program(given.program.resolve(), 1, record["dtype"])
     for variant in given.variants.split(","):
         report = given.out / f"{variant}{'' if given.weight is None else f'@{given.weight:g}'}.json"
         if report.exists():
             continue
         state = refresh.state(refresh.changes(variant))
         rows.write_model(given.out / "model")
-        of = given.comparison
-        asked = ("--edits", of / f"evaluated-{given.edits:05d}.json", "--tasks", f"known={of / 'known.json'}")
-        text = ("--heldout", of / "heldout.txt", "--sequence-length", 512)
-        state["eval"] = evaluate("eval", given.out / "model", *asked, *text, "--baseline", of / "before.json")
+        evaluated = given.comparison / f"evaluated-{given.edits:05d}.json"
+        state["eval"] = evaluate(program, given.out / "model", given.comparison, evaluated)
         write_whole(report, json.dumps(state))
         print(report, flush=True)
 

@@ -26,6 +26,12 @@ from program import Program, write_whole
 PILOT_EDITS = 100
 
 
+def spread(edits: list[dict], sample: int) -> list[dict]:
+    """So many of the edits, spread over all; 0, or more than there are: all."""
+    count = min(len(edits), sample or len(edits))
+    return [edits[i * len(edits) // count] for i in range(count)]
+
+
 @dataclass(frozen=True)
 class Sources:
     model: Path
@@ -176,10 +182,8 @@ class Comparison:
         return json.loads(path.read_text())
 
     def _evaluated_edits(self, edits: int) -> Path:
-        made = self.edits[:edits]
-        count = min(edits, self.sources.sample or edits)
         path = self.folder / f"evaluated-{edits:05d}.json"
-        write_whole(path, json.dumps([made[i * edits // count] for i in range(count)]))
+        write_whole(path, json.dumps(spread(self.edits[:edits], self.sources.sample)))
         return path
 
     def _evaluate(self, model: Path, *more: object) -> dict:

@@ -20,29 +20,39 @@ Needs h5py, safetensors and yaml.
 
 import argparse
 import json
-import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-import yaml
-from journal import Journal, prior_of, shares_along, solve
+from edited_model import evaluate, name_of, write_model
+from journal import Journal, prior_of, record_of, shares_along, solve
 from program import Program, write_whole
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from states import spread
 
+EVALUATED = 200  # edits, spread over all
 MOST, LEAST = 5.0, 0.2  # what `uniform` multiplies a target by at most, and at least
 
 
-def parts_of(variant: str) -> tuple[str, float, float]:
-    """Its name, w, and what targets are multiplied by, share, power or tilt. SystemExit: none of the variants."""
-    name, *values = variant.split(":")
-    try:
-        weight, value = map(float, values if name != "weight" else [*values, 1])
-    except ValueError:
-        name = ""
-    if name not in ("weight", "scaled", "uniform", "power", "tilt"):
-        raise SystemExit(f"error: expected weight:W, or scaled, uniform, power or tilt:W:NUMBER, found {variant}")
-    return name, weight, value
+@dataclass(frozen=True)
+class Variant:
+    text: str
+    name: str
+    weight: float
+    value: float  # what targets are multiplied by, share, power or tilt
+
+    @staticmethod
+    def of(text: str) -> "Variant":
+        name, *values = text.split(":")
+        try:
+            weight, value = map(float, values if name != "weight" else [*values, 1])
+        except ValueError:
+            name = ""
+        if name not in ("weight", "scaled", "uniform", "power", "tilt"):
+            expected = "weight:W, or scaled, uniform, power or tilt:W:NUMBER"
+            raise argparse.ArgumentTypeError(f"expected {expected}, found {text}")
+        return Variant(text, name, weight, value)
 
 
 def factors_for(share: float, prior: np.ndarray, keys: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -55,10 +65,10 @@ def factors_for(share: float, prior: np.ndarray, keys: np.ndarray, targets: np.n
     return factors
 
 
-def change_of(variant: str, place: float, moment: np.ndarray, keys: np.ndarray, targets: np.ndarray) -> np.ndarray:
+def change_of(variant: Variant, place: float, moment: np.ndarray, keys: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """D of one layer, [d, f]; `place`: from -1 in the lowest edited layer to 1 in the highest."""
-    name, weight, value = parts_of(variant)
-    prior = weight * moment
+    name, value = variant.name, variant.value
+    prior = variant.weight * moment
     factors = np.ones(len(keys))
     if name == "scaled":
         factors *= value
@@ -72,17 +82,6 @@ def change_of(variant: str, place: float, moment: np.ndarray, keys: np.ndarray, 
     return solve(prior, keys, targets * factors[:, None])
 
 
-def write_model(base: Path, changes: dict[int, np.ndarray], folder: Path) -> None:
-    """The changed model as a Hugging Face directory, in fp32."""
-    folder.mkdir(exist_ok=True)
-    for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json"):
-        shutil.copyfile(base / name, folder / name)
-    tensors = {name: tensor.float() for name, tensor in load_file(base / "model.safetensors").items()}
-    for layer, change in changes.items():
-        tensors[f"model.layers.{layer}.mlp.down_proj.weight"] += torch.from_numpy(change).float()
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
@@ -91,22 +90,21 @@ def main() -> None:
     add("--edits", type=int, required=True)
     add("--out", type=Path, required=True)
     add("--program", type=Path, required=True)
-    add("variants", nargs="+", metavar="VARIANT")
+    add("variants", nargs="+", type=Variant.of, metavar="VARIANT")
     given = parser.parse_args()
-    for variant in given.variants:
-        parts_of(variant)
     torch.set_num_threads(1)
     of, run = given.comparison, given.comparison / given.method / "run"
-    record = yaml.safe_load((run / "run.yaml").read_text())
+    record, hparams = record_of(run)
     journal, number = Journal(run), given.edits
     layers = sorted(journal.keys)
-    moments = prior_of(of / "statistics.h5", layers, yaml.safe_load(record["hparams"]), 1.0)
+    moments = prior_of(of / "statistics.h5", layers, hparams, 1.0)
     given.out.mkdir(parents=True, exist_ok=True)
     edits = json.loads((of / "edits.json").read_text())[:number]
-    write_whole(given.out / "evaluated.json", json.dumps([edits[i * number // 200] for i in range(200)]))
-    evaluate = Program(given.program.resolve(), 1, record["dtype"])
+    write_whole(given.out / "evaluated.json", json.dumps(spread(edits, EVALUATED)))
+    base = load_file(Path(record["model"]) / "model.safetensors")
+    program = Program(given.program.resolve(), 1, record["dtype"])
     for variant in given.variants:
-        report = given.out / f"{variant}.json"
+        report = given.out / f"{variant.text}.json"
         if report.exists():
             continue
         changes, seen = {}, {}
@@ -116,10 +114,9 @@ def main() -> None:
             reached = np.quantile(shares_along(keys @ change.T, targets), (0.05, 0.5, 0.95))
             seen[layer] = {"reached": reached.tolist(), "moved": float(np.sqrt(((change @ moment) * change).sum()))}
             changes[layer] = change
-        write_model(Path(record["model"]), changes, given.out / "model")
-        asked = ("--edits", given.out / "evaluated.json", "--tasks", f"known={of / 'known.json'}")
-        text = ("--heldout", of / "heldout.txt", "--sequence-length", 512, "--baseline", of / "before.json")
-        found = {"layers": seen, "eval": evaluate("eval", given.out / "model", *asked, *text)}
+        weights = {layer: base[name_of(layer)].float() + torch.from_numpy(change).float() for layer, change in changes.items()}
+        write_model(Path(record["model"]), weights, given.out / "model", torch.float32)
+        found = {"layers": seen, "eval": evaluate(program, given.out / "model", of, given.out / "evaluated.json")}
         write_whole(report, json.dumps(found))
         print(report, flush=True)
 
