@@ -10,6 +10,7 @@
 #include "worker/editing/anchors/exchange.hpp"
 #include "worker/editing/update/joint_write.hpp"
 #include "worker/evaluation/completion.hpp"
+#include "worker/evaluation/gathered_rows.hpp"
 #include "worker/stopwatch.hpp"
 
 namespace anchorage::worker {
@@ -285,18 +286,19 @@ io::LayerNorms BatchEditor::norms_of(std::int64_t layer, const torch::Tensor& u,
 
 // Returns nll and match of each edit's bare prompt, on the current weights: [edits, 2] f64 on the CPU;
 // io::not_measured and 0 for a prompt that cannot be scored.
-torch::Tensor BatchEditor::scores(const DividedBatch& batch) const {
+torch::Tensor BatchEditor::scores(std::span<const io::Edit> edits, const DividedBatch& batch) const {
   const auto activity = communicators_.world.activity("score");
   std::vector<torch::Tensor> own{torch::empty({0, 2}, torch::TensorOptions(model_.device()).dtype(torch::kDouble))};
   {
     const Stopwatch watch(batch.seconds().evaluate);
     std::vector<PendingScores> pending;
-    for (const auto& edits : batch.own_shares()) pending.push_back(score_bare_prompts(model_, prompts_, edits));
+    for (const auto& range : own_groups(communicators_, std::ssize(edits), group_size_))
+      pending.push_back(score_bare_prompts(model_, prompts_, part_of(edits, range)));
     for (PendingScores& group : pending) group.finish();
     for (PendingScores& group : pending) own.push_back(table_of(group.take()).to(model_.device()));
-    model_.stages.deliver();
   }
-  return batch.gather_all(own, 2, "gather scores").cpu();
+  const Stopwatch watch(batch.seconds().communicate);
+  return gather_rows(model_, communicators_, own, std::ssize(edits), group_size_, "gather scores", batch.timeout());
 }
 
 BatchResult BatchEditor::apply(std::span<const io::Edit> edits) {
@@ -304,7 +306,7 @@ BatchResult BatchEditor::apply(std::span<const io::Edit> edits) {
   if (!rolling_before_) rolling_before_ = rolling_;
   BatchResult result;
   DividedBatch batch(communicators_, edits, group_size_, hparams_.merge_subjects, result.seconds);
-  const auto before = scores(batch);
+  const auto before = scores(edits, batch);
   Groups groups = make_groups(batch);
   find_values(groups, batch);
   std::vector<std::string> own_refusals;
@@ -319,7 +321,7 @@ BatchResult BatchEditor::apply(std::span<const io::Edit> edits) {
   }
   if (selects_anchors(method_, hparams_) && !result.layers.empty())
     result.anchors = refresh_anchors(groups, batch, result.layers.front().keys.size(0));
-  const auto after = scores(batch);
+  const auto after = scores(edits, batch);
   for (std::size_t i = 0; i < edits.size(); ++i) {
     const auto row = static_cast<std::int64_t>(i);
     result.edits.push_back({.refusal = batch.refusals()[i],

@@ -106,7 +106,7 @@ class BatchEditor {
   std::vector<LayerUpdate> write_jointly(Groups& groups, const DividedBatch& batch);
   std::vector<io::AnchorRecord> refresh_anchors(const Groups& groups, const DividedBatch& batch,
                                                 std::int64_t written);
-  torch::Tensor scores(const DividedBatch& batch) const;
+  torch::Tensor scores(std::span<const io::Edit> edits, const DividedBatch& batch) const;
   torch::Tensor gather_keys(const Groups& groups, std::int64_t layer, const DividedBatch& batch) const;
   // Returns for each group a tensor of each edited layer.
   using OfEachLayer = std::function<std::vector<std::vector<torch::Tensor>>()>;

@@ -49,13 +49,6 @@ std::vector<std::vector<io::Edit>> DividedBatch::own_groups() const {
   return groups;
 }
 
-std::vector<std::span<const io::Edit>> DividedBatch::own_shares() const {
-  std::vector<std::span<const io::Edit>> shares;
-  for (const auto& range : worker::own_groups(ranks_, std::ssize(edits_), group_size_))
-    shares.push_back(part_of(edits_, range));
-  return shares;
-}
-
 void DividedBatch::gather_refusals(const std::vector<std::string>& own) {
   const Stopwatch watch(seconds_.communicate);
   refusals_.resize(order_.size());
@@ -86,22 +79,11 @@ std::vector<std::int64_t> DividedBatch::places_of_written() const {
 
 torch::Tensor DividedBatch::gather_written(const std::vector<torch::Tensor>& own, std::int64_t width,
                                            std::string_view operation) const {
-  const auto rows = gather(own, width, written_by_rank_, operation);
-  return places_.empty() ? rows : rows.index_select(0, index_tensor(places_, rows.device()));
-}
-
-torch::Tensor DividedBatch::gather_all(const std::vector<torch::Tensor>& own, std::int64_t width,
-                                       std::string_view operation) const {
-  return gather(own, width, items_by_rank(ranks_, std::ssize(edits_), group_size_), operation);
-}
-
-// `rows`: how many each rank has.
-torch::Tensor DividedBatch::gather(const std::vector<torch::Tensor>& own, std::int64_t width,
-                                   std::span<const std::int64_t> rows, std::string_view operation) const {
   const Stopwatch watch(seconds_.communicate);
   const torch::TensorOptions on_device(ranks_.device.device());
   const auto mine = own.empty() ? torch::empty({0, width}, on_device) : at::cat(own);
-  return ranks_.device.all_gather(mine, rows, operation, timeout_);
+  const auto rows = ranks_.device.all_gather(mine, written_by_rank_, operation, timeout_);
+  return places_.empty() ? rows : rows.index_select(0, index_tensor(places_, rows.device()));
 }
 
 }  // namespace anchorage::worker

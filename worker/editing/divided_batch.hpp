@@ -25,11 +25,8 @@ class DividedBatch {
   DividedBatch(const Communicators& ranks, std::span<const io::Edit> edits, std::int64_t group_size,
                bool merge_subjects, sharding::BatchSeconds& seconds);
 
-  std::span<const io::Edit> edits() const { return edits_; }
   // Returns the edits of each of this replica's groups.
   std::vector<std::vector<io::Edit>> own_groups() const;
-  // Returns this replica's share in groups of the order of the batch, whatever that of `own_groups` is.
-  std::vector<std::span<const io::Edit>> own_shares() const;
 
   // Gathers why edits are not written: `own` has a text for each edit of `own_groups`, empty where it is written.
   // Once, before anything is asked about written edits.
@@ -37,13 +34,10 @@ class DividedBatch {
   // One per edit of the batch, in its order.
   const std::vector<std::string>& refusals() const { return refusals_; }
 
-  // Return rows [n, width] of the whole batch in its order, on the ranks' device: of the written edits, from what
-  // `own_groups` have, and of all edits, from `own_shares`. `own`: [rows, width] each, of one dtype; a rank without
-  // any tensor takes f32.
+  // Returns rows [n, width] of the batch's written edits in its order, on the ranks' device, from what `own_groups`
+  // have. `own`: [rows, width] each, of one dtype; a rank without any tensor takes f32.
   torch::Tensor gather_written(const std::vector<torch::Tensor>& own, std::int64_t width,
                                std::string_view operation) const;
-  torch::Tensor gather_all(const std::vector<torch::Tensor>& own, std::int64_t width,
-                           std::string_view operation) const;
 
   // Brings what there is of each written edit, in the order of the groups, into the order of the batch.
   template <class T>
@@ -61,8 +55,6 @@ class DividedBatch {
   sharding::BatchSeconds& seconds() const { return seconds_; }
 
  private:
-  torch::Tensor gather(const std::vector<torch::Tensor>& own, std::int64_t width,
-                       std::span<const std::int64_t> rows, std::string_view operation) const;
   std::vector<std::int64_t> places_of_written() const;
 
   const Communicators& ranks_;

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 
 #include <atomic>
+#include <functional>
 #include <thread>
 
 #include "coordinator/service/texts.hpp"
@@ -19,6 +20,28 @@ using nlohmann::json;
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
+
+// Answers as `answering`, but for batches of edits, which are written only when it lets them go.
+class HeldBatch {
+ public:
+  sharding::Reply operator()(const sharding::Command& command) {
+    if (const auto* batch = std::get_if<sharding::ApplyBatch>(&command);
+        batch != nullptr && !batch->edits.empty()) {
+      begun_ = true;
+      wait_for(may_end_);
+    }
+    return answering(command);
+  }
+  void wait_until_begun() const { wait_for(begun_); }
+  void let_go() { may_end_ = true; }
+
+ private:
+  static void wait_for(const std::atomic<bool>& flag) {
+    while (!flag) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+
+  std::atomic<bool> begun_ = false, may_end_ = false;
+};
 
 class ServiceTest : public testing::Test {
  protected:
@@ -93,40 +116,26 @@ TEST_F(ServiceTest, RefusesToTakeBackWhatTheMethodCannotRemove) {
 }
 
 TEST_F(ServiceTest, AnEditWithdrawnWhileItIsWrittenIsRemovedAfterwards) {
-  std::atomic<bool> begun = false, may_end = false;
-  auto served = serve({.batch_size = 1, .linger = 0}, [&](const sharding::Command& command) {
-    if (const auto* batch = std::get_if<sharding::ApplyBatch>(&command);
-        batch != nullptr && !batch->edits.empty()) {
-      begun = true;
-      while (!may_end) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-    return answering(command);
-  });
+  HeldBatch held;
+  auto served = serve({.batch_size = 1, .linger = 0}, std::ref(held));
   served->ask("POST", "/v1/edits", given(0));
-  while (!begun) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  held.wait_until_begun();
   EXPECT_EQ(served->state_of("e0"), "queued");
   EXPECT_EQ(served->ask("DELETE", "/v1/edits/e0").status, 202);
-  may_end = true;
+  held.let_go();
   served->wait_until("e0", "removed");
 }
 
 TEST_F(ServiceTest, ARunThatIsEndingTakesNoCheckpointRollbackOrExport) {
-  std::atomic<bool> begun = false, may_end = false;
-  auto served = serve({.batch_size = 1, .linger = 0}, [&](const sharding::Command& command) {
-    if (const auto* batch = std::get_if<sharding::ApplyBatch>(&command);
-        batch != nullptr && !batch->edits.empty()) {
-      begun = true;
-      while (!may_end) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-    return answering(command);
-  });
+  HeldBatch held;
+  auto served = serve({.batch_size = 1, .linger = 0}, std::ref(held));
   served->ask("POST", "/v1/edits", given(0));
-  while (!begun) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  held.wait_until_begun();
   EXPECT_EQ(served->ask("POST", "/v1/stop").status, 202);
   EXPECT_EQ(served->ask("POST", "/v1/checkpoint").status, 503);
   EXPECT_EQ(served->ask("POST", "/v1/rollback", {{"to_batch", 0}}).status, 503);
   EXPECT_EQ(served->ask("POST", "/v1/export", {{"name", "night"}, {"format", "hf"}}).status, 503);
-  may_end = true;
+  held.let_go();
   served.reset();
   EXPECT_EQ(journal().last().header.kind, io::SegmentKind::batch) << "neither lost nor rolled back";
 }
@@ -210,16 +219,10 @@ TEST_F(ServiceTest, NothingIsAcceptedThatTheDiskDoesNotHave) {
 
 // No rank waits for the network, and no client for a batch.
 TEST_F(ServiceTest, AThousandClientsAreAnsweredWhileABatchIsWritten) {
-  std::atomic<bool> begun = false, may_end = false;
-  auto served = serve({.batch_size = 64, .linger = 0}, [&](const sharding::Command& command) {
-    if (std::holds_alternative<sharding::ApplyBatch>(command)) {
-      begun = true;
-      while (!may_end) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-    return answering(command);
-  });
+  HeldBatch held;
+  auto served = serve({.batch_size = 64, .linger = 0}, std::ref(held));
   served->ask("POST", "/v1/edits", given(0));
-  while (!begun) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  held.wait_until_begun();
   std::vector<std::unique_ptr<HttpClient>> clients;
   for (int i = 0; i < 1000; ++i) clients.push_back(std::make_unique<HttpClient>(served->address()));
   for (int i = 0; i < 1000; ++i) {
@@ -230,7 +233,7 @@ TEST_F(ServiceTest, AThousandClientsAreAnsweredWhileABatchIsWritten) {
   }
   EXPECT_EQ(served->ask("GET", "/v1/run").json()["edits"]["accepted"], 500);
   EXPECT_EQ(served->state_of("e0"), "queued") << "the batch is still being written";
-  may_end = true;
+  held.let_go();
   served->wait_until("e999", "committed");
 }
 

@@ -5,6 +5,7 @@
 #include <torch/utils.h>
 
 #include <algorithm>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -42,11 +43,17 @@ struct Case {
   std::vector<float> written;  // numbers, in the order of the batch
 };
 
-void expect_in_order(const Case& given, int ranks) {
-  tests::run_thread_world(ranks, [&](sharding::HostCommunicator& world) {
-    const auto edits = edits_about(given.subjects);
+// Runs `body` on so many ranks, each a replica.
+void on_replicas(int count, const std::function<void(const Communicators&)>& body) {
+  tests::run_thread_world(count, [&](sharding::HostCommunicator& world) {
     const auto tensors = sharding::make_device_communicator(world, torch::kCPU);
-    const Communicators communicators(world, *tensors);
+    body(Communicators(world, *tensors));
+  });
+}
+
+void expect_in_order(const Case& given, int ranks) {
+  on_replicas(ranks, [&](const Communicators& communicators) {
+    const auto edits = edits_about(given.subjects);
     sharding::BatchSeconds seconds;
     DividedBatch batch(communicators, edits, 2, given.merge_subjects, seconds);
 
@@ -59,10 +66,11 @@ void expect_in_order(const Case& given, int ranks) {
         refusals.push_back(is_refused ? "no " + edit.id : "");
         if (!is_refused) written.push_back(edit);
       }
-      of_written.push_back(rows_of(written, world.rank()));
+      of_written.push_back(rows_of(written, communicators.rank()));
     }
     batch.gather_refusals(refusals);
-    for (const auto& share : batch.own_shares()) of_all.push_back(rows_of(share, world.rank()));
+    for (const auto& range : own_groups(communicators, std::ssize(edits), 2))
+      of_all.push_back(rows_of(part_of(std::span(edits), range), communicators.rank()));
 
     for (const io::Edit& edit : edits) {
       const bool is_refused = std::ranges::count(given.refused, edit.id) > 0;
@@ -70,8 +78,11 @@ void expect_in_order(const Case& given, int ranks) {
     }
     EXPECT_THAT(numbers(batch.gather_written(of_written, 2, "gather written")),
                 testing::ElementsAreArray(given.written));
-    EXPECT_EQ(numbers(batch.gather_all(of_all, 2, "gather all")).size(), edits.size());
-    EXPECT_TRUE(std::ranges::is_sorted(numbers(batch.gather_all(of_all, 2, "gather all"))));
+    if (of_all.empty()) of_all.push_back(torch::empty({0, 2}));
+    const auto all = numbers(communicators.device.all_gather(
+        at::cat(of_all), items_by_rank(communicators, std::ssize(edits), 2), "gather all"));
+    EXPECT_EQ(all.size(), edits.size());
+    EXPECT_TRUE(std::ranges::is_sorted(all));
     EXPECT_GT(seconds.communicate, 0);
   });
 }
@@ -95,10 +106,8 @@ TEST(DividedBatch, BringsWhatRanksFoundIntoTheOrderOfTheBatch) {
 }
 
 TEST(DividedBatch, DividesInTheOrderOfSubjectsOnlyWhereTheyAreMerged) {
-  tests::run_thread_world(1, [](sharding::HostCommunicator& world) {
+  on_replicas(1, [](const Communicators& communicators) {
     const auto edits = edits_about("abaca");
-    const auto tensors = sharding::make_device_communicator(world, torch::kCPU);
-    const Communicators communicators(world, *tensors);
     sharding::BatchSeconds seconds;
     const auto groups = [&](bool merge_subjects) {
       std::vector<std::string> ids;
@@ -114,10 +123,8 @@ TEST(DividedBatch, DividesInTheOrderOfSubjectsOnlyWhereTheyAreMerged) {
 }
 
 TEST(DividedBatch, BringsOtherThingsOfTheWrittenEditsIntoItsOrder) {
-  tests::run_thread_world(1, [](sharding::HostCommunicator& world) {
+  on_replicas(1, [](const Communicators& communicators) {
     const auto edits = edits_about("abaca");
-    const auto tensors = sharding::make_device_communicator(world, torch::kCPU);
-    const Communicators communicators(world, *tensors);
     sharding::BatchSeconds seconds;
     DividedBatch batch(communicators, edits, 2, true, seconds);
     batch.gather_refusals({"", "no", "", "", ""});  // of the groups 02, 41 and 3: that of 2
