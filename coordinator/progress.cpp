@@ -56,7 +56,8 @@ std::string duration_text(std::chrono::seconds duration) {
   return fmt::format("{} h {:02} min", minutes / 60, minutes % 60);
 }
 
-Display display_for_stderr() {
+Display display_for_stderr(bool quiet) {
+  if (quiet) return Display::none;
   return isatty(STDERR_FILENO) == 1 ? Display::bar : Display::lines;
 }
 
@@ -69,7 +70,7 @@ void MeterDisplay::show(const ProgressMeter& meter, ProgressMeter::Clock::time_p
   if (is_bar()) {
     out_ << clear_line << before(" ") << meter.bar(now) << std::flush;
     bar_is_shown_ = true;
-  } else {
+  } else if (display_ == Display::lines) {
     out_ << before(": ") << meter.line(now) << std::endl;
   }
 }
@@ -94,11 +95,11 @@ void Progress::index_ignored(const std::string& file, const std::string& diagnos
 }
 
 void Progress::replaying(std::int64_t segments) {
-  print(fmt::format("replaying {} committed batches", segments));
+  tell(fmt::format("replaying {} committed batches", segments));
 }
 
 void Progress::editing(std::int64_t edits, std::int64_t batches) {
-  print(fmt::format("{} edits to apply in {} batches", edits, batches));
+  tell(fmt::format("{} edits to apply in {} batches", edits, batches));
   meter_.emplace(edits, ProgressMeter::Clock::now());
   wait();
 }
@@ -130,6 +131,13 @@ void Progress::finished(const RunResult& result) {
 
 void Progress::show() {
   display_.show(*meter_, ProgressMeter::Clock::now());
+  done_at_last_line_ = meter_->done();
+  silent_intervals_ = 0;
+}
+
+void Progress::show_if_due() {
+  const bool has_news = meter_->done() != done_at_last_line_;
+  if (display_.is_bar() || has_news || ++silent_intervals_ == intervals_of_silence) show();
 }
 
 // Prints a separate line; a bar continues below it.
@@ -138,12 +146,16 @@ void Progress::print(const std::string& text) {
   if (display_.bar_is_shown()) show();
 }
 
+void Progress::tell(const std::string& text) {
+  if (display_.shows()) print(text);
+}
+
 // A wait that ended before it was cancelled does not see the cancellation.
 void Progress::wait() {
   timer_.expires_after(interval_);
   timer_.async_wait([this](const boost::system::error_code& cancelled) {
     if (cancelled || over_) return;
-    show();
+    show_if_due();
     wait();
   });
 }

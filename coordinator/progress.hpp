@@ -31,6 +31,7 @@ class ProgressMeter {
   // Returns the average until the last call of `advance`; nothing before the first call.
   std::optional<double> per_second() const;
   std::optional<std::chrono::seconds> time_left(Clock::time_point now) const;
+  std::int64_t done() const { return done_; }
 
   // "64 of 320 edits, 1.31 edits/s, 3 min 15 s left"
   std::string line(Clock::time_point now) const;
@@ -48,12 +49,12 @@ class ProgressMeter {
 // "45 s", "3 min 05 s", "2 h 07 min"
 std::string duration_text(std::chrono::seconds duration);
 
-enum class Display { bar, lines };
+enum class Display { bar, lines, none };
 
-// Chooses a bar where stderr is a terminal.
-Display display_for_stderr();
+// Chooses a bar where stderr is a terminal; `quiet` asks for none.
+Display display_for_stderr(bool quiet = false);
 
-// Shows meters on a stream: a bar that is redrawn in place, or a plain line each time. Borrows the stream.
+// Shows meters on a stream: a bar that is redrawn in place, a plain line each time, or nothing. Borrows the stream.
 class MeterDisplay {
  public:
   // `what` stands before the meter's text.
@@ -69,6 +70,7 @@ class MeterDisplay {
   void print(const std::string& text);
 
   bool is_bar() const { return display_ == Display::bar; }
+  bool shows() const { return display_ != Display::none; }
   bool bar_is_shown() const { return bar_is_shown_; }
 
  private:
@@ -78,9 +80,13 @@ class MeterDisplay {
   bool bar_is_shown_ = false;
 };
 
-// Shows the progress of a run on a stream: a bar that is redrawn in place, or a plain line every few seconds.
+// Shows the progress of a run on a stream: a bar that is redrawn in place, or plain lines, few enough for the log of
+// a long job: one at an interval after which more edits are done, and one after `intervals_of_silence` without. With
+// Display::none it prints warnings, and what becomes of a signal.
 class Progress : public Observer {
  public:
+  static constexpr int intervals_of_silence = 12;
+
   // Borrows `context` and `out`. The first line comes after one interval.
   Progress(boost::asio::io_context& context, std::ostream& out, Display display,
            std::chrono::milliseconds interval = std::chrono::seconds(5));
@@ -97,13 +103,17 @@ class Progress : public Observer {
 
  private:
   void show();
+  void show_if_due();
   void print(const std::string& text);
+  void tell(const std::string& text);  // prints it unless the display is none
   void wait();
 
   MeterDisplay display_;
   std::chrono::milliseconds interval_;
   boost::asio::steady_timer timer_;
   std::optional<ProgressMeter> meter_;  // set once the first batch has begun
+  std::int64_t done_at_last_line_ = -1;
+  int silent_intervals_ = 0;
   bool over_ = false;
 };
 

@@ -243,7 +243,7 @@ std::optional<int> carried_out(EditJob& job, Session& session) {
   worker::CommandQueue commands;
   coordinator::HostedRun hosted(*job.opened.inputs, base_record(job.plan, job.base, weights),
                                 hosted_options(job.options, job.plan, job.method, session), commands);
-  coordinator::Progress progress(hosted.context(), std::cerr, coordinator::display_for_stderr());
+  coordinator::Progress progress(hosted.context(), std::cerr, coordinator::display_for_stderr(session.is_quiet()));
   if (!job.options.serves) hosted.observe(progress);  // a service has no end to be on the way to
   const Attachment attachment(job.opened.service.get());
   if (job.opened.service) {

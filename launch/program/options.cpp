@@ -10,7 +10,7 @@ namespace anchorage::launch {
 
 void add_session_options(CLI::App& command, SessionOptions& options) {
   command.add_flag("--json", options.json, "print JSON: one document, one per request from 'score'");
-  command.add_flag("--quiet", options.quiet, "log warnings and errors only");
+  command.add_flag("--quiet", options.quiet, "log warnings and errors only, and no progress");
   command.add_flag("--verbose", options.verbose, "log what every rank does");
   command.add_option("--device", options.device, "where to compute: auto (a GPU where there is one), cpu or cuda")
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}));

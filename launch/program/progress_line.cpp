@@ -7,7 +7,7 @@ namespace anchorage::launch {
 
 ProgressLine::ProgressLine(std::string what, std::int64_t total, std::string unit, const Session& session)
     : meter_(total, Clock::now(), std::move(unit)),
-      display_(std::cerr, coordinator::display_for_stderr(), std::move(what)),
+      display_(std::cerr, coordinator::display_for_stderr(session.is_quiet()), std::move(what)),
       shown_(session.is_root()) {}
 
 void ProgressLine::advance_to(std::int64_t done) {

@@ -1,4 +1,5 @@
-// The progress of a long step on stderr: a bar with the time left, or a line now and then.
+// The progress of a long step on stderr: a bar with the time left, a line now and then, or nothing
+// (--quiet).
 #pragma once
 
 #include <cstdint>

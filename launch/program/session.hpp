@@ -89,6 +89,7 @@ class Session {
   worker::DeviceActivities& device_activities() const;
   bool is_root() const;
   bool json() const { return options_.json; }
+  bool is_quiet() const { return options_.quiet; }
   const c10::Device& device() const;
   bool is_on_gpu() const;
   std::optional<std::int64_t> device_memory() const;  // bytes of a GPU; nothing for a CPU

@@ -343,9 +343,12 @@ with h5py.File("s.h5") as file:
 
 TEST_F(ProgramTest, ARunInTwoPartsEqualsAnUndisturbedOne) {
   ASSERT_EQ(program(edit_arguments("whole"), 2).exit_code, 0);
-  ASSERT_EQ(program(edit_arguments("parts", "--limit 2"), 2).exit_code, 0);
-  const Execution rest = program("edit --run parts --resume --json", 1);
+  const Execution begun = program(edit_arguments("parts", "--limit 2"), 2);
+  ASSERT_EQ(begun.exit_code, 0);
+  EXPECT_THAT(begun.err, HasSubstr("2 edits to apply in 1 batches"));
+  const Execution rest = program("edit --run parts --resume --json --quiet", 1);
   ASSERT_EQ(rest.exit_code, 0) << rest.err;
+  EXPECT_EQ(rest.err, "") << "--quiet";
   EXPECT_EQ(rest.json()["edits"]["committed"], 3);
   EXPECT_TRUE(exported("parts") == exported("whole"));
 }

@@ -73,16 +73,36 @@ BatchReport report(std::int64_t edits) {
   return report;
 }
 
-TEST(Progress, WritesAPlainLineEveryInterval) {
+TEST(Progress, WritesAPlainLineAfterABatchAndSeldomWithoutOne) {
   boost::asio::io_context context;
   std::ostringstream out;
-  Progress progress(context, out, Display::lines, 10ms);
+  constexpr auto interval = 10ms;
+  Progress progress(context, out, Display::lines, interval);
   progress.editing(40, 2);
   progress.committed(report(20));
-  context.run_for(100ms);
+  context.run_for(interval * (Progress::intervals_of_silence - 2));
   EXPECT_THAT(out.str(), StartsWith("40 edits to apply in 2 batches\n20 of 40 edits, "));
-  EXPECT_GE(std::ranges::count(out.str(), '\n'), 3);
   EXPECT_THAT(out.str(), testing::Not(HasSubstr("\r")));
+  EXPECT_EQ(std::ranges::count(out.str(), '\n'), 2) << out.str();
+  context.run_for(interval * 3 * Progress::intervals_of_silence);
+  EXPECT_GE(std::ranges::count(out.str(), '\n'), 3) << out.str();
+  EXPECT_LE(std::ranges::count(out.str(), '\n'), 5) << out.str();
+}
+
+TEST(Progress, TellsWarningsAloneWhereItIsToBeQuiet) {
+  boost::asio::io_context context;
+  std::ostringstream out;
+  Progress progress(context, out, Display::none, 5ms);
+  progress.replaying(3);
+  progress.editing(2, 1);
+  BatchReport partly = report(1);
+  partly.set_aside.push_back({"ceo-0042", "at an attention sink"});
+  progress.committed(partly);
+  context.run_for(50ms);
+  RunResult result;
+  result.batches = 1;
+  progress.finished(result);
+  EXPECT_EQ(out.str(), "warning: edit ceo-0042 set aside: at an attention sink\n");
 }
 
 TEST(Progress, KeepsTheContextRunningNoLongerThanTheRun) {
