@@ -40,7 +40,7 @@ void refuse_body(const std::string& expected) {
 
 io::Diagnostic run_has_ended(const std::string& what) {
   return {.expected = "a run that continues",
-          .found = "one that has not begun or has ended",
+          .found = "one that has not begun, is being rolled back, is ending or has ended",
           .where = what,
           .remedy = "try again when /readyz answers 200"};
 }

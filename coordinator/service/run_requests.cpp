@@ -10,10 +10,21 @@
 #include "coordinator/service/questions.hpp"
 
 namespace anchorage::coordinator {
+namespace {
+
+constexpr std::size_t most_questions = 64;  // that wait for the batch in flight
+
+}  // namespace
 
 void ServiceApi::ask(const std::string& what, sharding::Command command, const Responder& respond,
                      const std::function<HttpResponse(const sharding::Reply&)>& response_to) {
-  service_.ask(std::move(command), [=](const std::optional<sharding::Reply>& reply) {
+  if (service_.questions_.size() >= most_questions) {
+    throw RequestError(503, {.expected = fmt::format("at most {} questions that wait", most_questions),
+                             .found = "one more",
+                             .where = what,
+                             .remedy = "ask again when a batch has been written"});
+  }
+  service_.ask(open_run(what), std::move(command), [=](const std::optional<sharding::Reply>& reply) {
     if (!reply) return respond(problem(503, run_has_ended(what)));
     try {
       respond(response_to(*reply));
@@ -49,6 +60,7 @@ void ServiceApi::resume(const HttpRequest&, const Words&, const Responder& respo
 }
 
 void ServiceApi::checkpoint(const HttpRequest&, const Words&, const Responder& respond) {
+  require_run("POST /v1/checkpoint");
   HostedRun& run = open_run("POST /v1/checkpoint");
   if (!service_.options_.saves_checkpoints) {
     throw RequestError(409, {.expected = "a run with checkpoints",
@@ -61,6 +73,7 @@ void ServiceApi::checkpoint(const HttpRequest&, const Words&, const Responder& r
 }
 
 void ServiceApi::roll_back(const HttpRequest& request, const Words&, const Responder& respond) {
+  require_run("POST /v1/rollback");
   HostedRun& run = open_run("POST /v1/rollback");
   const nlohmann::json body = body_of(request);
   const std::int64_t last = service_.state_.segments;
@@ -75,6 +88,7 @@ void ServiceApi::roll_back(const HttpRequest& request, const Words&, const Respo
 }
 
 void ServiceApi::begin_export(const HttpRequest& request, const Words&, const Responder& respond) {
+  require_run("POST /v1/export");
   (void)open_run("POST /v1/export");
   const ExportRequest asked = export_in(body_of(request));
   const std::int64_t last = service_.state_.segments;

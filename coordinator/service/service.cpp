@@ -20,7 +20,6 @@ namespace anchorage::coordinator {
 namespace {
 
 constexpr double longest_linger = 86400;    // seconds
-constexpr std::size_t most_questions = 64;  // that wait for the batch in flight
 const std::string settled_by_a_later_one = "a later edit gives another answer";
 
 Access access_of(const ServiceOptions& options) {
@@ -281,12 +280,16 @@ void Service::settle_handed_over() {
   handed_over_.clear();
 }
 
-void Service::ask(sharding::Command command, std::function<void(std::optional<sharding::Reply>)> then) {
+HostedRun* Service::open_run() const {
   const bool is_closing = rollback_ || state_.stage == RunStage::stopping;
-  if (run_ == nullptr || is_closing || questions_.size() >= most_questions) return then(std::nullopt);
+  return is_closing ? nullptr : run_;
+}
+
+void Service::ask(HostedRun& run, sharding::Command command,
+                  std::function<void(std::optional<sharding::Reply>)> then) {
   const std::uint64_t number = ++last_question_;
   questions_[number] = std::move(then);
-  run_->ask_between(std::move(command), [this, number](sharding::Reply reply) {
+  run.ask_between(std::move(command), [this, number](sharding::Reply reply) {
     on_network([this, number, reply = std::move(reply)]() mutable {
       const auto question = questions_.extract(number);
       if (!question.empty()) question.mapped()(std::move(reply));

@@ -109,8 +109,10 @@ class Service final : public Observer {
   void flush();
   void hand_over(std::int64_t most);
   void settle_handed_over();
+  // The run, unless there is none, or it is ending or being rolled back.
+  HostedRun* open_run() const;
   // Asks the run between two batches; `then` is called on the network's thread, without a reply where the run ends.
-  void ask(sharding::Command command, std::function<void(std::optional<sharding::Reply>)> then);
+  void ask(HostedRun& run, sharding::Command command, std::function<void(std::optional<sharding::Reply>)> then);
   void forget_questions();
 
   boost::asio::io_context context_;

@@ -171,10 +171,9 @@ void ServiceApi::require_run(const std::string& what) const {
 }
 
 HostedRun& ServiceApi::open_run(const std::string& what) const {
-  require_run(what);
-  if (service_.run_ == nullptr || service_.state_.stage == RunStage::stopping)
-    throw RequestError(503, run_has_ended(what));
-  return *service_.run_;
+  HostedRun* run = service_.open_run();
+  if (run == nullptr) throw RequestError(503, run_has_ended(what));
+  return *run;
 }
 
 void ServiceApi::livez(const HttpRequest&, const Words&, const Responder& respond) {

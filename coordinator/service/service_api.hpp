@@ -34,9 +34,9 @@ class ServiceApi {
   Responder count(const std::string& method, const std::string& route, const Responder& respond) const;
   Bearer bearer_of(const HttpRequest& request) const;
   void require(Role needed, const HttpRequest& request) const;
-  // Refuse what runs that are over, or have their edits from files, cannot be asked; `open_run` also what one that
-  // is ending cannot.
+  // Refuses what a run that is over, or has its edits from files, cannot be asked.
   void require_run(const std::string& what) const;
+  // The run, unless it has not begun or is over, is ending or being rolled back.
   HostedRun& open_run(const std::string& what) const;
 
   void livez(const HttpRequest&, const Words&, const Responder& respond);

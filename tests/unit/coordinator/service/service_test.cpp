@@ -7,6 +7,8 @@
 
 #include <atomic>
 #include <functional>
+#include <future>
+#include <map>
 #include <thread>
 
 #include "coordinator/service/texts.hpp"
@@ -215,6 +217,51 @@ TEST_F(ServiceTest, NothingIsAcceptedThatTheDiskDoesNotHave) {
   const auto refused = served->ask("POST", "/v1/edits", given(0));
   EXPECT_EQ(refused.status, 503) << refused.body;
   EXPECT_EQ(served->state_of("e0"), "none");
+}
+
+TEST_F(ServiceTest, ARunThatIsBeingRolledBackTakesNoSecondRollbackAndNoQuestion) {
+  HeldBatch held;
+  auto served = serve({.batch_size = 1, .linger = 0}, std::ref(held));
+  served->ask("POST", "/v1/edits", given(0));
+  held.wait_until_begun();
+  EXPECT_EQ(served->ask("POST", "/v1/rollback", {{"to_batch", 0}}).status, 202);
+  for (const auto& [path, body] : std::vector<std::pair<std::string, json>>{
+           {"/v1/rollback", {{"to_batch", 0}}},
+           {"/v1/checkpoint", nullptr},
+           {"/v1/export", {{"name", "night"}, {"format", "hf"}}},
+           {"/v1/generate", {{"prompts", {"a"}}}},
+       }) {
+    const auto refused = served->ask("POST", path, body);
+    EXPECT_EQ(refused.status, 503) << path;
+    EXPECT_THAT(refused.body, HasSubstr("is being rolled back")) << path;
+  }
+  held.let_go();
+}
+
+TEST_F(ServiceTest, TheSixtyFifthQuestionThatWaitsIsRefusedForThatReason) {
+  HeldBatch held;
+  auto served = serve({.batch_size = 1, .linger = 0}, std::ref(held));
+  served->ask("POST", "/v1/edits", given(0));
+  held.wait_until_begun();
+  std::vector<std::future<ClientAnswer>> waiting;
+  for (int i = 0; i < 65; ++i)
+    waiting.push_back(std::async(std::launch::async, [&] {
+      return HttpClient(served->address()).ask("POST", "/v1/generate", R"({"prompts": ["a"]})", writer);
+    }));
+  const auto is_answered = [](const std::future<ClientAnswer>& answer) {
+    return answer.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+  };
+  while (std::ranges::none_of(waiting, is_answered)) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  held.let_go();
+  std::map<unsigned, int> statuses;
+  for (auto& answer : waiting) {
+    const ClientAnswer given = answer.get();
+    ++statuses[given.status];
+    if (given.status == 503) {
+      EXPECT_THAT(given.body, HasSubstr("at most 64 questions"));
+    }
+  }
+  EXPECT_EQ(statuses, (std::map<unsigned, int>{{200, 64}, {503, 1}}));
 }
 
 // No rank waits for the network, and no client for a batch.
