@@ -178,6 +178,10 @@ nlohmann::ordered_json document_of(const std::vector<io::RankLoad>& ranks) {
   return list;
 }
 
+nlohmann::ordered_json document_of(const sharding::ValuesFound& values) {
+  return {{"nll", values.nll}, {"match", values.match}};
+}
+
 nlohmann::ordered_json document_of(const BatchReport& report) {
   using nlohmann::ordered_json;
   ordered_json set_aside = ordered_json::array(), superseded = ordered_json::array(), edits = ordered_json::array(),
@@ -227,6 +231,7 @@ nlohmann::ordered_json document_of(const BatchReport& report) {
           {"match_after", report.match_after},
           {"nll_before", report.nll_before},
           {"nll_after", report.nll_after},
+          {"values", document_of(report.values)},
           {"target_norm", report.target_norm},
           {"seconds", seconds},
           {"layers", document_of(report.drift)},
@@ -255,6 +260,7 @@ std::string metrics_line(const BatchReport& report) {
       {"edits", {{"committed", report.committed}, {"set_aside", report.set_aside.size()}}},
       {"nll", {{"before", report.nll_before}, {"after", report.nll_after}}},
       {"match", {{"before", report.match_before}, {"after", report.match_after}}},
+      {"values", document_of(report.values)},
       {"target_norm", report.target_norm},
       {"seconds",
        {{"total", report.seconds.total},

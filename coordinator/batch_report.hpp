@@ -60,6 +60,7 @@ struct BatchReport {
   double nll_after = io::not_measured;
   double match_before = io::not_measured;  // share of edits whose target tokens are all the argmax
   double match_after = io::not_measured;
+  sharding::ValuesFound values{};         // not of batches before a restart
   double target_norm = io::not_measured;  // mean over the edits, as found; of methods whose edits have one target
   Seconds seconds;
   Drift drift;                                  // after the batch; empty when it wrote nothing

@@ -18,6 +18,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t checkpoints_kept = 2;  // besides the one that is being written
+constexpr double few_values = 0.5;           // share of a batch's edits
 
 // Returns the path of the last segment with anchors of the state after segment `number`; empty where there is none.
 std::string last_with_anchors(io::Journal& journal, std::int64_t number) {
@@ -381,11 +382,13 @@ void EditRun::step(const std::function<void()>& action) {
 void EditRun::commit(sharding::BatchApplied applied, io::GuardRecord guard) {
   for (const auto& part : parts_) guard.pending.push_back(std::ssize(part));
   const double target_norm = applied.target_norm;
+  const sharding::ValuesFound values = applied.values;
   std::vector<io::CanaryLook> canaries = std::move(applied.canaries);
   io::BatchSegment segment =
       batch_segment(std::move(applied), std::move(guard), std::ssize(journal_.list()), provenance_);
   BatchReport report = report_of(segment, std::exchange(seconds_, {}));
   report.target_norm = target_norm;
+  report.values = values;
   report.canaries = std::move(canaries);
   journal_.append(std::move(segment));
   const auto submitted = std::exchange(submitted_, std::nullopt).value();
@@ -397,7 +400,19 @@ void EditRun::commit(sharding::BatchApplied applied, io::GuardRecord guard) {
   result_.seconds += report.seconds;
   if (!report.drift.empty()) result_.drift = report.drift;
   directory_.append_metrics(metrics_line(report));
+  warn_of_values(report);
   observer_.committed(report);
+}
+
+// Once: what the settings leave in one batch they leave in all.
+void EditRun::warn_of_values(const BatchReport& report) {
+  if (warned_of_values_ || !(report.values.match < few_values)) return;
+  warned_of_values_ = true;
+  spdlog::warn(
+      "batch {}: even with its values added, before the weights are solved, the model says {:.0f} % of the targets: "
+      "more evaluations (v_num_grad_steps, eac_compress_steps), 'v_optimizer: ngd' or a larger clamp_norm_factor may "
+      "find the others (docs/hparams.md)",
+      report.batch, 100 * report.values.match);
 }
 
 // A wait that ended before it was cancelled does not see the cancellation, so `watching_` is checked too.

@@ -113,6 +113,7 @@ class EditRun {
   void ask(sharding::Command command, std::function<void(sharding::Reply)> then);
   void step(const std::function<void()>& action);
   void commit(sharding::BatchApplied applied, io::GuardRecord guard);
+  void warn_of_values(const BatchReport& report);
   sharding::ApplyBatch command_for(const std::vector<QueuedEdit>& part);
   void add_segments(sharding::Removal& removal);
   std::vector<std::string> sound_paths(const std::vector<io::JournalEntry>& segments);
@@ -137,6 +138,7 @@ class EditRun {
   std::optional<std::chrono::steady_clock::time_point> submitted_;  // when the first attempt since the last commit
                                                                     // began
   Seconds seconds_{};                                               // in the activities of these attempts
+  bool warned_of_values_ = false;
   std::int64_t since_checkpoint_ = 0;                               // live segments since the last checkpoint
   boost::asio::signal_set signals_;
   boost::asio::steady_timer grace_;

@@ -47,6 +47,7 @@ io::SparseRows spread_rows(const io::SparseRows& written, const std::vector<std:
 sharding::BatchApplied batch_record(const std::vector<io::Edit>& edits, const BatchResult& result) {
   sharding::BatchApplied applied{.edits = {}, .layers = {}, .anchors = {}, .seconds = result.seconds};
   applied.target_norm = result.target_norm;
+  applied.values = result.values;
   std::vector<std::int32_t> written;
   for (std::size_t i = 0; i < edits.size(); ++i) {
     const EditOutcome& outcome = result.edits[i];

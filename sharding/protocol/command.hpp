@@ -112,6 +112,13 @@ struct BatchSeconds {
   double values = 0, solve = 0, communicate = 0, evaluate = 0;
 };
 
+// What the search for a batch's values has come to, with the values added and nothing written yet: means over the
+// written edits of the negative log-probability per target token, over an edit's contexts, and of whether every target
+// token is the most probable one in all of them.
+struct ValuesFound {
+  double nll = io::not_measured, match = io::not_measured;
+};
+
 struct BatchApplied {
   std::vector<io::EditRecord> edits;  // one per edit of the command, in its order
   std::vector<io::LayerRecord> layers;
@@ -119,6 +126,7 @@ struct BatchApplied {
   io::RemovalRecord removal{};              // of superseded edits
   io::ProbeRecord heldout_loss{};           // nats per token on text that no edit is about
   double target_norm = io::not_measured;    // mean over the edits, as found; of methods whose edits have one target
+  ValuesFound values{};
   BatchSeconds seconds{};
   std::vector<io::CanaryLook> canaries{};
   std::vector<io::RankLoad> ranks{};  // one per rank

@@ -121,7 +121,7 @@ void search_in_groups(const Task& task, std::size_t size, const Look& look) {
   for (std::size_t begin = 0; begin < task.prompts.size(); begin += size) {
     std::vector<InjectedForward> groups;
     groups.push_back(group_of(task, begin, size, task.model.layers() - 1));
-    look(optimize_values(std::move(groups), task.hparams).front(), begin);
+    look(optimize_values(std::move(groups), task.hparams).front().values, begin);
   }
 }
 

@@ -119,6 +119,15 @@ void BatchEditor::find_values(Groups& groups, const DividedBatch& batch) const {
   EditGroup::compress_to_anchors(groups, anchors);
 }
 
+sharding::ValuesFound BatchEditor::values_found(const Groups& groups, const DividedBatch& batch) const {
+  std::vector<torch::Tensor> own;
+  for (const EditGroup& group : groups) own.push_back(group.value_losses());
+  const auto losses = batch.gather_written(own, 2, "gather losses of values");
+  if (losses.size(0) == 0) return {};
+  const auto means = losses.to(torch::kDouble).mean(0).cpu();
+  return {.nll = means[0].item<double>(), .match = means[1].item<double>()};
+}
+
 // Gathers the keys of all ranks' edits on the current weights: [b, f].
 torch::Tensor BatchEditor::gather_keys(const Groups& groups, std::int64_t layer, const DividedBatch& batch) const {
   const auto activity = communicators_.world.activity("keys");
@@ -313,6 +322,7 @@ BatchResult BatchEditor::apply(std::span<const io::Edit> edits) {
   for (const EditGroup& group : groups)
     own_refusals.insert(own_refusals.end(), group.refusals().begin(), group.refusals().end());
   batch.gather_refusals(own_refusals);
+  result.values = values_found(groups, batch);
   result.layers = method_.solve == Solve::joint ? write_jointly(groups, batch)
                                                 : write_in_turn(groups, batch, result.target_norm);
   model_.stages.deliver();

@@ -42,7 +42,8 @@ struct BatchResult {
   std::vector<LayerUpdate> layers;
   std::vector<io::AnchorRecord> anchors;  // a row per written edit; on replica 0, for methods that select anchors
   double target_norm = io::not_measured;  // mean over the edits, as found; of methods whose edits have one target
-  sharding::BatchSeconds seconds;         // measured on this rank
+  sharding::ValuesFound values;
+  sharding::BatchSeconds seconds;  // measured on this rank
 };
 
 class BatchEditor {
@@ -101,6 +102,7 @@ class BatchEditor {
   Groups make_groups(const DividedBatch& batch) const;
   void absorb(LayerUpdate& update);
   void find_values(Groups& groups, const DividedBatch& batch) const;
+  sharding::ValuesFound values_found(const Groups& groups, const DividedBatch& batch) const;
   // Sets the mean norm of the targets too.
   std::vector<LayerUpdate> write_in_turn(const Groups& groups, const DividedBatch& batch, double& target_norm);
   std::vector<LayerUpdate> write_jointly(Groups& groups, const DividedBatch& batch);

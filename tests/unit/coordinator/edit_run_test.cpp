@@ -63,6 +63,7 @@ TEST_F(EditRunTest, WritesALineOfMetricsABatch) {
   EXPECT_EQ(lines[0].at("edits"), (nlohmann::json{{"committed", 2}, {"set_aside", 0}}));
   EXPECT_EQ(lines[0].at("nll"), (nlohmann::json{{"before", 9.0}, {"after", 0.5}}));
   EXPECT_EQ(lines[0].at("match"), (nlohmann::json{{"before", 0.5}, {"after", 1.0}}));
+  EXPECT_EQ(lines[0].at("values"), (nlohmann::json{{"nll", 0.25}, {"match", 1.0}}));
   EXPECT_EQ(lines[0].at("seconds").at("communicate"), 3.0);
   EXPECT_EQ(lines[0].at("drift"), (nlohmann::json{{"4", 0.25}}));
 }

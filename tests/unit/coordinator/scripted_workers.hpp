@@ -30,6 +30,7 @@ inline sharding::BatchApplied apply(const sharding::ApplyBatch& command, std::in
   layer.v = matrix(f, count, 0.3F);
   layer.norms = {.update = 1, .total = 2, .base = 8};
   sharding::BatchApplied applied{.edits = {}, .layers = {}, .seconds = {1, 2, 3, 4}};
+  applied.values = {.nll = 0.25, .match = 1};
   applied.heldout_loss = {.name = "held-out loss", .before = 3, .after = 3.01};
   for (std::int32_t i = 0; i < static_cast<std::int32_t>(count); ++i) {
     const io::Edit& edit = command.edits[static_cast<std::size_t>(i)];

@@ -81,9 +81,10 @@ std::vector<InjectedForward> EditGroup::joint_forwards(const std::vector<EditGro
   return forwards;
 }
 
-void EditGroup::take(const std::vector<EditGroup*>& groups, std::vector<torch::Tensor> values) {
+void EditGroup::take(const std::vector<EditGroup*>& groups, std::vector<FoundValues> found) {
   for (std::size_t i = 0; i < groups.size(); ++i) {
-    groups[i]->values_ = std::move(values[i]);
+    groups[i]->values_ = std::move(found[i].values);
+    groups[i]->losses_ = std::move(found[i].losses);
     groups[i]->refuse_what_is_not_finite();
   }
 }
@@ -160,6 +161,7 @@ void EditGroup::refuse_what_is_not_finite() {
   }
   const auto index = index_tensor(kept, model_.device());
   values_ = values_.index_select(0, index);
+  losses_ = losses_.index_select(0, index);
   if (saliency_.defined()) saliency_ = saliency_.index_select(0, index);
   if (anchors_.defined()) anchors_ = anchors_.index_select(0, index);
   std::vector<EditPrompts> prompts;
@@ -195,6 +197,10 @@ torch::Tensor EditGroup::values() const {
   if (accepted_.empty())
     return torch::empty({0, layers, model_.config.d_model}, torch::TensorOptions(model_.device()));
   return values_;
+}
+
+torch::Tensor EditGroup::value_losses() const {
+  return accepted_.empty() ? torch::empty({0, 2}, torch::TensorOptions(model_.device())) : losses_;
 }
 
 std::vector<std::vector<torch::Tensor>> EditGroup::injected_keys(GroupSpan groups) {

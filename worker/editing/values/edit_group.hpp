@@ -58,6 +58,8 @@ class EditGroup {
 
   // Returns the values found: [accepted, 1 or m, d] f32; m where no edit is accepted.
   torch::Tensor values() const;
+  // Returns the losses with the values added, before anything is written: FoundValues::losses [accepted, 2].
+  torch::Tensor value_losses() const;
   // Returns for each group the keys of the edited layers with the joint values injected, averaged over contexts: m
   // tensors [accepted, f]. Once, after the values are found.
   static std::vector<std::vector<torch::Tensor>> injected_keys(GroupSpan groups);
@@ -76,7 +78,7 @@ class EditGroup {
   InjectedForward forward_with(std::vector<std::int64_t> injected_layers) const;
   static std::vector<EditGroup*> those_with_edits(GroupSpan groups);
   static std::vector<InjectedForward> joint_forwards(const std::vector<EditGroup*>& groups);
-  static void take(const std::vector<EditGroup*>& groups, std::vector<torch::Tensor> values);
+  static void take(const std::vector<EditGroup*>& groups, std::vector<FoundValues> found);
   SharedValues shared_values() const;
   void refuse_what_is_not_finite();
   torch::Tensor mean_over_contexts(const torch::Tensor& rows) const;
@@ -91,6 +93,7 @@ class EditGroup {
   std::unique_ptr<SubjectActivations> subjects_;
   torch::Tensor averages_;  // [accepted, rows] f32: 1 / (contexts of the edit) at its rows
   torch::Tensor values_;    // [accepted, 1 or m, d]
+  torch::Tensor losses_;    // [accepted, 2] f32
   LocatedValues located_;
   std::unique_ptr<InjectedForward> of_keys_;  // its caches filled, where they were kept
   torch::Tensor saliency_, anchors_;          // [accepted, m, d]

@@ -14,7 +14,7 @@ GroupSearch::GroupSearch(InjectedForward forward, const io::Hparams& hparams, st
       hparams_(hparams),
       phases_(std::move(phases)),
       shared_(shared_values()),
-      values_shape_{forward_->edits(), forward_->injected_layers(), forward_->d_model()} {
+      shape_{forward_->edits(), forward_->injected_layers(), forward_->d_model()} {
   for (std::size_t i = 0; i + 1 < phases_.size(); ++i)
     io::check(!phases_[i].until_converged, "edits leave a search in its last phase");
 }
@@ -130,6 +130,7 @@ std::vector<torch::Tensor> GroupSearch::gradients_at_stage(const StageNeighbors&
 
 void GroupSearch::go_backward(const StageNeighbors& neighbors) {
   const auto activity = forward_->model().stages.activity("backward");
+  if (neighbors.is_last() && phase().until_converged) keep_losses();
   if (!has_way_back()) {
     drop_evaluation();
     return end_phase();
@@ -180,10 +181,22 @@ void GroupSearch::go_backward(const StageNeighbors& neighbors) {
   if (!phase().until_converged && evaluated_ == phase().evaluations) end_phase();
 }
 
+void GroupSearch::keep_losses() {
+  const torch::NoGradGuard no_gradients;
+  const auto now = at::stack({loss_.nll, loss_.matches.to(torch::kFloat)}, 1);
+  if (losses_.defined()) {
+    losses_.index_copy_(0, rows_, now);
+  } else {
+    losses_ = now;
+    rows_ = at::arange(now.size(0), now.options().dtype(torch::kLong));
+  }
+}
+
 void GroupSearch::drop_all_but(const torch::Tensor& continues) {
   const auto index = continues.nonzero().squeeze(1);
   if (index.size(0) == continues.size(0)) return;
   if (search_) search_->keep(index);
+  if (rows_.defined()) rows_ = rows_.index_select(0, index);
   const auto on_host = index.cpu();
   forward_->keep({on_host.data_ptr<std::int64_t>(), static_cast<std::size_t>(on_host.numel())});
   shared_ = shared_values();
@@ -201,21 +214,21 @@ void GroupSearch::end_phase() {
 
 InjectedForward GroupSearch::take_forward() {
   if (!forward_->is_filled()) (void)forward_->fill_caches({});  // of a stage without layers after the injection
-  io::check(forward_->edits() == values_shape_.front(), "a forward pass is kept of a search that no edit has left");
+  io::check(forward_->edits() == shape_.front(), "a forward pass is kept of a search that no edit has left");
   InjectedForward taken = std::move(*forward_);
   release();
   return taken;
 }
 
-torch::Tensor GroupSearch::result() const {
+torch::Tensor GroupSearch::values() const {
   io::check(is_done() && search_ != nullptr, "values are found when the search is done, on the first stage");
-  if (phases_.back().until_converged) return search_->values();
+  if (has_losses()) return search_->values();
   return at::cat({search_->point(), search_->mean_gradient()}, 1);
 }
 
-std::vector<std::int64_t> GroupSearch::result_shape() const {
-  auto shape = values_shape_;
-  if (!phases_.back().until_converged) shape[1] *= 2;
+std::vector<std::int64_t> GroupSearch::values_shape() const {
+  auto shape = shape_;
+  if (!has_losses()) shape[1] *= 2;
   return shape;
 }
 

@@ -39,6 +39,13 @@ struct SearchPhase {
   std::function<SearchStart(const PointSearch* before)> start;
 };
 
+// What a search has found. Where its last phase is `until_converged`: the values of each edit's last evaluation
+// [E, m, d] f32, and the losses there [E, 2] f32, nll and matches (InjectedLoss). Otherwise: the values after the last
+// step, and after them their mean gradient, [E, 2 m, d], and no losses.
+struct FoundValues {
+  torch::Tensor values, losses;
+};
+
 class GroupSearch {
  public:
   // At least one phase; edits leave in the last one alone. Borrows the hyper-parameters.
@@ -60,11 +67,12 @@ class GroupSearch {
   // another search of the group; on stages that take no part too.
   InjectedForward take_forward();
 
-  // Returns on the first stage, when it is done, the values [E, m, d] f32, and after a last phase that is not
-  // `until_converged` the mean gradient with them, [E, 2 m, d].
-  torch::Tensor result() const;
-  // Returns the shape of `result`.
-  std::vector<std::int64_t> result_shape() const;
+  // Return, when it is done, FoundValues::values on the first stage, and FoundValues::losses on the last.
+  torch::Tensor values() const;
+  const torch::Tensor& losses() const { return losses_; }
+  bool has_losses() const { return phases_.back().until_converged; }
+  // Returns the shape of `values`.
+  std::vector<std::int64_t> values_shape() const;
 
  private:
   const SearchPhase& phase() const { return phases_[phase_]; }
@@ -76,6 +84,7 @@ class GroupSearch {
   // The gradients of what entered, where something did, and of the vectors of own slots.
   std::vector<torch::Tensor> gradients_at_stage(const StageNeighbors& neighbors,
                                                 const torch::Tensor& leaving) const;
+  void keep_losses();
   void drop_all_but(const torch::Tensor& continues);
   void drop_evaluation();
   void end_phase();
@@ -84,7 +93,7 @@ class GroupSearch {
   const io::Hparams& hparams_;
   std::vector<SearchPhase> phases_;
   SharedValues shared_;                     // of the edits that remain
-  std::vector<std::int64_t> values_shape_;  // [E, m, d]
+  std::vector<std::int64_t> shape_;  // [E, m, d]
   std::size_t phase_ = 0;
   std::int64_t evaluated_ = 0;           // in this phase
   bool norms_shared_ = false;            // between the stages
@@ -94,6 +103,8 @@ class GroupSearch {
   torch::Tensor entering_, vectors_, leaving_;
   InjectedLoss loss_;
   Penalty penalty_;
+  // On the last stage: the losses of every edit's last evaluation, and the rows of those that remain.
+  torch::Tensor losses_, rows_;
 };
 
 }  // namespace anchorage::worker

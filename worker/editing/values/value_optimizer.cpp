@@ -47,9 +47,9 @@ torch::Tensor anchors_of(const torch::Tensor& saliency, double share) {
 }
 
 // `phases` returns those of the i-th group. The forward passes of the first `kept` groups go to `forwards`.
-std::vector<torch::Tensor> search(std::vector<InjectedForward> groups, const io::Hparams& hparams,
-                                  const std::function<std::vector<SearchPhase>(std::size_t)>& phases,
-                                  std::int64_t kept = 0, std::vector<InjectedForward>* forwards = nullptr) {
+std::vector<FoundValues> search(std::vector<InjectedForward> groups, const io::Hparams& hparams,
+                                const std::function<std::vector<SearchPhase>(std::size_t)>& phases,
+                                std::int64_t kept = 0, std::vector<InjectedForward>* forwards = nullptr) {
   if (groups.empty()) return {};
   const Stages& stages = groups.front().model().stages;
   const int first_stage = groups.front().first_stage();
@@ -68,7 +68,7 @@ std::vector<torch::Tensor> search(std::vector<InjectedForward> groups, const io:
 
 }  // namespace
 
-std::vector<torch::Tensor> optimize_values(std::vector<InjectedForward> groups, const io::Hparams& hparams) {
+std::vector<FoundValues> optimize_values(std::vector<InjectedForward> groups, const io::Hparams& hparams) {
   std::vector<SearchPhase> phases;
   for (const InjectedForward& group : groups) {
     phases.push_back({.evaluations = hparams.v_num_grad_steps,
@@ -86,9 +86,9 @@ std::vector<LocatedValues> locate_anchors(std::vector<InjectedForward> groups, c
   for (const InjectedForward& group : groups) phases.push_back(locating(group, hparams));
   std::vector<LocatedValues> located;
   std::vector<InjectedForward> forwards;
-  for (const torch::Tensor& found : search(
+  for (const FoundValues& found : search(
            std::move(groups), hparams, [&](std::size_t i) { return std::vector{phases[i]}; }, kept, &forwards)) {
-    const auto parts = found.chunk(2, 1);
+    const auto parts = found.values.chunk(2, 1);
     located.push_back(located_by(parts[0].contiguous(), parts[1]));
   }
   for (std::size_t i = 0; i < forwards.size(); ++i)
@@ -96,9 +96,9 @@ std::vector<LocatedValues> locate_anchors(std::vector<InjectedForward> groups, c
   return located;
 }
 
-std::vector<torch::Tensor> compress_to_anchors(std::vector<InjectedForward> groups, const io::Hparams& hparams,
-                                               std::span<const LocatedValues> located,
-                                               std::span<const torch::Tensor> anchors) {
+std::vector<FoundValues> compress_to_anchors(std::vector<InjectedForward> groups, const io::Hparams& hparams,
+                                             std::span<const LocatedValues> located,
+                                             std::span<const torch::Tensor> anchors) {
   return search(std::move(groups), hparams, [&](std::size_t i) {
     return std::vector<SearchPhase>{
         {.evaluations = hparams.eac_compress_steps,
@@ -108,8 +108,7 @@ std::vector<torch::Tensor> compress_to_anchors(std::vector<InjectedForward> grou
   });
 }
 
-std::vector<torch::Tensor> optimize_anchored_values(std::vector<InjectedForward> groups,
-                                                    const io::Hparams& hparams) {
+std::vector<FoundValues> optimize_anchored_values(std::vector<InjectedForward> groups, const io::Hparams& hparams) {
   const SearchPhase compressing = {.evaluations = hparams.eac_compress_steps,
                                    .until_converged = true,
                                    .anchored = true,

@@ -13,15 +13,15 @@
 #include <memory>
 
 #include "io/hparams/hparams.hpp"
-#include "worker/editing/values/injected_forward.hpp"
+#include "worker/editing/values/group_search.hpp"
 
 namespace anchorage::worker {
 
 // Values are [E, m, d] f32 for E edits and m injected layers. Functions return one result per group.
 
 // Runs Adam or normalized gradient descent (`v_optimizer`) for at most `v_num_grad_steps` evaluations;
-// returns the values of each edit's last evaluation.
-std::vector<torch::Tensor> optimize_values(std::vector<InjectedForward> groups, const io::Hparams& hparams);
+// returns the values of each edit's last evaluation, and the losses there.
+std::vector<FoundValues> optimize_values(std::vector<InjectedForward> groups, const io::Hparams& hparams);
 
 // The result of phase 1 of EAC and B-EAC: `eac_locate_steps` dense steps.
 struct LocatedValues {
@@ -34,12 +34,11 @@ std::vector<LocatedValues> locate_anchors(std::vector<InjectedForward> groups, c
 
 // Phase 2: runs `eac_compress_steps` steps on the anchors only, with the scored elastic net in the loss.
 // `anchors` [E, m, d] f32, 0 or 1, one tensor per group. A group whose caches are filled does not fill them again.
-std::vector<torch::Tensor> compress_to_anchors(std::vector<InjectedForward> groups, const io::Hparams& hparams,
-                                               std::span<const LocatedValues> located,
-                                               std::span<const torch::Tensor> anchors);
+std::vector<FoundValues> compress_to_anchors(std::vector<InjectedForward> groups, const io::Hparams& hparams,
+                                             std::span<const LocatedValues> located,
+                                             std::span<const torch::Tensor> anchors);
 
 // EAC: runs both phases; anchors are the share `eac_anchor_ratio` of entries with the highest saliency.
-std::vector<torch::Tensor> optimize_anchored_values(std::vector<InjectedForward> groups,
-                                                    const io::Hparams& hparams);
+std::vector<FoundValues> optimize_anchored_values(std::vector<InjectedForward> groups, const io::Hparams& hparams);
 
 }  // namespace anchorage::worker

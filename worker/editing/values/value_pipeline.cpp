@@ -32,26 +32,39 @@ void take_turns(std::vector<GroupSearch>& searches, const StageNeighbors& neighb
   neighbors.deliver();
 }
 
-std::vector<torch::Tensor> share(std::vector<GroupSearch>& searches, const Stages& stages, int first_stage,
-                                 sharding::Timeout timeout) {
-  std::vector<torch::Tensor> own;
+std::vector<FoundValues> share(std::vector<GroupSearch>& searches, const Stages& stages, int first_stage,
+                               sharding::Timeout timeout) {
+  const int last_stage = stages.count() - 1;
+  const bool have_losses = searches.front().has_losses();
+  std::vector<FoundValues> found(searches.size());
+  std::vector<torch::Tensor> values, losses;
   std::vector<std::int64_t> edits;
-  for (const GroupSearch& search : searches) {
-    if (stages.index() == first_stage) own.push_back(search.result());
-    edits.push_back(search.result_shape().front());
-  }
-  if (stages.count() == 1) return own;
-  auto shape = searches.front().result_shape();
+  auto shape = searches.front().values_shape();
   shape.front() = 0;
-  for (const std::int64_t of_group : edits) shape.front() += of_group;
-  const auto all = stages.broadcast(own.empty() ? torch::Tensor() : at::cat(own), first_stage, shape, torch::kFloat,
-                                    "broadcast values", timeout);
-  return all.split_with_sizes(edits);
+  for (std::size_t i = 0; i < searches.size(); ++i) {
+    const GroupSearch& search = searches[i];
+    if (stages.index() == first_stage) values.push_back(found[i].values = search.values());
+    if (stages.index() == last_stage && have_losses) losses.push_back(found[i].losses = search.losses());
+    edits.push_back(search.values_shape().front());
+    shape.front() += edits.back();
+  }
+  if (stages.count() == 1) return found;
+  const auto shared = [&](const std::vector<torch::Tensor>& own, int root, const std::vector<std::int64_t>& of,
+                          std::string_view operation) {
+    return stages
+        .broadcast(own.empty() ? torch::Tensor() : at::cat(own), root, of, torch::kFloat, operation, timeout)
+        .split_with_sizes(edits);
+  };
+  values = shared(values, first_stage, shape, "broadcast values");
+  if (have_losses) losses = shared(losses, last_stage, {shape.front(), 2}, "broadcast losses of values");
+  for (std::size_t i = 0; i < searches.size(); ++i)
+    found[i] = {.values = values[i], .losses = have_losses ? losses[i] : torch::Tensor()};
+  return found;
 }
 
 }  // namespace
 
-std::vector<torch::Tensor> run_searches(std::vector<GroupSearch>& searches, const Stages& stages, int first_stage,
+std::vector<FoundValues> run_searches(std::vector<GroupSearch>& searches, const Stages& stages, int first_stage,
                                         std::int64_t evaluations, std::int64_t kept) {
   const torch::NoGradGuard no_gradients;
   if (stages.count() > 1) {

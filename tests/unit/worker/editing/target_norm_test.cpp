@@ -41,5 +41,19 @@ TEST_F(TargetNorm, IsNotMeasuredWhereEditsHaveAVectorInEveryLayer) {
   EXPECT_TRUE(std::isnan(applied("b-eac").target_norm));
 }
 
+// What the search came to is known before anything is written, of all edits, wherever they are.
+TEST_F(TargetNorm, StandsBesideTheLossesOfTheValues) {
+  for (const char* method : {"memit_seq", "eac", "b-eac"}) {
+    const auto found = applied(method).values;
+    EXPECT_GT(found.nll, 0) << method;
+    EXPECT_GE(found.match, 0) << method;
+    EXPECT_LE(found.match, 1) << method;
+    for (const sharding::Topology& topology : {sharding::Topology{2, 1}, {1, 2}, {2, 2}}) {
+      EXPECT_EQ(applied(method, topology).values.nll, found.nll) << method;
+      EXPECT_EQ(applied(method, topology).values.match, found.match) << method;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace anchorage::worker

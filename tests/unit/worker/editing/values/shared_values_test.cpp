@@ -113,23 +113,23 @@ void expect_shared(const torch::Tensor& values, const std::string& what) {
 TEST_F(MergedValues, AreTheSameBitsForAllEditsOfTheSubjectWhateverFindsThem) {
   for (const auto optimizer : {io::ValueOptimizer::adam, io::ValueOptimizer::ngd}) {
     options.v_optimizer = optimizer;
-    expect_shared(optimize_values(one_group(), options).front(), "one layer");
-    expect_shared(optimize_values(one_group({1, 2}), options).front(), "every layer");
-    expect_shared(optimize_anchored_values(one_group(), options).front(), "anchored");
+    expect_shared(optimize_values(one_group(), options).front().values, "one layer");
+    expect_shared(optimize_values(one_group({1, 2}), options).front().values, "every layer");
+    expect_shared(optimize_anchored_values(one_group(), options).front().values, "anchored");
     const auto located = locate_anchors(one_group({1, 2}), options);
     expect_shared(located.front().dense, "dense");
     expect_shared(located.front().saliency, "saliency");
     const std::vector<torch::Tensor> anchors{
         located.front().saliency.gt(located.front().saliency.median()).to(torch::kFloat)};
-    expect_shared(compress_to_anchors(one_group({1, 2}), options, located, anchors).front(), "compressed");
+    expect_shared(compress_to_anchors(one_group({1, 2}), options, located, anchors).front().values, "compressed");
   }
 }
 
 // Least squares write about the mean of two values at one key.
 TEST_F(MergedValues, ReachAllTargetsOfTheSubjectBetterThanTheMeanOfSeparateValues) {
-  const auto merged = optimize_values(one_group(), options).front();
+  const auto merged = optimize_values(one_group(), options).front().values;
   options.merge_subjects = false;
-  const auto separate = optimize_values(one_group(), options).front();
+  const auto separate = optimize_values(one_group(), options).front().values;
   EXPECT_FALSE(at::equal(separate[0], separate[2]));
   expect_close(merged[1], separate[1], 1e-3);
   const auto averaged = (separate[0] + separate[2]) / 2;
@@ -146,7 +146,7 @@ TEST_F(MergedValues, MoveUntilEveryEditOfTheSubjectHasConverged) {
   options.v_weight_decay = 0;
   const auto after = [&](int evaluations) {
     options.v_num_grad_steps = evaluations;
-    return optimize_values(one_group(), options).front();
+    return optimize_values(one_group(), options).front().values;
   };
   const auto losses = nll(after(8));
   const double lower = std::min(losses[0].item<double>(), losses[2].item<double>());

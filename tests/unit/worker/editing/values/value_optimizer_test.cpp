@@ -57,7 +57,7 @@ class ValueOptimizer : public testing::Test {
   torch::Tensor values_of(Optimize optimize, std::vector<EditPrompts> edits, const io::Hparams& options) const {
     std::vector<InjectedForward> groups;
     groups.push_back(forward(std::move(edits)));
-    return optimize(std::move(groups), options).front();
+    return optimize(std::move(groups), options).front().values;
   }
 
   const Transformer model = load_transformer(tests::golden_model("llama_tied").directory);

@@ -85,7 +85,9 @@ class ValuePipeline : public testing::Test {
                                    std::int64_t kept = 0) const {
     const torch::NoGradGuard no_gradients;
     const Transformer model = load(stages);
-    std::vector<torch::Tensor> all = optimize_values(forwards(model, options, groups), pipeline_hparams());
+    std::vector<torch::Tensor> all;
+    for (const auto& dense : optimize_values(forwards(model, options, groups), pipeline_hparams()))
+      all.push_back(dense.values);
     std::vector<torch::Tensor> anchors;
     const auto located = locate_anchors(forwards(model, options, groups), pipeline_hparams(), kept);
     std::vector<InjectedForward> again, of_keys;
@@ -98,10 +100,10 @@ class ValuePipeline : public testing::Test {
       of_keys.push_back(again.back());
       if (values.forward) of_keys.back().drop_what_only_the_loss_needs();
     }
-    for (const auto& values : compress_to_anchors(std::move(again), pipeline_hparams(), located, anchors))
-      all.push_back(values);
-    for (const auto& values : optimize_anchored_values(forwards(model, options, groups), pipeline_hparams()))
-      all.push_back(values);
+    for (const auto& compressed : compress_to_anchors(std::move(again), pipeline_hparams(), located, anchors))
+      all.push_back(compressed.values);
+    for (const auto& anchored : optimize_anchored_values(forwards(model, options, groups), pipeline_hparams()))
+      all.push_back(anchored.values);
     for (std::size_t i = 0; i < groups.size(); ++i) {
       for (const auto& keys : of_keys[i].subject_keys(located[i].dense)) all.push_back(keys);
     }
@@ -143,7 +145,10 @@ TEST_F(ValuePipeline, SomeEditsOfTheTestConvergeEarlyAndSomeNever) {
     const torch::NoGradGuard no_gradients;
     auto options = pipeline_hparams();
     options.v_num_grad_steps = evaluations;
-    return at::cat(optimize_values(forwards(model, {{1, 2}, 3}, seven_groups()), options));
+    std::vector<torch::Tensor> values;
+    for (const auto& found : optimize_values(forwards(model, {{1, 2}, 3}, seven_groups()), options))
+      values.push_back(found.values);
+    return at::cat(values);
   };
   const auto moved = [&](int evaluations) {
     return after(evaluations).ne(after(evaluations + 1)).flatten(1).any(1).sum().item<std::int64_t>();
@@ -152,6 +157,39 @@ TEST_F(ValuePipeline, SomeEditsOfTheTestConvergeEarlyAndSomeNever) {
   EXPECT_GT(early, 0);
   EXPECT_GT(late, early);
   EXPECT_LT(late, edits);
+}
+
+// Edits leave at different evaluations, and the losses are those of the values that each has left with.
+TEST_F(ValuePipeline, HasTheLossesOfTheValuesOnStagesOfEveryCut) {
+  const InjectionOptions options{{1, 2}, 3};
+  const auto groups = seven_groups();
+  const auto losses_on = [&](const Stages& stages, const FoundValues* expected) {
+    const torch::NoGradGuard no_gradients;
+    const Transformer model = load(stages);
+    std::vector<FoundValues> all = optimize_values(forwards(model, options, groups), pipeline_hparams());
+    for (FoundValues& anchored : optimize_anchored_values(forwards(model, options, groups), pipeline_hparams()))
+      all.push_back(std::move(anchored));
+    for (std::size_t i = 0; expected != nullptr && i < all.size(); ++i)
+      EXPECT_TRUE(at::equal(all[i].losses, expected[i].losses)) << i << " on stage " << stages.index();
+    return all;
+  };
+  std::vector<FoundValues> whole;
+  on_cut_stages(cut_stages(4, 1, Cut::one_range, 1), [&](const Stages& stages) {
+    whole = losses_on(stages, nullptr);
+    const torch::NoGradGuard no_gradients;
+    const Transformer model = load(stages);
+    for (std::size_t i = 0; i < whole.size(); ++i) {
+      InjectedForward again(model, groups[i % groups.size()], options);
+      again.fill();
+      const InjectedLoss loss = again.loss(whole[i].values);
+      EXPECT_TRUE(at::allclose(whole[i].losses.select(1, 0), loss.nll, 1e-5, 1e-6)) << i;
+      EXPECT_TRUE(at::equal(whole[i].losses.select(1, 1), loss.matches.to(torch::kFloat))) << i;
+    }
+  });
+  for (const int count : {2, 4}) {
+    on_cut_stages(cut_stages(4, count, Cut::one_range, 1),
+                  [&](const Stages& stages) { losses_on(stages, whole.data()); });
+  }
 }
 
 // The first and the last edit of each group are about one subject, with an edit of another between them in some.
