@@ -139,7 +139,7 @@ class EditRun {
                                                                     // began
   Seconds seconds_{};                                               // in the activities of these attempts
   bool warned_of_values_ = false;
-  std::int64_t since_checkpoint_ = 0;                               // live segments since the last checkpoint
+  std::int64_t since_checkpoint_ = 0;  // live segments since the last checkpoint
   boost::asio::signal_set signals_;
   boost::asio::steady_timer grace_;
   bool watching_ = true;

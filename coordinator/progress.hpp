@@ -80,9 +80,9 @@ class MeterDisplay {
   bool bar_is_shown_ = false;
 };
 
-// Shows the progress of a run on a stream: a bar that is redrawn in place, or plain lines, few enough for the log of
-// a long job: one at an interval after which more edits are done, and one after `intervals_of_silence` without. With
-// Display::none it prints warnings, and what becomes of a signal.
+// Shows the progress of a run on a stream: a bar that is redrawn in place, or plain lines, few enough for the log
+// of a long job: one at an interval after which more edits are done, and one after `intervals_of_silence` without.
+// With Display::none it prints warnings, and what becomes of a signal.
 class Progress : public Observer {
  public:
   static constexpr int intervals_of_silence = 12;

@@ -19,7 +19,7 @@
 namespace anchorage::coordinator {
 namespace {
 
-constexpr double longest_linger = 86400;    // seconds
+constexpr double longest_linger = 86400;  // seconds
 const std::string settled_by_a_later_one = "a later edit gives another answer";
 
 Access access_of(const ServiceOptions& options) {

@@ -113,8 +113,8 @@ struct BatchSeconds {
 };
 
 // What the search for a batch's values has come to, with the values added and nothing written yet: means over the
-// written edits of the negative log-probability per target token, over an edit's contexts, and of whether every target
-// token is the most probable one in all of them.
+// written edits of the negative log-probability per target token, over an edit's contexts, and of whether every
+// target token is the most probable one in all of them.
 struct ValuesFound {
   double nll = io::not_measured, match = io::not_measured;
 };

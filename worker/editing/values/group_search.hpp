@@ -40,8 +40,8 @@ struct SearchPhase {
 };
 
 // What a search has found. Where its last phase is `until_converged`: the values of each edit's last evaluation
-// [E, m, d] f32, and the losses there [E, 2] f32, nll and matches (InjectedLoss). Otherwise: the values after the last
-// step, and after them their mean gradient, [E, 2 m, d], and no losses.
+// [E, m, d] f32, and the losses there [E, 2] f32, nll and matches (InjectedLoss). Otherwise: the values after the
+// last step, and after them their mean gradient, [E, 2 m, d], and no losses.
 struct FoundValues {
   torch::Tensor values, losses;
 };
@@ -92,7 +92,7 @@ class GroupSearch {
   std::unique_ptr<InjectedForward> forward_;
   const io::Hparams& hparams_;
   std::vector<SearchPhase> phases_;
-  SharedValues shared_;                     // of the edits that remain
+  SharedValues shared_;              // of the edits that remain
   std::vector<std::int64_t> shape_;  // [E, m, d]
   std::size_t phase_ = 0;
   std::int64_t evaluated_ = 0;           // in this phase

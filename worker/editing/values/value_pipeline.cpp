@@ -65,7 +65,7 @@ std::vector<FoundValues> share(std::vector<GroupSearch>& searches, const Stages&
 }  // namespace
 
 std::vector<FoundValues> run_searches(std::vector<GroupSearch>& searches, const Stages& stages, int first_stage,
-                                        std::int64_t evaluations, std::int64_t kept) {
+                                      std::int64_t evaluations, std::int64_t kept) {
   const torch::NoGradGuard no_gradients;
   if (stages.count() > 1) {
     const auto activity = stages.activity("pass");
