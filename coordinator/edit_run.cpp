@@ -410,10 +410,8 @@ void EditRun::warn_of_values(const BatchReport& report) {
   warned_of_values_ = true;
   spdlog::warn(
       "batch {}: even with its values added, before the weights are solved, the model says {:.0f} % of the "
-      "targets: "
-      "more evaluations (v_num_grad_steps, eac_compress_steps), 'v_optimizer: ngd' or a larger clamp_norm_factor "
-      "may "
-      "find the others (docs/hparams.md)",
+      "targets: more evaluations (v_num_grad_steps, eac_compress_steps), 'v_optimizer: ngd' or a larger "
+      "clamp_norm_factor may find the others (docs/hparams.md)",
       report.batch, 100 * report.values.match);
 }
 

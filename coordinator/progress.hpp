@@ -52,7 +52,7 @@ std::string duration_text(std::chrono::seconds duration);
 enum class Display { bar, lines, none };
 
 // Chooses a bar where stderr is a terminal; `quiet` asks for none.
-Display display_for_stderr(bool quiet = false);
+Display display_for_stderr(bool quiet);
 
 // Shows meters on a stream: a bar that is redrawn in place, a plain line each time, or nothing. Borrows the stream.
 class MeterDisplay {

@@ -36,29 +36,29 @@ std::vector<FoundValues> share(std::vector<GroupSearch>& searches, const Stages&
                                sharding::Timeout timeout) {
   const int last_stage = stages.count() - 1;
   const bool have_losses = searches.front().has_losses();
-  std::vector<FoundValues> found(searches.size());
   std::vector<torch::Tensor> values, losses;
   std::vector<std::int64_t> edits;
   auto shape = searches.front().values_shape();
   shape.front() = 0;
-  for (std::size_t i = 0; i < searches.size(); ++i) {
-    const GroupSearch& search = searches[i];
-    if (stages.index() == first_stage) values.push_back(found[i].values = search.values());
-    if (stages.index() == last_stage && have_losses) losses.push_back(found[i].losses = search.losses());
+  for (const GroupSearch& search : searches) {
+    if (stages.index() == first_stage) values.push_back(search.values());
+    if (stages.index() == last_stage && have_losses) losses.push_back(search.losses());
     edits.push_back(search.values_shape().front());
     shape.front() += edits.back();
   }
-  if (stages.count() == 1) return found;
   const auto shared = [&](const std::vector<torch::Tensor>& own, int root, const std::vector<std::int64_t>& of,
                           std::string_view operation) {
     return stages
         .broadcast(own.empty() ? torch::Tensor() : at::cat(own), root, of, torch::kFloat, operation, timeout)
         .split_with_sizes(edits);
   };
-  values = shared(values, first_stage, shape, "broadcast values");
-  if (have_losses) losses = shared(losses, last_stage, {shape.front(), 2}, "broadcast losses of values");
-  for (std::size_t i = 0; i < searches.size(); ++i)
-    found[i] = {.values = values[i], .losses = have_losses ? losses[i] : torch::Tensor()};
+  if (stages.count() > 1) {
+    values = shared(values, first_stage, shape, "broadcast values");
+    if (have_losses) losses = shared(losses, last_stage, {shape.front(), 2}, "broadcast losses of values");
+  }
+  losses.resize(searches.size());  // undefined, where there are none
+  std::vector<FoundValues> found;
+  for (std::size_t i = 0; i < searches.size(); ++i) found.push_back({.values = values[i], .losses = losses[i]});
   return found;
 }
 

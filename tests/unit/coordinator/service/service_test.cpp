@@ -53,6 +53,13 @@ class ServiceTest : public testing::Test {
     return std::make_unique<ServedRun>(run, std::filesystem::exists(run / "run.yaml"), std::move(script), facts,
                                        can_remove);
   }
+  // Serves until the batch of the edit given(0) is being written, which `held` then holds.
+  std::unique_ptr<ServedRun> serve_writing(HeldBatch& held, RunFacts facts) {
+    auto served = serve(std::move(facts), std::ref(held));
+    served->ask("POST", "/v1/edits", given(0));
+    held.wait_until_begun();
+    return served;
+  }
   io::Journal journal() { return io::Journal::open(folder_.path() / "run" / "journal"); }
 
   tests::TemporaryDirectory folder_;
@@ -120,9 +127,7 @@ TEST_F(ServiceTest, RefusesToTakeBackWhatTheMethodCannotRemove) {
 
 TEST_F(ServiceTest, AnEditWithdrawnWhileItIsWrittenIsRemovedAfterwards) {
   HeldBatch held;
-  auto served = serve({.batch_size = 1, .linger = 0}, std::ref(held));
-  served->ask("POST", "/v1/edits", given(0));
-  held.wait_until_begun();
+  auto served = serve_writing(held, {.batch_size = 1, .linger = 0});
   EXPECT_EQ(served->state_of("e0"), "queued");
   EXPECT_EQ(served->ask("DELETE", "/v1/edits/e0").status, 202);
   held.let_go();
@@ -131,9 +136,7 @@ TEST_F(ServiceTest, AnEditWithdrawnWhileItIsWrittenIsRemovedAfterwards) {
 
 TEST_F(ServiceTest, ARunThatIsEndingTakesNoCheckpointRollbackOrExport) {
   HeldBatch held;
-  auto served = serve({.batch_size = 1, .linger = 0}, std::ref(held));
-  served->ask("POST", "/v1/edits", given(0));
-  held.wait_until_begun();
+  auto served = serve_writing(held, {.batch_size = 1, .linger = 0});
   EXPECT_EQ(served->ask("POST", "/v1/stop").status, 202);
   EXPECT_EQ(served->ask("POST", "/v1/checkpoint").status, 503);
   EXPECT_EQ(served->ask("POST", "/v1/rollback", {{"to_batch", 0}}).status, 503);
@@ -222,9 +225,7 @@ TEST_F(ServiceTest, NothingIsAcceptedThatTheDiskDoesNotHave) {
 
 TEST_F(ServiceTest, ARunThatIsBeingRolledBackTakesNoSecondRollbackAndNoQuestion) {
   HeldBatch held;
-  auto served = serve({.batch_size = 1, .linger = 0}, std::ref(held));
-  served->ask("POST", "/v1/edits", given(0));
-  held.wait_until_begun();
+  auto served = serve_writing(held, {.batch_size = 1, .linger = 0});
   EXPECT_EQ(served->ask("POST", "/v1/rollback", {{"to_batch", 0}}).status, 202);
   for (const auto& [path, body] : std::vector<std::pair<std::string, json>>{
            {"/v1/rollback", {{"to_batch", 0}}},
@@ -241,9 +242,7 @@ TEST_F(ServiceTest, ARunThatIsBeingRolledBackTakesNoSecondRollbackAndNoQuestion)
 
 TEST_F(ServiceTest, TheSixtyFifthQuestionThatWaitsIsRefusedForThatReason) {
   HeldBatch held;
-  auto served = serve({.batch_size = 1, .linger = 0}, std::ref(held));
-  served->ask("POST", "/v1/edits", given(0));
-  held.wait_until_begun();
+  auto served = serve_writing(held, {.batch_size = 1, .linger = 0});
   std::vector<std::future<ClientAnswer>> waiting;
   for (int i = 0; i < 65; ++i)
     waiting.push_back(std::async(std::launch::async, [&] {
@@ -268,9 +267,7 @@ TEST_F(ServiceTest, TheSixtyFifthQuestionThatWaitsIsRefusedForThatReason) {
 // No rank waits for the network, and no client for a batch.
 TEST_F(ServiceTest, AThousandClientsAreAnsweredWhileABatchIsWritten) {
   HeldBatch held;
-  auto served = serve({.batch_size = 64, .linger = 0}, std::ref(held));
-  served->ask("POST", "/v1/edits", given(0));
-  held.wait_until_begun();
+  auto served = serve_writing(held, {.batch_size = 64, .linger = 0});
   std::vector<std::unique_ptr<HttpClient>> clients;
   for (int i = 0; i < 1000; ++i) clients.push_back(std::make_unique<HttpClient>(served->address()));
   for (int i = 0; i < 1000; ++i) {
