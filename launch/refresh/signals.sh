@@ -17,8 +17,12 @@ trap pass_on USR1 TERM INT
 pass_signals_to() {
   local status=0
   [[ ! $signalled ]] || return 75
-  # In the background, so that the shell hears signals while it waits.
-  "$@" &
+  # In the background, so that the shell hears signals while it waits. Open MPI 4's mpirun may die of SIGPIPE after its
+  # ranks have ended well (docs/cluster.md, "Exit code 141").
+  (
+    trap '' PIPE
+    exec "$@"
+  ) &
   process=$!
   [[ ! $signalled ]] || pass_on # it came while there was no process to pass it to
   while kill -0 "$process" 2>/dev/null; do

@@ -71,10 +71,9 @@ TEST_F(Faults, ARunOnADiskThatCanOnlyBeReadIsReadAndNotChanged) {
 
 TEST_F(Faults, AClockThatJumpsByYearsChangesNothingButTheTimesThatAreNoted) {
   ASSERT_EQ(runs.program(runs.edit_arguments("steady", "", "edits.jsonl", 1)).exit_code, 0);
-  const std::string jumping =
-      "ASAN_OPTIONS=verify_asan_link_order=0 mpirun -n 2 --bind-to none --oversubscribe -x ASAN_OPTIONS "
-      "-x LD_PRELOAD='" +
-      tests::build_path() + "/tests/libjumping_clock.so' '" + tests::program_path() + "' ";
+  const std::string jumping = "ASAN_OPTIONS=verify_asan_link_order=0 " + tests::mpirun(2) +
+                              "-x ASAN_OPTIONS -x LD_PRELOAD='" + tests::build_path() +
+                              "/tests/libjumping_clock.so' '" + tests::program_path() + "' ";
   const std::string how = " --checkpoint-every 2 --deadline 60";
   const Execution part =
       runs.program.shell(jumping + runs.edit_arguments("run", "--limit 3" + how, "edits.jsonl", 1));
@@ -96,8 +95,8 @@ TEST_F(Faults, AnErrorOfOneRankEndsTheJobWithOneMessageThatNamesIt) {
   const std::string rank = "-n 1 '" + tests::program_path() + "' edit ";
   const std::string rest = " --edits edits.jsonl --run run --hparams h.yaml --stats s.h5 --threads 1 ";
   const auto begun = std::chrono::steady_clock::now();
-  const Execution ended = runs.program.shell("mpirun --bind-to none --oversubscribe " + rank + "'" + tests::model +
-                                             "'" + rest + ": " + rank + "nowhere" + rest);
+  const Execution ended = runs.program.shell(tests::mpirun("") + rank + "'" + tests::model + "'" + rest + ": " +
+                                             rank + "nowhere" + rest);
   EXPECT_EQ(ended.exit_code, 2) << ended.err;
   EXPECT_THAT(ended.err, HasSubstr("error: rank 1: expected a Hugging Face model directory"));
   EXPECT_EQ(ended.err.find("error: "), ended.err.rfind("error: ")) << ended.err;
@@ -109,10 +108,10 @@ TEST_F(Faults, ABatchThatOutlastsTheGraceTimeBehindASignalIsDropped) {
   const std::string endless =
       runs.edit_arguments("run", "--set eac_locate_steps=10000000 --set early_stop_loss=0 --grace 1");
   for (const auto& [launcher, signal] :
-       {std::pair{"", "TERM"}, {"mpirun -n 2 --bind-to none --oversubscribe ", "USR1"}}) {
+       {std::pair<std::string, std::string>{"", "TERM"}, {tests::mpirun(2), "USR1"}}) {
     const auto begun = std::chrono::steady_clock::now();
     const Execution dropped = runs.program.shell(
-        std::string("rm -rf run; { ") + launcher + "'" + tests::program_path() + "' " + endless +
+        "rm -rf run; { " + launcher + "'" + tests::program_path() + "' " + endless +
         " & for i in $(seq 3000); do test -e run/journal/seg-00000000.h5 && break; sleep 0.02; done; sleep 1; "
         "kill -" +
         signal + " $!; wait $!; }");

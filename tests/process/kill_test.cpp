@@ -112,7 +112,7 @@ class Kill : public testing::Test {
     const bool begun = std::filesystem::exists(runs.folder.path() / run / "run.yaml");
     // Every fourth of 30: none is begun with the last batch, when the job may be over before the kill reaches it.
     const std::string options = " --checkpoint-every 4 --deadline " + std::to_string(deadline);
-    return "mpirun -n 2 --bind-to none --oversubscribe '" + tests::program_path() + "' " +
+    return tests::mpirun(2) + "'" + tests::program_path() + "' " +
            (begun ? "edit --run " + run + " --resume --json" + options
                   : runs.edit_arguments(run, options + " --protect suite.jsonl"));
   }

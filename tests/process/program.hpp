@@ -25,6 +25,17 @@ struct Execution {
   nlohmann::json json() const { return nlohmann::json::parse(out); }
 };
 
+// As a shell takes it, before the program's path. Open MPI 4's mpirun may die of SIGPIPE when it closes the
+// connections of ranks that have ended well, unless it was started with that signal ignored (docs/cluster.md, "Exit
+// code 141").
+inline std::string mpirun(const std::string& options) {
+  return "env --ignore-signal=PIPE mpirun " + options + " --bind-to none --oversubscribe ";
+}
+
+inline std::string mpirun(int ranks) {
+  return mpirun("-n " + std::to_string(ranks));
+}
+
 // `arguments` as a shell takes them, after the program's path; on several ranks under mpirun. `gpus` as
 // CUDA_VISIBLE_DEVICES has them: without any, so that a machine's GPUs change nothing of what a test expects.
 class Program {
@@ -34,9 +45,7 @@ class Program {
 
   Execution operator()(const std::string& arguments, int ranks = 0) const {
     const std::string program = "'" + tests::program_path() + "' ";
-    const std::string launcher =
-        ranks == 0 ? "" : "mpirun -n " + std::to_string(ranks) + " --bind-to none --oversubscribe ";
-    return shell(launcher + program + arguments);
+    return shell((ranks == 0 ? "" : mpirun(ranks)) + program + arguments);
   }
 
   Execution shell(const std::string& command) const {

@@ -382,8 +382,7 @@ TEST_F(ProgramTest, ASignalEndsTheRunBehindABatchAndResumeGoesOn) {
 
 TEST_F(ProgramTest, ASignalToMpirunEndsTheRunOfTwoRanksBehindABatch) {
   const Execution stopped = program.shell(
-      "mpirun -n 2 --bind-to none --oversubscribe '" + tests::program_path() + "' " +
-      edit_arguments("stopped", slow, 1) +
+      tests::mpirun(2) + "'" + tests::program_path() + "' " + edit_arguments("stopped", slow, 1) +
       " & for i in $(seq 3000); do test -e stopped/journal/seg-00000001.h5 && break; sleep 0.02; done; "
       "kill -USR1 $!; wait $!");
   EXPECT_EQ(stopped.exit_code, 75) << stopped.err;

@@ -43,7 +43,8 @@ Ended run(const std::string& command) {
 }
 
 std::string mpirun(int ranks) {
-  return "OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 " ANCHORAGE_MPIEXEC " -n " +
+  return "OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 env --ignore-signal=PIPE " ANCHORAGE_MPIEXEC
+         " -n " +
          std::to_string(ranks) + " --bind-to none --oversubscribe ";
 }
 

@@ -60,7 +60,7 @@ class Service:
 
     def command(self, *arguments: str, ranks: int = 0) -> list[str]:
         """The program's; with ranks, under mpirun."""
-        start = ["mpirun", "-n", str(ranks), "--bind-to", "none", "--oversubscribe"] if ranks else []
+        start = ["env", "--ignore-signal=PIPE", "mpirun", "-n", str(ranks), "--bind-to", "none", "--oversubscribe"] if ranks else []
         return [*start, self.program, *arguments]
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess:

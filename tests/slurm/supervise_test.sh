@@ -183,6 +183,22 @@ shows exit_status 2
 shows edits_committed 0
 echo "failures: first in the summary, and in the figures"
 
+# Instead of mpirun: what Open MPI's may come to after its ranks have ended.
+cat >"$folder/closing_launcher" <<'SCRIPT'
+#!/usr/bin/env bash
+"$@" || status=$?
+kill -PIPE $$
+exit "${status:-0}"
+SCRIPT
+chmod +x "$folder/closing_launcher"
+cat >>"$folder/night.settings" <<SETTINGS
+PROGRAM=$folder/failing_night
+LAUNCHER=$folder/closing_launcher
+SETTINGS
+night 3
+echo "LAUNCHER=" >>"$folder/night.settings"
+echo "a launcher that SIGPIPE would end after its program: the program's exit code"
+
 # Instead of a Pushgateway: a listener for one request.
 cat >"$folder/gateway.py" <<'SCRIPT'
 import http.server

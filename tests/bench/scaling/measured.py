@@ -84,7 +84,7 @@ def edit(case: Case, world: World, dtype: str, folder: Path) -> Run:
     shutil.rmtree(folder, ignore_errors=True)
     memory = folder / "memory"
     memory.mkdir(parents=True)
-    launcher = ["mpirun", "-n", world.ranks, "--bind-to", "none", "--oversubscribe"]
+    launcher = ["env", "--ignore-signal=PIPE", "mpirun", "-n", world.ranks, "--bind-to", "none", "--oversubscribe"]
     wrapper = [sys.executable, Path(__file__).with_name("rank_memory.py"), memory]
     command = [case.program, "edit", case.model, "--edits", case.facts, "--limit", case.edits, "--run", folder / "run"]
     command += ["--stats", case.statistics, "--stages", world.stages, "--checkpoint-every", case.checkpoint_every]

@@ -17,7 +17,7 @@ class Program:
 
     def __call__(self, *arguments: object) -> dict:
         """What the program prints with --json; its log goes to this one's stderr."""
-        launcher = ["mpirun", "-n", str(self.ranks), "--bind-to", "none", "--oversubscribe"]
+        launcher = ["env", "--ignore-signal=PIPE", "mpirun", "-n", str(self.ranks), "--bind-to", "none", "--oversubscribe"]
         command = [*launcher, self.path, *arguments, "--dtype", self.dtype, "--threads", 1, "--quiet", "--json"]
         environment = os.environ | {
             "OMPI_ALLOW_RUN_AS_ROOT": "1",
