@@ -78,7 +78,7 @@ class ServedRun {
 
   ClientAnswer ask(const std::string& method, const std::string& path, const nlohmann::json& body = nullptr,
                    const std::string& token = writer) {
-    return HttpClient(service_->address()).ask(method, path, body.is_null() ? "" : body.dump(), token);
+    return HttpClient(address()).ask(method, path, body.is_null() ? "" : body.dump(), token);
   }
 
   std::string state_of(const std::string& id) {
@@ -92,10 +92,7 @@ class ServedRun {
     EXPECT_EQ(state_of(id), state) << id;
   }
 
-  const std::string& address() {
-    address_ = service_->address();
-    return address_;
-  }
+  std::string address() const { return service_->address(); }
   ScriptedWorkers& workers() { return workers_; }
 
  private:
@@ -103,7 +100,6 @@ class ServedRun {
   ScriptedWorkers workers_;
   std::unique_ptr<Service> service_;
   std::unique_ptr<HostedRun> hosted_;
-  std::string address_;
   std::jthread thread_;
 };
 
