@@ -200,38 +200,37 @@ TEST_P(HostCollectives, WaitForTheStepsOfOthersLastsAsManyDeadlines) {
   run(
       [](HostCommunicator& world) {
         Bytes bytes(3);
-        if (world.rank() == 0) std::this_thread::sleep_for(milliseconds{600});
+        if (world.rank() == 0) std::this_thread::sleep_for(2 * world.deadline());
         world.broadcast(bytes, 0, "values", Timeout::steps(20));
         world.barrier("all have them", Timeout::steps(20));
         EXPECT_EQ(bytes.size(), 3U);
-        if (world.rank() == 0) std::this_thread::sleep_for(milliseconds{600});
+        if (world.rank() == 0) std::this_thread::sleep_for(2 * world.deadline());
         EXPECT_EQ(std::ssize(world.all_gather(bytes, "gather them", Timeout::steps(20))), world.size());
       },
-      Seconds{0.2});
+      GetParam().short_deadline);
 }
 
-// The last rank stays away from `operation`; what the others get.
-void expect_deadline(HostCommunicator& world, const std::function<void()>& operation, double limit = 0.3) {
+// The last rank stays away from `operation`; what the others get after so many deadlines.
+void expect_deadline(HostCommunicator& world, const std::function<void()>& operation, int deadlines = 1) {
   if (world.size() == 1) GTEST_SKIP() << "nobody to wait for";
   if (world.rank() == world.size() - 1) return;
+  const Seconds limit = deadlines * world.deadline();
   const auto start = std::chrono::steady_clock::now();
   try {
     operation();
     ADD_FAILURE() << "no error on rank " << world.rank();
   } catch (const CollectiveError& error) {
     EXPECT_EQ(error.operation(), "gather keys");
-    EXPECT_THAT(error.what(), HasSubstr(fmt::format("'gather keys' to end within {:g} s", limit)));
+    EXPECT_THAT(error.what(), HasSubstr(fmt::format("'gather keys' to end within {:g} s", limit.count())));
     EXPECT_THAT(error.what(), HasSubstr("rank " + std::to_string(world.rank()) + " still waiting for"));
   }
-  EXPECT_LT(Seconds(std::chrono::steady_clock::now() - start).count(), 5);
+  EXPECT_LT(Seconds(std::chrono::steady_clock::now() - start), limit + Seconds{5});
   EXPECT_THROW(world.barrier("later"), CollectiveError);  // at once
 }
 
-constexpr Seconds short_deadline{0.3};
-
 TEST_P(HostCollectives, BarrierWithoutOneRankEndsAtTheDeadline) {
   run([](HostCommunicator& world) { expect_deadline(world, [&] { world.barrier("gather keys"); }); },
-      short_deadline);
+      GetParam().short_deadline);
 }
 
 TEST_P(HostCollectives, BroadcastWithoutItsRootEndsAtTheDeadline) {
@@ -240,7 +239,7 @@ TEST_P(HostCollectives, BroadcastWithoutItsRootEndsAtTheDeadline) {
         Bytes bytes(10);
         expect_deadline(world, [&] { world.broadcast(bytes, world.size() - 1, "gather keys"); });
       },
-      short_deadline);
+      GetParam().short_deadline);
 }
 
 TEST_P(HostCollectives, AllGatherWithoutOneRankEndsAtTheDeadline) {
@@ -248,7 +247,7 @@ TEST_P(HostCollectives, AllGatherWithoutOneRankEndsAtTheDeadline) {
       [](HostCommunicator& world) {
         expect_deadline(world, [&] { (void)world.all_gather(bytes_of(1, 10), "gather keys"); });
       },
-      short_deadline);
+      GetParam().short_deadline);
 }
 
 TEST_P(HostCollectives, GatherWithoutOneRankEndsAtTheDeadline) {
@@ -257,7 +256,7 @@ TEST_P(HostCollectives, GatherWithoutOneRankEndsAtTheDeadline) {
         if (world.rank() > 0) return;  // those who give need not wait for the root
         expect_deadline(world, [&] { (void)world.gather(bytes_of(1, 10), 0, "gather keys"); });
       },
-      short_deadline);
+      GetParam().short_deadline);
 }
 
 TEST_P(HostCollectives, SumWithoutOneRankEndsAtTheDeadline) {
@@ -266,12 +265,12 @@ TEST_P(HostCollectives, SumWithoutOneRankEndsAtTheDeadline) {
         std::vector<std::int64_t> values(10);
         expect_deadline(world, [&] { world.all_reduce_sum(values, "gather keys"); });
       },
-      short_deadline);
+      GetParam().short_deadline);
 }
 
 TEST_P(HostCollectives, SplitWithoutOneRankEndsAtTheDeadline) {
   run([](HostCommunicator& world) { expect_deadline(world, [&] { (void)world.split(0, "gather keys"); }); },
-      short_deadline);
+      GetParam().short_deadline);
 }
 
 TEST_P(HostCollectives, WaitForTheStepsOfARankThatStaysAwayEndsAtTheLastOfTheirDeadlines) {
@@ -279,9 +278,9 @@ TEST_P(HostCollectives, WaitForTheStepsOfARankThatStaysAwayEndsAtTheLastOfTheirD
       [](HostCommunicator& world) {
         Bytes bytes(10);
         expect_deadline(
-            world, [&] { world.broadcast(bytes, world.size() - 1, "gather keys", Timeout::steps(3)); }, 0.9);
+            world, [&] { world.broadcast(bytes, world.size() - 1, "gather keys", Timeout::steps(3)); }, 3);
       },
-      short_deadline);
+      GetParam().short_deadline);
 }
 
 TEST_P(HostCollectives, ReceiveWithoutASenderEndsAtTheDeadline) {
@@ -290,7 +289,7 @@ TEST_P(HostCollectives, ReceiveWithoutASenderEndsAtTheDeadline) {
         Bytes bytes(10);
         expect_deadline(world, [&] { world.receive(bytes, world.size() - 1, "gather keys"); });
       },
-      short_deadline);
+      GetParam().short_deadline);
 }
 
 TEST_P(HostCollectives, APostThatNobodyReceivesIsReportedAtTheDeadlineByItsName) {
@@ -304,7 +303,7 @@ TEST_P(HostCollectives, APostThatNobodyReceivesIsReportedAtTheDeadlineByItsName)
           world.deliver_posts("gather keys");
         });
       },
-      short_deadline);
+      GetParam().short_deadline);
 }
 
 }  // namespace

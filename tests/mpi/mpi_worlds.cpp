@@ -7,9 +7,12 @@ namespace anchorage::sharding {
 namespace {
 
 HostWorld host_world(const std::string& name, std::int64_t largest_message_bytes) {
-  return {.name = name, .run = [largest_message_bytes](const auto& body, Seconds deadline) {
-            run_mpi_world(body, {.deadline = deadline, .largest_message_bytes = largest_message_bytes});
-          }};
+  return {.name = name,
+          .run =
+              [largest_message_bytes](const auto& body, Seconds deadline) {
+                run_mpi_world(body, {.deadline = deadline, .largest_message_bytes = largest_message_bytes});
+              },
+          .short_deadline = Seconds{1}};  // MPI_Comm_idup takes its time where ranks share a core
 }
 
 DeviceWorld device_world(const std::string& name, std::int64_t largest_message_bytes) {
