@@ -1,5 +1,7 @@
 #include "coordinator/edit_run.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <csignal>
@@ -8,7 +10,6 @@
 #include <variant>
 
 #include "io/error.hpp"
-#include "io/log.hpp"
 #include "io/run/checkpoint.hpp"
 #include "io/run/journal/live_segments.hpp"
 
@@ -107,7 +108,7 @@ void EditRun::begin() {
   if (options_.checkpoint_every > 0 && io::last_live_segment(journal_, segments - 1) > 0)
     choice = io::newest_checkpoint(directory_.checkpoint(), journal_, io::edited_layers(journal_));
   for (const io::DamagedCheckpoint& damaged : choice.damaged)
-    observer_.checkpoint_ignored(damaged.path.string(), damaged.diagnostic);
+    observer_.warned(fmt::format("the checkpoint {} is ignored: {}", damaged.path.string(), damaged.diagnostic));
   save_index();
   to_replay_ = io::live_segments_from(journal_, choice.segment.value_or(0) + 1);
   since_checkpoint_ = std::ssize(to_replay_);
@@ -347,7 +348,8 @@ void EditRun::save_index() {
   try {
     journal_.save_index();
   } catch (const io::SystemError& error) {
-    spdlog::warn("the journal's index could not be written, the run continues without it: {}", error.what());
+    observer_.warned(
+        fmt::format("the journal's index could not be written, the run continues without it: {}", error.what()));
   }
 }
 
@@ -408,11 +410,11 @@ void EditRun::commit(sharding::BatchApplied applied, io::GuardRecord guard) {
 void EditRun::warn_of_values(const BatchReport& report) {
   if (warned_of_values_ || !(report.values.match < few_values)) return;
   warned_of_values_ = true;
-  spdlog::warn(
+  observer_.warned(fmt::format(
       "batch {}: even with its values added, before the weights are solved, the model says {:.0f} % of the "
       "targets: more evaluations (v_num_grad_steps, eac_compress_steps), 'v_optimizer: ngd' or a larger "
       "clamp_norm_factor may find the others (docs/hparams.md)",
-      report.batch, 100 * report.values.match);
+      report.batch, 100 * report.values.match));
 }
 
 // A wait that ended before it was cancelled does not see the cancellation, so `watching_` is checked too.

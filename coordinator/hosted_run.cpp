@@ -1,5 +1,7 @@
 #include "coordinator/hosted_run.hpp"
 
+#include <fmt/format.h>
+
 #include <boost/asio/post.hpp>
 #include <exception>
 #include <thread>
@@ -92,7 +94,8 @@ io::Journal HostedRun::opened_journal() {
   if (options_.run.checkpoint_every == 0) return io::Journal::open(directory.journal(), append);
   auto journal = io::Journal::open(directory.journal(), append, directory.journal_index());
   if (const auto damaged = journal.damaged_index())
-    observers_.index_ignored(damaged->path.string(), damaged->diagnostic);
+    observers_.warned(
+        fmt::format("the index of the journal, {}, is not used: {}", damaged->path.string(), damaged->diagnostic));
   return journal;
 }
 

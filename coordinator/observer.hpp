@@ -23,8 +23,7 @@ struct RunResult {
 class Observer {
  public:
   virtual ~Observer() = default;
-  virtual void checkpoint_ignored(const std::string& /*file*/, const std::string& /*diagnostic*/) {}
-  virtual void index_ignored(const std::string& /*file*/, const std::string& /*diagnostic*/) {}  // the journal's
+  virtual void warned(const std::string& /*of*/) {}  // something that the run continues with, or without
   virtual void replaying(std::int64_t /*segments*/) {}
   virtual void editing(std::int64_t /*edits*/, std::int64_t /*batches*/) {}         // the first batch begins
   virtual void added(std::int64_t /*edits*/, const QueueFindings& /*findings*/) {}  // to the queue during the run
@@ -43,11 +42,8 @@ class Observers final : public Observer {
  public:
   void add(Observer& observer) { observers_.push_back(&observer); }
 
-  void checkpoint_ignored(const std::string& file, const std::string& diagnostic) override {
-    for (Observer* each : observers_) each->checkpoint_ignored(file, diagnostic);
-  }
-  void index_ignored(const std::string& file, const std::string& diagnostic) override {
-    for (Observer* each : observers_) each->index_ignored(file, diagnostic);
+  void warned(const std::string& of) override {
+    for (Observer* each : observers_) each->warned(of);
   }
   void replaying(std::int64_t segments) override {
     for (Observer* each : observers_) each->replaying(segments);

@@ -86,12 +86,8 @@ Progress::Progress(boost::asio::io_context& context, std::ostream& out, Display 
       interval_(display == Display::bar ? std::min(interval, std::chrono::milliseconds(1000)) : interval),
       timer_(context) {}
 
-void Progress::checkpoint_ignored(const std::string& file, const std::string& diagnostic) {
-  print(fmt::format("warning: the checkpoint {} is ignored: {}", file, diagnostic));
-}
-
-void Progress::index_ignored(const std::string& file, const std::string& diagnostic) {
-  print(fmt::format("warning: the index of the journal, {}, is not used: {}", file, diagnostic));
+void Progress::warned(const std::string& of) {
+  print("warning: " + of);
 }
 
 void Progress::replaying(std::int64_t segments) {

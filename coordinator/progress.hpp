@@ -91,8 +91,7 @@ class Progress : public Observer {
   Progress(boost::asio::io_context& context, std::ostream& out, Display display,
            std::chrono::milliseconds interval = std::chrono::seconds(5));
 
-  void checkpoint_ignored(const std::string& file, const std::string& diagnostic) override;
-  void index_ignored(const std::string& file, const std::string& diagnostic) override;
+  void warned(const std::string& of) override;
   void replaying(std::int64_t segments) override;
   void editing(std::int64_t edits, std::int64_t batches) override;
   void reverted(std::int64_t edits, const std::string& why) override;

@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::int64_t f32 = 4, f64 = 8;
 constexpr std::int64_t master_scratch_rows = 1024;  // of a master, while an update is added to it
+constexpr std::int64_t squared_rows = 64;           // of a master, while it is measured how far it has moved
 constexpr std::int64_t inverting_blocks = 4;
 constexpr std::int64_t eigenvector_matrices = 4;  // [f, f] f64: the matrix, its vectors and LAPACK's workspace
 
@@ -50,7 +51,7 @@ RankMemory::RankMemory(const Workload& workload, const Machine& machine, int sta
 std::int64_t RankMemory::batch_bytes(std::int64_t edited) const {
   const std::int64_t d = workload_.model.d_model, f = workload_.model.d_ff, b = workload_.batch;
   const std::int64_t layer = b * (f * (2 * f32 + 2 * f64) + d * 2 * f32);
-  const std::int64_t moved = edited > 0 ? (2 * f32 + f64) * std::min(d, master_scratch_rows) * f : 0;
+  const std::int64_t moved = edited > 0 ? (2 * f32 + f64) * std::min(d, squared_rows) * f : 0;
   return workload_.edited_layers() * layer + 3 * f64 * b * b + moved;
 }
 

@@ -56,6 +56,10 @@ io::BaseRecord base_record(const coordinator::RunPlan& plan, const io::ModelDire
   return base;
 }
 
+struct LoggedWarnings final : coordinator::Observer {
+  void warned(const std::string& of) override { spdlog::warn("{}", of); }
+};
+
 // Gathers on rank 0 what each rank is and holds (docs/service.md, "The run"). Collective.
 nlohmann::ordered_json described_ranks(const worker::Transformer& model, Session& session) {
   const sharding::StageLayers layers = session.stages().own_layers(model.config.layers);
@@ -244,7 +248,9 @@ std::optional<int> carried_out(EditJob& job, Session& session) {
   coordinator::HostedRun hosted(*job.opened.inputs, base_record(job.plan, job.base, weights),
                                 hosted_options(job.options, job.plan, job.method, session), commands);
   coordinator::Progress progress(hosted.context(), std::cerr, coordinator::display_for_stderr(session.is_quiet()));
-  if (!job.options.serves) hosted.observe(progress);  // a service has no end to be on the way to
+  LoggedWarnings warnings;
+  // A service has no end to be on the way to.
+  hosted.observe(job.options.serves ? static_cast<coordinator::Observer&>(warnings) : progress);
   const Attachment attachment(job.opened.service.get());
   if (job.opened.service) {
     hosted.observe(*job.opened.service);

@@ -18,6 +18,7 @@ using sharding::ApplyBatch;
 using sharding::ReplaySegment;
 using sharding::Stop;
 using testing::ElementsAre;
+using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Pointwise;
 
@@ -328,10 +329,6 @@ TEST_F(EditRunTest, AnEditThatSupersedesIsSentWithTheSegmentsFromThatOfTheOtherO
 }
 
 TEST_F(EditRunTest, SavesCheckpointsAndResumesFromTheNewest) {
-  struct IgnoredCheckpoints : Observer {
-    void checkpoint_ignored(const std::string& file, const std::string&) override { files.push_back(file); }
-    std::vector<std::string> files;
-  };
   StoredRun run(folder_.path() / "run");
   {
     ScriptedWorkers workers(keeping_checkpoints);
@@ -350,16 +347,28 @@ TEST_F(EditRunTest, SavesCheckpointsAndResumesFromTheNewest) {
   const auto newest = run.directory().checkpoint() / "seg-00000008-layer-4.h5";
   std::filesystem::resize_file(newest, 100);
   {
-    IgnoredCheckpoints observer;
+    Warnings warnings;
     ScriptedWorkers workers(keeping_checkpoints);
-    run.edit(file_of(9), workers, observer, {.batch_size = 1}, {.checkpoint_every = 2});
+    run.edit(file_of(9), workers, warnings, {.batch_size = 1}, {.checkpoint_every = 2});
     EXPECT_EQ(texts(workers.commands()).front(), "load 6");
-    EXPECT_THAT(observer.files, ElementsAre(newest.string()));
+    EXPECT_THAT(warnings.texts, ElementsAre(HasSubstr(newest.string() + " is ignored")));
   }
   run.reopen();
   ScriptedWorkers workers;
   run.edit(file_of(10), workers, {.batch_size = 1});
   EXPECT_EQ(texts(workers.commands()).front(), "seg-00000001.h5") << "without checkpoints everything is replayed";
+}
+
+TEST_F(EditRunTest, WarnsOnceWhereTheSearchFindsTooFewOfTheTargets) {
+  ScriptedWorkers workers([](const sharding::Command& command) {
+    sharding::Reply reply = ScriptedWorkers::answer(command);
+    if (auto* applied = std::get_if<sharding::BatchApplied>(&reply)) applied->values = {.nll = 4, .match = 0.25};
+    return reply;
+  });
+  Warnings warnings;
+  StoredRun(folder_.path() / "run").edit(file_of(3), workers, warnings, {.batch_size = 1});
+  EXPECT_THAT(warnings.texts, ElementsAre(HasSubstr("batch 1: even with its values added, before the weights are "
+                                                    "solved, the model says 25 % of the targets")));
 }
 
 TEST_F(EditRunTest, TheWorkersAreStoppedWhenTheRunNeverStarts) {

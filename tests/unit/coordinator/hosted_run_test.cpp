@@ -195,12 +195,6 @@ TEST_F(HostedRunTest, KeepsAnIndexOfTheJournalWithItsCheckpointsAndWarnsOfADamag
     HostedRun hosted(begun, base, wanted, workers);
     run(hosted, workers);
   }
-  struct Warned : Observer {
-    void index_ignored(const std::string& file, const std::string& diagnostic) override {
-      warnings.push_back(file + ": " + diagnostic);
-    }
-    std::vector<std::string> warnings;
-  };
   const auto index = folder_.path() / "run" / "checkpoint" / "journal.index";
   ASSERT_EQ(io::JournalIndex(index).size(), 3);
   for (const bool damaged : {false, true}) {
@@ -208,13 +202,14 @@ TEST_F(HostedRunTest, KeepsAnIndexOfTheJournalWithItsCheckpointsAndWarnsOfADamag
     RunInputs resumed = RunInputs::open(folder_.path() / "run", true, file_of(4));
     ScriptedWorkers workers;
     HostedRun hosted(resumed, base, wanted, workers);
-    Warned warned;
-    hosted.observe(warned);
+    Warnings warnings;
+    hosted.observe(warnings);
     EXPECT_EQ(run(hosted, workers).committed, 0);
-    ASSERT_EQ(warned.warnings.size(), damaged ? 1U : 0U);
+    ASSERT_EQ(warnings.texts.size(), damaged ? 1U : 0U);
     if (damaged) {
-      EXPECT_EQ(warned.warnings[0],
-                index.string() + ": it is cut off or altered; segments from 2 on are read instead");
+      EXPECT_EQ(warnings.texts[0],
+                "the index of the journal, " + index.string() +
+                    ", is not used: it is cut off or altered; segments from 2 on are read instead");
     }
   }
 }

@@ -76,17 +76,17 @@ TEST(RankMemory, RanksWithoutEditedLayersHoldNoMastersButTheBatch) {
   const RankMemory memory(wanted.workload, wanted.machine, 2, 1);
   const RankBytes first = memory.bytes(0, {0, 20}, 1), second = memory.bytes(1, {20, 40}, 1);
   EXPECT_EQ(second.masters, 0);
-  EXPECT_EQ(first.batch - second.batch, (4 + 4 + 8) * 1024 * std::int64_t{13824});
+  EXPECT_EQ(first.batch - second.batch, (4 + 4 + 8) * 64 * std::int64_t{13824});
   EXPECT_EQ(second.least_squares, first.least_squares);
 }
 
-// Keys, products, factor, residuals, u and v of three layers; three [b, b]; how far 1,024 rows of a weight have
+// Keys, products, factor, residuals, u and v of three layers; three [b, b]; how far 64 rows of a weight have
 // moved.
 TEST(RankMemory, ABatchIsHeldWithoutCopies) {
   const auto wanted = request(llama2_13b(), {6, 7, 8}, 1, 80);
   constexpr std::int64_t d = 5120, f = 13824, b = 64;
   EXPECT_EQ(whole_model(wanted).batch, 3 * (4 * b * f + 8 * f * b + 8 * b * f + 4 * b * d + 4 * d * b + 4 * f * b) +
-                                           3 * 8 * b * b + (4 + 4 + 8) * 1024 * f);
+                                           3 * 8 * b * b + (4 + 4 + 8) * 64 * f);
 }
 
 // Two groups in flight on two stages, of eight.

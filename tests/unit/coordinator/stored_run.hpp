@@ -72,6 +72,11 @@ inline sharding::Reply keeping_checkpoints(const sharding::Command& command) {
 
 struct SilentObserver : Observer {};
 
+struct Warnings : Observer {
+  void warned(const std::string& of) override { texts.push_back(of); }
+  std::vector<std::string> texts;
+};
+
 // A new run in a directory of its own, with its base segment.
 class StoredRun {
  public:

@@ -13,6 +13,7 @@ namespace anchorage::worker {
 namespace {
 
 constexpr std::int64_t weight_rows_at_a_time = 1024;
+constexpr std::int64_t squared_rows_at_a_time = 64;  // which are copied three times, in f64 too
 
 // Computes |u v^T| in f64 without forming the product.
 double update_norm(const torch::Tensor& u, const torch::Tensor& v) {
@@ -21,8 +22,17 @@ double update_norm(const torch::Tensor& u, const torch::Tensor& v) {
   return std::sqrt(std::max(0.0, squared));
 }
 
-double squares(const torch::Tensor& rows) {
-  return rows.to(torch::kDouble).square_().sum().item<double>();
+// Computes |a - b|^2 in f64; `b`, of any dtype, may be undefined.
+double squared_distance(const torch::Tensor& a, const torch::Tensor& b = {}) {
+  double total = 0;
+  for (const sharding::Range& rows : sharding::slab_rows(a.size(0), squared_rows_at_a_time)) {
+    const auto part = [&](const torch::Tensor& whole) {
+      return whole.narrow(0, rows.begin, rows.size()).to(torch::kFloat);
+    };
+    const auto difference = b.defined() ? part(a) - part(b) : part(a);
+    total += difference.to(torch::kDouble).square_().sum().item<double>();
+  }
+  return total;
 }
 
 }  // namespace
@@ -126,7 +136,7 @@ io::LayerNorms EditedWeights::norms(std::int64_t layer, const torch::Tensor& u, 
   const Base& base = base_of(layer);
   double total = 0;
   for_rows(layer, [&](std::int64_t begin, const torch::Tensor& rows) {
-    total += squares(rows - base.weight.narrow(0, begin, rows.size(0)).to(torch::kFloat));
+    total += squared_distance(rows, base.weight.narrow(0, begin, rows.size(0)));
   });
   return {.update = update_norm(u, v), .total = std::sqrt(total), .base = base.norm};
 }
@@ -135,10 +145,7 @@ const EditedWeights::Base& EditedWeights::base_of(std::int64_t layer) const {
   const auto found = bases_.find(layer);
   if (found != bases_.end()) return found->second;
   Base base{.weight = mapped_down_projection(directory_, layer).to(model_.device())};
-  double total = 0;
-  for (const sharding::Range& rows : sharding::slab_rows(base.weight.size(0), weight_rows_at_a_time))
-    total += squares(base.weight.narrow(0, rows.begin, rows.size()).to(torch::kFloat));
-  base.norm = std::sqrt(total);
+  base.norm = std::sqrt(squared_distance(base.weight));
   return bases_.emplace(layer, std::move(base)).first->second;
 }
 
