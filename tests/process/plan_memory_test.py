@@ -14,7 +14,7 @@ import random_model  # noqa: E402
 from measured import Case, World, edit  # noqa: E402
 from planned import plan  # noqa: E402
 
-# Held, as shares of what is planned: of the fullest rank, and of each. Measured were 0.96 to 1.06, and some hundredths
+# Held, as shares of what is planned: of the fullest rank, and of each. Measured were 0.94 to 1.03, and some hundredths
 # other from run to run: up to half of what a rank holds is its process here, and the more are probably blocks that were
 # freed within a batch and that the allocator keeps until it ends.
 FULLEST = (0.9, 1.1)
