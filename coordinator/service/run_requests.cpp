@@ -60,8 +60,7 @@ void ServiceApi::resume(const HttpRequest&, const Words&, const Responder& respo
 }
 
 void ServiceApi::checkpoint(const HttpRequest&, const Words&, const Responder& respond) {
-  require_run("POST /v1/checkpoint");
-  HostedRun& run = open_run("POST /v1/checkpoint");
+  HostedRun& run = open_served_run("POST /v1/checkpoint");
   if (!service_.options_.saves_checkpoints) {
     throw RequestError(409, {.expected = "a run with checkpoints",
                              .found = "--checkpoint-every 0",
@@ -73,8 +72,7 @@ void ServiceApi::checkpoint(const HttpRequest&, const Words&, const Responder& r
 }
 
 void ServiceApi::roll_back(const HttpRequest& request, const Words&, const Responder& respond) {
-  require_run("POST /v1/rollback");
-  HostedRun& run = open_run("POST /v1/rollback");
+  HostedRun& run = open_served_run("POST /v1/rollback");
   const nlohmann::json body = body_of(request);
   const std::int64_t last = service_.state_.segments;
   const bool has_number = body.is_object() && body.contains("to_batch") && body["to_batch"].is_number_integer();
@@ -88,8 +86,7 @@ void ServiceApi::roll_back(const HttpRequest& request, const Words&, const Respo
 }
 
 void ServiceApi::begin_export(const HttpRequest& request, const Words&, const Responder& respond) {
-  require_run("POST /v1/export");
-  (void)open_run("POST /v1/export");
+  (void)open_served_run("POST /v1/export");
   const ExportRequest asked = export_in(body_of(request));
   const std::int64_t last = service_.state_.segments;
   if (asked.segment.value_or(0) > last)

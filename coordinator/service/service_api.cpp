@@ -176,6 +176,11 @@ HostedRun& ServiceApi::open_run(const std::string& what) const {
   return *run;
 }
 
+HostedRun& ServiceApi::open_served_run(const std::string& what) const {
+  require_run(what);
+  return open_run(what);
+}
+
 void ServiceApi::livez(const HttpRequest&, const Words&, const Responder& respond) {
   respond({.content_type = "text/plain", .body = "ok\n"});
 }

@@ -38,6 +38,8 @@ class ServiceApi {
   void require_run(const std::string& what) const;
   // The run, unless it has not begun or is over, is ending or being rolled back.
   HostedRun& open_run(const std::string& what) const;
+  // The same of a run that takes its edits from the service.
+  HostedRun& open_served_run(const std::string& what) const;
 
   void livez(const HttpRequest&, const Words&, const Responder& respond);
   void readyz(const HttpRequest&, const Words&, const Responder& respond);
