@@ -95,12 +95,16 @@ stop_cluster() {
 state_of() { scontrol show job "$1" | sed -n 's/.*JobState=\([A-Z_]*\).*/\1/p'; }
 is_completed() { [[ $(state_of "$1") == COMPLETED ]]; }
 has_failed() { [[ $(state_of "$1") == FAILED ]]; }
-# Slurm lets a job that was queued again wait for two minutes; here two seconds do, but they have to be: slurmd launches
-# no job in the second in which it was killed.
+# Slurm lets a job that was queued again wait for two minutes; here two seconds do, but they have to be, from when it
+# waits: slurmd launches no job in the second in which it was killed, and Slurm ends such a job for good.
+start_if_queued() {
+  [[ $(state_of "$1") == PENDING ]] || return 0
+  sleep 2
+  scontrol update JobId="$1" StartTime=now >/dev/null 2>&1 || true
+}
 starts_again() {
   is_running_again "$1" && return
-  sleep 2
-  scontrol update JobId="$1" StartTime=now >/dev/null 2>&1
+  start_if_queued "$1"
   is_running_again "$1"
 }
 is_running_again() { [[ $(scontrol show job "$1") == *Restarts=1* && $(state_of "$1") =~ RUNNING|COMPLETED ]]; }

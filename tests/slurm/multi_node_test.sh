@@ -52,13 +52,13 @@ ends_undisturbed() { # NAME JOB
 begin preempted
 expect "requeue to be accepted" scontrol requeue "$job"
 expect "an unfinished run when it was preempted" test "$(commits preempted)" -le "$edits"
-wait_until 60 "job $job to run again" starts_again "$job"
+wait_until 180 "job $job to run again" starts_again "$job"
 ends_undisturbed preempted "$job"
 echo "preempted: job $job ran twice on two nodes and ended as if nothing had happened"
 
 begin signalled
 expect "the signal to be sent" scancel --batch --signal=USR1 "$job"
-wait_until 60 "job $job to run again" starts_again "$job"
+wait_until 180 "job $job to run again" starts_again "$job"
 expect "to be told so" grep -q 'stopped after a commit; queued again' "$folder/signalled.out"
 ends_undisturbed signalled "$job"
 echo "signalled: likewise"

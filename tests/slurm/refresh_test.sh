@@ -42,14 +42,14 @@ job=$(submit preempted)
 wait_until 60 "the first commits" has_commits preempted 4
 expect "requeue to be accepted" scontrol requeue "$job"
 expect "an unfinished run when it was preempted" test "$(commits preempted)" -le "$edits"
-wait_until 60 "job $job to run again" starts_again "$job"
+wait_until 180 "job $job to run again" starts_again "$job"
 finishes_undisturbed preempted "$job"
 
 write_settings signalled
 job=$(submit signalled)
 wait_until 60 "the first commits" has_commits signalled 4
 expect "the signal to be sent" scancel --batch --signal=USR1 "$job"
-wait_until 60 "job $job to run again" starts_again "$job"
+wait_until 180 "job $job to run again" starts_again "$job"
 finishes_undisturbed signalled "$job"
 
 write_settings seen
@@ -71,8 +71,7 @@ has_starts() { [[ -e $folder/served.starts ]] && (($(wc -l <"$folder/served.star
 # As starts_again of tests/slurm/cluster.sh, by what the job has done.
 starts_once_more() { # JOB STARTS
   has_starts "$2" && return
-  sleep 2
-  scontrol update JobId="$1" StartTime=now >/dev/null 2>&1
+  start_if_queued "$1"
   has_starts "$2"
 }
 
@@ -81,9 +80,9 @@ printf '%s\n' "PROGRAM=$folder/service" LAUNCHER= LISTEN=127.0.0.1:8470 >>"$fold
 job=$(script=serve submit served)
 wait_until 60 "the service" has_starts 1
 expect "the signal to be sent" scancel --batch --signal=USR1 "$job"
-wait_until 60 "the service again" starts_once_more "$job" 2
+wait_until 180 "the service again" starts_once_more "$job" 2
 expect "requeue to be accepted" scontrol requeue "$job"
-wait_until 60 "the service once more" starts_once_more "$job" 3
+wait_until 180 "the service once more" starts_once_more "$job" 3
 touch "$folder/served.stop"
 wait_until 120 "job $job to be completed" is_completed "$job"
 expect "the same command each time" test "$(sort -u "$folder/served.starts" | wc -l)" == 1

@@ -40,7 +40,8 @@ has_commits() { (($(commits "$1") >= $2)); }
 wait_until() {
   local seconds=$1 what=$2
   shift 2
-  for ((tenth = 0; tenth < 10 * seconds; ++tenth)); do
+  local end=$((SECONDS + seconds))
+  while ((SECONDS < end)); do
     "$@" && return
     sleep 0.1
   done
