@@ -62,7 +62,8 @@ function(anchorage_add_test name)
 
   foreach(ranks ${ARG_RANKS})
     add_test(NAME ${name}.${ranks}ranks
-             COMMAND env --ignore-signal=PIPE ${MPIEXEC_EXECUTABLE} -n ${ranks} --bind-to none --oversubscribe $<TARGET_FILE:${name}>)
+             COMMAND env --ignore-signal=PIPE ${MPIEXEC_EXECUTABLE} -n ${ranks} --bind-to none --oversubscribe
+                     $<TARGET_FILE:${name}>)
     set_tests_properties(${name}.${ranks}ranks PROPERTIES LABELS "${labels}" ${properties} PROCESSORS ${ranks}
       ENVIRONMENT "OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1;OMP_NUM_THREADS=1")
   endforeach()

@@ -97,8 +97,8 @@ class Program:
         if mpirun is None:
             raise NotRun("there is no mpirun beside the program or in PATH")
         shared = ["bash", "-c", ON_SHARED_GPUS] if on_gpu and world.ranks > self.gpus else []
-        launcher = ["env", "--ignore-signal=PIPE", mpirun, "-n", str(world.ranks), "--bind-to", "none", "--oversubscribe"]
-        return [*launcher, *shared, *own]
+        ranks = ["-n", str(world.ranks), "--bind-to", "none", "--oversubscribe"]
+        return ["env", "--ignore-signal=PIPE", mpirun, *ranks, *shared, *own]
 
     def start(self, *words: object, world: World = ALONE) -> subprocess.Popen:
         on_gpu = "cpu" not in words

@@ -60,8 +60,8 @@ class Service:
 
     def command(self, *arguments: str, ranks: int = 0) -> list[str]:
         """The program's; with ranks, under mpirun."""
-        start = ["env", "--ignore-signal=PIPE", "mpirun", "-n", str(ranks), "--bind-to", "none", "--oversubscribe"] if ranks else []
-        return [*start, self.program, *arguments]
+        launcher = ["env", "--ignore-signal=PIPE", "mpirun", "-n", str(ranks), "--bind-to", "none", "--oversubscribe"]
+        return [*(launcher if ranks else []), self.program, *arguments]
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess:
         return subprocess.run(

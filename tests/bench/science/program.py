@@ -17,8 +17,8 @@ class Program:
 
     def __call__(self, *arguments: object) -> dict:
         """What the program prints with --json; its log goes to this one's stderr."""
-        launcher = ["env", "--ignore-signal=PIPE", "mpirun", "-n", str(self.ranks), "--bind-to", "none", "--oversubscribe"]
-        command = [*launcher, self.path, *arguments, "--dtype", self.dtype, "--threads", 1, "--quiet", "--json"]
+        mpirun = ["env", "--ignore-signal=PIPE", "mpirun", "-n", str(self.ranks), "--bind-to", "none", "--oversubscribe"]
+        command = [*mpirun, self.path, *arguments, "--dtype", self.dtype, "--threads", 1, "--quiet", "--json"]
         environment = os.environ | {
             "OMPI_ALLOW_RUN_AS_ROOT": "1",
             "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
