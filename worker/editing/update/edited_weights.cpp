@@ -22,17 +22,17 @@ double update_norm(const torch::Tensor& u, const torch::Tensor& v) {
   return std::sqrt(std::max(0.0, squared));
 }
 
-// Computes |a - b|^2 in f64; `b`, of any dtype, may be undefined.
+// Computes |a - b|^2 in f64, with one wait for a GPU; `b`, of any dtype, may be undefined.
 double squared_distance(const torch::Tensor& a, const torch::Tensor& b = {}) {
-  double total = 0;
+  const auto total = torch::zeros({}, a.options().dtype(torch::kDouble));
   for (const sharding::Range& rows : sharding::slab_rows(a.size(0), squared_rows_at_a_time)) {
     const auto part = [&](const torch::Tensor& whole) {
       return whole.narrow(0, rows.begin, rows.size()).to(torch::kFloat);
     };
     const auto difference = b.defined() ? part(a) - part(b) : part(a);
-    total += difference.to(torch::kDouble).square_().sum().item<double>();
+    total.add_(difference.to(torch::kDouble).square_().sum());
   }
-  return total;
+  return total.item<double>();
 }
 
 }  // namespace
