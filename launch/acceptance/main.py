@@ -138,7 +138,7 @@ def main() -> int:
         fail("expected a GPU, found none, for --device cuda; check the driver with nvidia-smi, or CUDA_VISIBLE_DEVICES")
     device = "cuda" if program.gpus > 0 and arguments.device != "cpu" else "cpu"
     about = machine.identity(found) | {"device": device, "small": arguments.small, "shape": arguments.shape}
-    report = Report(out, about, found)
+    report = Report(out, about, found, [check.name for check in all_checks(arguments.small)])
     try:
         report.resume()
     except BadFile as error:

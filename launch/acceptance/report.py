@@ -20,6 +20,7 @@ class Report:
     path: Path
     about: dict  # what results belong to: program, device, options
     machine: dict
+    order: list[str]  # names of all checks: the file's rows stand in their order, whichever call ran them
     checks: dict[str, dict] = field(default_factory=dict)
     seconds: float = 0.0  # of all that was run, in earlier calls too
 
@@ -62,7 +63,7 @@ class Report:
     def write(self) -> None:
         document = {
             "schema": SCHEMA, "about": self.about, "machine": self.machine, "seconds": round(self.seconds, 2),
-            "checks": list(self.checks.values()),
+            "checks": [self.checks[name] for name in self.order if name in self.checks],
         }
         partial = self.path.with_name(self.path.name + ".partial")
         with partial.open("w", encoding="utf-8") as file:
